@@ -1,0 +1,1 @@
+"""The command, and what ties training, evaluation and leaderboards together."""

@@ -1,0 +1,240 @@
+"""The configuration of a run: typed, strict, from a YAML file, then flags, then `--set key=value`."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from harness.engines import EngineSettings
+from sftkey_train.settings import TrainSettings
+from tasks.errors import InputError
+from tasks.suggest import did_you_mean
+
+EMBEDDED = "embedded"
+_PRESETS = Path(__file__).parent / "presets"
+
+
+@dataclass(frozen=True)
+class EvalSettings:
+    """How checkpoints are evaluated.
+
+    Attributes:
+        engine: `auto`, `vllm` or `hf`.
+        max_new_tokens: Token budget of a response; each benchmark's own where None.
+        temperature: 0 for greedy decoding.
+        top_p: Nucleus, where the temperature is not 0.
+        instruct: Say in the prompt in which format to answer; for models not trained on the format.
+        engine_settings: What the engine is started with.
+    """
+
+    engine: str = "auto"
+    max_new_tokens: int | None = None
+    temperature: float = 0.0
+    top_p: float = 1.0
+    instruct: bool = False
+    engine_settings: EngineSettings = field(default_factory=EngineSettings)
+
+
+@dataclass(frozen=True)
+class Config:
+    """One run.
+
+    Attributes:
+        model: Base model: `embedded`, a folder, or a Hub id.
+        benchmarks: Names from `harness list benchmarks`.
+        variants: Names from `harness list variants`, or paths of YAML files.
+        seeds: Number of seeds, 0 to N-1.
+        tags: Tag format of the tagged variants.
+        prompt_style: `auto`, `plain`, or `chat` for the tokenizer's chat template.
+        data_dir: Folder of benchmark data in place of the Hub.
+        limit: Most evaluation samples of a benchmark; all where None.
+        train_limit: Most training records of a benchmark; `limit` where None.
+        out: Folder of the run.
+        store: Folder of stages and generations, to be shared between runs; `out`/store where None.
+        reference: Variant that differences are taken to; the board's own choice where None.
+        rank_by: Metric that ranks.
+        alpha: Weight of accuracy in `score`.
+        train: Shared by all variants.
+        eval: Shared by all checkpoints.
+    """
+
+    model: str = EMBEDDED
+    benchmarks: tuple[str, ...] = ()
+    variants: tuple[str, ...] = ("sft", "sft-tag", "key-tag", "sftkey", "sftkey-tag", "sft-tag-x2")
+    seeds: int = 3
+    tags: str = "thinking-answer"
+    prompt_style: str = "auto"
+    data_dir: Path | None = None
+    limit: int | None = None
+    train_limit: int | None = None
+    out: Path = Path("runs/default")
+    store: Path | None = None
+    reference: str | None = None
+    rank_by: str = "accuracy"
+    alpha: float = 0.7
+    train: TrainSettings = field(default_factory=TrainSettings)
+    eval: EvalSettings = field(default_factory=EvalSettings)
+
+    @property
+    def store_dir(self) -> Path:
+        """Where stages and generations are kept."""
+        return self.store or self.out / "store"
+
+
+def load_config(
+    path: Path | None, flags: Mapping[str, Any], settings: Sequence[str], *, quick: bool = False
+) -> Config:
+    """Resolves a configuration: preset, then file, then flags, then `--set`.
+
+    The preset is the embedded world's where the model is the embedded one, else the paper's values.
+
+    Args:
+        path: A YAML file, or None.
+        flags: Dotted key -> value; a None is a flag not given.
+        settings: `key=value` texts, keys dotted, values YAML.
+        quick: Take the preset of a first look in about a minute.
+
+    Raises:
+        InputError: A file that cannot be read, an unknown key, a value of the wrong type or out of range.
+    """
+    layers = [_read(path)] if path else []
+    given = {key: value for key, value in flags.items() if value is not None}
+    layers += [_nest(key, value, f"--{key}") for key, value in given.items()]
+    layers += [_parse_setting(text) for text in settings]
+    wanted: dict[str, Any] = {}
+    for layer in layers:
+        _check_keys(Config, layer, str(path) if path and layer is layers[0] else "--set")
+        wanted = _merge(wanted, layer)
+    model = wanted.get("model", EMBEDDED)
+    if quick and model != EMBEDDED:
+        raise InputError("--quick is the embedded model's first look; use --limit with another model")
+    base = _read(_PRESETS / f"{'quick' if quick else 'embedded'}.yaml") if model == EMBEDDED else {}
+    config = _build(_merge(base, wanted), str(path or "configuration"))
+    _check_values(config)
+    return config
+
+
+def dump_config(config: Config) -> str:
+    """The resolved configuration as YAML; `load_config` reads it back to the same."""
+    import yaml
+
+    return yaml.safe_dump(_plain(dataclasses.asdict(config)), sort_keys=False)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, tuple | list):
+        return [_plain(item) for item in value]
+    return str(value) if isinstance(value, Path) else value
+
+
+def _read(path: Path) -> dict[str, Any]:
+    import yaml
+
+    try:
+        data = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: cannot be read ({error})") from error
+    except yaml.YAMLError as error:
+        raise InputError(f"{path}: not YAML ({' '.join(str(error).split())})") from error
+    if not isinstance(data, dict):
+        raise InputError(f"{path}: expected keys and values")
+    return data
+
+
+def _parse_setting(text: str) -> dict[str, Any]:
+    import yaml
+
+    key, equals, value = text.partition("=")
+    if not equals or not key.strip():
+        raise InputError(f"--set {text}: expected key=value, such as train.learning_rate=1e-5")
+    try:
+        parsed = yaml.safe_load(value)
+    except yaml.YAMLError as error:
+        raise InputError(f"--set {text}: the value is not YAML") from error
+    return _nest(key.strip(), parsed, f"--set {key}")
+
+
+def _nest(key: str, value: Any, where: str) -> dict[str, Any]:
+    parts = key.split(".")
+    if not all(parts):
+        raise InputError(f"{where}: an empty part in the key")
+    for part in reversed(parts):
+        value = {part: value}
+    nested: dict[str, Any] = value
+    return nested
+
+
+def _merge(low: Mapping[str, Any], high: Mapping[str, Any]) -> dict[str, Any]:
+    merged = dict(low)
+    for key, value in high.items():
+        if isinstance(value, Mapping) and isinstance(merged.get(key), Mapping):
+            merged[key] = _merge(merged[key], value)
+        else:
+            merged[key] = value
+    return merged
+
+
+def _check_keys(kind: type, data: Mapping[str, Any], where: str, prefix: str = "") -> None:
+    inner = {"train": TrainSettings, "eval": EvalSettings, "engine_settings": EngineSettings}
+    known = [item.name for item in dataclasses.fields(kind)]
+    for key, value in data.items():
+        if key not in known:
+            raise InputError(f"{where}: unknown key {prefix}{key}: {did_you_mean(str(key), known)}")
+        if key in inner:
+            if not isinstance(value, Mapping):
+                raise InputError(f"{where}: {prefix}{key} holds keys of its own, such as {prefix}{key}.…=…")
+            _check_keys(inner[key], value, where, f"{prefix}{key}.")
+
+
+def _build(data: Mapping[str, Any], where: str) -> Config:
+    from pydantic import TypeAdapter, ValidationError
+
+    lists = {
+        key: [part.strip() for part in value.split(",") if part.strip()]
+        for key in ("benchmarks", "variants")
+        if isinstance(value := data.get(key), str)
+    }
+    try:
+        return TypeAdapter(Config).validate_python({**data, **lists})
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(str(part) for part in first["loc"])
+        raise InputError(f"{where}: {key}: {first['msg'].lower()}, not {first['input']!r}") from error
+
+
+def _check_values(config: Config) -> None:
+    """Ranges, and names that must exist, before anything is computed."""
+    positive = {
+        "seeds": config.seeds,
+        "limit": config.limit,
+        "train_limit": config.train_limit,
+        "eval.max_new_tokens": config.eval.max_new_tokens,
+        **{
+            f"train.{name}": getattr(config.train, name)
+            for name in ("learning_rate", "second_learning_rate", "epochs", "second_epochs", "batch_size",
+                         "micro_batch_size", "max_length", "log_every", "lora_rank", "lora_alpha")
+        },
+    }
+    for key, value in positive.items():
+        if value is not None and not 0 < value < float("inf"):
+            raise InputError(f"{key} must be above 0, not {value}")
+    micro = config.train.micro_batch_size
+    if micro and config.train.batch_size % micro:
+        raise InputError(f"train.batch_size ({config.train.batch_size}) must be a multiple of train.micro_batch_size ({micro})")
+    if not 0 <= config.alpha <= 1:
+        raise InputError(f"alpha must be between 0 and 1, not {config.alpha}")
+    if not 0 <= config.eval.temperature < float("inf"):
+        raise InputError(f"eval.temperature must be at least 0, not {config.eval.temperature}")
+    for key in ("benchmarks", "variants"):
+        names = getattr(config, key)
+        if not names:
+            raise InputError(f"no {key}: name at least one (harness list {key})")
+        if len(set(names)) < len(names):
+            raise InputError(f"{key}: one stands there twice")
+    if config.data_dir and not config.data_dir.is_dir():
+        raise InputError(f"--data-dir {config.data_dir}: no such folder")

@@ -1,0 +1,110 @@
+"""transformers' generate behind the engine interface: the reference that vLLM is checked against."""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Iterator, Sequence
+from itertools import groupby
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from harness.engines.engine import Completion, EngineSettings, Sampling
+from tasks.errors import InputError
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+LARGEST_BATCH = 64
+
+
+class HfEngine:
+    """See `Engine`. Batches hold prompts of one length, so that padding cannot change a result."""
+
+    name = "hf"
+
+    def __init__(self, settings: EngineSettings) -> None:
+        import torch
+        import transformers
+
+        self._settings = settings
+        self._device = "cuda" if torch.cuda.is_available() else "cpu"
+        self.dtype = (
+            settings.dtype if settings.dtype != "auto" else "float32" if self._device == "cpu" else "bfloat16"
+        )
+        self.version = f"transformers {transformers.__version__}"
+        self._model: Any = None
+        self._tokenizer: Any = None
+
+    def load(self, model_dir: Path) -> None:
+        """Loads a model in place of the last one.
+
+        Raises:
+            InputError: transformers cannot load it.
+        """
+        import torch
+
+        from sftkey_train.model import load_base, load_tokenizer
+
+        self.close()
+        dtype = getattr(torch, self.dtype, None)
+        if not isinstance(dtype, torch.dtype):
+            raise InputError(f"no dtype {self.dtype!r}: use auto, float32, bfloat16 or float16")
+        self._model = load_base(str(model_dir), dtype).to(self._device).eval()
+        self._tokenizer = load_tokenizer(str(model_dir))
+
+    def generate(
+        self, prompts: Sequence[Sequence[int]], sampling: Sequence[Sampling]
+    ) -> Iterator[tuple[int, Completion]]:
+        """Yields completions batch by batch."""
+
+        def kind(index: int) -> tuple[int, str]:
+            return len(prompts[index]), repr(sampling[index])
+
+        batch_size = min(LARGEST_BATCH, self._settings.max_num_seqs)
+        for _, group in groupby(sorted(range(len(prompts)), key=kind), key=kind):
+            indices = list(group)
+            for start in range(0, len(indices), batch_size):
+                batch = indices[start : start + batch_size]
+                yield from zip(
+                    batch, self._batch([prompts[i] for i in batch], sampling[batch[0]]), strict=True
+                )
+
+    def _batch(self, prompts: list[Sequence[int]], sampling: Sampling) -> list[Completion]:
+        import torch
+
+        ids_BT = torch.tensor([list(ids) for ids in prompts], device=self._device)
+        if sampling.temperature:
+            torch.manual_seed(sampling.seed)
+        draw = {"do_sample": True, "temperature": sampling.temperature, "top_p": sampling.top_p}
+        with torch.inference_mode():
+            output_BT = self._model.generate(
+                ids_BT,
+                attention_mask=torch.ones_like(ids_BT),
+                max_new_tokens=sampling.max_new_tokens,
+                pad_token_id=self._tokenizer.eos_token_id,
+                use_cache=True,
+                **({"stop_strings": list(sampling.stop), "tokenizer": self._tokenizer} if sampling.stop else {}),
+                **(draw if sampling.temperature else {"do_sample": False}),
+            )
+        return [self._completion(row, ids_BT.shape[1], sampling) for row in output_BT]
+
+    def _completion(self, row_T: Tensor, num_prompt_tokens: int, sampling: Sampling) -> Completion:
+        eos = self._model.generation_config.eos_token_id
+        ends = set(eos if isinstance(eos, list) else [eos]) | {self._tokenizer.eos_token_id}
+        ids = row_T[num_prompt_tokens:].tolist()
+        end = next((i for i, token in enumerate(ids) if token in ends), None)
+        ids = ids if end is None else ids[: end + 1]
+        text = self._tokenizer.decode(ids, skip_special_tokens=True)
+        cut = min((at for stop in sampling.stop if (at := text.find(stop)) >= 0), default=None)
+        stopped = end is not None or cut is not None
+        return Completion(
+            text=text[:cut],
+            finish_reason="stop" if stopped else "length",
+            num_prompt_tokens=num_prompt_tokens,
+            num_output_tokens=len(ids),
+        )
+
+    def close(self) -> None:
+        """Frees the model."""
+        self._model = self._tokenizer = None
+        gc.collect()

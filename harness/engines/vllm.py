@@ -1,0 +1,135 @@
+"""vLLM in this process: one engine for all checkpoints of a base model, their weights swapped in place."""
+
+from __future__ import annotations
+
+import gc
+import json
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from harness.engines.engine import Completion, EngineSettings, Sampling, _distribution
+from tasks.errors import InputError
+
+
+class VllmEngine:
+    """See `Engine`; started by the first `load`."""
+
+    name = "vllm"
+
+    def __init__(self, settings: EngineSettings) -> None:
+        import torch
+
+        self._settings = settings
+        self._cpu = not torch.cuda.is_available()
+        self.dtype = settings.dtype if settings.dtype != "auto" else "float32" if self._cpu else "bfloat16"
+        self.version = _distribution() or "vllm"
+        self._llm: Any = None
+        self._shape = ""
+
+    def load(self, model_dir: Path) -> None:
+        """Loads a model: by swapping weights where the running engine has its shape, else in a new engine.
+
+        Raises:
+            InputError: vLLM cannot load the model.
+        """
+        shape = _shape(model_dir)
+        if self._llm is not None and shape == self._shape:
+            self._llm.collective_rpc("reload_weights", kwargs={"weights_path": str(model_dir)})
+            self._llm.reset_prefix_cache()
+            return
+        self.close()
+        self._llm = self._start(model_dir)
+        self._shape = shape
+
+    def _start(self, model_dir: Path) -> Any:
+        os.environ.setdefault("VLLM_ENABLE_V1_MULTIPROCESSING", "0")
+        os.environ.setdefault("VLLM_LOGGING_LEVEL", "ERROR")
+        os.environ.setdefault("VLLM_NO_USAGE_STATS", "1")
+        from vllm import LLM
+
+        settings = self._settings
+        options: dict[str, Any] = {}
+        if self._cpu:
+            # vLLM would ask for most of the memory, and compiling takes longer than a small run.
+            options["kv_cache_memory_bytes"] = int(settings.kv_cache_gib * 2**30)
+            options["enforce_eager"] = True
+        try:
+            return LLM(
+                model=str(model_dir),
+                dtype=self.dtype,
+                max_model_len=settings.max_model_len,
+                max_num_seqs=settings.max_num_seqs,
+                trust_remote_code=False,
+                load_format="safetensors",
+                disable_log_stats=True,
+                generation_config="vllm",
+                seed=0,
+                **options,
+            )
+        except (ValueError, RuntimeError, OSError) as error:
+            raise InputError(
+                f"{model_dir}: vLLM cannot load this model ({_last_line(error)}); try --engine hf"
+            ) from error
+
+    def generate(
+        self, prompts: Sequence[Sequence[int]], sampling: Sequence[Sampling]
+    ) -> Iterator[tuple[int, Completion]]:
+        """Yields each completion as it is finished."""
+        from vllm import SamplingParams, TokensPrompt
+
+        engine = self._llm.llm_engine
+        for index, (ids, how) in enumerate(zip(prompts, sampling, strict=True)):
+            params = SamplingParams(
+                max_tokens=how.max_new_tokens,
+                stop=list(how.stop),
+                temperature=how.temperature,
+                top_p=how.top_p,
+                seed=how.seed if how.temperature else None,
+                output_kind=_final_only(),
+            )
+            engine.add_request(str(index), TokensPrompt(prompt_token_ids=list(ids)), params)
+        try:
+            while engine.has_unfinished_requests():
+                for output in engine.step():
+                    if output.finished:
+                        yield int(output.request_id), _completion(output)
+        finally:
+            if engine.has_unfinished_requests():  # the caller stopped early: leave nothing behind
+                engine.abort_request([str(index) for index in range(len(prompts))])
+
+    def close(self) -> None:
+        """Ends the engine; the next one may only start when this one's memory is free."""
+        self._llm = None
+        self._shape = ""
+        gc.collect()
+
+
+def _completion(output: Any) -> Completion:
+    best = output.outputs[0]
+    return Completion(
+        text=best.text,
+        finish_reason=best.finish_reason or "stop",
+        num_prompt_tokens=len(output.prompt_token_ids),
+        num_output_tokens=len(best.token_ids),
+    )
+
+
+def _final_only() -> Any:
+    from vllm.sampling_params import RequestOutputKind
+
+    return RequestOutputKind.FINAL_ONLY
+
+
+def _shape(model_dir: Path) -> str:
+    """What two models must share for their weights to be swapped: configuration and tokenizer."""
+    config = json.loads((model_dir / "config.json").read_text(encoding="utf-8"))
+    for name in ("_name_or_path", "use_cache", "dtype", "torch_dtype", "transformers_version"):
+        config.pop(name, None)
+    tokenizer = model_dir / "tokenizer.json"
+    return json.dumps(config, sort_keys=True) + (tokenizer.read_text("utf-8") if tokenizer.is_file() else "")
+
+
+def _last_line(error: BaseException) -> str:
+    return " ".join(str(error).split())[-200:]

@@ -1,0 +1,93 @@
+"""The generation store: every completion ever made here, keyed by all that decides it. SQLite, append only."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import sqlite3
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from types import TracebackType
+
+from harness.engines import Completion, Sampling
+from tasks.errors import InputError
+
+_SCHEMA = """CREATE TABLE IF NOT EXISTS generations (
+    key TEXT PRIMARY KEY,
+    text TEXT NOT NULL,
+    finish_reason TEXT NOT NULL,
+    num_prompt_tokens INTEGER NOT NULL,
+    num_output_tokens INTEGER NOT NULL
+) WITHOUT ROWID"""
+
+
+def generation_key(
+    weights_digest: str,
+    prompt_ids: Sequence[int],
+    sampling: Sampling,
+    sample_index: int,
+    engine: str,
+    engine_version: str,
+    dtype: str,
+) -> str:
+    """Content address of one completion: nothing else may hit."""
+    how = asdict(sampling)
+    if sampling.temperature == 0:
+        del how["seed"], how["top_p"]
+    content = [weights_digest, list(prompt_ids), how, sample_index, engine, engine_version, dtype]
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+class GenerationStore:
+    """Completions on disk; what is put is kept, also when the process is killed the moment after.
+
+    Args:
+        path: The SQLite file; made where missing.
+
+    Raises:
+        InputError: The file is not a store.
+    """
+
+    def __init__(self, path: Path) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            self._db = sqlite3.connect(path, isolation_level=None, timeout=60)
+            self._db.execute("PRAGMA journal_mode=WAL")
+            self._db.execute("PRAGMA synchronous=NORMAL")
+            self._db.execute(_SCHEMA)
+        except sqlite3.DatabaseError as error:
+            raise InputError(f"{path}: not a generation store ({error}); move it away and run again") from error
+
+    def __enter__(self) -> GenerationStore:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._db.close()
+
+    def get(self, keys: Iterable[str]) -> dict[str, Completion]:
+        """The completions that are there, by key."""
+        found: dict[str, Completion] = {}
+        for key in keys:
+            row = self._db.execute(
+                "SELECT text, finish_reason, num_prompt_tokens, num_output_tokens FROM generations WHERE key = ?",
+                (key,),
+            ).fetchone()
+            if row is not None:
+                found[key] = Completion(*row)
+        return found
+
+    def put(self, key: str, completion: Completion) -> None:
+        """Stores one completion; a key that is there is left as it is."""
+        self._db.execute(
+            "INSERT OR IGNORE INTO generations VALUES (?, ?, ?, ?, ?)",
+            (
+                key,
+                completion.text,
+                completion.finish_reason,
+                completion.num_prompt_tokens,
+                completion.num_output_tokens,
+            ),
+        )

@@ -1,0 +1,75 @@
+"""A plan as a person reads it: `--dry-run`, and the head of every run."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from harness.plan import Plan
+from sftkey_train.stages import StageNode
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.tree import Tree
+
+
+def print_plan(plan: Plan, console: Console) -> None:
+    """Prints the resolved plan: data, the graph of stages, the evaluations."""
+    console.print(_summary(plan), highlight=False, markup=False, soft_wrap=True)
+    for seed in plan.seeds:
+        console.print(_stage_tree(plan, seed))
+    console.print(_evaluations(plan), highlight=False, markup=False, soft_wrap=True)
+
+
+def _summary(plan: Plan) -> str:
+    config = plan.config
+    data = ", ".join(f"{name} {count:,}" for name, count in plan.train_records.items())
+    todo = [node for node in plan.graph.nodes.values() if not plan.is_trained(node.key)]
+    lines = [
+        f"base      {plan.base.name}" + ("" if plan.base.built else " (to be built first)"),
+        f"variants  {', '.join(variant.name for variant in plan.variants)} × {len(plan.seeds)} seeds, "
+        f"{config.train.method} fine-tuning",
+        f"training  {data} records",
+    ]
+    for tags, corpus in plan.corpora.items():
+        parts = ", ".join(f"{name} {count:,}" for name, count in corpus.tokens_by_segment().items())
+        notes = [f"{count} {reason}" for reason, count in corpus.dropped.items()]
+        notes += [f"{corpus.num_straddling} tokens across segments"] if corpus.num_straddling else []
+        lines.append(f"  tags {tags}: {len(corpus.ids_N):,} tokens ({parts})" + (f"; {', '.join(notes)}" if notes else ""))
+    lines.append(
+        f"stages    {len(plan.graph.nodes)} distinct, {len(todo)} to train: "
+        f"{sum(node.num_steps for node in todo):,} steps, {sum(node.tokens_forward for node in todo):,} tokens"
+    )
+    return "\n".join(lines)
+
+
+def _stage_tree(plan: Plan, seed: int) -> Tree:
+    from rich.tree import Tree
+
+    root = Tree(f"seed {seed}: {plan.base.name}", highlight=False)
+    branches = {None: root}
+    for node in plan.graph.nodes.values():
+        if node.seed == seed:
+            branches[node.key] = branches[node.parent].add(_describe(plan, node), highlight=False)
+    return root
+
+
+def _describe(plan: Plan, node: StageNode) -> str:
+    state = "[green]in the store[/]" if plan.is_trained(node.key) else "to train"
+    shared = " (shared)" if len(node.variants) > 1 else ""
+    return (
+        f"{node.stage.name} for {', '.join(node.variants)}{shared}: {node.num_steps} steps, "
+        f"{node.tokens_forward:,} tokens, {node.tokens_loss:,} with loss, lr {node.learning_rate:g}; {state}"
+    )
+
+
+def _evaluations(plan: Plan) -> str:
+    config = plan.config
+    names = ", ".join(benchmark.name for benchmark in plan.benchmarks)
+    num_checkpoints = len(plan.graph.chains) + 1
+    limit = f", at most {config.limit} samples each" if config.limit else ""
+    budgets = sorted({config.eval.max_new_tokens or benchmark.max_new_tokens for benchmark in plan.benchmarks})
+    return (
+        f"evaluate  {num_checkpoints} checkpoints (with the untrained base) on {names}{limit}\n"
+        f"          {plan.engine}, at most {' or '.join(map(str, budgets))} new tokens\n"
+        f"out       {config.out}, store {config.store_dir}"
+    )

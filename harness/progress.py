@@ -1,0 +1,154 @@
+"""What a person sees while it runs: progress bars on a terminal, plain lines elsewhere."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from sftkey_train.trainer import StepMetrics
+
+SECONDS_BETWEEN_LINES = 15.0
+
+
+class StageProgress(Protocol):
+    """Progress of one training stage."""
+
+    def update(self, metrics: StepMetrics) -> None:
+        """Shows a line of the metrics history."""
+
+
+class SampleProgress(Protocol):
+    """Progress of one checkpoint's evaluation."""
+
+    def advance(self, num_tokens: int) -> None:
+        """Counts a finished sample of so many tokens."""
+
+
+class Reporter:
+    """Reports to a console.
+
+    Args:
+        console: Where to; bars are drawn where it is a terminal.
+    """
+
+    def __init__(self, console: Console) -> None:
+        self.console = console
+
+    def line(self, text: str) -> None:
+        """One plain line."""
+        self.console.print(text, highlight=False, markup=False, soft_wrap=True)
+
+    @contextmanager
+    def stage(self, label: str, num_steps: int) -> Iterator[StageProgress]:
+        """Shows the training of a stage: step, losses, tokens a second, time left."""
+        shown = _StageBar(label, num_steps, self) if self.console.is_terminal else _StageLines(label, self)
+        started = time.perf_counter()
+        with shown:
+            yield shown
+        self.line(f"  {label}: {shown.last} in {time.perf_counter() - started:.1f} s")
+
+    @contextmanager
+    def evaluation(self, label: str, num_samples: int, num_stored: int) -> Iterator[SampleProgress]:
+        """Shows the evaluation of a checkpoint: samples, tokens a second."""
+        bar = _SampleBar(label, num_samples, num_stored, self)
+        with bar:
+            yield bar
+        self.line(f"  {label}: {bar.summary()}")
+
+
+def losses(metrics: StepMetrics) -> str:
+    """The losses and the speed of a step, in few words."""
+    speed = metrics.tokens / max(metrics.wall_seconds, 1e-9)
+    return f"thinking {metrics.loss_thinking:.3f} answer {metrics.loss_answer:.3f} {speed:,.0f} tok/s"
+
+
+class _StageLines:
+    def __init__(self, label: str, reporter: Reporter) -> None:
+        self._label, self._reporter = label, reporter
+        self._spoken = time.perf_counter()
+        self.last = "done"
+
+    def __enter__(self) -> _StageLines:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        return None
+
+    def update(self, metrics: StepMetrics) -> None:
+        self.last = f"{metrics.step}/{metrics.num_steps} steps, {losses(metrics)}"
+        if time.perf_counter() - self._spoken > SECONDS_BETWEEN_LINES:
+            self._spoken = time.perf_counter()
+            self._reporter.line(f"  {self._label}: {self.last}")
+
+
+class _StageBar(_StageLines):
+    def __init__(self, label: str, num_steps: int, reporter: Reporter) -> None:
+        from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+        super().__init__(label, reporter)
+        self._progress = Progress(
+            TextColumn("  {task.description}"),
+            BarColumn(bar_width=20),
+            TextColumn("{task.completed:.0f}/{task.total:.0f} {task.fields[losses]}"),
+            TimeRemainingColumn(compact=True),
+            console=reporter.console,
+            transient=True,
+        )
+        self._task = self._progress.add_task(label, total=num_steps, losses="")
+
+    def __enter__(self) -> _StageBar:
+        self._progress.start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._progress.stop()
+
+    def update(self, metrics: StepMetrics) -> None:
+        self.last = f"{metrics.step}/{metrics.num_steps} steps, {losses(metrics)}"
+        self._progress.update(self._task, completed=metrics.step, losses=losses(metrics))
+
+
+class _SampleBar:
+    def __init__(self, label: str, num_samples: int, num_stored: int, reporter: Reporter) -> None:
+        from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+        self._num_samples, self._num_stored = num_samples, num_stored
+        self._num_tokens = 0
+        self._started = time.perf_counter()
+        self._progress = Progress(
+            TextColumn("  {task.description}"),
+            BarColumn(bar_width=20),
+            TextColumn("{task.completed:.0f}/{task.total:.0f} samples {task.fields[speed]}"),
+            TimeRemainingColumn(compact=True),
+            console=reporter.console,
+            transient=True,
+            disable=not reporter.console.is_terminal,
+        )
+        self._task = self._progress.add_task(label, total=num_samples, completed=num_stored, speed="")
+
+    def __enter__(self) -> _SampleBar:
+        self._progress.start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._progress.stop()
+
+    def advance(self, num_tokens: int) -> None:
+        self._num_tokens += num_tokens
+        self._progress.update(self._task, advance=1, speed=f"{self._speed():,.0f} tok/s")
+
+    def _speed(self) -> float:
+        return self._num_tokens / max(time.perf_counter() - self._started, 1e-9)
+
+    def summary(self) -> str:
+        made = self._num_samples - self._num_stored
+        if not made:
+            return f"{self._num_samples} samples, all in the store"
+        stored = f", {self._num_stored} from the store" if self._num_stored else ""
+        seconds = time.perf_counter() - self._started
+        return f"{made} samples generated{stored} in {seconds:.1f} s, {self._speed():,.0f} tok/s"

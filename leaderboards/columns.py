@@ -1,0 +1,91 @@
+"""The columns of the leaderboard's tables, shared by the terminal and Markdown."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from leaderboards.rows import METRICS, Board, Cell, Cost, Metric, Row
+from leaderboards.wording import (
+    METRIC_NAMES,
+    MISSING,
+    SIGNIFICANT_MARK,
+    against_reference,
+    differs,
+    duration,
+    interval,
+    large,
+    percent,
+    role_label,
+    value,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A heading and how to word a row under it."""
+
+    heading: str
+    text: Callable[[Row], str]
+
+
+def overall_columns(board: Board) -> tuple[Column, ...]:
+    """The heart of the board, which fits 80 columns: rank, entry, metric, difference, format, compute."""
+    return (
+        Column("#", lambda row: MISSING if row.rank is None else str(row.rank)),
+        Column("entry", lambda row: role_label(row, board)),
+        Column(METRIC_NAMES[board.rank_by], _macro(lambda cell: _main(cell, board))),
+        Column(
+            f"Δ {board.reference}",
+            lambda row: against_reference(row, row.macro, board.rank_by) if row.macro else MISSING,
+        ),
+        Column("format", _macro(lambda cell: value(cell, "format_valid"))),
+        Column("FLOPs", _cost(lambda cost: large(cost.flops))),
+    )
+
+
+def detail_columns(board: Board) -> tuple[Column, ...]:
+    """What else is worth knowing of a row: the other metrics, seeds, output length."""
+    return (
+        *(_metric_column(metric) for metric in METRICS if metric not in (board.rank_by, "format_valid")),
+        Column("cut %", _macro(lambda cell: percent(cell.truncated))),
+        Column("tokens out", _macro(lambda cell: f"{cell.output_tokens:.0f}")),
+        Column("seeds", lambda row: MISSING if row.seeds == (None,) else str(len(row.seeds))),
+    )
+
+
+def cost_columns() -> tuple[Column, ...]:
+    """Training compute of one seed: steps, tokens forward, tokens with loss, time."""
+    return (
+        Column("steps", _cost(lambda cost: f"{cost.steps:.0f}")),
+        Column("tokens", _cost(lambda cost: large(cost.tokens_forward))),
+        Column("with loss", _cost(lambda cost: large(cost.tokens_loss))),
+        Column("train time", _cost(lambda cost: duration(cost.wall_seconds))),
+    )
+
+
+def benchmark_column(board: Board, benchmark: str) -> Column:
+    """The ranking metric on one benchmark, marked where it differs from the reference."""
+
+    def text(row: Row) -> str:
+        cell = row.cell(benchmark)
+        if cell is None:
+            return MISSING
+        mark = SIGNIFICANT_MARK if differs(cell, board.rank_by) else ""
+        return f"{value(cell, board.rank_by)}{mark} {interval(cell, board.rank_by)}"
+
+    return Column(benchmark, text)
+
+
+def _metric_column(metric: Metric) -> Column:
+    return Column(METRIC_NAMES[metric], _macro(lambda cell: value(cell, metric)))
+
+
+def _main(cell: Cell, board: Board) -> str:
+    return f"{value(cell, board.rank_by)} {interval(cell, board.rank_by)}"
+
+
+def _macro(text: Callable[[Cell], str]) -> Callable[[Row], str]:
+    return lambda row: MISSING if row.macro is None else text(row.macro)
+
+
+def _cost(text: Callable[[Cost], str]) -> Callable[[Row], str]:
+    return lambda row: MISSING if row.cost is None else text(row.cost)

@@ -1,0 +1,162 @@
+"""What the board found, in sentences: never more than the paired test supports, and what to beware of."""
+
+from collections.abc import Iterator, Sequence
+
+from leaderboards.merge import Group
+from leaderboards.rows import Board, Comparison, Row
+from leaderboards.wording import METRIC_NAMES, bounds, label, p_value, percent, points
+
+MIN_SEEDS = 3
+MIN_QUESTIONS = 200
+MANY_TRUNCATED = 0.05
+NEAR_ZERO = 0.05
+UNEQUAL_COMPUTE = 0.05
+# They differ by design: a tag format brings its own stop strings, a seed its own sampling.
+_SETTINGS_BY_DESIGN = ("stop", "seed")
+
+
+def summary(board: Board) -> tuple[str, ...]:
+    """The headline, then one sentence for each entry that was compared with the reference."""
+    return (_headline(board), *(_sentence(board, row) for row in board.rows if _comparison(board, row)))
+
+
+def notes(board: Board, groups: Sequence[Group]) -> tuple[str, ...]:
+    """Cautions: few seeds, few questions, unequal settings, truncation, and figures near zero."""
+    return (
+        *_few_seeds(board),
+        *_few_questions(board),
+        *_not_ranked(board),
+        *_near_zero(board),
+        *_truncated(board),
+        *_unequal_settings(groups),
+    )
+
+
+def _comparison(board: Board, row: Row) -> Comparison | None:
+    return row.macro.metric(board.rank_by).comparison if row.macro else None
+
+
+def _headline(board: Board) -> str:
+    metric = METRIC_NAMES[board.rank_by]
+    compared = [(row, _comparison(board, row)) for row in board.rows]
+    better = [label(row, board) for row, found in compared if found and found.verdict == "better"]
+    over = "1 benchmark" if len(board.benchmarks) == 1 else f"{len(board.benchmarks)} benchmarks"
+    if not board.family_macro:
+        return f"Nothing could be compared with {board.reference} on {metric} over all of {over}."
+    if better:
+        return f"Better than {board.reference} on {metric} over {over}: {', '.join(better)}."
+    return f"No entry is better than {board.reference} on {metric} over {over}."
+
+
+def _sentence(board: Board, row: Row) -> str:
+    found = _comparison(board, row)
+    assert found is not None
+    difference = found.difference
+    verdict = {
+        "better": "is better than",
+        "worse": "is worse than",
+        "not distinguishable": "is not distinguishable from",
+    }[found.verdict]
+    undecided = found.verdict == "not distinguishable" and (difference.low > 0 or difference.high < 0)
+    correction = f" once corrected for {board.family_macro} comparisons" if undecided else ""
+    return (
+        f"{label(row, board)} {verdict} {board.reference} on {METRIC_NAMES[board.rank_by]}{correction} "
+        f"({points(difference.mean)} points, {100 * board.confidence:.0f} % CI "
+        f"{bounds(difference.low, difference.high)}, Holm p {_equals(found.p_holm)}){_compute(board, row)}."
+    )
+
+
+def _equals(p: float) -> str:
+    text = p_value(p)
+    return text if text.startswith("<") else f"= {text}"
+
+
+def _compute(board: Board, row: Row) -> str:
+    """Says when the two were not trained with the same compute: a difference may be no more than that."""
+    reference = next((r for r in board.rows if r.is_reference and r.model == row.model), None)
+    if reference is None or reference.cost is None or row.cost is None or not reference.cost.flops:
+        return ""
+    ratio = row.cost.flops / reference.cost.flops
+    if abs(ratio - 1) <= UNEQUAL_COMPUTE:
+        return ""
+    return f", with {ratio:.2f} times its training compute"
+
+
+def _few_seeds(board: Board) -> Iterator[str]:
+    few = [row for row in board.rows if row.role == "trained" and len(row.seeds) < MIN_SEEDS]
+    single = [label(row, board) for row in few if len(row.seeds) == 1]
+    if single:
+        yield (
+            f"Only 1 seed for {', '.join(single)}: the intervals hold question sampling alone, and another "
+            "seed could turn the verdict round."
+        )
+    rest = [label(row, board) for row in few if len(row.seeds) > 1]
+    if rest:
+        yield (
+            f"Fewer than {MIN_SEEDS} seeds for {', '.join(rest)}: how much seeds matter is hardly known, and "
+            "the intervals are rough."
+        )
+
+
+def _few_questions(board: Board) -> Iterator[str]:
+    for benchmark in board.benchmarks:
+        cells = [cell for row in board.rows if (cell := row.cell(benchmark))]
+        estimates = [cell.metric(board.rank_by).estimate for cell in cells]
+        n = min(estimate.num_questions for estimate in estimates)
+        if n < MIN_QUESTIONS:
+            width = max(estimate.high - estimate.low for estimate in estimates)
+            yield (
+                f"{benchmark} has only {n} question{'s' if n != 1 else ''}: its intervals are up to "
+                f"{percent(width)} points wide, too wide for small differences."
+            )
+
+
+def _not_ranked(board: Board) -> Iterator[str]:
+    missing = [label(row, board) for row in board.rows if row.macro is None]
+    if missing:
+        yield f"Not ranked, for want of results on all benchmarks: {', '.join(missing)}."
+    other = [label(row, board) for row in board.rows if row.macro and row.rank is None]
+    if other:
+        yield (
+            f"Not ranked, since their {METRIC_NAMES[board.rank_by]} holds another kind of format: "
+            f"{', '.join(other)}."
+        )
+
+
+def _near_zero(board: Board) -> Iterator[str]:
+    highest = [row.macro.metric("accuracy").estimate.high for row in board.rows if row.macro]
+    if highest and max(highest) <= NEAR_ZERO:
+        yield (
+            "Every accuracy is near zero: these benchmarks cannot tell such entries apart, and no difference "
+            "here says anything about the methods."
+        )
+
+
+def _truncated(board: Board) -> Iterator[str]:
+    many = [
+        f"{label(row, board)} on {cell.benchmark} ({percent(cell.truncated)} %)"
+        for row in board.rows
+        for cell in row.cells
+        if cell.truncated > MANY_TRUNCATED
+    ]
+    if many:
+        shown = ", ".join(many[:4]) + (f" and {len(many) - 4} more" if len(many) > 4 else "")
+        yield (
+            f"More than {100 * MANY_TRUNCATED:.0f} % of the outputs were cut at the token limit: {shown}. "
+            "Raise the limit before reading anything into these figures."
+        )
+
+
+def _unequal_settings(groups: Sequence[Group]) -> Iterator[str]:
+    benchmarks = dict.fromkeys(e.benchmark for group in groups for e in group.evaluations)
+    for benchmark in benchmarks:
+        seen: dict[str, set[str]] = {}
+        evaluations = [e for group in groups for e in group.evaluations if e.benchmark == benchmark]
+        for evaluation in evaluations:
+            settings = {"engine": evaluation.engine, "dtype": evaluation.dtype, **evaluation.generation}
+            for key, value in settings.items():
+                if not key.startswith(_SETTINGS_BY_DESIGN):
+                    seen.setdefault(key, set()).add(str(value))
+        unequal = [f"{key} {' / '.join(sorted(found))}" for key, found in seen.items() if len(found) > 1]
+        if unequal:
+            yield f"{benchmark}: entries were generated with different settings ({'; '.join(unequal)})."

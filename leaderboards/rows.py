@@ -1,0 +1,107 @@
+"""What a leaderboard is, as plain data: rows, cells, intervals and comparisons.
+
+Apart from `board`, which fills it in, so that writers and sentences need nothing but the data.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+from leaderboards.results import Role
+from leaderboards.stats import Difference, Estimate
+
+Metric = Literal["accuracy", "accuracy_strict", "format_valid", "score"]
+METRICS: tuple[Metric, ...] = get_args(Metric)
+Verdict = Literal["better", "worse", "not distinguishable"]
+MACRO = "macro"
+# They hold format validity, which for an untagged entry means something else.
+FORMAT_DEPENDENT = frozenset({"accuracy_strict", "format_valid", "score"})
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """A row against the reference on one metric; the verdict goes by the Holm-corrected p-value."""
+
+    difference: Difference
+    p_holm: float
+    verdict: Verdict
+
+
+@dataclass(frozen=True, slots=True)
+class MetricCell:
+    """One metric of one row on one benchmark; `own_format` marks with † what is not comparable."""
+
+    metric: Metric
+    estimate: Estimate
+    own_format: bool
+    comparison: Comparison | None
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """One row on one benchmark, or on all (`macro`): metrics, and what went wrong in the outputs."""
+
+    benchmark: str
+    metrics: tuple[MetricCell, ...]
+    num_outputs: int
+    truncated: float
+    output_tokens: float
+    defects: tuple[tuple[str, int], ...]
+
+    def metric(self, name: Metric) -> MetricCell:
+        """The cell's figures for one metric."""
+        return self.metrics[METRICS.index(name)]
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """Training compute of one seed of a row (the mean over its seeds), every stage charged in full."""
+
+    steps: float
+    tokens_forward: float
+    tokens_loss: float
+    flops: float
+    wall_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One entry of one model; `rank` is None where the ranking metric cannot be compared."""
+
+    rank: int | None
+    name: str
+    model: str
+    role: Role
+    seeds: tuple[int | None, ...]
+    tags: str
+    tagged: bool
+    method: str | None
+    checkpoints: tuple[str, ...]
+    is_reference: bool
+    macro: Cell | None
+    cells: tuple[Cell, ...]
+    cost: Cost | None
+    evaluation_seconds: float
+
+    def cell(self, benchmark: str) -> Cell | None:
+        """The row's cell for a benchmark or for `macro`; None where it was not evaluated."""
+        if benchmark == MACRO:
+            return self.macro
+        return next((cell for cell in self.cells if cell.benchmark == benchmark), None)
+
+
+@dataclass(frozen=True, slots=True)
+class Board:
+    """A leaderboard: rows best first, and sentences that say what was found and what to beware of."""
+
+    rows: tuple[Row, ...]
+    benchmarks: tuple[str, ...]
+    reference: str
+    rank_by: Metric
+    alpha: float
+    confidence: float
+    family_macro: int
+    family_cells: int
+    summary: tuple[str, ...]
+    notes: tuple[str, ...]
+    provenance: tuple[tuple[str, Mapping[str, str]], ...]

@@ -1,0 +1,143 @@
+"""The leaderboard as Markdown, to be read, and as CSV in long form, to be computed with."""
+
+import csv
+import io
+from collections.abc import Iterator, Sequence
+from dataclasses import fields as dataclass_fields
+from functools import partial
+
+from leaderboards.columns import Column, benchmark_column, cost_columns, detail_columns, overall_columns
+from leaderboards.rows import Board, Cell, Cost, MetricCell, Row
+from leaderboards.wording import legend, title
+
+CSV_COLUMNS = (
+    *("entry", "model", "role", "tags", "tagged", "method", "rank", "benchmark", "metric"),
+    *("mean", "ci_low", "ci_high", "n", "seeds", "own_format"),
+    *("reference", "diff", "diff_low", "diff_high", "p", "p_holm", "verdict"),
+    *("truncated", "output_tokens"),
+    *("train_steps", "train_tokens_forward", "train_tokens_loss", "train_flops", "train_wall_seconds"),
+)
+
+
+def markdown(board: Board) -> str:
+    """The whole board as GitHub-flavoured Markdown."""
+    overall = overall_columns(board)
+    parts = [
+        "# Leaderboard",
+        "\n".join([f"**{_escape(board.summary[0])}**", "", *(f"- {_escape(s)}" for s in board.summary[1:])]),
+        f"## {title(board)[0].upper()}{title(board)[1:]}",
+        _table(board, overall),
+        "\n".join(f"- {_escape(line)}" for line in legend(board)),
+    ]
+    if len(board.benchmarks) > 1:
+        columns = [benchmark_column(board, benchmark) for benchmark in board.benchmarks]
+        parts += ["## By benchmark", _table(board, (*overall[:2], *columns))]
+    parts += ["## Details", _table(board, (overall[1], *detail_columns(board), *cost_columns()))]
+    parts += ["## Format defects", _table(board, (overall[1], *_defect_columns(board)))]
+    if board.notes:
+        parts += ["## Beware", "\n".join(f"- {_escape(note)}" for note in board.notes)]
+    parts += ["## Provenance", "\n".join(_provenance(board))]
+    return "\n\n".join(parts) + "\n"
+
+
+def csv_text(board: Board) -> str:
+    """One line per row × benchmark (and macro) × metric; shares of 1, empty where there is no figure."""
+    buffer = io.StringIO()
+    writer = csv.DictWriter(buffer, CSV_COLUMNS, lineterminator="\n", restval="")
+    writer.writeheader()
+    for row in board.rows:
+        for cell in filter(None, (row.macro, *row.cells)):
+            for figures in cell.metrics:
+                writer.writerow(_row_fields(row) | _cell_fields(cell) | _figures(figures, board))
+    return buffer.getvalue()
+
+
+def _row_fields(row: Row) -> dict[str, object]:
+    fields: dict[str, object] = {
+        "entry": row.name,
+        "model": row.model,
+        "role": row.role,
+        "tags": row.tags,
+        "tagged": _yes(row.tagged),
+        "method": row.method or "",
+        "rank": "" if row.rank is None else row.rank,
+    }
+    if row.cost:
+        fields |= {
+            f"train_{field.name}": _number(getattr(row.cost, field.name)) for field in dataclass_fields(Cost)
+        }
+    return fields
+
+
+def _cell_fields(cell: Cell) -> dict[str, object]:
+    return {
+        "benchmark": cell.benchmark,
+        "truncated": _number(cell.truncated),
+        "output_tokens": _number(cell.output_tokens),
+    }
+
+
+def _figures(figures: MetricCell, board: Board) -> dict[str, object]:
+    estimate = figures.estimate
+    fields: dict[str, object] = {
+        "metric": figures.metric,
+        "mean": _number(estimate.mean),
+        "ci_low": _number(estimate.low),
+        "ci_high": _number(estimate.high),
+        "n": estimate.num_questions,
+        "seeds": estimate.num_seeds,
+        "own_format": _yes(figures.own_format),
+        "reference": board.reference,
+    }
+    if figures.comparison:
+        difference = figures.comparison.difference
+        fields |= {
+            "diff": _number(difference.mean),
+            "diff_low": _number(difference.low),
+            "diff_high": _number(difference.high),
+            "p": _number(difference.p),
+            "p_holm": _number(figures.comparison.p_holm),
+            "verdict": figures.comparison.verdict,
+        }
+    return fields
+
+
+def _number(value: float) -> str:
+    return f"{value:.6g}"
+
+
+def _yes(flag: bool) -> str:
+    return "true" if flag else "false"
+
+
+def _table(board: Board, columns: Sequence[Column]) -> str:
+    lines = [
+        [_escape(column.heading) for column in columns],
+        [":---" if column.heading == "entry" else "---:" for column in columns],
+        *([_escape(column.text(row)) for column in columns] for row in board.rows),
+    ]
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
+
+
+def _defect_columns(board: Board) -> Iterator[Column]:
+    """One column per defect seen: how many outputs of the row have it, over all benchmarks and seeds."""
+    seen = dict.fromkeys(defect for row in board.rows for cell in row.cells for defect, _ in cell.defects)
+    yield Column("outputs", lambda row: str(sum(cell.num_outputs for cell in row.cells)))
+    for defect in sorted(seen):
+        yield Column(defect, partial(_defects, defect))
+
+
+def _defects(defect: str, row: Row) -> str:
+    return str(sum(count for cell in row.cells for name, count in cell.defects if name == defect))
+
+
+def _provenance(board: Board) -> Iterator[str]:
+    for source, facts in board.provenance:
+        yield f"- {_escape(source)}: {_escape('; '.join(f'{key} {value}' for key, value in facts.items()))}"
+
+
+def _escape(text: str) -> str:
+    """Text that Markdown shows as it is: no table cell, tag or code is opened by a name."""
+    for character, shown in (("&", "&amp;"), ("<", "&lt;"), ("|", "\\|"), ("`", "\\`"), ("*", "\\*")):
+        text = text.replace(character, shown)
+    return " ".join(text.split())

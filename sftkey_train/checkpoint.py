@@ -1,0 +1,101 @@
+"""A checkpoint on disk: an ordinary Hugging Face folder (or PEFT adapter) with a manifest and its history.
+
+It is written beside its place and renamed into it, so that a folder that exists is whole.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tasks.errors import InputError
+
+if TYPE_CHECKING:
+    import torch
+    from transformers import PreTrainedTokenizerBase
+
+MANIFEST = "sftkey_manifest.json"
+HISTORY = "metrics.jsonl"
+
+
+def save_checkpoint(
+    model: torch.nn.Module,
+    tokenizer: PreTrainedTokenizerBase,
+    directory: Path,
+    manifest: Mapping[str, Any],
+    history: Sequence[Mapping[str, Any]],
+) -> None:
+    """Writes a checkpoint whole or not at all.
+
+    Args:
+        model: A transformers model or PEFT model.
+        tokenizer: Saved beside it.
+        directory: Where it goes; must not exist.
+        manifest: What it was made from; `weights_digest` is added.
+        history: One mapping a logged step.
+    """
+    partial = directory.with_name(f".{directory.name}.{os.getpid()}.partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir(parents=True)
+    if getattr(model, "config", None) is not None and hasattr(model.config, "use_cache"):
+        model.config.use_cache = True
+    model.save_pretrained(partial, safe_serialization=True)
+    tokenizer.save_pretrained(partial)
+    whole = {**manifest, "weights_digest": weights_digest(partial)}
+    (partial / MANIFEST).write_text(json.dumps(whole, indent=2) + "\n", encoding="utf-8")
+    lines = "".join(json.dumps(row) + "\n" for row in history)
+    (partial / HISTORY).write_text(lines, encoding="utf-8")
+    partial.rename(directory)
+
+
+def read_manifest(directory: Path) -> dict[str, Any]:
+    """Reads a checkpoint's manifest.
+
+    Raises:
+        InputError: There is none, or it is damaged.
+    """
+    path = directory / MANIFEST
+    try:
+        manifest = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path}: no readable manifest; delete the folder and run again") from error
+    if not isinstance(manifest, dict):
+        raise InputError(f"{path}: not a manifest; delete the folder and run again")
+    return manifest
+
+
+def weights_digest(directory: Path) -> str:
+    """Digest of all that decides what a model folder or adapter computes: weights, config, tokenizer.
+
+    Raises:
+        InputError: The folder holds no safetensors.
+    """
+    weights = sorted(directory.glob("*.safetensors"))
+    if not weights:
+        raise InputError(f"{directory}: no .safetensors weights; convert the checkpoint with safetensors first")
+    others = [directory / name for name in ("config.json", "adapter_config.json", "tokenizer.json", "chat_template.jinja")]
+    digest = hashlib.sha256()
+    for path in [*weights, *others]:
+        if not path.is_file():
+            continue
+        digest.update(path.name.encode() + b"\0")
+        if path.name == "adapter_config.json":
+            digest.update(_adapter_config(path))
+            continue
+        with path.open("rb") as file:
+            while block := file.read(1 << 22):
+                digest.update(block)
+    return digest.hexdigest()
+
+
+def _adapter_config(path: Path) -> bytes:
+    """An adapter's configuration in one order and without its base's place, which may move."""
+    config = json.loads(path.read_text(encoding="utf-8"))
+    config.pop("base_model_name_or_path", None)
+    ordered = {key: sorted(value) if isinstance(value, list) else value for key, value in config.items()}
+    return json.dumps(ordered, sort_keys=True).encode()

@@ -1,0 +1,181 @@
+"""The embedded base model: a tiny Llama pre-trained on the generated world, built on first use and cached.
+
+It is pre-trained until it is neither hopeless nor perfect, so that variants can be told apart. Same recipe,
+same weights (on one kind of machine); the recipe's digest is the name it is cached under.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import random
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from sftkey_train.settings import TrainSettings
+from sftkey_train.stages import TRAINER_VERSION, StageNode, build_graph
+from sftkey_train.variants import load_variant
+from tasks.prompts import render_prompt
+from tasks.records import Record, records_digest
+from tasks.tags import get_tag_format, render_response
+from tasks.world.generate import WORLD_VERSION, load
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
+    from sftkey_train.trainer import StepMetrics
+
+SEED = 20251221
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """All that decides the embedded base model's weights.
+
+    Attributes:
+        num_number: Pre-training problems whose answer is a number.
+        num_choice: Pre-training problems whose answer is a letter.
+        vocabulary_size: Tokens of the byte-level BPE tokenizer, at most.
+        width: Hidden size.
+        num_layers: Transformer layers.
+        num_heads: Attention heads.
+        context: Longest sequence, in tokens.
+        learning_rate: Peak learning rate of pre-training.
+        batch_size: Sequences per step.
+    """
+
+    num_number: int = 4500
+    num_choice: int = 4500
+    vocabulary_size: int = 512
+    width: int = 64
+    num_layers: int = 4
+    num_heads: int = 4
+    context: int = 1024
+    learning_rate: float = 3e-3
+    batch_size: int = 16
+
+
+RECIPE = Recipe()
+
+
+def recipe_digest(recipe: Recipe = RECIPE) -> str:
+    """The name of the model that a recipe builds: 16 hex digits."""
+    content = {**asdict(recipe), "trainer": TRAINER_VERSION, "world": WORLD_VERSION, "seed": SEED}
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def pretraining_records(recipe: Recipe = RECIPE) -> list[Record]:
+    """The world's untagged text, from train chains only, in the order of one pass."""
+    records = [
+        *load("train", benchmark="number", size=recipe.num_number, seed=SEED),
+        *load("train", benchmark="choice", size=recipe.num_choice, seed=SEED),
+    ]
+    random.Random(SEED).shuffle(records)
+    return records
+
+
+def embedded_tokenizer(cache: Path, recipe: Recipe = RECIPE) -> Path:
+    """Folder of the tokenizer, trained on the world's text where the cache lacks it."""
+    directory = cache / "tokenizer" / recipe_digest(recipe)
+    if not directory.is_dir():
+        partial = directory.with_suffix(".partial")
+        _train_tokenizer(recipe).save_pretrained(partial)
+        partial.rename(directory)
+    return directory
+
+
+def build_embedded_base(cache: Path, on_step: Callable[[StepMetrics], None], recipe: Recipe = RECIPE) -> Path:
+    """Pre-trains the base model into the cache, whole or not at all.
+
+    Args:
+        cache: The cache folder.
+        on_step: Called with every line of the metrics history.
+        recipe: What to build.
+
+    Returns:
+        Its folder.
+    """
+    from transformers import LlamaConfig, LlamaForCausalLM, set_seed
+
+    from sftkey_train.checkpoint import save_checkpoint
+    from sftkey_train.model import load_tokenizer
+    from sftkey_train.spans import encode
+    from sftkey_train.text import TextPath
+    from sftkey_train.trainer import train_stage
+
+    tokenizer = load_tokenizer(str(embedded_tokenizer(cache, recipe)))
+    records = pretraining_records(recipe)
+    corpus = encode(records, get_tag_format("none"), TextPath.of(tokenizer, "plain"), recipe.context)
+    settings = TrainSettings(
+        learning_rate=recipe.learning_rate,
+        epochs=1.0,
+        batch_size=recipe.batch_size,
+        warmup_epochs=0.03,
+        schedule="cosine",
+        max_length=recipe.context,
+        log_every=25,
+    )
+    graph = build_graph(
+        [load_variant("sft")], [SEED], settings, recipe_digest(recipe), {"none": corpus}, {"sft": "none"}
+    )
+    node: StageNode = next(iter(graph.nodes.values()))
+    set_seed(SEED)
+    model = LlamaForCausalLM(
+        LlamaConfig(
+            vocab_size=len(tokenizer),
+            hidden_size=recipe.width,
+            intermediate_size=2 * recipe.width,
+            num_hidden_layers=recipe.num_layers,
+            num_attention_heads=recipe.num_heads,
+            num_key_value_heads=recipe.num_heads,
+            max_position_embeddings=recipe.context,
+            tie_word_embeddings=True,
+            bos_token_id=tokenizer.bos_token_id,
+            eos_token_id=tokenizer.eos_token_id,
+        )
+    )
+    result = train_stage(model, corpus, node, settings, on_step)
+    directory = cache / "base" / recipe_digest(recipe)
+    manifest = {"recipe": asdict(recipe), "seed": SEED, "data_digest": records_digest(records)}
+    save_checkpoint(model, tokenizer, directory, manifest, [asdict(metrics) for metrics in result.history])
+    return directory
+
+
+def _train_tokenizer(recipe: Recipe) -> PreTrainedTokenizerBase:
+    """Byte-level BPE over words, numbers and signs, which reads any text but is short on the world's."""
+    from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, processors, trainers
+    from transformers import PreTrainedTokenizerFast
+
+    untagged = get_tag_format("none")
+    records = [
+        *load("train", benchmark="number", size=2000, seed=SEED),
+        *load("train", benchmark="choice", size=2000, seed=SEED),
+    ]
+    texts = [render_prompt(record) + render_response(record, untagged).text for record in records]
+    tokenizer = Tokenizer(models.BPE())
+    words = Regex(r" ?\p{L}+| ?\p{N}{1,2}|\n| ?[^\s\p{L}\p{N}]|\s+")
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
+        [
+            pre_tokenizers.Split(words, "isolated"),
+            pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
+        ]
+    )
+    tokenizer.decoder = decoders.ByteLevel()
+    trainer = trainers.BpeTrainer(
+        vocab_size=recipe.vocabulary_size,
+        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+        special_tokens=["<s>", "</s>"],
+        show_progress=False,
+    )
+    tokenizer.train_from_iterator(texts, trainer)
+    tokenizer.post_processor = processors.TemplateProcessing(single="<s> $A", special_tokens=[("<s>", 0)])
+    return PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer,
+        bos_token="<s>",
+        eos_token="</s>",
+        pad_token="</s>",
+        model_max_length=recipe.context,
+        clean_up_tokenization_spaces=False,
+    )

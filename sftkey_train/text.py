@@ -1,0 +1,93 @@
+"""Where text becomes token ids: one tokenizer path for training and evaluation, so that they cannot differ.
+
+A prompt is either plain text or one user turn of the model's chat template; both give exactly one BOS where
+the tokenizer uses one.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Literal
+
+from tasks.errors import InputError
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
+PromptStyle = Literal["plain", "chat"]
+_SENTINEL = "RESPONSE"
+
+
+@dataclass(frozen=True)
+class TextPath:
+    """How prompts are wrapped and tokenised for one model.
+
+    Attributes:
+        tokenizer: A fast Hugging Face tokenizer.
+        style: `plain`, or `chat` for the tokenizer's chat template.
+    """
+
+    tokenizer: PreTrainedTokenizerBase
+    style: PromptStyle
+
+    @classmethod
+    def of(cls, tokenizer: PreTrainedTokenizerBase, style: str = "auto") -> TextPath:
+        """Makes the path; `auto` takes the chat template where there is one.
+
+        Raises:
+            InputError: The tokenizer cannot give character offsets, has no end-of-sequence token, or lacks
+                the chat template that was asked for.
+        """
+        if not tokenizer.is_fast:
+            raise InputError(f"{tokenizer.name_or_path}: a fast tokenizer (tokenizer.json) is needed for offsets")
+        if tokenizer.eos_token_id is None:
+            raise InputError(f"{tokenizer.name_or_path}: the tokenizer has no end-of-sequence token; set eos_token")
+        if style == "chat" and not tokenizer.chat_template:
+            raise InputError(f"{tokenizer.name_or_path}: no chat template; use the prompt style plain")
+        if style == "auto":
+            style = "chat" if tokenizer.chat_template else "plain"
+        if style not in ("plain", "chat"):
+            raise InputError(f"no prompt style {style!r}: there are auto, plain, chat")
+        return cls(tokenizer, "chat" if style == "chat" else "plain")
+
+    def wrap(self, prompt: str) -> str:
+        """The text that stands before the response: the prompt itself, or the chat template around it."""
+        return prompt if self.style == "plain" else self.render([{"role": "user", "content": prompt}], True)
+
+    @cached_property
+    def end_text(self) -> str:
+        """What ends a response: the end-of-sequence token, or what the chat template puts there."""
+        if self.style == "plain":
+            return str(self.tokenizer.eos_token)
+        turns = [{"role": "user", "content": "Q"}, {"role": "assistant", "content": _SENTINEL}]
+        end = self.render(turns, False).rpartition(_SENTINEL)[2].rstrip()
+        return end or str(self.tokenizer.eos_token)
+
+    @property
+    def stop_strings(self) -> list[str]:
+        """Ends of a response that generation must stop at, besides the end-of-sequence token."""
+        return [] if self.end_text == self.tokenizer.eos_token else [self.end_text]
+
+    def ids(self, wrapped: list[str]) -> list[list[int]]:
+        """Token ids of wrapped prompts, with exactly one BOS where the tokenizer uses one."""
+        if not wrapped:
+            return []
+        encoded = self.tokenizer(wrapped, add_special_tokens=False)["input_ids"]
+        return [self.with_bos(ids) for ids in encoded]
+
+    def with_bos(self, ids: list[int]) -> list[int]:
+        """The ids with the tokenizer's BOS in front, unless it uses none or it is there."""
+        bos = self._bos
+        return ids if bos is None or ids[:1] == [bos] else [bos, *ids]
+
+    @cached_property
+    def _bos(self) -> int | None:
+        bos = self.tokenizer.bos_token_id
+        return bos if bos is not None and self.tokenizer("a")["input_ids"][:1] == [bos] else None
+
+    def render(self, turns: list[dict[str, str]], generation_prompt: bool) -> str:
+        """Turns of a conversation as text, by the chat template."""
+        return str(
+            self.tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=generation_prompt)
+        )

@@ -1,0 +1,43 @@
+"""When an answer is right: one notion of equality for each kind of answer."""
+
+from collections.abc import Sequence
+
+from tasks.choices import choice_letter
+from tasks.extraction import extract_final_answer
+from tasks.latex import latex_equal
+from tasks.numeric import numbers_equal
+from tasks.records import Kind
+from tasks.words import normalise_words
+
+__all__ = ["answers_equal", "extract_final_answer", "reference_answer"]
+
+
+def answers_equal(gold: str, answer: str, kind: Kind, choices: Sequence[str] | None) -> bool:
+    """Whether an answer equals the reference, by the rules of its kind.
+
+    number: same exact value, notation, currency and unit aside; choice: same letter, however named; latex:
+    same text, or mathematically equal by Math-Verify, or for a reference that is a choice's letter the same
+    letter; text: same words, case, punctuation and articles aside.
+
+    Args:
+        gold: the reference.
+        answer: the answer, already extracted.
+        kind: how to compare.
+        choices: the texts of the choices, for kind choice.
+
+    Returns:
+        The verdict; never raises for any text.
+    """
+    if kind == "number":
+        return numbers_equal(gold, answer)
+    if kind == "choice":
+        wanted = choice_letter(gold, choices)
+        return wanted is not None and wanted == choice_letter(answer, choices)
+    if kind == "latex":
+        return latex_equal(gold, answer)
+    return normalise_words(gold) == normalise_words(answer)
+
+
+def reference_answer(gold: str) -> str:
+    """The answer of a reference that may carry its reasoning before "####", as GSM8K's do."""
+    return gold.rpartition("####")[2].strip()

@@ -1,0 +1,186 @@
+"""What lm-eval calls: the functions that `_tagged.yaml` names.
+
+A document carries the whole record and the run's settings, so that scoring needs nothing but the document and
+the output, in this process or in another.
+"""
+
+from collections.abc import Iterator, Mapping
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from tasks.benchmarks import parse_source
+from tasks.errors import InputError
+from tasks.prompts import render_prompt
+from tasks.records import Kind, Record
+from tasks.scoring import DEFAULT_ALPHA, SampleScore, score_output
+from tasks.sources import DataSource, Split, iter_split
+from tasks.tags import DEFECTS, TagFormat, get_tag_format, render_response
+
+FEWSHOT_POOL = 64
+Doc = Mapping[str, Any]
+
+
+def custom_dataset(
+    *,
+    tags: str = "thinking-answer",
+    data_dir: str | None = None,
+    alpha: float = DEFAULT_ALPHA,
+    instruct: bool = False,
+    config_source: str = "inline task",
+    kind: Kind = "text",
+    **settings: Any,
+) -> "LazySplits":
+    """Build the splits of a task; lm-eval calls this with `metadata` and `dataset_kwargs` together.
+
+    Args:
+        tags: name of the tag format.
+        data_dir: where to read the records instead of from the Hub.
+        alpha: the weight of accuracy in the score.
+        instruct: whether the prompt says in which format to answer.
+        config_source: the YAML file, for errors; lm-eval adds it.
+        kind: the kind of the answers.
+        settings: the rest of `dataset_kwargs`, and whatever else lm-eval's metadata holds.
+
+    Returns:
+        A mapping with `test` and `fewshot`, each loaded when it is asked for.
+
+    Raises:
+        InputError: unknown tag format, or a fault in the YAML.
+    """
+    tag_format = get_tag_format(tags)
+    own = {key: settings[key] for key in _SOURCE_KEYS if key in settings}
+    source = parse_source({"kind": kind, **own}, config_source)
+    extra = {
+        "tags": tags,
+        "alpha": float(alpha),
+        "instruction": tag_format.instruction if instruct else "",
+    }
+    return LazySplits(source, kind, Path(data_dir) if data_dir else None, tag_format, extra)
+
+
+_SPLITS = ("test", "fewshot")
+_SOURCE_KEYS = ("folder", "splits", "hub", "fields", "generator", "options", "holdout")
+
+
+class LazySplits(Mapping[str, Any]):
+    """`datasets.Dataset` by split name, each loaded on first use.
+
+    lm-eval asks for the few-shot split even where no shots are wanted, so that one holds no more than the
+    first records of the training split that have a rationale; it is empty where there are none, and asking
+    for shots is then an error rather than a leak of the test set.
+    """
+
+    def __init__(
+        self,
+        source: DataSource,
+        kind: Kind,
+        data_dir: Path | None,
+        tag_format: TagFormat,
+        extra: Mapping[str, Any],
+    ) -> None:
+        self._source, self._kind, self._data_dir = source, kind, data_dir
+        self._tag_format, self._extra = tag_format, extra
+        self._loaded: dict[str, Any] = {}
+
+    def __getitem__(self, split: str) -> Any:
+        if split not in _SPLITS:
+            raise KeyError(split)
+        if split not in self._loaded:
+            records = self._fewshot() if split == "fewshot" else list(self._records("test"))
+            self._loaded[split] = _dataset([self._doc(record) for record in records])
+        return self._loaded[split]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(_SPLITS)
+
+    def __len__(self) -> int:
+        return len(_SPLITS)
+
+    def _records(self, split: Split) -> Iterator[Record]:
+        return iter_split(self._source, split, self._kind, self._data_dir)
+
+    def _fewshot(self) -> list[Record]:
+        if "train" not in self._source.splits:
+            return []
+        return list(islice(filter(self._renders, self._records("train")), FEWSHOT_POOL))
+
+    def _renders(self, record: Record) -> bool:
+        try:
+            render_response(record, self._tag_format)
+        except InputError:
+            return False
+        return True
+
+    def _doc(self, record: Record) -> dict[str, Any]:
+        return {
+            "id": record.id,
+            "question": record.question,
+            "choices": list(record.choices) if record.choices else None,
+            "rationale": record.rationale,
+            "answer": record.answer,
+            "kind": record.kind,
+            **self._extra,
+        }
+
+
+def doc_to_text(doc: Doc) -> str:
+    """Return the prompt of a document: the same text as in training."""
+    return render_prompt(_record(doc), instruction=doc["instruction"] or None)
+
+
+def doc_to_target(doc: Doc) -> str:
+    """Return the reference answer of a document."""
+    return str(doc["answer"])
+
+
+def fewshot_target(doc: Doc) -> str:
+    """Return the whole reference response of a few-shot example, in the tag format of the run."""
+    return render_response(_record(doc), get_tag_format(doc["tags"])).text
+
+
+def process_results(doc: Doc, results: list[str]) -> dict[str, float]:
+    """Score the output of a document.
+
+    Args:
+        doc: a document of `custom_dataset`.
+        results: the output, a str; one that has a `finish_reason` of "length" counts as truncated.
+
+    Returns:
+        The metrics that `_tagged.yaml` lists, each 0 or 1 but for the score.
+    """
+    output = results[0]
+    return metrics(
+        score_output(
+            output,
+            gold=doc["answer"],
+            kind=doc["kind"],
+            choices=doc["choices"],
+            tag_format=get_tag_format(doc["tags"]),
+            truncated=getattr(output, "finish_reason", None) == "length",
+            alpha=doc["alpha"],
+        )
+    )
+
+
+def metrics(score: SampleScore) -> dict[str, float]:
+    """Spread a verdict into lm-eval metrics, one for each defect included."""
+    return {
+        "accuracy": float(score.accuracy),
+        "accuracy_strict": float(score.accuracy_strict),
+        "format_valid": float(score.format_valid),
+        "score": score.score,
+        "truncated": float(score.truncated),
+        **{f"defect_{defect}": float(defect in score.defects) for defect in DEFECTS},
+    }
+
+
+def _record(doc: Doc) -> Record:
+    choices = tuple(doc["choices"]) if doc["choices"] else None
+    return Record(doc["id"], doc["question"], choices, doc["rationale"], doc["answer"], doc["kind"])
+
+
+def _dataset(docs: list[dict[str, Any]]) -> Any:
+    import datasets
+
+    return datasets.Dataset.from_list(docs)

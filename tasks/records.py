@@ -1,0 +1,166 @@
+"""One question with its reference answer, and the strict reader of JSONL files that hold them.
+
+A file that is read leniently falsifies every figure computed from it, so each line is checked and the first
+fault is named with its file and line.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+from tasks.errors import InputError
+from tasks.jsonl import iter_objects, json_type
+from tasks.suggest import did_you_mean
+
+Kind = Literal["number", "choice", "latex", "text"]
+KINDS: tuple[Kind, ...] = get_args(Kind)
+LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One question of a benchmark.
+
+    Attributes:
+        id: unique within its file or split.
+        question: the text of the question, without the choices.
+        choices: the texts of the choices, in the order of the letters A, B, …; None unless kind is choice.
+        rationale: the reference reasoning; None where the source has none.
+        answer: the reference answer; a letter for kind choice.
+        kind: how answers to it are compared.
+    """
+
+    id: str
+    question: str
+    choices: tuple[str, ...] | None
+    rationale: str | None
+    answer: str
+    kind: Kind
+
+
+def read_records(path: Path) -> list[Record]:
+    r"""Read and check a JSONL file of records (lines end in ``\n`` only: texts may hold U+2028).
+
+    Args:
+        path: a file with one JSON object a line: id, question, answer, kind, and where they exist choices
+            and rationale. Other fields are ignored.
+
+    Returns:
+        The records in file order.
+
+    Raises:
+        InputError: the file is missing or empty, or a line is no valid record; names file, line and remedy.
+    """
+    records = list(iter_records(path))
+    if not records:
+        raise InputError(f"{path}: no records; expected one JSON object a line")
+    return records
+
+
+def iter_records(path: Path) -> Iterator[Record]:
+    """Read records one by one, so that a caller who needs the first few does not pay for the rest.
+
+    Args:
+        path: see `read_records`.
+
+    Yields:
+        The records in file order.
+
+    Raises:
+        InputError: as `read_records`, at the line where the fault stands; an empty file yields nothing.
+    """
+    seen: dict[str, str] = {}
+    for where, fields in iter_objects(path):
+        record = parse_record(fields, where)
+        earlier = seen.setdefault(record.id, where)
+        if earlier != where:
+            raise InputError(
+                f"{where}: id {record.id!r} already stands at {earlier}; give each record its own id"
+            )
+        yield record
+
+
+def parse_record(fields: Mapping[str, Any], where: str) -> Record:
+    """Check one decoded JSON object and make a record of it.
+
+    Args:
+        fields: the decoded object.
+        where: file and line (or data set and row) for the error message.
+
+    Returns:
+        The record.
+
+    Raises:
+        InputError: a field is missing, of the wrong type or out of range.
+    """
+    texts = {name: _text(fields, name, where) for name in ("id", "question", "answer", "kind")}
+    kind = next((known for known in KINDS if known == texts["kind"]), None)
+    if kind is None:
+        raise InputError(f"{where}: unknown kind {texts['kind']!r}; {did_you_mean(texts['kind'], KINDS)}")
+    rationale = fields.get("rationale")
+    if rationale is not None and not isinstance(rationale, str):
+        raise InputError(f"{where}: field 'rationale' is {json_type(rationale)}; write a text or null")
+    choices = _choices(fields.get("choices"), where)
+    if kind == "choice":
+        _check_choice(texts["answer"], choices, where)
+    return Record(texts["id"], texts["question"], choices, rationale, texts["answer"], kind)
+
+
+def records_digest(records: Iterable[Record]) -> str:
+    """Digest what the records say, so that two runs can prove that they used the same data.
+
+    Args:
+        records: in the order that matters to the caller.
+
+    Returns:
+        The SHA-256, as hex, of one canonical JSON array a record.
+    """
+    digest = hashlib.sha256()
+    for record in records:
+        row = [record.id, record.question, record.choices, record.rationale, record.answer, record.kind]
+        digest.update(json.dumps(row, ensure_ascii=True, separators=(",", ":")).encode("ascii") + b"\n")
+    return digest.hexdigest()
+
+
+def _text(fields: Mapping[str, Any], name: str, where: str) -> str:
+    if name not in fields:
+        raise InputError(f"{where}: field '{name}' is missing; add it (a text)")
+    value = fields[name]
+    if not isinstance(value, str):
+        raise InputError(f"{where}: field '{name}' is {json_type(value)}; write a text")
+    if not value.strip():
+        raise InputError(f"{where}: field '{name}' is empty; fill it or drop the line")
+    if not value.isascii() and not _encodable(value):
+        raise InputError(f"{where}: field '{name}' holds half a surrogate pair; mend the escape")
+    return value
+
+
+def _encodable(text: str) -> bool:
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _choices(value: object, where: str) -> tuple[str, ...] | None:
+    if value is None:
+        return None
+    if not isinstance(value, list) or not all(isinstance(choice, str) and choice.strip() for choice in value):
+        raise InputError(f"{where}: field 'choices' must be a list of non-empty texts or null")
+    if not 2 <= len(value) <= len(LETTERS):
+        raise InputError(f"{where}: {len(value)} choices; between 2 and {len(LETTERS)} are possible")
+    return tuple(value)
+
+
+def _check_choice(answer: str, choices: tuple[str, ...] | None, where: str) -> None:
+    if choices is None:
+        raise InputError(f"{where}: kind 'choice' without choices; add the field 'choices'")
+    if len(answer) != 1 or answer not in LETTERS[: len(choices)]:
+        raise InputError(
+            f"{where}: answer {answer!r} is no letter of the {len(choices)} choices; "
+            f"write one of {LETTERS[0]} to {LETTERS[len(choices) - 1]}"
+        )

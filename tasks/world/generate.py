@@ -1,0 +1,133 @@
+"""Word problems with step-by-step rationales, deterministic from a seed, disjoint by construction.
+
+A problem is a chain of running totals: a start and two or more changes. Which split a chain belongs to is
+decided by a hash of its numbers alone, so no train problem shares its arithmetic with a test problem,
+whatever names and things dress it. Two benchmarks dress the same chains: `number` asks for the total,
+`choice` asks which of four ranges the total lies in: its key is a letter, not a copy of the last step.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import random
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from tasks.errors import InputError
+from tasks.records import LETTERS, Record
+
+WORLD_VERSION = 1
+"""Raised whenever the same arguments would give other records."""
+LARGEST_TOTAL = 20
+LARGEST_CHANGE = 9
+STEPS = (2, 3)
+"""Fewest and most changes in a problem of training difficulty."""
+HARD_STEPS = (4, 5)
+"""Fewest and most changes in a harder problem: more than training ever shows."""
+
+SPLIT_OF_BUCKET = {0: "test", 1: "test", 2: "validation"}
+"""Bucket of ten that a chain's hash falls in -> split; the other seven are `train`."""
+SPLIT_SIZE = {"train": 4000, "validation": 500, "test": 1000}
+
+NAMES = ("Tom", "Ana", "Ben", "Mia", "Sam", "Lea", "Max", "Eva")
+THINGS = ("apples", "coins", "books", "cards", "pens", "shells", "stamps", "beads")
+GAINS = ("buys", "finds", "gets", "wins")
+LOSSES = ("loses", "sells", "drops", "eats")
+RANGES = ("1 to 5", "6 to 10", "11 to 15", "16 to 20")
+"""The choices of every `choice` problem: which range the total lies in."""
+RANGE_WIDTH = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Chain:
+    """The arithmetic of one problem: a start and the signed changes to it."""
+
+    start: int
+    changes: tuple[int, ...]
+
+    @property
+    def totals(self) -> tuple[int, ...]:
+        """The running total after each change."""
+        totals = [self.start]
+        for change in self.changes:
+            totals.append(totals[-1] + change)
+        return tuple(totals[1:])
+
+    @property
+    def split(self) -> str:
+        """The one split this chain may appear in."""
+        text = f"{self.start}{self.changes}"
+        bucket = int.from_bytes(hashlib.sha256(text.encode()).digest()[:4], "big") % 10
+        return SPLIT_OF_BUCKET.get(bucket, "train")
+
+
+def load(
+    split: str, *, benchmark: str = "number", hard: bool = False, size: int | None = None, seed: int = 0
+) -> list[Record]:
+    """Generates one split of one benchmark of the world.
+
+    Args:
+        split: `train`, `validation` or `test`.
+        benchmark: `number` (the answer is the total) or `choice` (the letter of its range).
+        hard: Whether problems have more steps than any training problem.
+        size: Number of records; the split's usual size where None.
+        seed: The same seed gives the same records.
+
+    Raises:
+        InputError: The split or the benchmark does not exist.
+    """
+    if split not in SPLIT_SIZE:
+        raise InputError(f"world: no split {split!r}; there are {', '.join(SPLIT_SIZE)}")
+    if benchmark not in ("number", "choice"):
+        raise InputError(f"world: no benchmark {benchmark!r}; there are number, choice")
+    rng = random.Random(f"world/{benchmark}/{split}/{hard}/{seed}")
+    chains = _chains(rng, split, HARD_STEPS if hard else STEPS)
+    prefix = f"world-{benchmark}{'-hard' if hard else ''}-{split}"
+    dress = _number_record if benchmark == "number" else _choice_record
+    return [dress(f"{prefix}-{i}", next(chains), rng) for i in range(size or SPLIT_SIZE[split])]
+
+
+def _chains(rng: random.Random, split: str, steps: tuple[int, int]) -> Iterator[Chain]:
+    """Chains of a split; those of `validation` and `test` come once each, training may repeat itself."""
+    seen: set[Chain] = set()
+    while True:
+        chain = _random_chain(rng, rng.randint(*steps))
+        if chain.split != split or chain in seen:
+            continue
+        if split != "train":
+            seen.add(chain)
+        yield chain
+
+
+def _random_chain(rng: random.Random, num_steps: int) -> Chain:
+    start = total = rng.randint(2, LARGEST_TOTAL - 2)
+    changes: list[int] = []
+    for _ in range(num_steps):
+        options = [
+            c for c in range(-LARGEST_CHANGE, LARGEST_CHANGE + 1) if c and 1 <= total + c <= LARGEST_TOTAL
+        ]
+        changes.append(rng.choice(options))
+        total += changes[-1]
+    return Chain(start, tuple(changes))
+
+
+def _number_record(record_id: str, chain: Chain, rng: random.Random) -> Record:
+    return Record(record_id, _question(chain, rng), None, _rationale(chain), str(chain.totals[-1]), "number")
+
+
+def _choice_record(record_id: str, chain: Chain, rng: random.Random) -> Record:
+    letter = LETTERS[(chain.totals[-1] - 1) // RANGE_WIDTH]
+    return Record(record_id, _question(chain, rng), RANGES, _rationale(chain), letter, "choice")
+
+
+def _question(chain: Chain, rng: random.Random) -> str:
+    events = ", ".join(f"{rng.choice(GAINS if change > 0 else LOSSES)} {abs(change)}" for change in chain.changes)
+    return f"{rng.choice(NAMES)} has {chain.start} {rng.choice(THINGS)}, {events}. How many now?"
+
+
+def _rationale(chain: Chain) -> str:
+    before = (chain.start, *chain.totals)
+    return " ".join(
+        f"{total} {'+' if change > 0 else '-'} {abs(change)} = {after}."
+        for total, change, after in zip(before, chain.changes, chain.totals, strict=False)
+    )

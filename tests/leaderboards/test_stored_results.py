@@ -1,0 +1,174 @@
+"""A stored run comes back as it was written; what is damaged or contradictory is refused in one line."""
+
+import dataclasses
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from subprocess import run as run_process
+
+import pandas as pd
+import pytest
+
+from leaderboards.results import Entry, Evaluation, RunResults, SampleRow, read_results, write_results
+from tasks.errors import InputError
+
+SAMPLE = SampleRow(
+    entry="sft",
+    model="tiny",
+    seed=0,
+    benchmark="world_number",
+    sample_id="q1",
+    prompt="1 + 1?",
+    output="It is 2.",
+    gold="2",
+    extracted=None,
+    accuracy=True,
+    accuracy_strict=False,
+    format_valid=True,
+    score=1.0,
+    truncated=False,
+    defects=("no_tags", "text_outside"),
+    finish_reason="stop",
+    prompt_tokens=5,
+    output_tokens=4,
+)
+GENERATION = {"temperature": 0.0, "max_tokens": 64, "greedy": True, "stop": ("\n\n", "</s>"), "seed": None}
+EVALUATION = Evaluation("world_number", 1, "d1", "hf", "float32", 5, 4, 0.5, GENERATION)
+ENTRY = Entry("sft", "tiny", "trained", 0, "none", False, "full", "out/sft", "w1", None, (EVALUATION,))
+
+
+def assert_one_line(error: pytest.ExceptionInfo[InputError], *parts: str) -> None:
+    text = str(error.value)
+    assert "\n" not in text
+    for part in parts:
+        assert part in text
+
+
+@pytest.fixture
+def stored(tmp_path: Path) -> Path:
+    write_results(tmp_path, {"git": "abc"}, [ENTRY], [SAMPLE])
+    return tmp_path
+
+
+def test_entries_provenance_and_samples_survive_the_round_trip(stored: Path) -> None:
+    results = read_results(stored)
+    assert results.entries == (ENTRY,)
+    assert results.provenance == {"git": "abc"}
+    assert results.source == str(stored)
+    sample = results.samples.iloc[0].to_dict()
+    assert list(sample) == [field.name for field in dataclasses.fields(SampleRow)]
+    assert sample["defects"].tolist() == ["no_tags", "text_outside"]
+    assert pd.isna(sample["extracted"])
+
+
+def test_a_large_run_survives_as_a_data_frame(tmp_path: Path, run: RunResults) -> None:
+    write_results(tmp_path, run.provenance, run.entries, run.samples)
+    results = read_results(tmp_path)
+    assert results.entries == run.entries
+    assert results.samples.drop(columns="defects").equals(run.samples.drop(columns="defects"))
+    assert str(results.samples["seed"].dtype) == "Int64"
+    assert results.samples.loc[results.samples["entry"] == "base", "seed"].isna().all()
+
+
+def test_nothing_but_the_two_files_is_left_behind(stored: Path) -> None:
+    assert sorted(path.name for path in stored.iterdir()) == ["results.json", "samples.parquet"]
+
+
+@pytest.mark.parametrize("name", ["results.json", "samples.parquet"])
+def test_a_missing_file_is_named(stored: Path, name: str) -> None:
+    (stored / name).unlink()
+    with pytest.raises(InputError) as error:
+        read_results(stored)
+    assert_one_line(error, str(stored / name), "no such file")
+
+
+@pytest.mark.parametrize("name", ["results.json", "samples.parquet"])
+def test_a_truncated_file_is_named(stored: Path, name: str) -> None:
+    whole = (stored / name).read_bytes()
+    (stored / name).write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(InputError) as error:
+        read_results(stored)
+    assert_one_line(error, str(stored / name), "damaged")
+
+
+def test_samples_of_another_run_are_refused(stored: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other"
+    write_results(other, {}, [ENTRY], [dataclasses.replace(SAMPLE, output="It is 3.")])
+    (other / "samples.parquet").replace(stored / "samples.parquet")
+    with pytest.raises(InputError) as error:
+        read_results(stored)
+    assert_one_line(error, "samples.parquet", "another run")
+
+
+def test_another_schema_version_is_refused(stored: Path) -> None:
+    path = stored / "results.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "schema_version": 99}))
+    with pytest.raises(InputError) as error:
+        read_results(stored)
+    assert_one_line(error, str(path), "schema version 99")
+
+
+def test_a_wrong_field_is_named_by_its_place(stored: Path) -> None:
+    path = stored / "results.json"
+    raw = json.loads(path.read_text())
+    raw["entries"][0]["role"] = "champion"
+    path.write_text(json.dumps(raw))
+    with pytest.raises(InputError) as error:
+        read_results(stored)
+    assert_one_line(error, str(path), "entries.0.role")
+
+
+def test_fewer_samples_than_evaluated_are_refused(tmp_path: Path) -> None:
+    entry = dataclasses.replace(ENTRY, evaluations=(dataclasses.replace(EVALUATION, n=2),))
+    with pytest.raises(InputError) as error:
+        write_results(tmp_path, {}, [entry], [SAMPLE])
+    assert_one_line(error, "sft (seed 0) on world_number", "says 2 samples", "holds 1")
+
+
+def test_samples_of_an_unknown_entry_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError) as error:
+        write_results(tmp_path, {}, [ENTRY], [SAMPLE, dataclasses.replace(SAMPLE, entry="ghost")])
+    assert_one_line(error, "ghost (seed 0)", "says 0 samples")
+
+
+def test_a_sample_stored_twice_is_refused(tmp_path: Path) -> None:
+    entry = dataclasses.replace(ENTRY, evaluations=(dataclasses.replace(EVALUATION, n=2),))
+    with pytest.raises(InputError) as error:
+        write_results(tmp_path, {}, [entry], [SAMPLE, SAMPLE])
+    assert_one_line(error, "sample q1 of world_number for sft (seed 0)", "twice")
+
+
+@pytest.mark.parametrize(
+    ("column", "value"), [("gold", None), ("prompt_tokens", "many"), ("output", "\ud800")]
+)
+def test_a_column_that_cannot_be_stored_is_named(tmp_path: Path, column: str, value: object) -> None:
+    with pytest.raises(InputError) as error:
+        write_results(tmp_path, {}, [ENTRY], [dataclasses.replace(SAMPLE, **{column: value})])
+    assert_one_line(error, f"column {column!r}")
+
+
+def test_a_frame_without_a_column_is_refused(tmp_path: Path, make_run: Callable[..., RunResults]) -> None:
+    run = make_run(n=3)
+    with pytest.raises(InputError) as error:
+        write_results(tmp_path, {}, run.entries, run.samples.drop(columns="truncated"))
+    assert_one_line(error, "'truncated' is missing")
+
+
+def test_importing_the_package_loads_nothing_heavy() -> None:
+    code = (
+        "import sys, leaderboards, leaderboards.results\n"
+        "heavy = {'pandas', 'pyarrow', 'scipy', 'numpy', 'plotly', 'pydantic', 'torch', 'rich'}\n"
+        "assert not heavy & set(sys.modules), heavy & set(sys.modules)"
+    )
+    assert run_process([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_the_whole_floor_works_without_torch() -> None:
+    code = (
+        "import sys\n"
+        "sys.modules['torch'] = None\n"
+        "from leaderboards import build_board, read_results, render, write_report, write_results\n"
+        "from leaderboards.page.render import page_html\n"
+    )
+    assert run_process([sys.executable, "-c", code], check=False).returncode == 0

@@ -1,0 +1,227 @@
+"""One output, one verdict: what counts as an answer, strictly and leniently, and what never does."""
+
+import json
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tasks.benchmarks import load_benchmark
+from tasks.records import Kind, Record
+from tasks.scoring import Output, SampleScore, score_output
+from tasks.tags import TAG_FORMATS, get_tag_format, render_response
+
+PAPER, NONE = "thinking-answer", "none"
+MARSH = ("a marsh", "a desert")
+
+
+def score(
+    output: str, gold: str = "5", *, tags: str = PAPER, kind: Kind = "number", truncated: bool = False
+) -> SampleScore:
+    choices = MARSH if kind == "choice" else None
+    return score_output(
+        output, gold=gold, kind=kind, choices=choices, tag_format=get_tag_format(tags), truncated=truncated
+    )
+
+
+def test_a_right_and_valid_output_scores_one() -> None:
+    verdict = score("<Thinking>2+3</Thinking>\n<Answer>5</Answer>")
+    assert verdict == SampleScore(True, True, True, 1.0, False, (), "5")
+
+
+def test_the_score_weighs_accuracy_and_format() -> None:
+    output = "<Thinking>2+3</Thinking>\n<Answer>6</Answer>"
+    assert score(output).score == pytest.approx(0.3)
+    paper = get_tag_format(PAPER)
+    halves = score_output(output, gold="5", kind="number", choices=None, tag_format=paper, alpha=0.5)
+    assert halves.score == pytest.approx(0.5)
+
+
+@pytest.mark.parametrize(
+    ("output", "lenient", "strict"),
+    [
+        ("<Thinking>2+3</Thinking><Answer>5</Answer>", True, True),
+        ("Sure: <Thinking>2+3</Thinking><Answer>5</Answer> 7", True, False),
+        ("<Thinking>9</Thinking> It is 5", True, False),
+        ("2+3</Thinking>\nIt is 5", True, False),
+        ("<Thinking>2+3</Thinking><Answer>5", True, False),
+        ("<thinking>2+3</thinking><answer>5</answer> or 7", True, False),
+        ("2+3 is 5", True, False),
+        ("<Thinking>2+3 is 5", False, False),
+        ("<Thinking>2+3 is <Answer>5</Answer> or so", False, False),
+        ("<Thinking>2+3 is 5</Thinking><Answer></Answer>", False, False),
+        ("<Thinking>5</Thinking><Answer>6</Answer>", False, False),
+    ],
+)
+def test_where_an_answer_counts_in_a_tagged_output(output: str, lenient: bool, strict: bool) -> None:
+    verdict = score(output)
+    assert (verdict.accuracy, verdict.accuracy_strict) == (lenient, strict)
+
+
+@pytest.mark.parametrize(
+    ("output", "lenient", "strict"),
+    [
+        ("2+3\nThe answer is 5.", True, True),
+        ("2+3. So the answer is 5", True, True),
+        ("2+3\n#### 5", True, True),
+        ("2+3 = \\boxed{5}, not 7", True, True),
+        ("2+3 = 5", True, False),
+        ("2+3\nThe answer is 6.", False, False),
+    ],
+)
+def test_where_an_answer_counts_in_an_untagged_output(output: str, lenient: bool, strict: bool) -> None:
+    verdict = score(output, tags=NONE)
+    assert (verdict.accuracy, verdict.accuracy_strict) == (lenient, strict)
+
+
+@pytest.mark.parametrize(
+    ("output", "tags", "counts"),
+    [
+        ("<Thinking>2+3 is 5", PAPER, False),
+        ("<Thinking>The answer is 5. But", PAPER, False),
+        ("<Thinking>2+3</Thinking><Answer>5</Answer> and", PAPER, True),
+        ("<Thinking>2+3</Thinking><Answer>5", PAPER, False),
+        ("<Thinking>2+3</Thinking> it is 5", PAPER, False),
+        ("<Thinking>2+3</Thinking> The answer is 5. Check", PAPER, True),
+        ("2+3 is 5", NONE, False),
+        ("The answer is 5", NONE, False),
+        ("The answer is 5,", NONE, False),
+        ("The answer is 5.", NONE, True),
+        ("The answer is 5 eggs", NONE, True),
+        ("#### 5", NONE, False),
+        ("#### 5\nNow", NONE, True),
+        ("\\boxed{5}", NONE, True),
+        ("\\boxed{5", NONE, False),
+    ],
+)
+def test_truncated_reasoning_is_never_an_answer(output: str, tags: str, counts: bool) -> None:
+    verdict = score(output, tags=tags, truncated=True)
+    assert verdict.accuracy is counts
+    assert verdict.truncated
+    assert not verdict.format_valid
+    assert "truncated" in verdict.defects
+
+
+def test_a_cut_letter_does_not_count() -> None:
+    assert not score("The answer is A", "A", tags=NONE, kind="choice", truncated=True).accuracy
+    assert score("The answer is A\n", "A", tags=NONE, kind="choice", truncated=True).accuracy
+
+
+def test_the_text_of_a_choice_counts() -> None:
+    output = "<Thinking>Fog needs water.</Thinking><Answer>a marsh</Answer>"
+    verdict = score(output, "A", kind="choice")
+    assert (verdict.accuracy_strict, verdict.extracted) == (True, "A")
+
+
+def test_a_reference_may_be_a_whole_solution() -> None:
+    assert score("<Thinking>r</Thinking><Answer>5</Answer>", "2 + 3 = 5\n#### 5").accuracy
+
+
+def test_an_output_knows_how_it_ended() -> None:
+    output = Output("text", "length")
+    assert (output, output.finish_reason, Output("text").finish_reason) == ("text", "length", None)
+
+
+OUTPUTS = st.lists(
+    st.one_of(
+        st.text(max_size=10),
+        st.sampled_from(
+            [*get_tag_format(PAPER).tag_strings, "The answer is ", "\\boxed{", "}", "5", "A", ".", "\n"]
+        ),
+    )
+).map("".join)
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    output=OUTPUTS,
+    gold=st.text(max_size=5),
+    kind=st.sampled_from(("number", "choice", "text")),
+    tags=st.sampled_from(sorted(TAG_FORMATS)),
+    truncated=st.booleans(),
+)
+def test_no_output_raises(output: str, gold: str, kind: Kind, tags: str, truncated: bool) -> None:
+    verdict = score(output, gold, tags=tags, kind=kind, truncated=truncated)
+    assert verdict.score == 0.7 * verdict.accuracy + (1 - 0.7) * verdict.format_valid
+    assert not verdict.accuracy_strict or verdict.accuracy
+    assert verdict.format_valid == (not verdict.defects)
+
+
+@settings(deadline=None)
+@given(
+    rationale=st.text(min_size=1).filter(
+        lambda text: text.strip() and "<" not in text and "answer" not in text
+    ),
+    value=st.integers(-(10**9), 10**9),
+    tags=st.sampled_from(sorted(TAG_FORMATS)),
+)
+def test_every_rendered_response_scores_one(rationale: str, value: int, tags: str) -> None:
+    record = Record("x", "q", None, rationale, str(value), "number")
+    text = render_response(record, get_tag_format(tags)).text
+    verdict = score(text, str(value), tags=tags)
+    assert (verdict.score, verdict.accuracy_strict, verdict.defects) == (1.0, True, ())
+    assert not score(text, str(value + 1), tags=tags).accuracy
+
+
+@pytest.mark.parametrize("kind", ["number", "choice", "latex", "text"])
+@pytest.mark.parametrize(
+    "output",
+    [
+        "<Thinking>" * 100_000,
+        "1 " * 5_000_000,
+        "answer is " * 1_000_000,
+        "\\boxed{" * 1_000_000,
+        "$" * 10_000_000,
+    ],
+    ids=["unclosed", "numbers", "statements", "boxes", "dollars"],
+)
+def test_huge_outputs_are_scored(output: str, kind: Kind) -> None:
+    assert not score(output, "B" if kind == "choice" else "7", kind=kind).accuracy_strict
+
+
+@pytest.mark.parametrize(
+    "name", ["gsm8k", "openbookqa", "arc_challenge", "commonsenseqa", "qasc", "strategyqa", "aqua_rat"]
+)
+@pytest.mark.parametrize("tags", [PAPER, NONE])
+def test_real_training_responses_score_one(data_dir: Path, name: str, tags: str) -> None:
+    tag_format = get_tag_format(tags)
+    records = [record for record in load_benchmark(name).records("train", data_dir) if record.rationale]
+    wrong = []
+    for record in records:
+        text = render_response(record, tag_format).text
+        verdict = score_output(
+            text, gold=record.answer, kind=record.kind, choices=record.choices, tag_format=tag_format
+        )
+        if not (verdict.accuracy_strict and verdict.score == 1.0):
+            wrong.append(record.id)
+    assert not wrong
+    assert records
+
+
+@pytest.mark.parametrize("tags", [PAPER, NONE])
+def test_real_latex_answers_score_one(data_dir: Path, tags: str) -> None:
+    tag_format = get_tag_format(tags)
+    for record in load_benchmark("college_math").records("test", data_dir):
+        solved = Record(record.id, record.question, None, "By algebra.", record.answer, "latex")
+        text = render_response(solved, tag_format).text
+        verdict = score_output(text, gold=record.answer, kind="latex", choices=None, tag_format=tag_format)
+        assert verdict.score == 1.0, record.id
+
+
+KNOWN_DISAGREEMENTS = {
+    "test_all.py:132": "a 9 between dollars on lines of their own is an answer to us",
+    "test_all.py:586": "0.33 for 1/3: there with a rounding to two places that we do not grant",
+}
+
+
+def test_agreement_with_published_verdicts(data_dir: Path) -> None:
+    lines = (data_dir / "conformance" / "math_equivalence.jsonl").read_text(encoding="utf-8").split("\n")
+    pairs = [json.loads(line) for line in lines if line]
+    disagree = {
+        pair["source"].split()[-1]
+        for pair in pairs
+        if score(pair["pred"], pair["gold"], tags=NONE, kind="latex").accuracy != pair["equal"]
+    }
+    assert len(pairs) == 129
+    assert disagree <= set(KNOWN_DISAGREEMENTS)
