@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -32,7 +33,9 @@ Model = Annotated[
 ]
 Benchmarks = Annotated[
     str | None,
-    typer.Option(help="Benchmarks, with commas (harness list benchmarks).", metavar="a,b", show_default=False),
+    typer.Option(
+        help="Benchmarks, with commas (harness list benchmarks).", metavar="a,b", show_default=False
+    ),
 ]
 Variants = Annotated[
     str | None,
@@ -48,14 +51,20 @@ DataDir = Annotated[
 ]
 Limit = Annotated[
     int | None,
-    typer.Option(help="Use at most N records of each benchmark, in training and in evaluation.", show_default=False),
+    typer.Option(
+        help="Use at most N records of each benchmark, in training and in evaluation.", show_default=False
+    ),
 ]
 Out = Annotated[Path | None, typer.Option(help="Folder of the run.", show_default=False)]
 Setting = Annotated[
     list[str] | None,
-    typer.Option("--set", help="Any configuration key, such as train.learning_rate=1e-5.", metavar="key=value"),
+    typer.Option(
+        "--set", help="Any configuration key, such as train.learning_rate=1e-5.", metavar="key=value"
+    ),
 ]
-Quick = Annotated[bool, typer.Option("--quick", help="A first look at the embedded world, in about a minute.")]
+Quick = Annotated[
+    bool, typer.Option("--quick", help="A first look at the embedded world, in about a minute.")
+]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Print the resolved plan and do nothing.")]
 Tags = Annotated[str | None, typer.Option(help="Tag format (harness list tags).", show_default=False)]
 
@@ -109,7 +118,9 @@ def train(
 
 @app.command("eval")
 def evaluate(
-    model: Annotated[str, typer.Option(help="Checkpoint, or base of the adapters: folder or Hub id.", metavar="ID|PATH")],
+    model: Annotated[
+        str, typer.Option(help="Checkpoint, or base of the adapters: folder or Hub id.", metavar="ID|PATH")
+    ],
     benchmarks: Annotated[str, typer.Option(help="Benchmarks, with commas.", metavar="a,b")],
     adapter: Annotated[
         list[Path] | None, typer.Option(help="PEFT adapter folder on the model; may be repeated.")
@@ -141,16 +152,24 @@ def evaluate(
     with run.run_folder(resolved):
         wanted = run.external_candidates(resolved, adapter or [], name, tag_format)
         run.evaluate(resolved, run.resolve_benchmarks(resolved), wanted, reporter)
-        _report([resolved.out], resolved.out / "leaderboard", resolved.reference, resolved.rank_by, resolved.alpha)
+        _report(
+            [resolved.out], resolved.out / "leaderboard", resolved.reference, resolved.rank_by, resolved.alpha
+        )
 
 
 @app.command()
 def score(
-    outputs: Annotated[Path, typer.Argument(help='JSONL: {"id", "output", "gold"}, and "choices" where they exist.')],
-    kind: Annotated[str, typer.Option(help="number, choice, latex or text.", metavar="number|choice|latex|text")],
+    outputs: Annotated[
+        Path, typer.Argument(help='JSONL: {"id", "output", "gold"}, and "choices" where they exist.')
+    ],
+    kind: Annotated[
+        str, typer.Option(help="number, choice, latex or text.", metavar="number|choice|latex|text")
+    ],
     tags: Tags = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
-    samples: Annotated[Path | None, typer.Option(help="Write a verdict a line here.", show_default=False)] = None,
+    samples: Annotated[
+        Path | None, typer.Option(help="Write a verdict a line here.", show_default=False)
+    ] = None,
 ) -> None:
     """Score outputs made elsewhere."""
     from harness.score import print_report, score_file
@@ -175,7 +194,9 @@ def leaderboard(
     reference: Annotated[
         str | None, typer.Option(help="Entry that differences are taken to.", show_default=False)
     ] = None,
-    rank_by: Annotated[str, typer.Option(help="accuracy, accuracy_strict, format_valid or score.")] = "accuracy",
+    rank_by: Annotated[
+        str, typer.Option(help="accuracy, accuracy_strict, format_valid or score.")
+    ] = "accuracy",
     alpha: Annotated[float, typer.Option(help="Weight of accuracy in score.")] = 0.7,
 ) -> None:
     """Write the report again from stored results alone."""
@@ -240,11 +261,26 @@ def _train(config: Config, *, dry_run: bool, then_evaluate: bool) -> None:
 def _report(run_dirs: Sequence[Path], out: Path, reference: str | None, rank_by: str, alpha: float) -> None:
     from leaderboards import build_board, read_results, render, write_report
 
-    board = build_board([read_results(path) for path in run_dirs], reference=reference, rank_by=rank_by, alpha=alpha)
+    board = build_board(
+        [read_results(path) for path in run_dirs], reference=reference, rank_by=rank_by, alpha=alpha
+    )
     paths = write_report(board, out)
     console = _console()
     render(board, console)
     console.print(f"leaderboard: {paths.html}", highlight=False, markup=False, soft_wrap=True)
+
+
+def _quiet() -> None:
+    """The libraries' own bars and banners off, before they are imported: the reporter speaks for them."""
+    import logging
+
+    logging.getLogger("torch._library.triton").setLevel(logging.ERROR)
+    os.environ.setdefault("TQDM_DISABLE", "1")
+    os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
+    os.environ.setdefault("VLLM_LOGGING_LEVEL", "ERROR")
+    os.environ.setdefault("VLLM_NO_USAGE_STATS", "1")
+    os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "true")
 
 
 def _console(*, stderr: bool = False) -> Console:
@@ -257,17 +293,19 @@ def main() -> None:
     """Runs the command: 0 done, 1 the run failed, 2 bad usage or input, 130 interrupted."""
     from tasks.errors import InputError
 
+    _quiet()
     try:
         sys.exit(app(standalone_mode=False))
-    except typer.exceptions.TyperException as error:
-        error.show()
-        sys.exit(error.exit_code)
-    except InputError as error:
-        print(f"error: {error}", file=sys.stderr)
+    except (InputError, typer.exceptions.TyperException) as error:
+        message = error.format_message() if isinstance(error, typer.exceptions.TyperException) else str(error)
+        print(message if message.startswith("\n") else f"error: {message}", file=sys.stderr)
         sys.exit(2)
     except (KeyboardInterrupt, typer.Abort):
         print("interrupted; the same command goes on from what is done", file=sys.stderr)
         sys.exit(130)
-    except (OSError, MemoryError, RuntimeError, FloatingPointError) as error:
-        print(f"failed: {type(error).__name__}: {' '.join(str(error).split())}", file=sys.stderr)
+    except Exception as error:
+        if os.environ.get("HARNESS_TRACEBACK"):
+            raise
+        print(f"failed: {type(error).__name__}: {' '.join(str(error).split())[:500]}", file=sys.stderr)
+        print("what is done is kept; HARNESS_TRACEBACK=1 shows where it failed", file=sys.stderr)
         sys.exit(1)

@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from harness.engines import EngineSettings
 from sftkey_train.settings import TrainSettings
@@ -26,6 +26,7 @@ class EvalSettings:
         max_new_tokens: Token budget of a response; each benchmark's own where None.
         temperature: 0 for greedy decoding.
         top_p: Nucleus, where the temperature is not 0.
+        split: `test`, or `validation` while settings are being chosen.
         instruct: Say in the prompt in which format to answer; for models not trained on the format.
         engine_settings: What the engine is started with.
     """
@@ -34,6 +35,7 @@ class EvalSettings:
     max_new_tokens: int | None = None
     temperature: float = 0.0
     top_p: float = 1.0
+    split: Literal["test", "validation"] = "test"
     instruct: bool = False
     engine_settings: EngineSettings = field(default_factory=EngineSettings)
 
@@ -216,8 +218,18 @@ def _check_values(config: Config) -> None:
         "eval.max_new_tokens": config.eval.max_new_tokens,
         **{
             f"train.{name}": getattr(config.train, name)
-            for name in ("learning_rate", "second_learning_rate", "epochs", "second_epochs", "batch_size",
-                         "micro_batch_size", "max_length", "log_every", "lora_rank", "lora_alpha")
+            for name in (
+                "learning_rate",
+                "second_learning_rate",
+                "epochs",
+                "second_epochs",
+                "batch_size",
+                "micro_batch_size",
+                "max_length",
+                "log_every",
+                "lora_rank",
+                "lora_alpha",
+            )
         },
     }
     for key, value in positive.items():
@@ -225,7 +237,10 @@ def _check_values(config: Config) -> None:
             raise InputError(f"{key} must be above 0, not {value}")
     micro = config.train.micro_batch_size
     if micro and config.train.batch_size % micro:
-        raise InputError(f"train.batch_size ({config.train.batch_size}) must be a multiple of train.micro_batch_size ({micro})")
+        raise InputError(
+            f"train.batch_size ({config.train.batch_size}) must be a multiple of "
+            f"train.micro_batch_size ({micro})"
+        )
     if not 0 <= config.alpha <= 1:
         raise InputError(f"alpha must be between 0 and 1, not {config.alpha}")
     if not 0 <= config.eval.temperature < float("inf"):

@@ -1,8 +1,7 @@
-"""Checkpoints through lm-eval: our LM answers from the generation store, and from an engine what is not there."""
+"""Checkpoints through lm-eval: our LM answers from the generation store, an engine makes what is missing."""
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
@@ -60,6 +59,7 @@ class Evaluator:
         self._store = store
         self._reporter = reporter
         self._tasks: dict[str, Any] = {}
+        self.max_model_len = config.eval.engine_settings.max_model_len
         self.engine: Engine = create_engine(choose_engine(config.eval.engine), config.eval.engine_settings)
 
     def evaluate(self, candidate: Candidate) -> tuple[Entry, list[SampleRow]]:
@@ -105,6 +105,7 @@ class Evaluator:
                 "data_dir": str(config.data_dir) if config.data_dir else None,
                 "alpha": config.alpha,
                 "instruct": config.eval.instruct,
+                "split": config.eval.split,
             }
             manager = TaskManager(include_path=str(TASKS_DIR), include_defaults=False, metadata=metadata)
             self._tasks[tags] = manager.load([benchmark.task for benchmark in self._benchmarks])
@@ -175,16 +176,26 @@ class Evaluator:
                 "temperature": sampling.temperature,
                 "top_p": sampling.top_p,
                 "instruct": self._config.eval.instruct,
+                "split": self._config.eval.split,
             },
         )
 
     def complete(
-        self, candidate: Candidate, model_dir: Callable[[], Path], wanted: Sequence[tuple[list[int], Sampling]]
+        self,
+        candidate: Candidate,
+        model_dir: Callable[[], Path],
+        wanted: Sequence[tuple[list[int], Sampling]],
     ) -> list[tuple[Completion, float]]:
         """Completions in the order asked for, each with its share of the wall time spent now."""
         keys = [
             generation_key(
-                candidate.checkpoint.digest, ids, how, 0, self.engine.name, self.engine.version, self.engine.dtype
+                candidate.checkpoint.digest,
+                ids,
+                how,
+                0,
+                self.engine.name,
+                self.engine.version,
+                self.engine.dtype,
             )
             for ids, how in wanted
         ]
@@ -247,11 +258,12 @@ class _Generator:
 
         config = json.loads((self.candidate.checkpoint.model_dir / "config.json").read_text("utf-8"))
         limit = config.get("max_position_embeddings") or config.get("n_positions")
+        limit = min(filter(None, (limit, self.evaluator.max_model_len)), default=None)
         longest = max(len(ids) + how.max_new_tokens for ids, how in zip(prompts, samplings, strict=True))
         if limit and longest > limit:
             raise InputError(
-                f"{self.candidate.shown_path}: its context of {limit} tokens is too short for a prompt and response "
-                f"of {longest}; lower eval.max_new_tokens or leave the benchmark out"
+                f"{self.candidate.shown_path}: its context of {limit} tokens is too short for a prompt and "
+                f"response of {longest}; lower eval.max_new_tokens or leave the benchmark out"
             )
 
 
@@ -266,14 +278,20 @@ def _make_lm(generator: _Generator) -> Any:
         def generate_until(self, requests: list[Instance]) -> list[str]:
             return generator.generate_until(requests)
 
-        def apply_chat_template(self, chat_history: list[dict[str, str]], add_generation_prompt: bool = True) -> str:
+        def apply_chat_template(
+            self, chat_history: list[dict[str, str]], add_generation_prompt: bool = True
+        ) -> str:
             return generator.path.render(chat_history, add_generation_prompt)
 
         def loglikelihood(self, requests: list[Instance]) -> list[tuple[float, bool]]:
-            raise InputError("this harness evaluates generated responses; a benchmark asks for log-likelihoods")
+            raise InputError(
+                "this harness evaluates generated responses; a benchmark asks for log-likelihoods"
+            )
 
         def loglikelihood_rolling(self, requests: list[Instance]) -> list[float]:
-            raise InputError("this harness evaluates generated responses; a benchmark asks for log-likelihoods")
+            raise InputError(
+                "this harness evaluates generated responses; a benchmark asks for log-likelihoods"
+            )
 
     return StoreLM()
 
@@ -298,6 +316,5 @@ def _quiet() -> None:
     """lm-eval and datasets speak of every step; the reporter does that here."""
     import logging
 
-    os.environ.setdefault("TQDM_DISABLE", "1")
     for name in ("lm_eval", "lm-eval", "datasets"):
         logging.getLogger(name).setLevel(logging.ERROR)

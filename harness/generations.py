@@ -1,4 +1,4 @@
-"""The generation store: every completion ever made here, keyed by all that decides it. SQLite, append only."""
+"""The generation store: every completion made so far, keyed by all that decides it. SQLite, append only."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from types import TracebackType
 from harness.engines import Completion, Sampling
 from tasks.errors import InputError
 
+_COLUMNS = "text, finish_reason, num_prompt_tokens, num_output_tokens"
 _SCHEMA = """CREATE TABLE IF NOT EXISTS generations (
     key TEXT PRIMARY KEY,
     text TEXT NOT NULL,
@@ -57,7 +58,9 @@ class GenerationStore:
             self._db.execute("PRAGMA synchronous=NORMAL")
             self._db.execute(_SCHEMA)
         except sqlite3.DatabaseError as error:
-            raise InputError(f"{path}: not a generation store ({error}); move it away and run again") from error
+            raise InputError(
+                f"{path}: not a generation store ({error}); move it away and run again"
+            ) from error
 
     def __enter__(self) -> GenerationStore:
         return self
@@ -71,10 +74,7 @@ class GenerationStore:
         """The completions that are there, by key."""
         found: dict[str, Completion] = {}
         for key in keys:
-            row = self._db.execute(
-                "SELECT text, finish_reason, num_prompt_tokens, num_output_tokens FROM generations WHERE key = ?",
-                (key,),
-            ).fetchone()
+            row = self._db.execute(f"SELECT {_COLUMNS} FROM generations WHERE key = ?", (key,)).fetchone()
             if row is not None:
                 found[key] = Completion(*row)
         return found

@@ -84,7 +84,7 @@ def with_adapter(base: Checkpoint, adapter_dir: Path) -> Checkpoint:
 
 @contextmanager
 def merged(checkpoint: Checkpoint, scratch: Path) -> Iterator[Callable[[], Path]]:
-    """Gives a function that makes one folder of a checkpoint: an adapter's weights are merged into its base's.
+    """Gives a function that makes one folder of a checkpoint, an adapter's weights merged into its base's.
 
     Merged weights run on every engine and need no guard against what serving adapters gets wrong. The folder
     is made when first asked for, and removed at the end.
@@ -119,10 +119,14 @@ def _merge(checkpoint: Checkpoint, target: Path) -> Path:
         model = PeftModel.from_pretrained(base, adapter_dir).merge_and_unload()
     except (ValueError, RuntimeError, KeyError, OSError) as error:
         detail = " ".join(str(error).split())[:200]
-        raise InputError(f"{adapter_dir}: the adapter does not fit {checkpoint.model_dir} ({detail})") from error
+        raise InputError(
+            f"{adapter_dir}: the adapter does not fit {checkpoint.model_dir} ({detail})"
+        ) from error
     after = model.state_dict()
     if all(name in before and torch.equal(tensor, before[name]) for name, tensor in after.items()):
-        raise InputError(f"{adapter_dir}: the adapter changes nothing in {checkpoint.model_dir}; is it trained?")
+        raise InputError(
+            f"{adapter_dir}: the adapter changes nothing in {checkpoint.model_dir}; is it trained?"
+        )
     shutil.rmtree(target, ignore_errors=True)
     target.mkdir(parents=True)
     model.config.use_cache = True

@@ -134,7 +134,9 @@ def training_records(config: Config, benchmarks: Sequence[Benchmark]) -> tuple[l
             counts[benchmark.name] = len(new)
     if not records:
         names = ", ".join(benchmark.name for benchmark in benchmarks)
-        raise InputError(f"no training data with rationales in {names}; add a benchmark that has some, such as gsm8k")
+        raise InputError(
+            f"no training data with rationales in {names}; add a benchmark that has some, such as gsm8k"
+        )
     return list(records.values()), counts
 
 

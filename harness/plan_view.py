@@ -33,11 +33,16 @@ def _summary(plan: Plan) -> str:
     for tags, corpus in plan.corpora.items():
         parts = ", ".join(f"{name} {count:,}" for name, count in corpus.tokens_by_segment().items())
         notes = [f"{count} {reason}" for reason, count in corpus.dropped.items()]
-        notes += [f"{corpus.num_straddling} tokens across segments"] if corpus.num_straddling else []
-        lines.append(f"  tags {tags}: {len(corpus.ids_N):,} tokens ({parts})" + (f"; {', '.join(notes)}" if notes else ""))
+        if corpus.num_straddling:
+            notes.append(f"{corpus.num_straddling} tokens across segments")
+        lines.append(
+            f"  tags {tags}: {len(corpus.ids_N):,} tokens ({parts})"
+            + (f"; {', '.join(notes)}" if notes else "")
+        )
     lines.append(
         f"stages    {len(plan.graph.nodes)} distinct, {len(todo)} to train: "
-        f"{sum(node.num_steps for node in todo):,} steps, {sum(node.tokens_forward for node in todo):,} tokens"
+        f"{sum(node.num_steps for node in todo):,} steps, "
+        f"{sum(node.tokens_forward for node in todo):,} tokens"
     )
     return "\n".join(lines)
 
@@ -46,7 +51,7 @@ def _stage_tree(plan: Plan, seed: int) -> Tree:
     from rich.tree import Tree
 
     root = Tree(f"seed {seed}: {plan.base.name}", highlight=False)
-    branches = {None: root}
+    branches: dict[str | None, Tree] = {None: root}
     for node in plan.graph.nodes.values():
         if node.seed == seed:
             branches[node.key] = branches[node.parent].add(_describe(plan, node), highlight=False)
@@ -67,7 +72,9 @@ def _evaluations(plan: Plan) -> str:
     names = ", ".join(benchmark.name for benchmark in plan.benchmarks)
     num_checkpoints = len(plan.graph.chains) + 1
     limit = f", at most {config.limit} samples each" if config.limit else ""
-    budgets = sorted({config.eval.max_new_tokens or benchmark.max_new_tokens for benchmark in plan.benchmarks})
+    budgets = sorted(
+        {config.eval.max_new_tokens or benchmark.max_new_tokens for benchmark in plan.benchmarks}
+    )
     return (
         f"evaluate  {num_checkpoints} checkpoints (with the untrained base) on {names}{limit}\n"
         f"          {plan.engine}, at most {' or '.join(map(str, budgets))} new tokens\n"

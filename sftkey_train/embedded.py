@@ -8,19 +8,21 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import random
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from sftkey_train.checkpoint import move_whole, save_checkpoint
 from sftkey_train.settings import TrainSettings
 from sftkey_train.stages import TRAINER_VERSION, StageNode, build_graph
 from sftkey_train.variants import load_variant
 from tasks.prompts import render_prompt
 from tasks.records import Record, records_digest
 from tasks.tags import get_tag_format, render_response
-from tasks.world.generate import WORLD_VERSION, load
+from tasks.world.generate import WORLD_VERSION, load, markup_drill
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -37,21 +39,23 @@ class Recipe:
     Attributes:
         num_number: Pre-training problems whose answer is a number.
         num_choice: Pre-training problems whose answer is a letter.
+        num_markup: Pre-training items that put one thing between markup.
         vocabulary_size: Tokens of the byte-level BPE tokenizer, at most.
         width: Hidden size.
         num_layers: Transformer layers.
-        num_heads: Attention heads.
+        num_heads: Attention heads; vLLM's CPU kernels want at least 32 dimensions in each.
         context: Longest sequence, in tokens.
         learning_rate: Peak learning rate of pre-training.
         batch_size: Sequences per step.
     """
 
-    num_number: int = 4500
-    num_choice: int = 4500
+    num_number: int = 9000
+    num_choice: int = 9000
+    num_markup: int = 3000
     vocabulary_size: int = 512
     width: int = 64
     num_layers: int = 4
-    num_heads: int = 4
+    num_heads: int = 2
     context: int = 1024
     learning_rate: float = 3e-3
     batch_size: int = 16
@@ -71,6 +75,7 @@ def pretraining_records(recipe: Recipe = RECIPE) -> list[Record]:
     records = [
         *load("train", benchmark="number", size=recipe.num_number, seed=SEED),
         *load("train", benchmark="choice", size=recipe.num_choice, seed=SEED),
+        *markup_drill(recipe.num_markup, SEED),
     ]
     random.Random(SEED).shuffle(records)
     return records
@@ -80,9 +85,9 @@ def embedded_tokenizer(cache: Path, recipe: Recipe = RECIPE) -> Path:
     """Folder of the tokenizer, trained on the world's text where the cache lacks it."""
     directory = cache / "tokenizer" / recipe_digest(recipe)
     if not directory.is_dir():
-        partial = directory.with_suffix(".partial")
+        partial = directory.with_name(f".{directory.name}.{os.getpid()}.partial")
         _train_tokenizer(recipe).save_pretrained(partial)
-        partial.rename(directory)
+        move_whole(partial, directory)
     return directory
 
 
@@ -99,7 +104,6 @@ def build_embedded_base(cache: Path, on_step: Callable[[StepMetrics], None], rec
     """
     from transformers import LlamaConfig, LlamaForCausalLM, set_seed
 
-    from sftkey_train.checkpoint import save_checkpoint
     from sftkey_train.model import load_tokenizer
     from sftkey_train.spans import encode
     from sftkey_train.text import TextPath
@@ -148,14 +152,19 @@ def _train_tokenizer(recipe: Recipe) -> PreTrainedTokenizerBase:
     from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, processors, trainers
     from transformers import PreTrainedTokenizerFast
 
-    untagged = get_tag_format("none")
     records = [
         *load("train", benchmark="number", size=2000, seed=SEED),
         *load("train", benchmark="choice", size=2000, seed=SEED),
     ]
-    texts = [render_prompt(record) + render_response(record, untagged).text for record in records]
+    # With tagged text too, so that the tags are made of words it knows.
+    formats = [get_tag_format("none"), get_tag_format("thinking-answer")]
+    texts = [
+        render_prompt(record) + render_response(record, tag_format).text
+        for record in records
+        for tag_format in formats
+    ]
     tokenizer = Tokenizer(models.BPE())
-    words = Regex(r" ?\p{L}+| ?\p{N}{1,2}|\n| ?[^\s\p{L}\p{N}]|\s+")
+    words = Regex(r" ?\p{L}+|\p{N}{1,2}|\n| ?[^\s\p{L}\p{N}]|\s+")
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
         [
             pre_tokenizers.Split(words, "isolated"),

@@ -57,4 +57,5 @@ def chunked_losses(
 
 
 def _vocabulary_size(head: Callable[[Tensor], Tensor]) -> int:
-    return int(head.weight.shape[0]) if isinstance(getattr(head, "weight", None), Tensor) else 2**17
+    weight = getattr(head, "weight", None)
+    return int(weight.shape[0]) if isinstance(weight, Tensor) else 2**17

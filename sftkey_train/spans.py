@@ -137,8 +137,8 @@ def _tokenise(rendered: Sequence[tuple[Record, Response]], path: TextPath) -> li
         ids = path.with_bos(full["input_ids"][i])
         if ids[: len(prompt_ids)] != prompt_ids:
             raise InputError(
-                f"record {record.id!r}: its prompt is tokenised otherwise when the response follows, so training "
-                "would see another prompt than evaluation; use the other prompt style"
+                f"record {record.id!r}: its prompt is tokenised otherwise when the response follows, so "
+                "training would see another prompt than evaluation; use the other prompt style"
             )
         segments, num_straddling = _segments(
             full["offset_mapping"][i], len(prompts[i]), response, has_bos=len(ids) > len(full["input_ids"][i])
@@ -155,11 +155,13 @@ def _segments(
     segment_of_char = np.full(num_chars + 1, SEGMENT_ID["end"], np.uint8)
     segment_of_char[:num_prompt_chars] = SEGMENT_ID["prompt"]
     for span in response.spans:
-        segment_of_char[num_prompt_chars + span.start : num_prompt_chars + span.end] = SEGMENT_ID[span.segment]
-    bounds = np.array(offsets, np.int64)
-    last = np.maximum(bounds[:, 1] - 1, bounds[:, 0])
+        chars = slice(num_prompt_chars + span.start, num_prompt_chars + span.end)
+        segment_of_char[chars] = SEGMENT_ID[span.segment]
+    starts, ends = np.array(offsets, np.int64).T
+    starts[1:] = np.minimum(starts[1:], ends[:-1])  # some tokenizers trim a token's leading spaces off
+    last = np.maximum(ends - 1, 0)
     segments = segment_of_char[last]
-    num_straddling = int((segment_of_char[bounds[:, 0]] != segments).sum())
+    num_straddling = int((segment_of_char[np.minimum(starts, last)] != segments).sum())
     if has_bos:
         segments = np.concatenate([[np.uint8(SEGMENT_ID["prompt"])], segments])
     return segments.astype(np.uint8), num_straddling

@@ -1,7 +1,7 @@
 """Variants as a graph of stages, addressed by content.
 
-A stage's key is a hash of everything that decides its weights and of its parent's key. Two variants that begin
-alike share the node, and a stage that an earlier run has made is found by its key.
+A stage's key is a hash of everything that decides its weights and of its parent's key. Two variants that
+begin alike share the node, and a stage that an earlier run has made is found by its key.
 """
 
 from __future__ import annotations
@@ -18,6 +18,8 @@ from sftkey_train.variants import SEGMENTS, Stage, Variant
 
 TRAINER_VERSION = 1
 """Raised whenever the same inputs would train to other weights."""
+_IN_THE_BUDGET = ("learning_rate", "second_learning_rate", "epochs", "second_epochs", "warmup_epochs")
+"""Settings that decide weights only through what they come to for a stage."""
 
 
 @dataclass(frozen=True)
@@ -113,14 +115,18 @@ def _budget(
 ) -> tuple[float, int, int, int, int]:
     """(learning rate, steps, warm-up steps, tokens forward, tokens with loss) of a stage."""
     first = position == 0
-    learning_rate = stage.learning_rate or (settings.learning_rate if first else settings.second_learning_rate)
+    learning_rate = stage.learning_rate or (
+        settings.learning_rate if first else settings.second_learning_rate
+    )
     epochs = stage.epochs or (settings.epochs if first else settings.second_epochs)
     steps_per_epoch = math.ceil(len(corpus) / settings.batch_size)
     num_steps = max(1, round(epochs * steps_per_epoch))
     warmup_steps = min(round(settings.warmup_epochs * steps_per_epoch), num_steps // 2)
     passes = num_steps / steps_per_epoch
     by_segment = corpus.tokens_by_segment()
-    tokens_loss = sum(by_segment[name] for name, weight in zip(SEGMENTS, stage.weights, strict=True) if weight)
+    tokens_loss = sum(
+        by_segment[name] for name, weight in zip(SEGMENTS, stage.weights, strict=True) if weight
+    )
     return (
         learning_rate,
         num_steps,
@@ -139,8 +145,9 @@ def _key(
     settings: TrainSettings,
 ) -> str:
     shared = asdict(settings)
-    for name in ("learning_rate", "second_learning_rate", "epochs", "second_epochs", "warmup_epochs", "log_every"):
-        del shared[name]  # what they come to for this stage stands in the budget
+    for name in _IN_THE_BUDGET:
+        del shared[name]
+    del shared["log_every"]
     content = {
         "version": TRAINER_VERSION,
         "parent": parent,

@@ -39,12 +39,13 @@ class TextPath:
             InputError: The tokenizer cannot give character offsets, has no end-of-sequence token, or lacks
                 the chat template that was asked for.
         """
+        name = tokenizer.name_or_path
         if not tokenizer.is_fast:
-            raise InputError(f"{tokenizer.name_or_path}: a fast tokenizer (tokenizer.json) is needed for offsets")
+            raise InputError(f"{name}: a fast tokenizer (tokenizer.json) is needed for offsets")
         if tokenizer.eos_token_id is None:
-            raise InputError(f"{tokenizer.name_or_path}: the tokenizer has no end-of-sequence token; set eos_token")
+            raise InputError(f"{name}: the tokenizer has no end-of-sequence token; set eos_token")
         if style == "chat" and not tokenizer.chat_template:
-            raise InputError(f"{tokenizer.name_or_path}: no chat template; use the prompt style plain")
+            raise InputError(f"{name}: no chat template; use the prompt style plain")
         if style == "auto":
             style = "chat" if tokenizer.chat_template else "plain"
         if style not in ("plain", "chat"):

@@ -12,7 +12,8 @@ from typing import Any
 import torch
 from torch import Tensor
 from torch.utils.data import Sampler
-from transformers import Trainer, TrainingArguments, set_seed
+from transformers import Trainer, TrainerCallback, TrainingArguments, set_seed
+from transformers.trainer_callback import PrinterCallback
 
 from sftkey_train.batches import Collator, LengthGroupedBatches
 from sftkey_train.model import check_head, head_on_rows
@@ -21,6 +22,7 @@ from sftkey_train.settings import TrainSettings
 from sftkey_train.spans import SEGMENT_ID, Corpus
 from sftkey_train.stages import StageNode
 from sftkey_train.variants import RESPONSE
+from tasks.errors import InputError
 
 SEGMENTS_OF_METRIC = {
     "loss_thinking": (SEGMENT_ID["thinking"],),
@@ -133,7 +135,8 @@ class SpanTrainer(Trainer):
             data_collator=Collator(node.stage.weights, pad_id=0),
         )
         self.loss_is_scaled_for_ga = True
-        self.pop_callback(_printer())
+        self.pop_callback(PrinterCallback)
+        self.add_callback(_LogLastStep())
 
     def _get_train_sampler(self, train_dataset: Any = None) -> Sampler[int]:
         return LengthGroupedBatches(self._corpus.lengths_E, self._batch_size, self._node.seed)
@@ -159,7 +162,8 @@ class SpanTrainer(Trainer):
         loss = (losses_N * weights_BT[rows_BT]).sum() / total
         self.tokens_forward += int((inputs["segments"] >= 0).sum())
         self.tokens_loss += len(targets_N)
-        if (self.state.global_step + 1) % self._log_every == 0 or self.state.global_step + 1 == self.state.max_steps:
+        step = self.state.global_step + 1
+        if step % self._log_every == 0 or step == self.state.max_steps:
             self._segment_losses = self._losses_by_segment(model, inputs)
         return loss * self.args.world_size  # DDP averages gradients over ranks; the step's loss is a sum
 
@@ -173,11 +177,17 @@ class SpanTrainer(Trainer):
 
     @torch.no_grad()
     def _losses_by_segment(self, model: torch.nn.Module, inputs: dict[str, Tensor]) -> dict[str, float]:
-        """Mean cross-entropy of thinking and answer on this micro-batch, whatever the stage minimises."""
+        """Mean cross-entropy of thinking and answer on this micro-batch, whatever the stage minimises.
+
+        Without dropout, which would draw random numbers: how often one looks must not change the weights.
+        """
         next_segment_BT = inputs["segments"].roll(-1, dims=1)
         next_segment_BT[:, -1] = -1
-        rows_BT = torch.isin(next_segment_BT, torch.tensor([SEGMENT_ID[name] for name in RESPONSE]).to(next_segment_BT))
+        response = torch.tensor([SEGMENT_ID[name] for name in RESPONSE]).to(next_segment_BT)
+        rows_BT = torch.isin(next_segment_BT, response)
+        model.eval()
         losses_N, _ = self._losses(model, inputs, rows_BT, cross_entropy)
+        model.train()
         segments_N = next_segment_BT[rows_BT]
         return {
             name: float(losses_N[torch.isin(segments_N, torch.tensor(ids).to(segments_N))].mean())
@@ -192,7 +202,8 @@ class SpanTrainer(Trainer):
         loss = logs["loss"]
         if not torch.isfinite(torch.tensor(loss)):
             raise FloatingPointError(
-                f"{self._node.label}: the loss is {loss} at step {self.state.global_step}; lower the learning rate"
+                f"{self._node.label}: the loss is {loss} at step {self.state.global_step}; "
+                "lower the learning rate"
             )
         metrics = StepMetrics(
             step=self.state.global_step,
@@ -210,11 +221,15 @@ class SpanTrainer(Trainer):
 
 def _arguments(node: StageNode, settings: TrainSettings, scratch: Path) -> TrainingArguments:
     micro = min(settings.micro_batch_size or settings.batch_size, settings.batch_size)
+    if settings.batch_size % micro:
+        raise InputError(
+            f"train.batch_size ({settings.batch_size}) is no multiple of train.micro_batch_size ({micro})"
+        )
     cuda = torch.cuda.is_available()
-    return TrainingArguments(
+    arguments = TrainingArguments(
         output_dir=str(scratch),
         per_device_train_batch_size=micro,
-        gradient_accumulation_steps=max(1, settings.batch_size // micro),
+        gradient_accumulation_steps=settings.batch_size // micro,
         max_steps=node.num_steps,
         learning_rate=node.learning_rate,
         lr_scheduler_type=settings.schedule,
@@ -227,6 +242,7 @@ def _arguments(node: StageNode, settings: TrainSettings, scratch: Path) -> Train
         seed=node.seed,
         logging_steps=settings.log_every,
         logging_first_step=False,
+        logging_nan_inf_filter=False,  # it would put an earlier loss in the place of NaN
         save_strategy="no",
         report_to="none",
         disable_tqdm=True,
@@ -234,9 +250,14 @@ def _arguments(node: StageNode, settings: TrainSettings, scratch: Path) -> Train
         average_tokens_across_devices=True,
         dataloader_pin_memory=cuda,
     )
+    arguments._n_gpu = min(1, arguments.n_gpu)  # else one process would spread each batch over all its GPUs
+    return arguments
 
 
-def _printer() -> type[Any]:
-    from transformers.trainer_callback import PrinterCallback
+class _LogLastStep(TrainerCallback):
+    """The history ends with the last step, whatever `log_every` is."""
 
-    return PrinterCallback
+    def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        """Asks for a line of history at the end."""
+        if state.global_step >= state.max_steps:
+            control.should_log = True

@@ -76,7 +76,7 @@ def _parse(path: Path) -> Variant:
 
     try:
         data = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise InputError(f"{path}: not YAML ({' '.join(str(error).split())})") from error
     fields = _fields(data, ("name", "description", "source", "tagged", "stages"), (), str(path))
     if not isinstance(fields["tagged"], bool):
@@ -84,7 +84,8 @@ def _parse(path: Path) -> Variant:
     if not isinstance(fields["stages"], list) or not fields["stages"]:
         raise InputError(f"{path}: stages must be a list of at least one stage")
     stages = tuple(_stage(stage, f"{path}, stage {i}") for i, stage in enumerate(fields["stages"], 1))
-    return Variant(str(fields["name"]), str(fields["description"]), str(fields["source"]), fields["tagged"], stages)
+    name, description, source = (str(fields[field]) for field in ("name", "description", "source"))
+    return Variant(name, description, source, fields["tagged"], stages)
 
 
 def _stage(data: Any, where: str) -> Stage:
@@ -92,18 +93,28 @@ def _stage(data: Any, where: str) -> Stage:
 
     fields = _fields(data, ("name", "loss"), ("objective", "learning_rate", "epochs"), where)
     objective = fields.get("objective", "cross-entropy")
-    if objective not in OBJECTIVES:
+    if not isinstance(objective, str) or objective not in OBJECTIVES:
         raise InputError(f"{where}: no objective {objective!r}: {did_you_mean(str(objective), OBJECTIVES)}")
-    for number in ("learning_rate", "epochs"):
-        if number in fields and not (isinstance(fields[number], int | float) and fields[number] > 0):
-            raise InputError(f"{where}: {number} must be a number above 0")
     return Stage(
         name=str(fields["name"]),
         weights=_weights(fields["loss"], where),
         objective=objective,
-        learning_rate=fields.get("learning_rate"),
-        epochs=fields.get("epochs"),
+        learning_rate=_above_zero(fields, "learning_rate", where),
+        epochs=_above_zero(fields, "epochs", where),
     )
+
+
+def _above_zero(fields: Mapping[str, Any], name: str, where: str) -> float | None:
+    """A number, also written like 5e-6, which YAML 1.1 takes for text; None where the field is missing."""
+    if name not in fields:
+        return None
+    try:
+        value = float("nan" if isinstance(fields[name], bool) else fields[name])
+    except (TypeError, ValueError):
+        value = float("nan")
+    if not 0 < value < float("inf"):
+        raise InputError(f"{where}: {name} must be a number above 0")
+    return value
 
 
 def _weights(loss: Any, where: str) -> tuple[float, ...]:
@@ -113,7 +124,8 @@ def _weights(loss: Any, where: str) -> tuple[float, ...]:
             raise InputError(f"{where}: no loss {loss!r}: {did_you_mean(loss, LOSS_PRESETS)}")
         loss = LOSS_PRESETS[loss]
     if not isinstance(loss, Mapping) or not loss:
-        raise InputError(f"{where}: loss must be one of {', '.join(LOSS_PRESETS)} or a weight for each segment")
+        presets = ", ".join(LOSS_PRESETS)
+        raise InputError(f"{where}: loss must be one of {presets} or a weight for each segment")
     for segment, weight in loss.items():
         if segment not in SEGMENTS:
             raise InputError(f"{where}: no segment {segment!r}: {did_you_mean(str(segment), SEGMENTS)}")

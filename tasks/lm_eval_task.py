@@ -27,6 +27,7 @@ def custom_dataset(
     data_dir: str | None = None,
     alpha: float = DEFAULT_ALPHA,
     instruct: bool = False,
+    split: Split = "test",
     config_source: str = "inline task",
     kind: Kind = "text",
     **settings: Any,
@@ -38,6 +39,7 @@ def custom_dataset(
         data_dir: where to read the records instead of from the Hub.
         alpha: the weight of accuracy in the score.
         instruct: whether the prompt says in which format to answer.
+        split: what lm-eval's `test` holds: `validation` while settings are being chosen.
         config_source: the YAML file, for errors; lm-eval adds it.
         kind: the kind of the answers.
         settings: the rest of `dataset_kwargs`, and whatever else lm-eval's metadata holds.
@@ -56,7 +58,7 @@ def custom_dataset(
         "alpha": float(alpha),
         "instruction": tag_format.instruction if instruct else "",
     }
-    return LazySplits(source, kind, Path(data_dir) if data_dir else None, tag_format, extra)
+    return LazySplits(source, kind, Path(data_dir) if data_dir else None, tag_format, extra, split)
 
 
 _SPLITS = ("test", "fewshot")
@@ -78,16 +80,17 @@ class LazySplits(Mapping[str, Any]):
         data_dir: Path | None,
         tag_format: TagFormat,
         extra: Mapping[str, Any],
+        evaluated: Split,
     ) -> None:
         self._source, self._kind, self._data_dir = source, kind, data_dir
-        self._tag_format, self._extra = tag_format, extra
+        self._tag_format, self._extra, self._evaluated = tag_format, extra, evaluated
         self._loaded: dict[str, Any] = {}
 
     def __getitem__(self, split: str) -> Any:
         if split not in _SPLITS:
             raise KeyError(split)
         if split not in self._loaded:
-            records = self._fewshot() if split == "fewshot" else list(self._records("test"))
+            records = self._fewshot() if split == "fewshot" else list(self._records(self._evaluated))
             self._loaded[split] = _dataset([self._doc(record) for record in records])
         return self._loaded[split]
 

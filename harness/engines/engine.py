@@ -54,7 +54,7 @@ class EngineSettings:
     """What an engine is started with.
 
     Attributes:
-        dtype: `auto` is float32 on a CPU, where it alone gives transformers' greedy tokens, bfloat16 on a GPU.
+        dtype: `auto` is bfloat16 on a GPU, and float32 on a CPU, where it gives transformers' greedy tokens.
         max_model_len: Longest prompt and response together, in tokens; the model's own limit where None.
         max_num_seqs: Responses generated at once.
         kv_cache_gib: Memory for keys and values on a CPU; a GPU takes what is free.
@@ -116,7 +116,9 @@ ENGINES: dict[str, EngineInfo] = {
         _distribution() or "vllm (not installed)",
         _vllm_installed(),
     ),
-    "hf": EngineInfo("hf", "transformers' generate: slower, runs whatever transformers loads.", "transformers", True),
+    "hf": EngineInfo(
+        "hf", "transformers' generate: slower, runs whatever transformers loads.", "transformers", True
+    ),
 }
 
 
@@ -131,7 +133,9 @@ def choose_engine(name: str) -> str:
     if name not in ENGINES:
         raise InputError(f"no engine {name!r}: {did_you_mean(name, [*ENGINES, 'auto'])}")
     if not ENGINES[name].installed:
-        raise InputError(f"the engine {name} is not installed; install the extra cpu or cuda, or use --engine hf")
+        raise InputError(
+            f"the engine {name} is not installed; install the extra cpu or cuda, or use --engine hf"
+        )
     return name
 
 

@@ -83,7 +83,11 @@ class HfEngine:
                 max_new_tokens=sampling.max_new_tokens,
                 pad_token_id=self._tokenizer.eos_token_id,
                 use_cache=True,
-                **({"stop_strings": list(sampling.stop), "tokenizer": self._tokenizer} if sampling.stop else {}),
+                **(
+                    {"stop_strings": list(sampling.stop), "tokenizer": self._tokenizer}
+                    if sampling.stop
+                    else {}
+                ),
                 **(draw if sampling.temperature else {"do_sample": False}),
             )
         return [self._completion(row, ids_BT.shape[1], sampling) for row in output_BT]

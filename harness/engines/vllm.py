@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import json
 import os
+import warnings
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -40,14 +41,27 @@ class VllmEngine:
             self._llm.reset_prefix_cache()
             return
         self.close()
-        self._llm = self._start(model_dir)
+        try:
+            self._llm = self._start(model_dir)
+            self._try_out()
+        except (ValueError, RuntimeError, OSError) as error:
+            self.close()
+            detail = " ".join(str(error).split())[-200:]
+            raise InputError(
+                f"{model_dir}: vLLM cannot run this model ({detail}); try --engine hf"
+            ) from error
         self._shape = shape
+
+    def _try_out(self) -> None:
+        """One token: some models load but have no kernel on this machine, which is better known now."""
+        from vllm import SamplingParams, TokensPrompt
+
+        self._llm.generate([TokensPrompt(prompt_token_ids=[1])], SamplingParams(max_tokens=1), use_tqdm=False)
 
     def _start(self, model_dir: Path) -> Any:
         os.environ.setdefault("VLLM_ENABLE_V1_MULTIPROCESSING", "0")
-        os.environ.setdefault("VLLM_LOGGING_LEVEL", "ERROR")
-        os.environ.setdefault("VLLM_NO_USAGE_STATS", "1")
-        from vllm import LLM
+        with warnings.catch_warnings(action="ignore"):
+            from vllm import LLM
 
         settings = self._settings
         options: dict[str, Any] = {}
@@ -55,23 +69,19 @@ class VllmEngine:
             # vLLM would ask for most of the memory, and compiling takes longer than a small run.
             options["kv_cache_memory_bytes"] = int(settings.kv_cache_gib * 2**30)
             options["enforce_eager"] = True
-        try:
-            return LLM(
-                model=str(model_dir),
-                dtype=self.dtype,
-                max_model_len=settings.max_model_len,
-                max_num_seqs=settings.max_num_seqs,
-                trust_remote_code=False,
-                load_format="safetensors",
-                disable_log_stats=True,
-                generation_config="vllm",
-                seed=0,
-                **options,
-            )
-        except (ValueError, RuntimeError, OSError) as error:
-            raise InputError(
-                f"{model_dir}: vLLM cannot load this model ({_last_line(error)}); try --engine hf"
-            ) from error
+        return LLM(
+            model=str(model_dir),
+            dtype=self.dtype,
+            max_model_len=settings.max_model_len,
+            max_num_seqs=settings.max_num_seqs,
+            trust_remote_code=False,
+            load_format="safetensors",
+            use_tqdm_on_load=False,
+            disable_log_stats=True,
+            generation_config="vllm",
+            seed=0,
+            **options,
+        )
 
     def generate(
         self, prompts: Sequence[Sequence[int]], sampling: Sequence[Sampling]
@@ -129,7 +139,3 @@ def _shape(model_dir: Path) -> str:
         config.pop(name, None)
     tokenizer = model_dir / "tokenizer.json"
     return json.dumps(config, sort_keys=True) + (tokenizer.read_text("utf-8") if tokenizer.is_file() else "")
-
-
-def _last_line(error: BaseException) -> str:
-    return " ".join(str(error).split())[-200:]

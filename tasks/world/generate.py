@@ -33,6 +33,7 @@ NAMES = ("Tom", "Ana", "Ben", "Mia", "Sam", "Lea", "Max", "Eva")
 THINGS = ("apples", "coins", "books", "cards", "pens", "shells", "stamps", "beads")
 GAINS = ("buys", "finds", "gets", "wins")
 LOSSES = ("loses", "sells", "drops", "eats")
+MARKUP_WORDS = ("Note", "Fact", "Sum", "Name", "Thinking", "Answer")
 RANGES = ("1 to 5", "6 to 10", "11 to 15", "16 to 20")
 """The choices of every `choice` problem: which range the total lies in."""
 RANGE_WIDTH = 5
@@ -85,6 +86,22 @@ def load(
     prefix = f"world-{benchmark}{'-hard' if hard else ''}-{split}"
     dress = _number_record if benchmark == "number" else _choice_record
     return [dress(f"{prefix}-{i}", next(chains), rng) for i in range(size or SPLIT_SIZE[split])]
+
+
+def markup_drill(size: int, seed: int) -> list[Record]:
+    """Items that put one thing between markup, for pre-training alone.
+
+    A real base model has read markup; without this `<`, `>` and the words in tags would be tokens that the
+    embedded one has never met. No item has the form of a tagged response.
+    """
+    rng = random.Random(f"world/markup/{seed}")
+    records = []
+    for i in range(size):
+        number, word = rng.randint(1, LARGEST_TOTAL), rng.choice(MARKUP_WORDS)
+        content = rng.choice((f"{number}", f"{number} {rng.choice(THINGS)}", f"{rng.choice(NAMES)} has {number}."))
+        question, rationale = f"Mark {content} as {word}.", f"<{word}>{content}</{word}>"
+        records.append(Record(f"world-markup-{i}", question, None, rationale, str(number), "number"))
+    return records
 
 
 def _chains(rng: random.Random, split: str, steps: tuple[int, int]) -> Iterator[Chain]:

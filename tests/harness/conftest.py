@@ -1,0 +1,82 @@
+"""A tiny base model that every engine here runs, and helpers to call the command as a user would."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from sftkey_train.embedded import Recipe, build_embedded_base, embedded_tokenizer
+
+MINI = Recipe(num_number=160, num_choice=160, width=64, num_layers=1, num_heads=2, context=512, batch_size=32)
+
+
+@pytest.fixture(scope="session")
+def tiny_base(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A Llama-type model of one layer, pre-trained for a few steps."""
+    return build_embedded_base(tmp_path_factory.mktemp("cache"), lambda metrics: None, MINI)
+
+
+@pytest.fixture(scope="session")
+def foreign_gpt2(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What somebody else would hand in: a GPT-2-type model, with a chat template, saved by transformers."""
+    import torch
+    from transformers import AutoTokenizer, GPT2Config, GPT2LMHeadModel
+
+    tokenizer = AutoTokenizer.from_pretrained(embedded_tokenizer(tmp_path_factory.mktemp("tokenizer"), MINI))
+    tokenizer.chat_template = (
+        "{% for message in messages %}<|{{ message.role }}|>{{ message.content }}\n{% endfor %}"
+        "{% if add_generation_prompt %}<|assistant|>{% endif %}"
+    )
+    torch.manual_seed(1)
+    model = GPT2LMHeadModel(
+        GPT2Config(
+            vocab_size=len(tokenizer), n_positions=512, n_embd=64, n_layer=1, n_head=2,
+            bos_token_id=tokenizer.bos_token_id, eos_token_id=tokenizer.eos_token_id,
+        )
+    )  # fmt: skip
+    directory = tmp_path_factory.mktemp("foreign") / "gpt2-tiny"
+    model.save_pretrained(directory)
+    tokenizer.save_pretrained(directory)
+    return directory
+
+
+@pytest.fixture(scope="session")
+def foreign_adapter(foreign_gpt2: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A PEFT adapter on it that changes something."""
+    import torch
+    from peft import LoraConfig, get_peft_model
+    from transformers import AutoModelForCausalLM
+
+    model = get_peft_model(
+        AutoModelForCausalLM.from_pretrained(foreign_gpt2),
+        LoraConfig(task_type="CAUSAL_LM", r=4, target_modules=["c_attn"], fan_in_fan_out=True),
+    )
+    torch.manual_seed(2)
+    for name, parameter in model.named_parameters():
+        if "lora_B" in name:
+            torch.nn.init.normal_(parameter, std=0.5)
+    directory = tmp_path_factory.mktemp("adapters") / "gpt2-lora"
+    model.save_pretrained(directory)
+    return directory
+
+
+@pytest.fixture
+def harness(tmp_path: Path):
+    """Runs the command in a process of its own; gives the finished process."""
+
+    def run(*arguments: object, timeout: float = 240) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            command(*arguments), capture_output=True, text=True, timeout=timeout, env=environment(tmp_path)
+        )
+
+    return run
+
+
+def command(*arguments: object) -> list[str]:
+    return [sys.executable, "-m", "harness", *map(str, arguments)]
+
+
+def environment(tmp_path: Path) -> dict[str, str]:
+    return {**os.environ, "HARNESS_CACHE": str(tmp_path / "cache"), "HF_HUB_OFFLINE": "1", "COLUMNS": "120"}

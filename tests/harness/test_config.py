@@ -1,0 +1,83 @@
+"""The configuration: layers, strictness, round trip."""
+
+from pathlib import Path
+
+import pytest
+
+from harness.config import Config, dump_config, load_config
+from tasks.errors import InputError
+
+
+def write(path: Path, text: str) -> Path:
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def test_without_options_it_is_the_embedded_default() -> None:
+    config = load_config(None, {}, [])
+    assert config.model == "embedded"
+    assert config.variants == ("sft", "sft-tag", "key-tag", "sftkey", "sftkey-tag", "sft-tag-x2")
+    assert config.seeds == 3
+    assert config.benchmarks == ("world_number", "world_number_hard", "world_choice", "world_choice_hard")
+
+
+def test_set_wins_over_flags_over_file_over_preset(tmp_path: Path) -> None:
+    file = write(tmp_path / "run.yaml", "seeds: 5\nlimit: 50\ntrain: {learning_rate: 0.5, batch_size: 8}\n")
+    config = load_config(file, {"limit": 60, "seeds": None}, ["train.learning_rate=1e-4"])
+    assert (config.seeds, config.limit) == (5, 60)
+    assert config.train.learning_rate == 1e-4
+    assert config.train.batch_size == 8
+    assert config.train.second_learning_rate == load_config(None, {}, []).train.second_learning_rate
+
+
+def test_another_model_takes_the_papers_values_and_no_preset() -> None:
+    config = load_config(None, {"model": "Qwen/Qwen2.5-1.5B", "benchmarks": "gsm8k, openbookqa"}, [])
+    assert config.benchmarks == ("gsm8k", "openbookqa")
+    assert config.train.learning_rate == 5e-6
+    assert config.train.weight_decay == 0.1
+    assert config.limit is None
+
+
+def test_what_is_stored_with_a_run_reads_back_to_the_same(tmp_path: Path) -> None:
+    config = load_config(None, {"data_dir": tmp_path, "limit": 7}, ["eval.temperature=0.5", "store=/x/y"])
+    again = load_config(write(tmp_path / "stored.yaml", dump_config(config)), {}, [])
+    assert again == config
+
+
+@pytest.mark.parametrize(
+    ("settings", "expected"),
+    [
+        (["trian.learning_rate=1"], "unknown key trian: did you mean 'train'?"),
+        (["train.learning_rat=1"], "unknown key train.learning_rat: did you mean 'learning_rate'?"),
+        (["eval.engine_settings.dtyp=x"], "did you mean 'dtype'?"),
+        (["train=3"], "train holds keys of its own"),
+        (["seeds=many"], "seeds: "),
+        (["seeds=0"], "seeds must be above 0"),
+        (["train.learning_rate=-1"], "train.learning_rate must be above 0"),
+        (["train.learning_rate=nan"], "train.learning_rate"),
+        (["train.method=qlora"], "train.method"),
+        (["alpha=1.5"], "alpha must be between 0 and 1"),
+        (["variants=[]"], "no variants"),
+        (["variants=sft,sft"], "twice"),
+        (["seeds"], "expected key=value"),
+        (["train.batch_size=10", "train.micro_batch_size=4"], "must be a multiple"),
+        (["data_dir=/no/such/folder"], "no such folder"),
+    ],
+)
+def test_a_fault_is_one_clear_line(settings: list[str], expected: str) -> None:
+    with pytest.raises(InputError) as caught:
+        load_config(None, {}, settings)
+    assert expected in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("text", ["seeds: [", "- a\n- b", "\x00"])
+def test_a_file_that_is_no_configuration_is_named(tmp_path: Path, text: str) -> None:
+    with pytest.raises(InputError, match=r"broken\.yaml"):
+        load_config(write(tmp_path / "broken.yaml", text), {}, [])
+
+
+def test_quick_is_for_the_embedded_model() -> None:
+    assert load_config(None, {}, [], quick=True).seeds < Config().seeds
+    with pytest.raises(InputError, match="--quick"):
+        load_config(None, {"model": "other", "benchmarks": "gsm8k"}, [], quick=True)
