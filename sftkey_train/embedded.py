@@ -135,7 +135,7 @@ def build_embedded_base(cache: Path, on_step: Callable[[StepMetrics], None], rec
             num_attention_heads=recipe.num_heads,
             num_key_value_heads=recipe.num_heads,
             max_position_embeddings=recipe.context,
-            tie_word_embeddings=True,
+            tie_word_embeddings=False,
             bos_token_id=tokenizer.bos_token_id,
             eos_token_id=tokenizer.eos_token_id,
         )

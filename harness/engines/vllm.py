@@ -30,13 +30,16 @@ class VllmEngine:
         self._shape = ""
 
     def load(self, model_dir: Path) -> None:
-        """Loads a model: by swapping weights where the running engine has its shape, else in a new engine.
+        """Loads a model: by swapping weights where that is safe, else in a new engine.
+
+        Safe means the same shape and an output head of its own: after a swap vLLM's CPU engine goes on with
+        the old head where it shares the embedding's weights.
 
         Raises:
             InputError: vLLM cannot load the model.
         """
         shape = _shape(model_dir)
-        if self._llm is not None and shape == self._shape:
+        if self._llm is not None and shape == self._shape and not _head_is_tied(model_dir):
             self._llm.collective_rpc("reload_weights", kwargs={"weights_path": str(model_dir)})
             self._llm.reset_prefix_cache()
             return
@@ -130,6 +133,13 @@ def _final_only() -> Any:
     from vllm.sampling_params import RequestOutputKind
 
     return RequestOutputKind.FINAL_ONLY
+
+
+def _head_is_tied(model_dir: Path) -> bool:
+    from transformers import AutoConfig
+
+    config = AutoConfig.from_pretrained(model_dir, trust_remote_code=False)
+    return bool(config.get_text_config().tie_word_embeddings)
 
 
 def _shape(model_dir: Path) -> str:

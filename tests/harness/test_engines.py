@@ -35,32 +35,35 @@ def generate(engine: str, models: list[Path], sampling: Sampling) -> list[list[C
     return found
 
 
-@pytest.fixture(scope="module")
-def other_base(tiny_base: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The same shape with other weights."""
+def altered(base: Path, directory: Path, *, tied: bool) -> Path:
+    """The same shape with other weights, its head tied to the embedding or not."""
     import torch
-    from transformers import AutoModelForCausalLM, AutoTokenizer
+    from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 
-    model = AutoModelForCausalLM.from_pretrained(tiny_base)
-    torch.manual_seed(3)
+    config = AutoConfig.from_pretrained(base, tie_word_embeddings=tied)
+    model = AutoModelForCausalLM.from_pretrained(base, config=config)
+    torch.manual_seed(len(str(directory)))
     for parameter in model.parameters():
         parameter.data += 0.05 * torch.randn_like(parameter)
-    directory = tmp_path_factory.mktemp("other") / "model"
     model.save_pretrained(directory)
-    AutoTokenizer.from_pretrained(tiny_base).save_pretrained(directory)
+    AutoTokenizer.from_pretrained(base).save_pretrained(directory)
     return directory
 
 
 @needs_vllm
 def test_vllm_and_transformers_agree_and_swapped_weights_answer_as_their_own(
-    tiny_base: Path, other_base: Path, foreign_gpt2: Path
+    tiny_base: Path, foreign_gpt2: Path, tmp_path: Path
 ) -> None:
-    sampling = Sampling(max_new_tokens=40, stop=("\nQuestion:", "3"))
-    models = [tiny_base, other_base, tiny_base, foreign_gpt2]
+    """Tied heads too: there vLLM would go on with the old head, so a new engine is due."""
+    sampling = Sampling(max_new_tokens=24, stop=("\nQuestion:", "3"))
+    other = altered(tiny_base, tmp_path / "other", tied=False)
+    tied = [altered(tiny_base, tmp_path / name, tied=True) for name in ("tied", "tied-too")]
+    models = [tiny_base, other, tiny_base, foreign_gpt2, *tied]
     with_vllm, with_hf = generate("vllm", models, sampling), generate("hf", models, sampling)
     assert with_vllm == with_hf
     assert with_vllm[0] == with_vllm[2]
     assert with_vllm[0] != with_vllm[1]
+    assert with_vllm[4] != with_vllm[5]
     assert {completion.finish_reason for model in with_vllm for completion in model} == {"stop", "length"}
 
 

@@ -1,5 +1,7 @@
 """Records, tokenizers of the common kinds trained on the spot, and tiny random models."""
 
+import gc
+import importlib
 from collections.abc import Callable
 
 import pytest
@@ -16,9 +18,13 @@ from tasks.tags import get_tag_format
 
 
 @pytest.fixture(autouse=True, scope="session")
-def one_thread() -> None:
-    """Tiny matrices are slower on several threads."""
+def quick() -> None:
+    """Tiny matrices are slower on several threads, and accelerate collects garbage after every stage."""
     torch.set_num_threads(1)
+    importlib.import_module("peft")
+    importlib.import_module("sftkey_train.trainer")
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session")
@@ -49,7 +55,9 @@ def model(path: TextPath) -> torch.nn.Module:
 
 @pytest.fixture
 def settings() -> TrainSettings:
-    return TrainSettings(learning_rate=1e-2, second_learning_rate=1e-3, epochs=1, second_epochs=1, batch_size=8)
+    return TrainSettings(
+        learning_rate=1e-2, second_learning_rate=1e-3, epochs=1, second_epochs=1, batch_size=8
+    )
 
 
 @pytest.fixture

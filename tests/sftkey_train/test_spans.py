@@ -184,7 +184,7 @@ def test_a_prompt_that_changes_with_its_response_is_an_error() -> None:
     tokenizer = train_tokenizer("byte-level")
     tokenizer.add_tokens([AddedToken("\n<Thinking", normalized=False)])
     record = Record("r7", "2 + 3?", None, "Add them.", "5", "number")
-    with pytest.raises(InputError, match="'r7'.*tokenised otherwise"):
+    with pytest.raises(InputError, match=r"'r7'.*tokenised otherwise"):
         encode([record], TAGGED, TextPath.of(tokenizer), 999)
 
 
@@ -232,16 +232,31 @@ TEXTS = st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1, max_
 
 
 @hypothesis_settings(max_examples=60, deadline=None)
-@given(question=TEXTS, rationale=TEXTS, answer=TEXTS, kind=st.sampled_from(["byte-level", "straddling", "gpt2"]))
+@given(
+    question=TEXTS, rationale=TEXTS, answer=TEXTS, kind=st.sampled_from(["byte-level", "straddling", "gpt2"])
+)
 def test_segments_tile_every_example(question: str, rationale: str, answer: str, kind: str) -> None:
     """Each token has one segment; segments come in the order of the response, never back."""
     path = PATHS.setdefault(kind, TextPath.of(train_tokenizer(kind))) if kind not in PATHS else PATHS[kind]
     try:
         corpus = encode([Record("r", question, None, rationale, answer, "text")], TAGGED, path, 9999)
     except InputError as error:
-        assert any(why in str(error) for why in ("cannot be rendered", "tokenised otherwise"))
+        refused = str(error)
+    else:
+        refused = ""
+    if refused:
+        assert "cannot be rendered" in refused or "tokenised otherwise" in refused
         return
-    order = ["prompt", "thinking_tag", "thinking", "thinking_tag", "answer_tag", "answer", "answer_tag", "end"]
+    order = [
+        "prompt",
+        "thinking_tag",
+        "thinking",
+        "thinking_tag",
+        "answer_tag",
+        "answer",
+        "answer_tag",
+        "end",
+    ]
     changes = np.flatnonzero(np.diff(corpus.segments_N)) + 1
     runs = [SEGMENTS[corpus.segments_N[i]] for i in [0, *changes]]
     remaining = iter(order)
@@ -261,9 +276,7 @@ PATHS: dict[str, TextPath] = {}
         ({}, "fancy", "no prompt style 'fancy'"),
     ],
 )
-def test_a_tokenizer_that_will_not_do_is_refused(
-    change: dict[str, None], style: str, message: str
-) -> None:
+def test_a_tokenizer_that_will_not_do_is_refused(change: dict[str, None], style: str, message: str) -> None:
     tokenizer = train_tokenizer("gpt2")
     for name, value in change.items():
         setattr(tokenizer, name, value)

@@ -45,7 +45,7 @@ def with_weights(node: StageNode, **weights: float) -> StageNode:
     return replace(node, stage=replace(node.stage, weights=by_segment))
 
 
-@pytest.mark.parametrize("micro", [1, 2, 4])
+@pytest.mark.parametrize("micro", [1, 4])
 @pytest.mark.parametrize("variant", ["sft-tag", "key-tag"])
 def test_accumulation_changes_nothing(
     corpus: Corpus, node_of: NodeOf, settings: TrainSettings, variant: str, micro: int
@@ -59,6 +59,19 @@ def test_accumulation_changes_nothing(
     assert largest_difference(whole, state_of(tiny_model(whole["lm_head.weight"].shape[0]))) > 1e-2
     assert accumulated.history[-1].loss == pytest.approx(result.history[-1].loss, rel=1e-4)
     assert accumulated.tokens_forward == result.tokens_forward
+
+
+def test_accumulation_changes_nothing_for_a_model_that_takes_no_loss_arguments(
+    corpus: Corpus, node_of: NodeOf, settings: TrainSettings
+) -> None:
+    """Transformers divides the loss of such a model by the number of micro-batches."""
+    node, losses = node_of("sft-tag", settings), []
+    for micro in (None, 2):
+        model = tiny_model(600)
+        model.accepts_loss_kwargs = False
+        _, result = train(corpus, node, replace(settings, micro_batch_size=micro, log_every=1), model)
+        losses.append(result.history[0].loss)
+    assert losses[0] == pytest.approx(losses[1], rel=1e-5)
 
 
 def test_a_micro_batch_that_does_not_divide_the_batch_is_refused(
@@ -105,7 +118,7 @@ def test_the_loss_is_divided_by_the_weight_of_the_step(node_of: NodeOf, settings
     total = weight = 0.0
     for index in range(len(corpus)):
         ids = torch.from_numpy(corpus[index]["input_ids"])
-        log_probs = model(input_ids=ids[None]).logits[0].double().log_softmax(-1)
+        log_probs = model(input_ids=ids[None]).logits[0].detach().double().log_softmax(-1)
         for position, segment in enumerate(corpus[index]["segments"]):
             w = node.stage.weights[segment]
             total -= w * float(log_probs[position - 1, ids[position]]) if w else 0
@@ -127,28 +140,26 @@ def test_only_the_ratio_of_weights_matters(node_of: NodeOf, settings: TrainSetti
 def test_a_target_without_weight_is_not_learnt_but_still_read(
     node_of: NodeOf, settings: TrainSettings
 ) -> None:
-    """The last prompt and thinking tokens reach weights only through the context of what follows."""
-    ids, names = [1, 2, 3, 4, 5], ["prompt", "thinking", "thinking", "answer", "end"]
-
-    def after(changed: list[int], **weights: float) -> State:
-        corpus = corpus_of([(changed, names)] * 8)
-        return train(corpus, with_weights(node_of("sft", settings, data=corpus), **weights), settings)[0]
-
-    # With weight on the first thinking token alone, what comes later is neither target nor context.
-    assert equal_states(after(ids, thinking=0, thinking_tag=0, answer=1), after([*ids[:4], 9], answer=1))
-    assert not equal_states(after(ids, answer=1), after([1, 2, 9, 4, 5], answer=1))
-    embedding = "model.embed_tokens.weight"
+    """One step with weight on the answer alone: the token 4, read after 1, 2 and 3."""
     start = state_of(tiny_model(V))
-    head = after(ids, answer=1)["lm_head.weight"] - start["lm_head.weight"]
-    # A target with loss is pushed up; thinking targets without it are pushed down like any other token.
-    hidden_side = head.sum(dim=0).abs().sum()
-    assert hidden_side > 0
-    signs = torch.sign(head)
-    assert torch.equal(signs[2], signs[10])
-    assert torch.equal(signs[3], signs[10])
-    assert torch.equal(signs[4], -signs[10])
-    changed = (after(ids, answer=1)[embedding] - start[embedding]).abs().sum(dim=1)
-    assert changed[2] > 10 * changed[20]
+
+    def change(ids: list[int]) -> State:
+        corpus = corpus_of([(ids, ["prompt", "thinking", "thinking", "answer", "end"])] * 8)
+        node = with_weights(node_of("sft", settings, data=corpus), answer=1)
+        after, _ = train(corpus, node, settings)
+        return {name: after[name] - start[name] for name in start}
+
+    changes = change([1, 2, 3, 4, 5])
+    # The head learns towards the answer, and away from thinking and end as from any token that never comes.
+    towards = torch.sign(changes["lm_head.weight"])
+    assert torch.equal(towards[4], -towards[10])
+    for token in (2, 3, 5):
+        assert torch.equal(towards[token], towards[10])
+    # The thinking is read: gradients reach its embeddings, not those of what was not in the context.
+    read = changes["model.embed_tokens.weight"].abs().sum(dim=1)
+    assert min(read[token] for token in (1, 2, 3)) > 10 * max(read[token] for token in (4, 5, 10))
+    assert largest_difference(changes, change([1, 2, 3, 4, 9])) == 0
+    assert largest_difference(changes, change([1, 2, 9, 4, 5])) > 0
 
 
 @pytest.mark.parametrize("log_every", [1, 3, 100])
@@ -170,15 +181,13 @@ def test_a_loss_that_is_not_a_number_stops_the_stage(
         train(corpus, node_of("sft-tag", settings), replace(settings, log_every=log_every))
 
 
-@pytest.mark.parametrize("log_every", [1, 2, 4, 100])
+@pytest.mark.parametrize("log_every", [1, 2, 100])
 @pytest.mark.parametrize("variant", ["sft-tag", "key-tag"])
 def test_the_history_ends_with_the_last_step_and_has_both_losses(
     corpus: Corpus, node_of: NodeOf, settings: TrainSettings, variant: str, log_every: int
 ) -> None:
     node, shown = node_of(variant, settings), []
-    result = train_stage(
-        tiny_model(600), corpus, node, replace(settings, log_every=log_every), shown.append
-    )
+    result = train_stage(tiny_model(600), corpus, node, replace(settings, log_every=log_every), shown.append)
     steps = [metrics.step for metrics in result.history]
     assert steps == sorted({*range(log_every, node.num_steps + 1, log_every), node.num_steps})
     assert tuple(shown) == result.history
@@ -213,12 +222,11 @@ def test_the_tokens_counted_are_those_of_the_plan(
 ) -> None:
     settings = replace(settings, epochs=epochs, batch_size=10)
     node = node_of(variant, settings)
-    _, result = train(corpus, node, settings)
+    state, result = train(corpus, node, settings)
     assert (result.tokens_forward, result.tokens_loss) == (node.tokens_forward, node.tokens_loss)
     assert node.tokens_forward == epochs * len(corpus.ids_N)
-    assert result.flops == 6 * sum(p.numel() for p in tiny_model(corpus.ids_N.max() + 1).parameters()) * (
-        result.tokens_forward
-    )
+    num_parameters = sum(tensor.numel() for tensor in state.values())
+    assert result.flops == 6 * num_parameters * result.tokens_forward
 
 
 def batches_seen(
@@ -245,12 +253,11 @@ def test_each_epoch_has_an_order_of_its_own(
     first, second = seen[:6], seen[6:]
     assert len(second) == 6
     assert first != second
-    lengths = [
-        sorted(sum(map(len, batch)) for batch in epoch) for epoch in (first, second)
-    ]  # padded sizes differ, examples do not
-    assert lengths
-    texts = [sorted(str([t for t in row if t]) for batch in epoch for row in batch) for epoch in (first, second)]
-    assert texts[0] == texts[1]
+    examples = [
+        sorted([token for token in row if token] for batch in epoch for row in batch)  # 0 is the padding
+        for epoch in (first, second)
+    ]
+    assert examples[0] == examples[1]
 
 
 def test_the_control_sees_the_batches_of_the_key_stage(

@@ -21,7 +21,14 @@ SHIPPED = {"key-tag", "sft", "sft-tag", "sft-tag-x2", "sftkey", "sftkey-tag"}
 def write(tmp_path: Path, **changes: object) -> str:
     """A valid variant file with some fields changed; a field set to None is left out."""
     stage = {"name": "s", "loss": {"answer": 3, "thinking": 0.5}}
-    data = {"name": "mine", "description": "d", "source": "here", "tagged": True, "stages": [stage], **changes}
+    data = {
+        "name": "mine",
+        "description": "d",
+        "source": "here",
+        "tagged": True,
+        "stages": [stage],
+        **changes,
+    }
     file = tmp_path / "mine.yaml"
     file.write_text(yaml.safe_dump({key: value for key, value in data.items() if value is not None}))
     return str(file)

@@ -1,0 +1,102 @@
+"""The command as a user meets it: exit codes, one-line errors, lists, the plan."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+
+def test_help_names_every_command(harness) -> None:
+    done = harness("--help")
+    assert done.returncode == 0
+    for command in ("train-and-eval", "train", "eval", "score", "leaderboard", "list"):
+        assert command in done.stdout
+
+
+def test_help_imports_nothing_heavy() -> None:
+    import subprocess
+    import sys
+
+    code = (
+        "import sys, harness.cli\n"
+        "from typer.testing import CliRunner\n"
+        "assert CliRunner().invoke(harness.cli.app, ['--help']).exit_code == 0\n"
+        "heavy = {'torch', 'transformers', 'datasets', 'vllm', 'lm_eval', 'pandas', 'numpy', 'scipy'}\n"
+        "print(heavy & set(sys.modules))\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "set()"
+
+
+@pytest.mark.parametrize(
+    ("what", "expected"),
+    [
+        ("benchmarks", ["gsm8k", "openbookqa", "world_choice_hard", "cot_collection", "arXiv 2110.14168"]),
+        ("variants", ["sftkey-tag", "sft-tag-x2", "arXiv 2512.21017"]),
+        ("tags", ["thinking-answer", "think-answer", "none"]),
+        ("engines", ["vllm", "hf"]),
+    ],
+)
+def test_list_shows_what_there_is(harness, what: str, expected: list[str]) -> None:
+    done = harness("list", what)
+    assert done.returncode == 0
+    for text in expected:
+        assert text in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (["list", "benchmark"], "did you mean 'benchmarks'"),
+        (["train-and-eval", "--benchmarks", "gsm8q"], "did you mean 'gsm8k'"),
+        (["train-and-eval", "--variants", "sft-tg"], "did you mean 'sft-tag'"),
+        (["train-and-eval", "--engine", "vlm"], "did you mean 'vllm'"),
+        (["train-and-eval", "--set", "train.lerning_rate=1"], "did you mean 'learning_rate'"),
+        (["train-and-eval", "--method", "qlora"], "train.method"),
+        (["train-and-eval", "--config", "missing.yaml"], "missing.yaml: cannot be read"),
+        (["train-and-eval", "--seeds", "three"], "--seeds"),
+        (["train-and-eval", "--model", "/no/such/model", "--benchmarks", "world_number"], "no such folder"),
+        (["train-and-eval", "--model", "x", "--benchmarks", ""], "no benchmarks"),
+        (["eval", "--model", "/no/such/model", "--benchmarks", "world_number"], "no such folder"),
+        (["eval", "--model", "embedded", "--benchmarks", "world_number"], "name the checkpoint"),
+        (["score", "missing.jsonl", "--kind", "number"], "missing.jsonl"),
+        (["score", "x", "--kind", "numbr"], "did you mean 'number'"),
+        (["leaderboard", "missing"], "no such file"),
+        (["--no-such-option"], "No such option"),
+    ],
+)
+def test_bad_input_is_one_line_and_exit_code_2(harness, arguments: list[str], expected: str) -> None:
+    done = harness(*arguments)
+    assert done.returncode == 2
+    assert expected in done.stderr
+    assert "Traceback" not in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1
+
+
+def test_dry_run_shows_the_graph_and_trains_nothing(harness, tmp_path: Path) -> None:
+    done = harness("train-and-eval", "--dry-run", "--out", tmp_path / "run", "--seeds", "1", "--limit", "40")
+    assert done.returncode == 0, done.stderr
+    text = " ".join(done.stdout.split())
+    assert "6 distinct, 6 to train" in text
+    assert "sft for sft-tag, sftkey-tag, sft-tag-x2 (shared): 10 steps" in text
+    assert "7 checkpoints (with the untrained base)" in text
+    assert not (tmp_path / "run").exists()
+    assert not (tmp_path / "cache" / "base").exists()
+
+
+def test_score_prints_json_and_writes_verdicts(harness, tmp_path: Path) -> None:
+    outputs = tmp_path / "outputs.jsonl"
+    rows = [
+        {"id": "a", "output": "<Thinking>6 + 1</Thinking>\n<Answer>7</Answer>", "gold": "7"},
+        {"id": "b", "output": "<Thinking>6 + 1", "gold": 7},
+    ]
+    outputs.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    done = harness(
+        "score", outputs, "--kind", "number", "--tags", "thinking-answer", "--json", "--samples", tmp_path / "v.jsonl"
+    )
+    assert done.returncode == 0, done.stderr
+    report = json.loads(done.stdout)
+    assert (report["n"], report["accuracy"], report["format_valid"]) == (2, 0.5, 0.5)
+    assert report["defects"]["unclosed_thinking"] == 1
+    verdicts = [json.loads(line) for line in (tmp_path / "v.jsonl").read_text().splitlines()]
+    assert [verdict["correct"] for verdict in verdicts] == [True, False]
