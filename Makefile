@@ -17,7 +17,7 @@ train-and-eval: $(STAMP)
 	$(BIN)/harness train-and-eval $(ARGS)
 
 test: $(STAMP)
-	$(BIN)/pytest $(ARGS)
+	$(BIN)/pytest -n 2 --dist worksteal $(ARGS)
 
 check: $(STAMP)
 	$(BIN)/ruff format --check .

@@ -43,7 +43,9 @@ def measure(rate: float, out: Path) -> dict[tuple[str, str], tuple[float, float]
     with run_folder(config):
         train(plan, reporter)
         evaluate(config, plan.benchmarks, candidates(plan), reporter)
-    means = read_results(config.out).samples.groupby(["entry", "benchmark"])[["accuracy", "format_valid"]].mean()
+    means = (
+        read_results(config.out).samples.groupby(["entry", "benchmark"])[["accuracy", "format_valid"]].mean()
+    )
     return {
         (str(entry), str(benchmark)): (float(row["accuracy"]), float(row["format_valid"]))
         for (entry, benchmark), row in means.iterrows()

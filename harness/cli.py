@@ -233,6 +233,7 @@ def _flags(
         "eval.engine": engine,
         "data_dir": data_dir,
         "limit": limit,
+        "train_limit": limit,
         "out": out,
     }
 
@@ -295,7 +296,10 @@ def main() -> None:
 
     _quiet()
     try:
-        sys.exit(app(standalone_mode=False))
+        code = app(standalone_mode=False)
+        if code == 130:
+            raise KeyboardInterrupt
+        sys.exit(code)
     except (InputError, typer.exceptions.TyperException) as error:
         message = error.format_message() if isinstance(error, typer.exceptions.TyperException) else str(error)
         print(message if message.startswith("\n") else f"error: {message}", file=sys.stderr)

@@ -53,7 +53,7 @@ class Config:
         prompt_style: `auto`, `plain`, or `chat` for the tokenizer's chat template.
         data_dir: Folder of benchmark data in place of the Hub.
         limit: Most evaluation samples of a benchmark; all where None.
-        train_limit: Most training records of a benchmark; `limit` where None.
+        train_limit: Most training records of a benchmark; all where None.
         out: Folder of the run.
         store: Folder of stages and generations, to be shared between runs; `out`/store where None.
         reference: Variant that differences are taken to; the board's own choice where None.

@@ -121,7 +121,7 @@ def training_records(config: Config, benchmarks: Sequence[Benchmark]) -> tuple[l
     Raises:
         InputError: No benchmark has training data.
     """
-    limit = config.train_limit or config.limit
+    limit = config.train_limit
     records: dict[str, Record] = {}
     counts: dict[str, int] = {}
     for benchmark in benchmarks:

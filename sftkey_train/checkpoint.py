@@ -50,7 +50,7 @@ def save_checkpoint(
     tokenizer.save_pretrained(partial)
     whole = {**manifest, "weights_digest": weights_digest(partial)}
     (partial / MANIFEST).write_text(json.dumps(whole, indent=2) + "\n", encoding="utf-8")
-    lines = "".join(json.dumps(row) + "\n" for row in history)
+    lines = "".join(json.dumps(_without_nan(row), allow_nan=False) + "\n" for row in history)
     (partial / HISTORY).write_text(lines, encoding="utf-8")
     move_whole(partial, directory)
 
@@ -66,6 +66,11 @@ def move_whole(partial: Path, directory: Path) -> None:
         if not directory.is_dir():
             raise
         shutil.rmtree(partial)
+
+
+def _without_nan(row: Mapping[str, Any]) -> dict[str, Any]:
+    """JSON has no NaN: a loss of a segment that a batch did not hold is null."""
+    return {key: None if value != value else value for key, value in row.items()}
 
 
 def read_manifest(directory: Path) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -78,7 +78,12 @@ class StageResult:
 
 
 def train_stage(
-    model: torch.nn.Module, corpus: Corpus, node: StageNode, settings: TrainSettings, on_step: OnStep
+    model: torch.nn.Module,
+    corpus: Corpus,
+    node: StageNode,
+    settings: TrainSettings,
+    on_step: OnStep,
+    stop_when: Callable[[Sequence[StepMetrics]], bool] | None = None,
 ) -> StageResult:
     """Trains the model in place.
 
@@ -88,6 +93,7 @@ def train_stage(
         node: Weights, objective, budget and seed.
         settings: What all variants share.
         on_step: Called with every line of the history as it comes.
+        stop_when: Looks at the history so far and ends the stage before its budget where it says so.
 
     Raises:
         InputError: The model's logits are not its head's output.
@@ -97,7 +103,7 @@ def train_stage(
     first = torch.from_numpy(corpus[0]["input_ids"][:16])
     check_head(model, first.to(next(model.parameters()).device))
     with tempfile.TemporaryDirectory() as scratch:
-        trainer = SpanTrainer(model, corpus, node, settings, on_step, Path(scratch))
+        trainer = SpanTrainer(model, corpus, node, settings, on_step, Path(scratch), stop_when)
         trainer.train()
     num_parameters = sum(parameter.numel() for parameter in model.parameters())
     return StageResult(
@@ -120,8 +126,9 @@ class SpanTrainer(Trainer):
         settings: TrainSettings,
         on_step: OnStep,
         scratch: Path,
+        stop_when: Callable[[Sequence[StepMetrics]], bool] | None = None,
     ) -> None:
-        self._corpus, self._node, self._on_step = corpus, node, on_step
+        self._corpus, self._node, self._on_step, self._stop_when = corpus, node, on_step, stop_when
         self._batch_size = settings.batch_size
         self.history: list[StepMetrics] = []
         self.tokens_forward = self.tokens_loss = 0
@@ -217,6 +224,8 @@ class SpanTrainer(Trainer):
         )
         self.history.append(metrics)
         self._on_step(metrics)
+        if self._stop_when is not None and self._stop_when(self.history):
+            self.control.should_training_stop = True
 
 
 def _arguments(node: StageNode, settings: TrainSettings, scratch: Path) -> TrainingArguments:

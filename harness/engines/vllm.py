@@ -45,7 +45,8 @@ class VllmEngine:
             return
         self.close()
         try:
-            self._llm = self._start(model_dir)
+            with warnings.catch_warnings(action="ignore"):
+                self._llm = self._start(model_dir)
             self._try_out()
         except (ValueError, RuntimeError, OSError) as error:
             self.close()
@@ -62,9 +63,10 @@ class VllmEngine:
         self._llm.generate([TokensPrompt(prompt_token_ids=[1])], SamplingParams(max_tokens=1), use_tqdm=False)
 
     def _start(self, model_dir: Path) -> Any:
+        import torch
+
         os.environ.setdefault("VLLM_ENABLE_V1_MULTIPROCESSING", "0")
-        with warnings.catch_warnings(action="ignore"):
-            from vllm import LLM
+        from vllm import LLM
 
         settings = self._settings
         options: dict[str, Any] = {}
@@ -72,6 +74,8 @@ class VllmEngine:
             # vLLM would ask for most of the memory, and compiling takes longer than a small run.
             options["kv_cache_memory_bytes"] = int(settings.kv_cache_gib * 2**30)
             options["enforce_eager"] = True
+        else:
+            torch.cuda.empty_cache()  # what training has freed, vLLM may take
         return LLM(
             model=str(model_dir),
             dtype=self.dtype,

@@ -98,7 +98,9 @@ def markup_drill(size: int, seed: int) -> list[Record]:
     records = []
     for i in range(size):
         number, word = rng.randint(1, LARGEST_TOTAL), rng.choice(MARKUP_WORDS)
-        content = rng.choice((f"{number}", f"{number} {rng.choice(THINGS)}", f"{rng.choice(NAMES)} has {number}."))
+        content = rng.choice(
+            (f"{number}", f"{number} {rng.choice(THINGS)}", f"{rng.choice(NAMES)} has {number}.")
+        )
         question, rationale = f"Mark {content} as {word}.", f"<{word}>{content}</{word}>"
         records.append(Record(f"world-markup-{i}", question, None, rationale, str(number), "number"))
     return records
@@ -138,7 +140,9 @@ def _choice_record(record_id: str, chain: Chain, rng: random.Random) -> Record:
 
 
 def _question(chain: Chain, rng: random.Random) -> str:
-    events = ", ".join(f"{rng.choice(GAINS if change > 0 else LOSSES)} {abs(change)}" for change in chain.changes)
+    events = ", ".join(
+        f"{rng.choice(GAINS if change > 0 else LOSSES)} {abs(change)}" for change in chain.changes
+    )
     return f"{rng.choice(NAMES)} has {chain.start} {rng.choice(THINGS)}, {events}. How many now?"
 
 

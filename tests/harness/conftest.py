@@ -9,7 +9,16 @@ import pytest
 
 from sftkey_train.embedded import Recipe, build_embedded_base, embedded_tokenizer
 
-MINI = Recipe(num_number=160, num_choice=160, width=64, num_layers=1, num_heads=2, context=512, batch_size=32)
+MINI = Recipe(
+    num_number=160,
+    num_choice=160,
+    num_markup=16,
+    width=64,
+    num_layers=1,
+    num_heads=2,
+    context=512,
+    batch_size=32,
+)
 
 
 @pytest.fixture(scope="session")

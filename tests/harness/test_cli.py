@@ -78,7 +78,7 @@ def test_dry_run_shows_the_graph_and_trains_nothing(harness, tmp_path: Path) -> 
     assert done.returncode == 0, done.stderr
     text = " ".join(done.stdout.split())
     assert "6 distinct, 6 to train" in text
-    assert "sft for sft-tag, sftkey-tag, sft-tag-x2 (shared): 10 steps" in text
+    assert "sft for sft-tag, sftkey-tag, sft-tag-x2 (shared): 10 steps" in text  # 2 × 40 records, 8 a step
     assert "7 checkpoints (with the untrained base)" in text
     assert not (tmp_path / "run").exists()
     assert not (tmp_path / "cache" / "base").exists()
@@ -92,7 +92,15 @@ def test_score_prints_json_and_writes_verdicts(harness, tmp_path: Path) -> None:
     ]
     outputs.write_text("".join(json.dumps(row) + "\n" for row in rows))
     done = harness(
-        "score", outputs, "--kind", "number", "--tags", "thinking-answer", "--json", "--samples", tmp_path / "v.jsonl"
+        "score",
+        outputs,
+        "--kind",
+        "number",
+        "--tags",
+        "thinking-answer",
+        "--json",
+        "--samples",
+        tmp_path / "v.jsonl",
     )
     assert done.returncode == 0, done.stderr
     report = json.loads(done.stdout)

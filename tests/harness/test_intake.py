@@ -10,7 +10,9 @@ from harness.intake import locate_model, merged, whole_model, with_adapter
 from tasks.errors import InputError
 
 
-def test_an_adapter_is_merged_into_its_base(foreign_gpt2: Path, foreign_adapter: Path, tmp_path: Path) -> None:
+def test_an_adapter_is_merged_into_its_base(
+    foreign_gpt2: Path, foreign_adapter: Path, tmp_path: Path
+) -> None:
     import torch
     from peft import PeftModel
     from transformers import AutoModelForCausalLM
@@ -42,7 +44,9 @@ def test_an_adapter_that_changes_nothing_is_refused(foreign_gpt2: Path, tmp_path
         folder()
 
 
-def test_an_adapter_of_another_base_is_refused(tiny_base: Path, foreign_adapter: Path, tmp_path: Path) -> None:
+def test_an_adapter_of_another_base_is_refused(
+    tiny_base: Path, foreign_adapter: Path, tmp_path: Path
+) -> None:
     checkpoint = with_adapter(whole_model(tiny_base), foreign_adapter)
     with merged(checkpoint, tmp_path) as folder, pytest.raises(InputError, match="does not fit"):
         folder()
