@@ -45,8 +45,8 @@ class Recipe:
         num_layers: Transformer layers.
         num_heads: Attention heads; vLLM's CPU kernels want at least 32 dimensions in each.
         context: Longest sequence, in tokens.
-        stop_below: Pre-training ends when the loss on the reasoning, over forty steps, is below this: the jump
-            from hopeless to perfect is sudden, and where it comes is a matter of luck, so it is watched for.
+        stop_below: Pre-training ends when the loss on the reasoning, over forty steps, is below this. The
+            jump from hopeless to perfect is sudden, and where it comes is luck, so it is watched for.
         learning_rate: Peak learning rate of pre-training.
         batch_size: Sequences per step.
     """

@@ -1,4 +1,4 @@
-"""The main job on a tiny model: the same figures whole, again, after a kill, and beside others' checkpoints."""
+"""The main job on a tiny model: the same figures whole, again, after a kill, beside others' checkpoints."""
 
 import json
 import os
@@ -154,7 +154,7 @@ def test_a_second_run_in_the_same_folder_is_refused(tiny_base: Path, tmp_path: P
 def test_the_prompt_that_is_trained_is_the_prompt_that_is_evaluated(
     tiny_base: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """Every prompt that reaches an engine starts a training example, token by token, when the data is the same."""
+    """With the same data, every prompt that reaches an engine is the start of a training example."""
     from rich.console import Console
 
     import harness.evaluate as module
