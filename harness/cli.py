@@ -144,13 +144,14 @@ def evaluate(
     from tasks.tags import get_tag_format
 
     flags = _flags(model, benchmarks, None, None, None, engine, data_dir, limit, out)
-    flags["eval.instruct"] = True if instruct else None
-    flags["out"] = out or Path("runs") / (name or model.rstrip("/").rsplit("/", 1)[-1])
-    resolved = load_config(config, flags, setting or [])
-    tag_format = get_tag_format(tags or "none").name
+    flags |= {"eval.instruct": True if instruct else None, "tags": tags}
+    label = name or "+".join(path.resolve().name for path in adapter or [Path(model)])
+    defaults = {"tags": "none", "out": Path("runs") / f"{label}-{benchmarks.replace(',', '+')}"}
+    resolved = load_config(config, flags, setting or [], defaults=defaults)
+    get_tag_format(resolved.tags)
     reporter = Reporter(_console(stderr=True))
     with run.run_folder(resolved):
-        wanted = run.external_candidates(resolved, adapter or [], name, tag_format)
+        wanted = run.external_candidates(resolved, adapter or [], name)
         run.evaluate(resolved, run.resolve_benchmarks(resolved), wanted, reporter)
         _report(
             [resolved.out], resolved.out / "leaderboard", resolved.reference, resolved.rank_by, resolved.alpha
@@ -170,6 +171,7 @@ def score(
     samples: Annotated[
         Path | None, typer.Option(help="Write a verdict a line here.", show_default=False)
     ] = None,
+    alpha: Annotated[float, typer.Option(help="Weight of accuracy in score.", min=0.0, max=1.0)] = 0.7,
 ) -> None:
     """Score outputs made elsewhere."""
     from harness.score import print_report, score_file
@@ -180,7 +182,7 @@ def score(
     known = next((item for item in KINDS if item == kind), None)
     if known is None:
         raise InputError(f"--kind {kind}: {did_you_mean(kind, KINDS)}")
-    report = score_file(outputs, known, tags or "none", samples)
+    report = score_file(outputs, known, tags or "none", samples, alpha)
     if as_json:
         print(report.to_json())
     else:
@@ -195,12 +197,27 @@ def leaderboard(
         str | None, typer.Option(help="Entry that differences are taken to.", show_default=False)
     ] = None,
     rank_by: Annotated[
-        str, typer.Option(help="accuracy, accuracy_strict, format_valid or score.")
-    ] = "accuracy",
-    alpha: Annotated[float, typer.Option(help="Weight of accuracy in score.")] = 0.7,
+        str | None,
+        typer.Option(help="accuracy, accuracy_strict, format_valid or score.", show_default=False),
+    ] = None,
+    alpha: Annotated[
+        float | None, typer.Option(help="Weight of accuracy in score.", show_default=False)
+    ] = None,
 ) -> None:
-    """Write the report again from stored results alone."""
-    _report(run_dirs, out or run_dirs[0] / "leaderboard", reference, rank_by, alpha)
+    """Write the report again from stored results alone; what is not said is as in the first run."""
+    from harness.config import load_config
+    from tasks.errors import InputError
+
+    if out is None and len(run_dirs) > 1:
+        raise InputError("name the folder of the joint report: --out DIR")
+    stored = load_config(run_dirs[0] / "config.yaml", {}, [])
+    _report(
+        run_dirs,
+        out or run_dirs[0] / "leaderboard",
+        reference or stored.reference,
+        rank_by or stored.rank_by,
+        stored.alpha if alpha is None else alpha,
+    )
 
 
 @app.command("list")

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from harness.engines import EngineSettings
+from leaderboards.rows import METRICS
 from sftkey_train.settings import TrainSettings
 from tasks.errors import InputError
 from tasks.suggest import did_you_mean
@@ -87,7 +88,12 @@ class Config:
 
 
 def load_config(
-    path: Path | None, flags: Mapping[str, Any], settings: Sequence[str], *, quick: bool = False
+    path: Path | None,
+    flags: Mapping[str, Any],
+    settings: Sequence[str],
+    *,
+    quick: bool = False,
+    defaults: Mapping[str, Any] | None = None,
 ) -> Config:
     """Resolves a configuration: preset, then file, then flags, then `--set`.
 
@@ -98,6 +104,7 @@ def load_config(
         flags: Dotted key -> value; a None is a flag not given.
         settings: `key=value` texts, keys dotted, values YAML.
         quick: Take the preset of a first look in about a minute.
+        defaults: Values of a command of its own kind, below the file's.
 
     Raises:
         InputError: A file that cannot be read, an unknown key, a value of the wrong type or out of range.
@@ -114,7 +121,7 @@ def load_config(
     if quick and model != EMBEDDED:
         raise InputError("--quick is the embedded model's first look; use --limit with another model")
     base = _read(_PRESETS / f"{'quick' if quick else 'embedded'}.yaml") if model == EMBEDDED else {}
-    config = _build(_merge(base, wanted), str(path or "configuration"))
+    config = _build(_merge({**base, **(defaults or {})}, wanted), str(path or "configuration"))
     _check_values(config)
     return config
 
@@ -210,12 +217,21 @@ def _build(data: Mapping[str, Any], where: str) -> Config:
 
 
 def _check_values(config: Config) -> None:
-    """Ranges, and names that must exist, before anything is computed."""
+    """Ranges and names, as far as they can be known before anything is computed."""
+    _check_ranges(config)
+    _check_names(config)
+
+
+def _check_ranges(config: Config) -> None:
     positive = {
         "seeds": config.seeds,
         "limit": config.limit,
         "train_limit": config.train_limit,
         "eval.max_new_tokens": config.eval.max_new_tokens,
+        "eval.top_p": config.eval.top_p,
+        "eval.engine_settings.max_model_len": config.eval.engine_settings.max_model_len,
+        "eval.engine_settings.max_num_seqs": config.eval.engine_settings.max_num_seqs,
+        "eval.engine_settings.kv_cache_gib": config.eval.engine_settings.kv_cache_gib,
         **{
             f"train.{name}": getattr(config.train, name)
             for name in (
@@ -241,10 +257,20 @@ def _check_values(config: Config) -> None:
             f"train.batch_size ({config.train.batch_size}) must be a multiple of "
             f"train.micro_batch_size ({micro})"
         )
+    for name in ("warmup_epochs", "weight_decay", "max_grad_norm", "lora_dropout"):
+        if not 0 <= getattr(config.train, name) < float("inf"):
+            raise InputError(f"train.{name} must be at least 0, not {getattr(config.train, name)}")
+    if config.eval.top_p > 1:
+        raise InputError(f"eval.top_p must be at most 1, not {config.eval.top_p}")
     if not 0 <= config.alpha <= 1:
         raise InputError(f"alpha must be between 0 and 1, not {config.alpha}")
     if not 0 <= config.eval.temperature < float("inf"):
         raise InputError(f"eval.temperature must be at least 0, not {config.eval.temperature}")
+
+
+def _check_names(config: Config) -> None:
+    if config.rank_by not in METRICS:
+        raise InputError(f"rank_by: {did_you_mean(config.rank_by, METRICS)}")
     for key in ("benchmarks", "variants"):
         names = getattr(config, key)
         if not names:

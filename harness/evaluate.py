@@ -117,6 +117,7 @@ class Evaluator:
         return Sampling(
             max_new_tokens=own.max_new_tokens or int(kwargs["max_gen_toks"]),
             stop=(*kwargs.get("until", ()), *path.stop_strings),
+            stop_ids=path.stop_ids,
             temperature=own.temperature,
             top_p=own.top_p,
         )
@@ -186,36 +187,38 @@ class Evaluator:
         model_dir: Callable[[], Path],
         wanted: Sequence[tuple[list[int], Sampling]],
     ) -> list[tuple[Completion, float]]:
-        """Completions in the order asked for, each with its share of the wall time spent now."""
+        """Completions in the order asked for, each with the wall seconds that it took when it was made.
+
+        What takes time between two completions counts to the later one, so that their sum is the time spent.
+        """
         keys = [
             generation_key(
                 candidate.checkpoint.digest,
                 ids,
-                how,
+                sampling,
                 0,
                 self.engine.name,
                 self.engine.version,
                 self.engine.dtype,
             )
-            for ids, how in wanted
+            for ids, sampling in wanted
         ]
         found = self._store.get(keys)
-        missing = {key: i for i, key in enumerate(keys) if key not in found}
+        missing = list({key: i for i, key in enumerate(keys) if key not in found}.items())
         label = candidate.name if candidate.seed is None else f"{candidate.name} · seed {candidate.seed}"
-        started = time.perf_counter()
-        with self._reporter.evaluation(label, len(keys), len(keys) - len(missing)) as progress:
+        with self._reporter.evaluation(label, len(set(keys)), len(set(keys)) - len(missing)) as progress:
             if missing:
                 self.engine.load(model_dir())
-                asked = list(missing.items())
-                for index, completion in self.engine.generate(
-                    [wanted[i][0] for _, i in asked], [wanted[i][1] for _, i in asked]
-                ):
-                    key = asked[index][0]
-                    self._store.put(key, completion)
-                    found[key] = completion
+                last = time.perf_counter()
+                prompts, how = [wanted[i][0] for _, i in missing], [wanted[i][1] for _, i in missing]
+                for index, completion in self.engine.generate(prompts, how):
+                    now = time.perf_counter()
+                    key = missing[index][0]
+                    self._store.put(key, completion, now - last)
+                    found[key] = completion, now - last
+                    last = now
                     progress.advance(completion.num_output_tokens)
-        share = (time.perf_counter() - started) / max(1, len(missing))
-        return [(found[key], share if missing.get(key) == i else 0.0) for i, key in enumerate(keys)]
+        return [found[key] for key in keys]
 
 
 class _Answer(Output):

@@ -13,13 +13,14 @@ from types import TracebackType
 from harness.engines import Completion, Sampling
 from tasks.errors import InputError
 
-_COLUMNS = "text, finish_reason, num_prompt_tokens, num_output_tokens"
+_COLUMNS = "text, finish_reason, num_prompt_tokens, num_output_tokens, wall_seconds"
 _SCHEMA = """CREATE TABLE IF NOT EXISTS generations (
     key TEXT PRIMARY KEY,
     text TEXT NOT NULL,
     finish_reason TEXT NOT NULL,
     num_prompt_tokens INTEGER NOT NULL,
-    num_output_tokens INTEGER NOT NULL
+    num_output_tokens INTEGER NOT NULL,
+    wall_seconds REAL NOT NULL
 ) WITHOUT ROWID"""
 
 
@@ -70,24 +71,25 @@ class GenerationStore:
     ) -> None:
         self._db.close()
 
-    def get(self, keys: Iterable[str]) -> dict[str, Completion]:
-        """The completions that are there, by key."""
-        found: dict[str, Completion] = {}
+    def get(self, keys: Iterable[str]) -> dict[str, tuple[Completion, float]]:
+        """The completions that are there by key, each with the wall seconds that it took."""
+        found: dict[str, tuple[Completion, float]] = {}
         for key in keys:
             row = self._db.execute(f"SELECT {_COLUMNS} FROM generations WHERE key = ?", (key,)).fetchone()
             if row is not None:
-                found[key] = Completion(*row)
+                found[key] = Completion(*row[:-1]), row[-1]
         return found
 
-    def put(self, key: str, completion: Completion) -> None:
+    def put(self, key: str, completion: Completion, wall_seconds: float) -> None:
         """Stores one completion; a key that is there is left as it is."""
         self._db.execute(
-            "INSERT OR IGNORE INTO generations VALUES (?, ?, ?, ?, ?)",
+            "INSERT OR IGNORE INTO generations VALUES (?, ?, ?, ?, ?, ?)",
             (
                 key,
                 completion.text,
                 completion.finish_reason,
                 completion.num_prompt_tokens,
                 completion.num_output_tokens,
+                wall_seconds,
             ),
         )

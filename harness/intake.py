@@ -65,6 +65,11 @@ def locate_model(name: str) -> Path:
         ) from error
 
 
+def model_name(name: str, path: Path) -> str:
+    """What a leaderboard calls a model: its Hub id, or the last part of its folder."""
+    return path.resolve().name if Path(name).expanduser().is_dir() else name
+
+
 def whole_model(model_dir: Path) -> Checkpoint:
     """A full checkpoint in a folder."""
     return Checkpoint(model_dir, None, weights_digest(model_dir))
@@ -99,7 +104,7 @@ def merged(checkpoint: Checkpoint, scratch: Path) -> Iterator[Callable[[], Path]
     if checkpoint.adapter_dir is None:
         yield lambda: checkpoint.model_dir
         return
-    target = scratch / checkpoint.digest[:16]
+    target = scratch / f"{checkpoint.digest[:16]}.{os.getpid()}"  # a process of its own, a folder of its own
     try:
         yield lambda: target if target.is_dir() else _merge(checkpoint, target)
     finally:
@@ -117,7 +122,7 @@ def _merge(checkpoint: Checkpoint, target: Path) -> Path:
     adapter_dir = str(checkpoint.adapter_dir)
     try:
         model = PeftModel.from_pretrained(base, adapter_dir).merge_and_unload()
-    except (ValueError, RuntimeError, KeyError, OSError) as error:
+    except (ValueError, RuntimeError, KeyError, OSError, AttributeError) as error:
         detail = " ".join(str(error).split())[:200]
         raise InputError(
             f"{adapter_dir}: the adapter does not fit {checkpoint.model_dir} ({detail})"
@@ -127,11 +132,13 @@ def _merge(checkpoint: Checkpoint, target: Path) -> Path:
         raise InputError(
             f"{adapter_dir}: the adapter changes nothing in {checkpoint.model_dir}; is it trained?"
         )
-    shutil.rmtree(target, ignore_errors=True)
-    target.mkdir(parents=True)
+    partial = target.with_suffix(".partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir(parents=True)
     model.config.use_cache = True
-    model.save_pretrained(target, safe_serialization=True)
-    load_tokenizer(str(checkpoint.model_dir)).save_pretrained(target)
+    model.save_pretrained(partial, safe_serialization=True)
+    load_tokenizer(str(checkpoint.model_dir)).save_pretrained(partial)
+    partial.rename(target)
     return target
 
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 from harness.config import EMBEDDED, Config
 from harness.engines import choose_engine
-from harness.intake import cache_dir, locate_model
+from harness.intake import cache_dir, locate_model, model_name
 from sftkey_train.checkpoint import weights_digest
 from sftkey_train.spans import Corpus, encode
 from sftkey_train.stages import StageGraph, build_graph
@@ -17,6 +18,7 @@ from sftkey_train.variants import Variant, load_variant
 from tasks.benchmarks import Benchmark, load_benchmark
 from tasks.errors import InputError
 from tasks.records import Record
+from tasks.suggest import did_you_mean
 from tasks.tags import get_tag_format
 
 UNTAGGED = "none"
@@ -89,6 +91,8 @@ def make_plan(config: Config) -> Plan:
     tags_of = {variant.name: config.tags if variant.tagged else UNTAGGED for variant in variants}
     if not get_tag_format(config.tags).tagged:
         raise InputError(f"tags: {config.tags} has no tags, which tagged variants need (harness list tags)")
+    if config.reference not in (None, "base", *tags_of):
+        raise InputError(f"reference: {did_you_mean(str(config.reference), ['base', *tags_of])}")
     if len(tags_of) < len(variants):
         raise InputError("variants: two files give the same name")
     base, tokenizer_dir = _locate_base(config)
@@ -121,16 +125,16 @@ def training_records(config: Config, benchmarks: Sequence[Benchmark]) -> tuple[l
     Raises:
         InputError: No benchmark has training data.
     """
-    limit = config.train_limit
-    records: dict[str, Record] = {}
+    records: dict[tuple[str, str], Record] = {}
     counts: dict[str, int] = {}
     for benchmark in benchmarks:
         if benchmark.train_split is None:
             continue
-        found = [record for record in benchmark.records("train", config.data_dir) if record.rationale]
-        new = [record for record in found[:limit] if record.id not in records]
+        usable = (record for record in benchmark.iter_records("train", config.data_dir) if record.rationale)
+        found = {(record.id, record.question): record for record in islice(usable, config.train_limit)}
+        new = {key: record for key, record in found.items() if key not in records}
         if new:
-            records |= {record.id: record for record in new}
+            records |= new
             counts[benchmark.name] = len(new)
     if not records:
         names = ", ".join(benchmark.name for benchmark in benchmarks)
@@ -148,5 +152,4 @@ def _locate_base(config: Config) -> tuple[BaseModel, Path]:
         path = cache_dir() / "base" / recipe_digest()
         return BaseModel(EMBEDDED, path, recipe_digest(), path.is_dir()), embedded_tokenizer(cache_dir())
     path = locate_model(config.model)
-    name = path.name if Path(config.model).expanduser().is_dir() else config.model
-    return BaseModel(name, path, weights_digest(path), True), path
+    return BaseModel(model_name(config.model, path), path, weights_digest(path), True), path

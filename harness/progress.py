@@ -118,7 +118,9 @@ class _SampleBar:
         from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
         self._num_samples, self._num_stored = num_samples, num_stored
-        self._num_tokens = 0
+        self._label, self._reporter = label, reporter
+        self._num_tokens, self._num_done = 0, num_stored
+        self._spoken = time.perf_counter()
         self._started = time.perf_counter()
         self._progress = Progress(
             TextColumn("  {task.description}"),
@@ -140,6 +142,12 @@ class _SampleBar:
 
     def advance(self, num_tokens: int) -> None:
         self._num_tokens += num_tokens
+        self._num_done += 1
+        since = time.perf_counter() - self._spoken
+        if not self._reporter.console.is_terminal and since > SECONDS_BETWEEN_LINES:
+            self._spoken = time.perf_counter()
+            done = f"{self._num_done}/{self._num_samples} samples, {self._speed():,.0f} tok/s"
+            self._reporter.line(f"  {self._label}: {done}")
         self._progress.update(self._task, advance=1, speed=f"{self._speed():,.0f} tok/s")
 
     def _speed(self) -> float:

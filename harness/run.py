@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from harness.config import EMBEDDED, Config, dump_config
 from harness.evaluate import Candidate, Evaluator
 from harness.generations import GenerationStore
-from harness.intake import Checkpoint, cache_dir, locate_model, whole_model, with_adapter
+from harness.intake import Checkpoint, cache_dir, locate_model, model_name, whole_model, with_adapter
 from harness.plan import UNTAGGED, Plan
 from harness.progress import Reporter
 from harness.provenance import package_versions, provenance
@@ -140,16 +140,13 @@ def evaluate(
     write_results(config.out, provenance(dump_config(config)), entries, rows)
 
 
-def external_candidates(
-    config: Config, adapters: Sequence[Path], name: str | None, tags: str
-) -> list[Candidate]:
+def external_candidates(config: Config, adapters: Sequence[Path], name: str | None) -> list[Candidate]:
     """A model trained elsewhere, or adapters on it, as evaluation wants them.
 
     Args:
         config: Its `model` is the checkpoint, or the adapters' base.
         adapters: PEFT adapter folders; the model itself is evaluated where there are none.
         name: As the leaderboard shows it; the folder's or Hub id's last part where None.
-        tags: Tag format of the outputs.
 
     Raises:
         InputError: A checkpoint cannot be found, or one name would stand for several adapters.
@@ -160,12 +157,18 @@ def external_candidates(
         raise InputError("name the checkpoint: harness eval --model ID|PATH")
     model_dir = locate_model(config.model)
     base = whole_model(model_dir)
-    shown = config.model.rstrip("/").rsplit("/", 1)[-1]
+    shown = model_name(config.model, model_dir)
     if not adapters:
-        return [Candidate(name or shown, "external", shown, None, tags, None, config.model, base)]
+        own = name or shown.rsplit("/", 1)[-1]
+        return [Candidate(own, "external", shown, None, config.tags, None, config.model, base)]
+    names = [name or path.resolve().name for path in adapters]
+    if len(set(names)) < len(names):
+        names = [f"{path.resolve().parent.name}/{path.resolve().name}" for path in adapters]
+    if len(set(names)) < len(names):
+        raise InputError("two adapters have the same name; evaluate them one by one with --name")
     return [
-        Candidate(name or path.name, "external", shown, None, tags, None, str(path), with_adapter(base, path))
-        for path in adapters
+        Candidate(own, "external", shown, None, config.tags, None, str(path), with_adapter(base, path))
+        for own, path in zip(names, adapters, strict=True)
     ]
 
 
@@ -185,14 +188,15 @@ def run_folder(config: Config) -> Iterator[None]:
 
     try:
         config.out.mkdir(parents=True, exist_ok=True)
-        with (config.out / ".lock").open("w") as lock:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError as error:
-                raise InputError(
-                    f"{config.out}: another run works in this folder; wait for it or use --out"
-                ) from error
-            (config.out / "config.yaml").write_text(dump_config(config), encoding="utf-8")
-            yield
-    except (PermissionError, NotADirectoryError, FileExistsError) as error:
+        lock = (config.out / ".lock").open("w")
+    except OSError as error:
         raise InputError(f"{config.out}: cannot be written ({error.strerror}); use another --out") from error
+    with lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise InputError(
+                f"{config.out}: another run works in this folder; wait for it or use --out"
+            ) from error
+        (config.out / "config.yaml").write_text(dump_config(config), encoding="utf-8")
+        yield

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 MANIFEST = "sftkey_manifest.json"
 HISTORY = "metrics.jsonl"
-_PLAIN = ("config.json", "tokenizer.json", "chat_template.jinja")
+_PLAIN = ("config.json", "generation_config.json", "tokenizer.json", "chat_template.jinja")
 _WITH_PLACES = ("adapter_config.json", "tokenizer_config.json")
 
 

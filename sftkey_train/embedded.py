@@ -7,8 +7,10 @@ same weights (on one kind of machine); the recipe's digest is the name it is cac
 from __future__ import annotations
 
 import hashlib
+import importlib.metadata
 import json
 import os
+import platform
 import random
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
@@ -69,7 +71,14 @@ RECIPE = Recipe()
 
 def recipe_digest(recipe: Recipe = RECIPE) -> str:
     """The name of the model that a recipe builds: 16 hex digits."""
-    content = {**asdict(recipe), "trainer": TRAINER_VERSION, "world": WORLD_VERSION, "seed": SEED}
+    made_by = [platform.machine(), *map(importlib.metadata.version, ("torch", "transformers"))]
+    content = {
+        **asdict(recipe),
+        "made_by": made_by,
+        "trainer": TRAINER_VERSION,
+        "world": WORLD_VERSION,
+        "seed": SEED,
+    }
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
 
 

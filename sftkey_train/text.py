@@ -65,10 +65,17 @@ class TextPath:
         end = self.render(turns, False).rpartition(_SENTINEL)[2].rstrip()
         return end or str(self.tokenizer.eos_token)
 
-    @property
-    def stop_strings(self) -> list[str]:
-        """Ends of a response that generation must stop at, besides the end-of-sequence token."""
-        return [] if self.end_text == self.tokenizer.eos_token else [self.end_text]
+    @cached_property
+    def stop_ids(self) -> tuple[int, ...]:
+        """Tokens that end a response; special ones, so no stop string would be seen in decoded text."""
+        ids = self.tokenizer(self.end_text, add_special_tokens=False)["input_ids"]
+        return tuple(dict.fromkeys((*(ids if len(ids) == 1 else ()), self.tokenizer.eos_token_id)))
+
+    @cached_property
+    def stop_strings(self) -> tuple[str, ...]:
+        """Ends of a response that are no single token of their own."""
+        ids = self.tokenizer(self.end_text, add_special_tokens=False)["input_ids"]
+        return () if len(ids) == 1 else (self.end_text,)
 
     def ids(self, wrapped: list[str]) -> list[list[int]]:
         """Token ids of wrapped prompts, with exactly one BOS where the tokenizer uses one."""

@@ -7,10 +7,13 @@ import importlib.util
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
 
 from tasks.errors import InputError
 from tasks.suggest import did_you_mean
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
 
 
 @dataclass(frozen=True)
@@ -20,6 +23,7 @@ class Sampling:
     Attributes:
         max_new_tokens: Token budget; a response that reaches it is truncated.
         stop: Strings that end a response; they are not part of it.
+        stop_ids: Tokens that end a response.
         temperature: 0 for greedy decoding.
         top_p: Nucleus.
         seed: Of the draw; no effect on greedy decoding.
@@ -27,6 +31,7 @@ class Sampling:
 
     max_new_tokens: int
     stop: tuple[str, ...] = ()
+    stop_ids: tuple[int, ...] = ()
     temperature: float = 0.0
     top_p: float = 1.0
     seed: int = 0
@@ -60,10 +65,19 @@ class EngineSettings:
         kv_cache_gib: Memory for keys and values on a CPU; a GPU takes what is free.
     """
 
-    dtype: str = "auto"
+    dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
     max_model_len: int | None = None
     max_num_seqs: int = 256
     kv_cache_gib: float = 2.0
+
+
+def decode(tokenizer: PreTrainedTokenizerBase, ids: Sequence[int], stop: Sequence[str]) -> str:
+    """The text of a response, up to its first stop string: one decoder for all engines.
+
+    Engines that decode as they go may write bytes that form no character otherwise than at the end.
+    """
+    text = str(tokenizer.decode(list(ids), skip_special_tokens=True, clean_up_tokenization_spaces=False))
+    return text[: min((at for end in stop if (at := text.find(end)) >= 0), default=None)]
 
 
 class Engine(Protocol):

@@ -8,7 +8,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from harness.engines.engine import Completion, EngineSettings, Sampling
+from harness.engines.engine import Completion, EngineSettings, Sampling, decode
 from tasks.errors import InputError
 
 if TYPE_CHECKING:
@@ -28,11 +28,12 @@ class HfEngine:
 
         self._settings = settings
         self._device = "cuda" if torch.cuda.is_available() else "cpu"
-        self.dtype = (
+        self.dtype: str = (
             settings.dtype if settings.dtype != "auto" else "float32" if self._device == "cpu" else "bfloat16"
         )
         self.version = f"transformers {transformers.__version__}"
         self._model: Any = None
+        self._eos_ids: tuple[int, ...] = ()
         self._tokenizer: Any = None
 
     def load(self, model_dir: Path) -> None:
@@ -42,6 +43,7 @@ class HfEngine:
             InputError: transformers cannot load it.
         """
         import torch
+        from transformers import GenerationConfig
 
         from sftkey_train.model import load_base, load_tokenizer
 
@@ -51,6 +53,10 @@ class HfEngine:
             raise InputError(f"no dtype {self.dtype!r}: use auto, float32, bfloat16 or float16")
         self._model = load_base(str(model_dir), dtype).to(self._device).eval()
         self._tokenizer = load_tokenizer(str(model_dir))
+        eos = self._model.generation_config.eos_token_id
+        self._eos_ids = tuple(eos if isinstance(eos, list) else [eos] if eos is not None else [])
+        # Nothing of the model's own decoding settings but its ends: the sampling parameters say the rest.
+        self._model.generation_config = GenerationConfig(eos_token_id=list(self._eos_ids) or None)
 
     def generate(
         self, prompts: Sequence[Sequence[int]], sampling: Sequence[Sampling]
@@ -61,6 +67,8 @@ class HfEngine:
             return len(prompts[index]), repr(sampling[index])
 
         batch_size = min(LARGEST_BATCH, self._settings.max_num_seqs)
+        if any(how.temperature for how in sampling):
+            batch_size = 1  # a drawn response must not depend on what stands beside it
         for _, group in groupby(sorted(range(len(prompts)), key=kind), key=kind):
             indices = list(group)
             for start in range(0, len(indices), batch_size):
@@ -75,12 +83,13 @@ class HfEngine:
         ids_BT = torch.tensor([list(ids) for ids in prompts], device=self._device)
         if sampling.temperature:
             torch.manual_seed(sampling.seed)
-        draw = {"do_sample": True, "temperature": sampling.temperature, "top_p": sampling.top_p}
+        draw = {"do_sample": True, "temperature": sampling.temperature, "top_p": sampling.top_p, "top_k": 0}
         with torch.inference_mode():
             output_BT = self._model.generate(
                 ids_BT,
                 attention_mask=torch.ones_like(ids_BT),
                 max_new_tokens=sampling.max_new_tokens,
+                eos_token_id=list(self._ends(sampling)),
                 pad_token_id=self._tokenizer.eos_token_id,
                 use_cache=True,
                 **(
@@ -93,20 +102,21 @@ class HfEngine:
         return [self._completion(row, ids_BT.shape[1], sampling) for row in output_BT]
 
     def _completion(self, row_T: Tensor, num_prompt_tokens: int, sampling: Sampling) -> Completion:
-        eos = self._model.generation_config.eos_token_id
-        ends = set(eos if isinstance(eos, list) else [eos]) | {self._tokenizer.eos_token_id}
+        ends = self._ends(sampling)
         ids = row_T[num_prompt_tokens:].tolist()
         end = next((i for i, token in enumerate(ids) if token in ends), None)
         ids = ids if end is None else ids[: end + 1]
-        text = self._tokenizer.decode(ids, skip_special_tokens=True)
-        cut = min((at for stop in sampling.stop if (at := text.find(stop)) >= 0), default=None)
-        stopped = end is not None or cut is not None
+        text = decode(self._tokenizer, ids, sampling.stop)
+        whole = decode(self._tokenizer, ids, ())
         return Completion(
-            text=text[:cut],
-            finish_reason="stop" if stopped else "length",
+            text=text,
+            finish_reason="stop" if end is not None or text != whole else "length",
             num_prompt_tokens=num_prompt_tokens,
             num_output_tokens=len(ids),
         )
+
+    def _ends(self, sampling: Sampling) -> set[int]:
+        return {*self._eos_ids, *sampling.stop_ids, self._tokenizer.eos_token_id}
 
     def close(self) -> None:
         """Frees the model."""

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from harness.engines.engine import Completion, EngineSettings, Sampling, _distribution
+from harness.engines.engine import Completion, EngineSettings, Sampling, _distribution, decode
 from tasks.errors import InputError
 
 
@@ -24,7 +24,9 @@ class VllmEngine:
 
         self._settings = settings
         self._cpu = not torch.cuda.is_available()
-        self.dtype = settings.dtype if settings.dtype != "auto" else "float32" if self._cpu else "bfloat16"
+        self.dtype: str = (
+            settings.dtype if settings.dtype != "auto" else "float32" if self._cpu else "bfloat16"
+        )
         self.version = _distribution() or "vllm"
         self._llm: Any = None
         self._shape = ""
@@ -96,11 +98,12 @@ class VllmEngine:
         """Yields each completion as it is finished."""
         from vllm import SamplingParams, TokensPrompt
 
-        engine = self._llm.llm_engine
+        engine, tokenizer = self._llm.llm_engine, self._llm.get_tokenizer()
         for index, (ids, how) in enumerate(zip(prompts, sampling, strict=True)):
             params = SamplingParams(
                 max_tokens=how.max_new_tokens,
                 stop=list(how.stop),
+                stop_token_ids=list(how.stop_ids),
                 temperature=how.temperature,
                 top_p=how.top_p,
                 seed=how.seed if how.temperature else None,
@@ -111,7 +114,8 @@ class VllmEngine:
             while engine.has_unfinished_requests():
                 for output in engine.step():
                     if output.finished:
-                        yield int(output.request_id), _completion(output)
+                        index = int(output.request_id)
+                        yield index, _completion(output, tokenizer, sampling[index])
         finally:
             if engine.has_unfinished_requests():  # the caller stopped early: leave nothing behind
                 engine.abort_request([str(index) for index in range(len(prompts))])
@@ -123,10 +127,10 @@ class VllmEngine:
         gc.collect()
 
 
-def _completion(output: Any) -> Completion:
+def _completion(output: Any, tokenizer: Any, sampling: Sampling) -> Completion:
     best = output.outputs[0]
     return Completion(
-        text=best.text,
+        text=decode(tokenizer, best.token_ids, sampling.stop),
         finish_reason=best.finish_reason or "stop",
         num_prompt_tokens=len(output.prompt_token_ids),
         num_output_tokens=len(best.token_ids),
@@ -152,4 +156,5 @@ def _shape(model_dir: Path) -> str:
     for name in ("_name_or_path", "use_cache", "dtype", "torch_dtype", "transformers_version"):
         config.pop(name, None)
     tokenizer = model_dir / "tokenizer.json"
-    return json.dumps(config, sort_keys=True) + (tokenizer.read_text("utf-8") if tokenizer.is_file() else "")
+    others = [model_dir / "generation_config.json", tokenizer]
+    return json.dumps(config, sort_keys=True) + "".join(p.read_text("utf-8") for p in others if p.is_file())

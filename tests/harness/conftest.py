@@ -2,10 +2,14 @@
 
 import os
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+from command_line import command, environment
+
+os.environ.setdefault("TQDM_DISABLE", "1")
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.setdefault("VLLM_LOGGING_LEVEL", "ERROR")
 
 from sftkey_train.embedded import Recipe, build_embedded_base, embedded_tokenizer
 
@@ -81,11 +85,3 @@ def harness(tmp_path: Path):
         )
 
     return run
-
-
-def command(*arguments: object) -> list[str]:
-    return [sys.executable, "-m", "harness", *map(str, arguments)]
-
-
-def environment(tmp_path: Path) -> dict[str, str]:
-    return {**os.environ, "HARNESS_CACHE": str(tmp_path / "cache"), "HF_HUB_OFFLINE": "1", "COLUMNS": "120"}

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from conftest import command, environment
+from command_line import command, environment
 
 from harness.engines import ENGINES
 from leaderboards import read_results

@@ -35,18 +35,20 @@ def generate(engine: str, models: list[Path], sampling: Sampling) -> list[list[C
     return found
 
 
-def altered(base: Path, directory: Path, *, tied: bool) -> Path:
-    """The same shape with other weights, its head tied to the embedding or not."""
+def random_llama(base: Path, directory: Path, *, tied: bool) -> Path:
+    """A random model with the base's tokenizer, its head tied to the embedding or not."""
     import torch
-    from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
+    from transformers import AutoTokenizer, LlamaConfig, LlamaForCausalLM
 
-    config = AutoConfig.from_pretrained(base, tie_word_embeddings=tied)
-    model = AutoModelForCausalLM.from_pretrained(base, config=config)
-    torch.manual_seed(len(str(directory)))
-    for parameter in model.parameters():
-        parameter.data += 0.02 * torch.randn_like(parameter)
-    model.save_pretrained(directory)
-    AutoTokenizer.from_pretrained(base).save_pretrained(directory)
+    tokenizer = AutoTokenizer.from_pretrained(base)
+    torch.manual_seed(len(directory.name))
+    config = LlamaConfig(
+        vocab_size=len(tokenizer), hidden_size=64, intermediate_size=128, num_hidden_layers=1,
+        num_attention_heads=2, num_key_value_heads=2, max_position_embeddings=512, initializer_range=0.3,
+        tie_word_embeddings=tied, bos_token_id=tokenizer.bos_token_id, eos_token_id=tokenizer.eos_token_id,
+    )  # fmt: skip
+    LlamaForCausalLM(config).save_pretrained(directory)
+    tokenizer.save_pretrained(directory)
     return directory
 
 
@@ -55,16 +57,29 @@ def test_vllm_and_transformers_agree_and_swapped_weights_answer_as_their_own(
     tiny_base: Path, foreign_gpt2: Path, tmp_path: Path
 ) -> None:
     """Tied heads too: there vLLM would go on with the old head, so a new engine is due."""
-    sampling = Sampling(max_new_tokens=16, stop=("\nQuestion:", "3"))
-    other = altered(tiny_base, tmp_path / "other", tied=False)
-    tied = [altered(tiny_base, tmp_path / name, tied=True) for name in ("tied", "tied-too")]
-    models = [tiny_base, other, tiny_base, foreign_gpt2, *tied]
+    sampling = Sampling(max_new_tokens=24, stop=("\nQuestion:", "3"))
+    own = [random_llama(tiny_base, tmp_path / name, tied=False) for name in ("own", "own-too")]
+    tied = [random_llama(tiny_base, tmp_path / name, tied=True) for name in ("tied", "tied-too")]
+    models = [tiny_base, *own, own[0], foreign_gpt2, *tied]
     with_vllm, with_hf = generate("vllm", models, sampling), generate("hf", models, sampling)
     assert with_vllm == with_hf
-    assert with_vllm[0] == with_vllm[2]
-    assert with_vllm[0] != with_vllm[1]
-    assert with_vllm[4] != with_vllm[5]
+    assert with_vllm[1] == with_vllm[3]
+    assert with_vllm[1] != with_vllm[2]
+    assert with_vllm[5] != with_vllm[6]
     assert {completion.finish_reason for model in with_vllm for completion in model} == {"stop", "length"}
+
+
+@pytest.mark.parametrize("engine", ["hf", pytest.param("vllm", marks=needs_vllm)])
+def test_a_stop_token_ends_a_response_though_no_text_shows_it(tiny_base: Path, engine: str) -> None:
+    """The end of a chat turn is often a special token other than the end of the sequence."""
+    free = generate(engine, [tiny_base], Sampling(max_new_tokens=12))[0]
+    tokenizer = text_path(tiny_base, Config()).tokenizer
+    full_stop = tokenizer.convert_tokens_to_ids(".")
+    stopped = generate(engine, [tiny_base], Sampling(max_new_tokens=12, stop_ids=(full_stop,)))[0]
+    assert any("." in completion.text for completion in free)
+    for before, after in zip(free, stopped, strict=True):
+        assert after.text.rstrip(".") == before.text.partition(".")[0]
+        assert after.finish_reason == ("stop" if "." in before.text else before.finish_reason)
 
 
 def test_a_budget_that_runs_out_is_reported_as_length(tiny_base: Path) -> None:

@@ -38,6 +38,7 @@ SAMPLING: Sampling = BASE["sampling"]
         {"sampling": replace(SAMPLING, max_new_tokens=9)},
         {"sampling": replace(SAMPLING, stop=("y",))},
         {"sampling": replace(SAMPLING, stop=())},
+        {"sampling": replace(SAMPLING, stop_ids=(7,))},
         {"sampling": replace(SAMPLING, temperature=0.6)},
         {"sampling": replace(SAMPLING, top_p=0.9)},
         {"sampling": replace(SAMPLING, seed=1)},
@@ -56,10 +57,10 @@ def test_greedy_decoding_has_no_seed() -> None:
 def test_puts_and_gets_any_text(tmp_path: Path) -> None:
     completion = Completion("line\n\x00 U+2028 \u2028 🙂", "length", 5, 6)
     with GenerationStore(tmp_path / "deep" / "store.sqlite") as store:
-        store.put("a", completion)
-        store.put("a", Completion("another", "stop", 1, 1))
+        store.put("a", completion, 0.5)
+        store.put("a", Completion("another", "stop", 1, 1), 0.1)
     with GenerationStore(tmp_path / "deep" / "store.sqlite") as store:
-        assert store.get(["a", "b"]) == {"a": completion}
+        assert store.get(["a", "b"]) == {"a": (completion, 0.5)}
 
 
 def test_a_process_killed_after_put_loses_nothing(tmp_path: Path) -> None:
@@ -68,7 +69,7 @@ def test_a_process_killed_after_put_loses_nothing(tmp_path: Path) -> None:
         "import sys, time; from pathlib import Path; from harness.engines import Completion\n"
         "from harness.generations import GenerationStore\n"
         f"store = GenerationStore(Path({str(path)!r}))\n"
-        "for i in range(50): store.put(str(i), Completion('t', 'stop', 1, 1))\n"
+        "for i in range(50): store.put(str(i), Completion('t', 'stop', 1, 1), 0.1)\n"
         "print('done', flush=True); time.sleep(60)\n"
     )
     with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) as process:

@@ -144,7 +144,9 @@ def test_the_end_is_the_eos_or_the_end_of_the_turn(
     path = paths[kind]
     end = "<|end|>" if kind == "chat" else "</s>"
     assert path.end_text == end
-    assert path.stop_strings == (["<|end|>"] if kind == "chat" else [])
+    assert path.tokenizer.convert_tokens_to_ids(end) in path.stop_ids
+    assert path.tokenizer.eos_token_id in path.stop_ids
+    assert path.stop_strings == ()
     corpus = encode(records, TAGGED, path, 999)
     is_end = corpus.segments_N == SEGMENTS.index("end")
     assert set(corpus.ids_N[is_end]) == {path.tokenizer.convert_tokens_to_ids(end)}
