@@ -107,12 +107,13 @@ class HfEngine:
         end = next((i for i, token in enumerate(ids) if token in ends), None)
         ids = ids if end is None else ids[: end + 1]
         text = decode(self._tokenizer, ids, sampling.stop)
-        whole = decode(self._tokenizer, ids, ())
+        stopped_by_text = text != decode(self._tokenizer, ids, ())
+        padded = stopped_by_text and end is not None  # the end there is padding, while other rows went on
         return Completion(
             text=text,
-            finish_reason="stop" if end is not None or text != whole else "length",
+            finish_reason="stop" if stopped_by_text or end is not None else "length",
             num_prompt_tokens=num_prompt_tokens,
-            num_output_tokens=len(ids),
+            num_output_tokens=len(ids) - padded,
         )
 
     def _ends(self, sampling: Sampling) -> set[int]:
