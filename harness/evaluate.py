@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +18,7 @@ from sftkey_train.text import TextPath
 from tasks.benchmarks import TASKS_DIR, Benchmark
 from tasks.errors import InputError
 from tasks.records import Record, records_digest
-from tasks.scoring import Output, score_output
+from tasks.scoring import Output, SampleScore
 from tasks.tags import get_tag_format
 
 if TYPE_CHECKING:
@@ -76,8 +75,7 @@ class Evaluator:
         path = TextPath.of(load_tokenizer(str(candidate.checkpoint.model_dir)), self._config.prompt_style)
         tasks = self._load_tasks(candidate.tags)
         scratch = self._config.store_dir / "merged"
-        with ExitStack() as stack:
-            model_dir = stack.enter_context(merged(candidate.checkpoint, scratch))
+        with merged(candidate.checkpoint, scratch) as model_dir:
             lm = _make_lm(_Generator(self, candidate, path, model_dir))
             results = evaluate(
                 lm,
@@ -124,15 +122,7 @@ class Evaluator:
 
     def _row(self, candidate: Candidate, benchmark: Benchmark, sample: dict[str, Any]) -> SampleRow:
         doc, output = sample["doc"], sample["resps"][0][0]
-        score = score_output(
-            output,
-            gold=doc["answer"],
-            kind=doc["kind"],
-            choices=doc["choices"],
-            tag_format=get_tag_format(candidate.tags),
-            truncated=output.finish_reason == "length",
-            alpha=self._config.alpha,
-        )
+        score: SampleScore = output.score
         completion: Completion = output.completion
         return SampleRow(
             entry=candidate.name,
@@ -144,10 +134,10 @@ class Evaluator:
             output=str(output),
             gold=str(doc["answer"]),
             extracted=score.extracted,
-            accuracy=bool(sample["accuracy"]),
-            accuracy_strict=bool(sample["accuracy_strict"]),
-            format_valid=bool(sample["format_valid"]),
-            score=float(sample["score"]),
+            accuracy=score.accuracy,
+            accuracy_strict=score.accuracy_strict,
+            format_valid=score.format_valid,
+            score=score.score,
             truncated=score.truncated,
             defects=score.defects,
             finish_reason=completion.finish_reason,
@@ -243,7 +233,6 @@ class _Generator:
     candidate: Candidate
     path: TextPath
     model_dir: Callable[[], Path]
-    contexts: dict[str, list[int]] = field(default_factory=dict)
 
     def generate_until(self, requests: Sequence[Instance]) -> list[str]:
         samplings = [self.evaluator.sampling(request.args[1], self.path) for request in requests]

@@ -13,7 +13,7 @@ from tasks.benchmarks import parse_source
 from tasks.errors import InputError
 from tasks.prompts import render_prompt
 from tasks.records import Kind, Record
-from tasks.scoring import DEFAULT_ALPHA, SampleScore, score_output
+from tasks.scoring import DEFAULT_ALPHA, Output, SampleScore, score_output
 from tasks.sources import DataSource, Split, iter_split
 from tasks.tags import DEFECTS, TagFormat, get_tag_format, render_response
 
@@ -153,17 +153,18 @@ def process_results(doc: Doc, results: list[str]) -> dict[str, float]:
         The metrics that `_tagged.yaml` lists, each 0 or 1 but for the score.
     """
     output = results[0]
-    return metrics(
-        score_output(
-            output,
-            gold=doc["answer"],
-            kind=doc["kind"],
-            choices=doc["choices"],
-            tag_format=get_tag_format(doc["tags"]),
-            truncated=getattr(output, "finish_reason", None) == "length",
-            alpha=doc["alpha"],
-        )
+    score = score_output(
+        output,
+        gold=doc["answer"],
+        kind=doc["kind"],
+        choices=doc["choices"],
+        tag_format=get_tag_format(doc["tags"]),
+        truncated=getattr(output, "finish_reason", None) == "length",
+        alpha=doc["alpha"],
     )
+    if isinstance(output, Output):
+        output.score = score
+    return metrics(score)
 
 
 def metrics(score: SampleScore) -> dict[str, float]:

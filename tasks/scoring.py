@@ -22,14 +22,17 @@ class Output(str):
 
     Attributes:
         finish_reason: "stop", "length" (truncated), or None where the engine does not say.
+        score: the verdict on it, once `process_results` has given one.
     """
 
     finish_reason: str | None
+    score: "SampleScore | None"
 
     def __new__(cls, text: str, finish_reason: str | None = None) -> "Output":
         """Wrap the text of a generation."""
         output = super().__new__(cls, text)
         output.finish_reason = finish_reason
+        output.score = None
         return output
 
 
