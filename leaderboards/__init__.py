@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from leaderboards.board import build_board
     from leaderboards.report import ReportPaths, write_report
     from leaderboards.results import (
+        CurvePoint,
         Entry,
         Evaluation,
         RunResults,
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Board",
+    "CurvePoint",
     "Entry",
     "Evaluation",
     "ReportPaths",

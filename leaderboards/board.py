@@ -11,6 +11,7 @@ from itertools import chain
 
 import numpy as np
 
+from leaderboards.curves import curve_of
 from leaderboards.findings import notes, summary
 from leaderboards.merge import Group, merge_runs
 from leaderboards.pairing import differences, seed_pairs, seeds_on_all, take_seeds, values
@@ -183,6 +184,7 @@ def _row(
         macro=cell(MACRO, plan.benchmarks),
         cells=tuple(cell for cell in cells if cell is not None),
         cost=_cost(group),
+        curve=curve_of(group.curves),
         evaluation_seconds=sum(evaluation.wall_seconds for evaluation in group.evaluations),
     )
 
@@ -233,12 +235,17 @@ def _cost(group: Group) -> Cost | None:
     costs = [entry.training for entry in group.entries if entry.training is not None]
     if not costs:
         return None
+    peaks = [cost.peak_memory_bytes for cost in costs if cost.peak_memory_bytes is not None]
     return Cost(
         steps=float(np.mean([cost.steps for cost in costs])),
         tokens_forward=float(np.mean([cost.tokens_forward for cost in costs])),
         tokens_loss=float(np.mean([cost.tokens_loss for cost in costs])),
         flops=float(np.mean([cost.flops for cost in costs])),
         wall_seconds=float(np.mean([cost.wall_seconds for cost in costs])),
+        reference_tokens=float(np.mean([cost.reference_tokens for cost in costs])),
+        reference_flops=float(np.mean([cost.reference_flops for cost in costs])),
+        peak_memory_bytes=float(max(peaks)) if peaks else None,
+        budget=" / ".join(dict.fromkeys(cost.budget for cost in costs if cost.budget)),
     )
 
 

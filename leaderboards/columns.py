@@ -13,8 +13,10 @@ from leaderboards.wording import (
     duration,
     interval,
     large,
+    memory,
     percent,
     role_label,
+    training_flops,
     value,
 )
 
@@ -38,7 +40,7 @@ def overall_columns(board: Board) -> tuple[Column, ...]:
             lambda row: against_reference(row, row.macro, board.rank_by) if row.macro else MISSING,
         ),
         Column("format", _macro(lambda cell: value(cell, "format_valid"))),
-        Column("FLOPs", _cost(lambda cost: large(cost.flops))),
+        Column("FLOPs", _cost(training_flops)),
     )
 
 
@@ -52,14 +54,37 @@ def detail_columns(board: Board) -> tuple[Column, ...]:
     )
 
 
-def cost_columns() -> tuple[Column, ...]:
-    """Training compute of one seed: steps, tokens forward, tokens with loss, time."""
-    return (
+def trained_rows(board: Board) -> tuple[Row, ...]:
+    """The rows with a training cost, in the board's order."""
+    return tuple(row for row in board.rows if row.cost)
+
+
+def cost_columns(board: Board) -> tuple[Column, ...]:
+    """Training compute of one seed; memory, reference model and budget only where any row has them."""
+    costs = [row.cost for row in board.rows if row.cost]
+    columns = [
         Column("steps", _cost(lambda cost: f"{cost.steps:.0f}")),
         Column("tokens", _cost(lambda cost: large(cost.tokens_forward))),
         Column("with loss", _cost(lambda cost: large(cost.tokens_loss))),
-        Column("train time", _cost(lambda cost: duration(cost.wall_seconds))),
-    )
+        Column("FLOPs", _cost(lambda cost: large(cost.flops))),
+        Column("time", _cost(lambda cost: duration(cost.wall_seconds))),
+    ]
+    if any(cost.peak_memory_bytes is not None for cost in costs):
+        columns.append(Column("memory", _cost(_peak_memory)))
+    if any(cost.reference_tokens or cost.reference_flops for cost in costs):
+        columns.append(Column("ref. tokens", _cost(lambda cost: _amount(cost.reference_tokens))))
+        columns.append(Column("ref. FLOPs", _cost(lambda cost: _amount(cost.reference_flops))))
+    if any(cost.budget for cost in costs):
+        columns.append(Column("budget", _cost(lambda cost: cost.budget or MISSING)))
+    return tuple(columns)
+
+
+def _peak_memory(cost: Cost) -> str:
+    return MISSING if cost.peak_memory_bytes is None else memory(cost.peak_memory_bytes)
+
+
+def _amount(number: float) -> str:
+    return large(number) if number else MISSING
 
 
 def benchmark_column(board: Board, benchmark: str) -> Column:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 
+from leaderboards.compute import compute_sentences, times_reference
 from leaderboards.merge import Group
 from leaderboards.rows import Board, Comparison, Row
 from leaderboards.wording import METRIC_NAMES, bounds, label, p_value, percent, points
@@ -10,14 +11,14 @@ MIN_SEEDS = 3
 MIN_QUESTIONS = 200
 MANY_TRUNCATED = 0.05
 NEAR_ZERO = 0.05
-UNEQUAL_COMPUTE = 0.05
 # They differ by design: a tag format brings its own stop strings, a seed its own sampling.
 _SETTINGS_BY_DESIGN = ("stop", "seed")
 
 
 def summary(board: Board) -> tuple[str, ...]:
-    """The headline, then one sentence for each entry that was compared with the reference."""
-    return (_headline(board), *(_sentence(board, row) for row in board.rows if _comparison(board, row)))
+    """The headline, a sentence for each entry compared with the reference, and whether compute was equal."""
+    sentences = (_sentence(board, row) for row in board.rows if _comparison(board, row))
+    return (_headline(board), *sentences, *compute_sentences(board))
 
 
 def notes(board: Board, groups: Sequence[Group]) -> tuple[str, ...]:
@@ -62,24 +63,14 @@ def _sentence(board: Board, row: Row) -> str:
     return (
         f"{label(row, board)} {verdict} {board.reference} on {METRIC_NAMES[board.rank_by]}{correction} "
         f"({points(difference.mean)} points, {100 * board.confidence:.0f} % CI "
-        f"{bounds(difference.low, difference.high)}, Holm p {_equals(found.p_holm)}){_compute(board, row)}."
+        f"{bounds(difference.low, difference.high)}, Holm p {_equals(found.p_holm)})"
+        f"{times_reference(board, row)}."
     )
 
 
 def _equals(p: float) -> str:
     text = p_value(p)
     return text if text.startswith("<") else f"= {text}"
-
-
-def _compute(board: Board, row: Row) -> str:
-    """Says when the two were not trained with the same compute: a difference may be no more than that."""
-    reference = next((r for r in board.rows if r.is_reference and r.model == row.model), None)
-    if reference is None or reference.cost is None or row.cost is None or not reference.cost.flops:
-        return ""
-    ratio = row.cost.flops / reference.cost.flops
-    if abs(ratio - 1) <= UNEQUAL_COMPUTE:
-        return ""
-    return f", with {ratio:.2f} times its training compute"
 
 
 def _few_seeds(board: Board) -> Iterator[str]:

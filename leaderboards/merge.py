@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from leaderboards.curves import merge_curves
 from leaderboards.results import Entry, Evaluation, RunResults, describe
 from tasks.errors import InputError
 
@@ -36,13 +37,14 @@ class Outcomes:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Group:
-    """One entry of one model, over its seeds; `outcomes` by benchmark."""
+    """One entry of one model, over its seeds; `outcomes` by benchmark, `curves` points of its training."""
 
     name: str
     model: str
     entries: tuple[Entry, ...]
     evaluations: tuple[Evaluation, ...]
     outcomes: dict[str, Outcomes]
+    curves: pd.DataFrame
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +68,7 @@ def merge_runs(runs: Sequence[RunResults]) -> tuple[Group, ...]:
     frame["run"] = np.repeat(np.arange(len(runs)), [len(run.samples) for run in runs])
     blocks = _blocks(frame, selected)
     defects = _defect_counts(frame, np.concatenate(list(blocks.values())))
+    curves = merge_curves(runs)
     return tuple(
         Group(
             name=name,
@@ -73,6 +76,7 @@ def merge_runs(runs: Sequence[RunResults]) -> tuple[Group, ...]:
             entries=entries,
             evaluations=tuple(item.evaluation for (key, _), item in kept.items() if key[:2] == (model, name)),
             outcomes=_outcomes(entries, frame, blocks, defects),
+            curves=_of_seeds(curves.get((model, name), runs[0].curves[:0]), entries),
         )
         for (model, name), entries in _by_name(kept).items()
     )
@@ -151,6 +155,11 @@ def _same_kind(items: Sequence[_Kept]) -> None:
                     f"{first.entry.name}: {field} is {here!r} in {first.source} and {there!r} in "
                     f"{item.source}; entries of one name must be alike, so rename one"
                 )
+
+
+def _of_seeds(curves: pd.DataFrame, entries: Sequence[Entry]) -> pd.DataFrame:
+    """The curves of the seeds that stand in the row: one that was trained but not evaluated does not."""
+    return curves[curves["seed"].isin([entry.seed for entry in entries])]
 
 
 def _blocks(

@@ -1,16 +1,17 @@
 """The schema of a stored run, its writer and its reader.
 
-A run directory holds `results.json` (schema version, provenance, one entry per checkpoint) and
-`samples.parquet` (one row per scored sample). The JSON names the SHA-256 of the Parquet, so that a run
-killed between the two writes, or a file cut short by a copy, is refused rather than half believed.
+A run directory holds `results.json` (schema version, provenance, one entry per checkpoint),
+`samples.parquet` (one row per scored sample) and, where something was trained, `training.parquet` (one row
+per logged step). The JSON names the SHA-256 of each Parquet, so that a run killed between the writes, or a
+file cut short by a copy, is refused rather than half believed.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 SCHEMA_VERSION = 1
 RESULTS_FILE = "results.json"
 SAMPLES_FILE = "samples.parquet"
+TRAINING_FILE = "training.parquet"
 
 Role = Literal["base", "trained", "external"]
 GenerationValue = str | int | float | bool | None | tuple[str, ...]
@@ -29,7 +31,20 @@ GenerationValue = str | int | float | bool | None | tuple[str, ...]
 
 @dataclass(frozen=True, slots=True)
 class TrainingCost:
-    """The full compute charged to a variant, also where a stage was shared with another variant."""
+    """The full compute charged to a variant, also where a stage was shared with another variant.
+
+    Attributes:
+        steps: Optimiser steps of the variant's own stages; so are tokens, FLOPs and seconds.
+        tokens_forward: Tokens that went through the model, with or without loss.
+        tokens_loss: Those of them that carried loss.
+        flops: Floating-point operations.
+        wall_seconds: Time.
+        stages: Their names.
+        reference_tokens: Tokens forward spent on preparing a reference model: its training and scoring.
+        reference_flops: Floating-point operations of the same.
+        budget: What the variant was given, in words, such as `2 epochs in all` or `300 steps`.
+        peak_memory_bytes: The most that any of its stages held; None where not measured.
+    """
 
     steps: int
     tokens_forward: int
@@ -37,6 +52,10 @@ class TrainingCost:
     flops: float
     wall_seconds: float
     stages: tuple[str, ...]
+    reference_tokens: int = 0
+    reference_flops: float = 0.0
+    budget: str = ""
+    peak_memory_bytes: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,14 +114,68 @@ class SampleRow:
     output_tokens: int
 
 
+@dataclass(frozen=True, slots=True)
+class CurvePoint:
+    """One logged step of one checkpoint's training; the fields are the columns of `training.parquet`.
+
+    Attributes:
+        entry: The variant's name.
+        model: The base model.
+        seed: Of the training.
+        stage: 1 for the variant's first.
+        stage_name: As the variant names it.
+        step: Optimiser steps done since the variant's first stage began.
+        tokens: Tokens forward since then.
+        loss: The stage's objective; like all that follows, NaN where not measured at this step.
+        loss_thinking: Mean cross-entropy of the reasoning tokens, also where they carry no loss.
+        loss_answer: Of the answer tokens.
+        loss_tags: Of the tags' tokens.
+        learning_rate: Of this step.
+        accuracy: Of the validation sample, a share of 1.
+        format_valid: Of the validation sample, a share of 1.
+        gradient_norm: Of the whole loss; NaN unless asked for, like its parts.
+        gradient_norm_thinking: Of the reasoning tokens' part.
+        gradient_norm_answer: Of the answer tokens' part.
+        gradient_norm_tags: Of the tags' part.
+        wall_seconds: Since the variant's first stage began; never NaN.
+    """
+
+    entry: str
+    model: str
+    seed: int
+    stage: int
+    stage_name: str
+    step: int
+    tokens: int
+    loss: float
+    loss_thinking: float
+    loss_answer: float
+    loss_tags: float
+    learning_rate: float
+    accuracy: float
+    format_valid: float
+    gradient_norm: float
+    gradient_norm_thinking: float
+    gradient_norm_answer: float
+    gradient_norm_tags: float
+    wall_seconds: float
+
+
+def _no_curves() -> pd.DataFrame:
+    from leaderboards.curve_table import CURVES
+
+    return CURVES.to_frame(())
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class RunResults:
-    """A stored run as read back; `source` is the directory it came from."""
+    """A stored run as read back; `source` is the directory it came from, `curves` may be empty."""
 
     provenance: Mapping[str, str]
     entries: tuple[Entry, ...]
     samples: pd.DataFrame
     source: str = "this run"
+    curves: pd.DataFrame = field(default_factory=_no_curves)
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +184,7 @@ class _RunFile:
     provenance: dict[str, str]
     samples_sha256: str
     entries: tuple[Entry, ...]
+    training_sha256: str | None = None
 
 
 def describe(name: str, seed: int | None) -> str:
@@ -123,38 +197,48 @@ def write_results(
     provenance: Mapping[str, str],
     entries: Sequence[Entry],
     samples: Iterable[SampleRow] | pd.DataFrame,
+    curves: Iterable[CurvePoint] | pd.DataFrame = (),
 ) -> None:
     """Stores a run atomically: each file is written beside its place and then moved into it.
 
     Raises:
-        InputError: entries and samples do not belong together (an unknown entry, a sample twice, or
-            another number of samples than an evaluation's `n`).
+        InputError: entries, samples and curves do not belong together (an unknown entry, a sample or a
+            point of a curve twice, or another number of samples than an evaluation's `n`).
     """
-    from leaderboards.sample_table import to_frame, write_samples
+    from leaderboards.curve_table import CURVES, check_curves
+    from leaderboards.sample_table import SAMPLES, check_samples
 
-    frame = to_frame(samples)
-    _check_coherent(tuple(entries), frame, str(run_dir))
+    sample_frame, curve_frame = SAMPLES.to_frame(samples), CURVES.to_frame(curves)
+    check_samples(entries, sample_frame, str(run_dir))
+    check_curves(entries, curve_frame, str(run_dir))
     run_dir.mkdir(parents=True, exist_ok=True)
-    digest = write_samples(frame, run_dir / SAMPLES_FILE)
-    run_file = _RunFile(SCHEMA_VERSION, dict(provenance), digest, tuple(entries))
+    digest = SAMPLES.write(sample_frame, run_dir / SAMPLES_FILE)
+    training = CURVES.write(curve_frame, run_dir / TRAINING_FILE) if len(curve_frame) else None
+    run_file = _RunFile(SCHEMA_VERSION, dict(provenance), digest, tuple(entries), training)
     text = json.dumps(dataclasses.asdict(run_file), indent=1, ensure_ascii=False, allow_nan=False)
     part = run_dir / f"{RESULTS_FILE}.part"
     part.write_text(text + "\n", encoding="utf-8")
     part.replace(run_dir / RESULTS_FILE)
+    if training is None:
+        (run_dir / TRAINING_FILE).unlink(missing_ok=True)
 
 
 def read_results(run_dir: Path) -> RunResults:
-    """Reads a stored run and checks that its two files belong together.
+    """Reads a stored run and checks that its files belong together.
 
     Raises:
         InputError: one line naming the file that is missing, damaged, or of another schema version.
     """
-    from leaderboards.sample_table import read_samples
+    from leaderboards.curve_table import CURVES, check_curves
+    from leaderboards.sample_table import SAMPLES, check_samples
 
     run_file = _read_run_file(run_dir / RESULTS_FILE)
-    samples = read_samples(run_dir / SAMPLES_FILE, run_file.samples_sha256)
-    _check_coherent(run_file.entries, samples, str(run_dir))
-    return RunResults(run_file.provenance, run_file.entries, samples, str(run_dir))
+    samples = SAMPLES.read(run_dir / SAMPLES_FILE, run_file.samples_sha256)
+    check_samples(run_file.entries, samples, str(run_dir))
+    digest = run_file.training_sha256
+    curves = CURVES.read(run_dir / TRAINING_FILE, digest) if digest else _no_curves()
+    check_curves(run_file.entries, curves, str(run_dir))
+    return RunResults(run_file.provenance, run_file.entries, samples, str(run_dir), curves)
 
 
 def _read_run_file(path: Path) -> _RunFile:
@@ -180,30 +264,3 @@ def _read_run_file(path: Path) -> _RunFile:
         first = error.errors(include_url=False)[0]
         where = ".".join(str(part) for part in first["loc"])
         raise InputError(f"{path}: {where}: {first['msg']}; run the evaluation again") from None
-
-
-def _expected_counts(entries: Sequence[Entry]) -> Iterator[tuple[tuple[str, str, int | None, str], int]]:
-    for entry in entries:
-        for evaluation in entry.evaluations:
-            yield (entry.model, entry.name, entry.seed, evaluation.benchmark), evaluation.n
-
-
-def _check_coherent(entries: Sequence[Entry], samples: pd.DataFrame, where: str) -> None:
-    """Every evaluation has exactly its `n` samples, and no sample is without an evaluation."""
-    from leaderboards.sample_table import count_samples, first_duplicate
-
-    expected: dict[tuple[str, str, int | None, str], int] = {}
-    for key, n in _expected_counts(entries):
-        if key in expected:
-            raise InputError(f"{where}: {describe(key[1], key[2])} is listed twice for {key[3]}")
-        expected[key] = n
-    duplicate = first_duplicate(samples)
-    if duplicate is not None:
-        raise InputError(f"{where}: {duplicate} is stored twice")
-    counts = count_samples(samples)
-    for key in [*expected, *(key for key in counts if key not in expected)]:
-        if expected.get(key, 0) != counts.get(key, 0):
-            raise InputError(
-                f"{where}: {describe(key[1], key[2])} on {key[3]}: {RESULTS_FILE} says "
-                f"{expected.get(key, 0)} samples, {SAMPLES_FILE} holds {counts.get(key, 0)}"
-            )

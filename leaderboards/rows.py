@@ -55,13 +55,65 @@ class Cell:
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """Training compute of one seed of a row (the mean over its seeds), every stage charged in full."""
+    """Training compute of one seed of a row (the mean over its seeds), every stage charged in full.
+
+    `reference_tokens` and `reference_flops` come on top of the others: what preparing a reference model
+    took. `peak_memory_bytes` is the highest of the seeds, None where it was not measured.
+    """
 
     steps: float
     tokens_forward: float
     tokens_loss: float
     flops: float
     wall_seconds: float
+    reference_tokens: float
+    reference_flops: float
+    peak_memory_bytes: float | None
+    budget: str
+
+    @property
+    def total_flops(self) -> float:
+        """The row's own stages and its reference model."""
+        return self.flops + self.reference_flops
+
+
+@dataclass(frozen=True, slots=True)
+class Grid:
+    """Where a line's T points lie: optimiser steps, tokens forward (mean over seeds), number of the stage."""
+
+    steps: tuple[float, ...]
+    tokens: tuple[float, ...]
+    stages: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One quantity along T points: the mean over the seeds, the lowest and the highest seed."""
+
+    quantity: str
+    grid: Grid
+    mean: tuple[float, ...]
+    low: tuple[float, ...]
+    high: tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class StageEnd:
+    """A stage, from 1 on, and where it ended: the mean over the seeds."""
+
+    number: int
+    name: str
+    steps: float
+    tokens: float
+
+
+@dataclass(frozen=True, slots=True)
+class Curve:
+    """The training of one row of the board; `lines` holds only what was measured."""
+
+    num_seeds: int
+    stages: tuple[StageEnd, ...]
+    lines: tuple[Line, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +133,7 @@ class Row:
     macro: Cell | None
     cells: tuple[Cell, ...]
     cost: Cost | None
+    curve: Curve | None
     evaluation_seconds: float
 
     def cell(self, benchmark: str) -> Cell | None:

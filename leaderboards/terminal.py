@@ -1,11 +1,19 @@
-"""The leaderboard on a terminal: one compact table at 80 columns; benchmarks and details too when wider."""
+"""The leaderboard on a terminal: two compact tables at 80 columns; benchmarks and details when wider."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from leaderboards.columns import Column, benchmark_column, cost_columns, detail_columns, overall_columns
+from leaderboards.columns import (
+    Column,
+    benchmark_column,
+    cost_columns,
+    detail_columns,
+    overall_columns,
+    trained_rows,
+)
 from leaderboards.rows import Board, Row
 from leaderboards.wording import legend, title
 
@@ -17,45 +25,62 @@ WIDE_CONSOLE = 120
 _GAP = 2
 
 
+@dataclass(frozen=True, slots=True)
+class _Table:
+    heading: str
+    rows: tuple[Row, ...]
+    columns: tuple[Column, ...]
+
+    def with_column(self, column: Column) -> _Table:
+        return _Table(self.heading, self.rows, (*self.columns, column))
+
+    def width(self) -> int:
+        """Characters at which no cell has to be folded."""
+        return sum(_GAP + max(len(text) for text in self._texts(column)) for column in self.columns)
+
+    def _texts(self, column: Column) -> Iterator[str]:
+        yield column.heading
+        yield from (column.text(row) for row in self.rows)
+
+
 def render(board: Board, console: Console) -> None:
-    """Prints the leaderboard; from 120 columns on also by benchmark, and with details and costs."""
-    overall = overall_columns(board)
-    tables = [(title(board), overall)]
+    """Prints the leaderboard and its compute; from 120 columns on also by benchmark, and with details."""
+    rank, name, *others = overall_columns(board)
+    tables = [_Table(title(board), board.rows, (rank, name, *others))]
     if console.width >= WIDE_CONSOLE:
-        tables = _with_benchmarks(board, overall, console.width)
-        tables.append(("Details and training cost", (overall[1], *detail_columns(board), *cost_columns())))
-    for heading, columns in tables:
-        console.print(_table(board, columns, heading))
+        benchmarks = board.benchmarks if len(board.benchmarks) > 1 else ()
+        by_benchmark = [benchmark_column(board, benchmark) for benchmark in benchmarks]
+        tables = _fitted(tables[0], by_benchmark, _Table("By benchmark", board.rows, (rank, name)), console)
+        tables.append(_Table("Details", board.rows, (name, *detail_columns(board))))
+    if trained := trained_rows(board):
+        compute = _Table("Training compute of one seed", trained, (name,))
+        rest = _Table(f"{compute.heading}, continued", trained, (name,))
+        tables += _fitted(compute, cost_columns(board), rest, console)
+    for table in tables:
+        console.print(_drawn(table, board))
     _print_words(board, console)
 
 
-def _with_benchmarks(
-    board: Board, overall: tuple[Column, ...], width: int
-) -> list[tuple[str, tuple[Column, ...]]]:
-    """The overall table with as many benchmarks as fit beside it; the others in tables of their own."""
-    tables = [(title(board), overall)]
-    for benchmark in board.benchmarks if len(board.benchmarks) > 1 else ():
-        column = benchmark_column(board, benchmark)
-        heading, columns = tables[-1]
-        if sum(_width(board, each) for each in (*columns, column)) <= width:
-            tables[-1] = (heading, (*columns, column))
+def _fitted(first: _Table, columns: Iterable[Column], later: _Table, console: Console) -> list[_Table]:
+    """The first table with as many of the columns as fit beside it; the others in tables like `later`."""
+    tables = [first]
+    for column in columns:
+        table = tables[-1].with_column(column)
+        if table.width() <= console.width:
+            tables[-1] = table
         else:
-            tables.append(("By benchmark", (*overall[:2], column)))
+            tables.append(later.with_column(column))
     return tables
 
 
-def _width(board: Board, column: Column) -> int:
-    return _GAP + max(len(column.heading), *(len(column.text(row)) for row in board.rows))
-
-
-def _table(board: Board, columns: Sequence[Column], heading: str) -> Table:
+def _drawn(each: _Table, board: Board) -> Table:
     from rich.box import SIMPLE_HEAD
     from rich.table import Table
     from rich.text import Text
 
     table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
-    table.title, table.title_justify, table.title_style = Text(heading), "left", "bold"
-    for column in columns:
+    table.title, table.title_justify, table.title_style = Text(each.heading), "left", "bold"
+    for column in each.columns:
         is_name = column.heading == "entry"
         table.add_column(
             Text(column.heading),
@@ -63,9 +88,9 @@ def _table(board: Board, columns: Sequence[Column], heading: str) -> Table:
             no_wrap=not is_name,
             overflow="fold",
         )
-    for row in board.rows:
-        styles = [_style(row, board) if column.heading.startswith("Δ") else "" for column in columns]
-        cells = [Text(column.text(row), style) for column, style in zip(columns, styles, strict=True)]
+    for row in each.rows:
+        styles = [_style(row, board) if column.heading.startswith("Δ") else "" for column in each.columns]
+        cells = [Text(column.text(row), style) for column, style in zip(each.columns, styles, strict=True)]
         table.add_row(*cells, style="bold" if row.is_reference else "")
     return table
 

@@ -1,6 +1,8 @@
 """How figures are worded everywhere: percent, points, intervals, p-values, compute, and metric names."""
 
-from leaderboards.rows import Board, Cell, Metric, Row
+from collections.abc import Sequence
+
+from leaderboards.rows import Board, Cell, Cost, Metric, Row
 
 METRIC_NAMES: dict[Metric, str] = {
     "accuracy": "accuracy",
@@ -41,6 +43,23 @@ def large(number: float) -> str:
         if abs(number) >= 0.9995 * size:
             return f"{number / size:.3g}{unit}"
     return f"{number:.3g}"
+
+
+def memory(num_bytes: float) -> str:
+    """An amount of memory in binary units: `640 MiB`, `12.3 GiB`."""
+    mebibytes = num_bytes / 2**20
+    return f"{mebibytes:.3g} MiB" if mebibytes < 999.5 else f"{mebibytes / 1024:.3g} GiB"
+
+
+def training_flops(cost: Cost) -> str:
+    """The compute of the own stages, and after a plus that of a reference model: `1.1T`, `1.1T + 500G`."""
+    added = f" + {large(cost.reference_flops)}" if cost.reference_flops else ""
+    return large(cost.flops) + added
+
+
+def enumerated(names: Sequence[str]) -> str:
+    """Names as a sentence has them: `a`, `a and b`, `a, b and c`."""
+    return " and ".join([", ".join(names[:-1]), names[-1]]) if len(names) > 1 else names[0]
 
 
 def duration(seconds: float) -> str:
@@ -114,6 +133,10 @@ def legend(board: Board) -> tuple[str, ...]:
         f"(and, apart from them, over {board.family_cells} on single benchmarks). "
         "Intervals are not corrected.",
     ]
+    if any(row.cost and row.cost.reference_flops for row in board.rows):
+        lines.append(
+            "FLOPs: of one seed's own stages + of preparing the reference model that its objective needs."
+        )
     if any(not row.tagged for row in board.rows):
         lines.append(
             f"{OWN_FORMAT_MARK} no tags: format validity means a final-answer line here, another thing than "

@@ -3,11 +3,18 @@
 import csv
 import io
 from collections.abc import Iterator, Sequence
-from dataclasses import fields as dataclass_fields
+from dataclasses import asdict
 from functools import partial
 
-from leaderboards.columns import Column, benchmark_column, cost_columns, detail_columns, overall_columns
-from leaderboards.rows import Board, Cell, Cost, MetricCell, Row
+from leaderboards.columns import (
+    Column,
+    benchmark_column,
+    cost_columns,
+    detail_columns,
+    overall_columns,
+    trained_rows,
+)
+from leaderboards.rows import Board, Cell, MetricCell, Row
 from leaderboards.wording import legend, title
 
 CSV_COLUMNS = (
@@ -16,6 +23,7 @@ CSV_COLUMNS = (
     *("reference", "diff", "diff_low", "diff_high", "p", "p_holm", "verdict"),
     *("truncated", "output_tokens"),
     *("train_steps", "train_tokens_forward", "train_tokens_loss", "train_flops", "train_wall_seconds"),
+    *("train_reference_tokens", "train_reference_flops", "train_peak_memory_bytes", "train_budget"),
 )
 
 
@@ -26,14 +34,16 @@ def markdown(board: Board) -> str:
         "# Leaderboard",
         "\n".join([f"**{_escape(board.summary[0])}**", "", *(f"- {_escape(s)}" for s in board.summary[1:])]),
         f"## {title(board)[0].upper()}{title(board)[1:]}",
-        _table(board, overall),
+        _table(board.rows, overall),
         "\n".join(f"- {_escape(line)}" for line in legend(board)),
     ]
     if len(board.benchmarks) > 1:
         columns = [benchmark_column(board, benchmark) for benchmark in board.benchmarks]
-        parts += ["## By benchmark", _table(board, (*overall[:2], *columns))]
-    parts += ["## Details", _table(board, (overall[1], *detail_columns(board), *cost_columns()))]
-    parts += ["## Format defects", _table(board, (overall[1], *_defect_columns(board)))]
+        parts += ["## By benchmark", _table(board.rows, (*overall[:2], *columns))]
+    parts += ["## Details", _table(board.rows, (overall[1], *detail_columns(board)))]
+    if trained := trained_rows(board):
+        parts += ["## Training compute of one seed", _table(trained, (overall[1], *cost_columns(board)))]
+    parts += ["## Format defects", _table(board.rows, (overall[1], *_defect_columns(board)))]
     if board.notes:
         parts += ["## Beware", "\n".join(f"- {_escape(note)}" for note in board.notes)]
     parts += ["## Provenance", "\n".join(_provenance(board))]
@@ -63,9 +73,7 @@ def _row_fields(row: Row) -> dict[str, object]:
         "rank": "" if row.rank is None else row.rank,
     }
     if row.cost:
-        fields |= {
-            f"train_{field.name}": _number(getattr(row.cost, field.name)) for field in dataclass_fields(Cost)
-        }
+        fields |= {f"train_{name}": _plain(value) for name, value in asdict(row.cost).items()}
     return fields
 
 
@@ -106,15 +114,19 @@ def _number(value: float) -> str:
     return f"{value:.6g}"
 
 
+def _plain(value: float | str | None) -> str:
+    return _number(value) if isinstance(value, float) else value or ""
+
+
 def _yes(flag: bool) -> str:
     return "true" if flag else "false"
 
 
-def _table(board: Board, columns: Sequence[Column]) -> str:
+def _table(rows: Sequence[Row], columns: Sequence[Column]) -> str:
     lines = [
         [_escape(column.heading) for column in columns],
         [":---" if column.heading == "entry" else "---:" for column in columns],
-        *([_escape(column.text(row)) for column in columns] for row in board.rows),
+        *([_escape(column.text(row)) for column in columns] for row in rows),
     ]
     return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
 

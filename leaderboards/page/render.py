@@ -3,6 +3,9 @@
 import json
 from importlib.resources import files
 
+from leaderboards.columns import cost_columns, trained_rows
+from leaderboards.curves import MAX_POINTS
+from leaderboards.page.training import curve_groups, curves_json
 from leaderboards.rows import MACRO, METRICS, Board, Cell, Comparison, Cost, MetricCell, Row
 from leaderboards.wording import (
     METRIC_NAMES,
@@ -15,6 +18,7 @@ from leaderboards.wording import (
     percent,
     points,
     title,
+    training_flops,
     value,
 )
 
@@ -37,11 +41,15 @@ def page_html(board: Board) -> str:
         models=sorted({row.model for row in board.rows}),
         legend=legend(board),
         defects=defect_names(board),
+        curves=any(row.curve for row in board.rows),
+        max_points=MAX_POINTS,
+        trained=trained_rows(board),
+        cost_columns=cost_columns(board),
         label=label,
         percent=percent,
         data=Markup(inline_json(_payload(board))),
         style=Markup(asset("page.css")),
-        script=Markup(asset("page.js")),
+        script=Markup("".join(asset(f"{name}.js") for name in ("shared", "training", "page"))),
         plotly=Markup(get_plotlyjs()),
     )
 
@@ -67,7 +75,11 @@ def _payload(board: Board) -> dict[str, object]:
         "rankBy": board.rank_by,
         "metrics": [{"id": metric, "name": METRIC_NAMES[metric]} for metric in METRICS],
         "places": [*macro, *({"id": name, "name": name} for name in board.benchmarks)],
-        "rows": [_row(row, board) for row in board.rows],
+        "curveGroups": curve_groups(board),
+        "rows": [
+            _row(row, board) | {"curve": curve}
+            for row, curve in zip(board.rows, curves_json(board), strict=True)
+        ],
     }
 
 
@@ -86,7 +98,7 @@ def _row(row: Row, board: Board) -> dict[str, object]:
 
 def _cost(cost: Cost) -> dict[str, object]:
     return {
-        "flops": {"number": cost.flops, "text": large(cost.flops)},
+        "flops": {"number": cost.total_flops, "text": training_flops(cost)},
         "tokens": {"number": cost.tokens_loss, "text": large(cost.tokens_loss)},
         "seconds": {"number": cost.wall_seconds, "text": duration(cost.wall_seconds)},
     }

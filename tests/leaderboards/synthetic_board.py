@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from leaderboards.results import Entry, Evaluation, RunResults, SampleRow, TrainingCost
-from leaderboards.sample_table import to_frame
+from leaderboards.sample_table import SAMPLES
 
 BENCHMARKS = ("world_number", "world_number_hard", "world_choice", "world_choice_hard")
 DIFFICULTY = {"world_number": 0.0, "world_number_hard": 1.1, "world_choice": -0.2, "world_choice_hard": 0.8}
@@ -38,7 +38,16 @@ def training_cost(variant: Variant) -> TrainingCost | None:
     steps = 92 * len(variant.stages)
     loss = sum(18_000 if stage == "key" else 150_000 for stage in variant.stages)
     forward = 210_000 * len(variant.stages)
-    return TrainingCost(steps, forward, loss, 2.7e6 * forward, 11.5 * len(variant.stages), variant.stages)
+    return TrainingCost(
+        steps,
+        forward,
+        loss,
+        2.7e6 * forward,
+        11.5 * len(variant.stages),
+        variant.stages,
+        budget=f"{len(variant.stages)} epochs in all" if len(variant.stages) > 1 else "1 epoch",
+        peak_memory_bytes=640 * 2**20,
+    )
 
 
 def sample_rows(
@@ -129,4 +138,4 @@ def synthetic_run(
         "hardware": "2 CPU cores",
         "torch": "2.13.0",
     }
-    return RunResults(provenance, tuple(entries), to_frame(rows), source)
+    return RunResults(provenance, tuple(entries), SAMPLES.to_frame(rows), source)

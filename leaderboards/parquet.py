@@ -1,0 +1,93 @@
+"""A table of a stored run as a Parquet file: typed, written atomically, read back only under its digest.
+
+Apart from `results` because only the tables need pandas and pyarrow; they are imported when used.
+"""
+
+import hashlib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from tasks.errors import InputError
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """What a table's rows are called in errors, how a damaged one is mended, and its schema."""
+
+    rows: str
+    mend: str
+    schema: pa.Schema
+
+    def to_frame(self, rows: Iterable[object] | pd.DataFrame) -> pd.DataFrame:
+        """The rows as a DataFrame with exactly the schema's columns and types.
+
+        Raises:
+            InputError: a column is missing, holds nulls where none may be, or has another type.
+        """
+        names = self.schema.names
+        if not isinstance(rows, pd.DataFrame):
+            listed = list(rows)
+            return self._from_arrow(
+                self._to_arrow({name: [getattr(row, name) for row in listed] for name in names})
+            )
+        missing = [name for name in names if name not in rows.columns]
+        if missing:
+            raise InputError(f"{self.rows}: the column {missing[0]!r} is missing")
+        return self._from_arrow(self._to_arrow({name: rows[name] for name in names}))
+
+    def write(self, frame: pd.DataFrame, path: Path) -> str:
+        """Writes the table atomically and returns the SHA-256 of the file."""
+        part = path.with_name(f"{path.name}.part")
+        columns = {name: frame[name] for name in self.schema.names}
+        pq.write_table(self._to_arrow(columns), part, compression="zstd")
+        digest = _sha256(part)
+        part.replace(path)
+        return digest
+
+    def read(self, path: Path, sha256: str) -> pd.DataFrame:
+        """Reads the table back, after comparing the file with the digest that `results.json` holds.
+
+        Raises:
+            InputError: the file is missing, damaged, of another run, or of another schema.
+        """
+        try:
+            found = _sha256(path)
+        except OSError:
+            raise InputError(f"{path}: no such file; {self.mend}") from None
+        if found != sha256:
+            raise InputError(
+                f"{path}: damaged, or of another run than the results.json beside it; {self.mend}"
+            )
+        try:
+            return self._from_arrow(pq.read_table(path).select(self.schema.names).cast(self.schema))
+        except (pa.ArrowException, KeyError, ValueError) as error:
+            reason = str(error).splitlines()[0]
+            raise InputError(f"{path}: not a table of {self.rows} ({reason}); {self.mend}") from None
+
+    def _to_arrow(self, columns: Mapping[str, "list[object] | pd.Series"]) -> pa.Table:
+        arrays = []
+        for field in self.schema:
+            try:
+                array = pa.array(columns[field.name], type=field.type, from_pandas=True)
+            except (pa.ArrowException, UnicodeError, TypeError) as error:
+                reason = str(error).splitlines()[0]
+                raise InputError(f"{self.rows}: column {field.name!r}: {reason}") from None
+            if array.null_count and not field.nullable:
+                raise InputError(f"{self.rows}: column {field.name!r} holds a missing value")
+            arrays.append(array)
+        return pa.table(arrays, schema=self.schema)
+
+    def _from_arrow(self, table: pa.Table) -> pd.DataFrame:
+        whole = [field.name for field in self.schema if field.type == pa.int64() and not field.nullable]
+        frame = table.to_pandas(types_mapper={pa.int64(): pd.Int64Dtype()}.get)
+        return frame.astype(dict.fromkeys(whole, "int64"))
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

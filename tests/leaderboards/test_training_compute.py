@@ -1,0 +1,136 @@
+"""Training compute on the report: every form shows it, and words say whether it was the same for all."""
+
+import csv
+import dataclasses
+import io
+
+import pytest
+from rich.console import Console
+from synthetic_board import VARIANTS, synthetic_run
+
+from leaderboards.board import build_board
+from leaderboards.page.render import page_html
+from leaderboards.results import Entry, RunResults, TrainingCost
+from leaderboards.rows import Board
+from leaderboards.terminal import render
+from leaderboards.wording import enumerated, memory
+from leaderboards.writers import csv_text, markdown
+
+EQUAL = TrainingCost(400, 1_000_000, 500_000, 1e12, 60.0, ("full",))
+
+
+def run_with(**costs: TrainingCost | None) -> RunResults:
+    """Entries with these costs; `sft_tag` stands for `sft-tag`."""
+    by_name = {name.replace("_", "-"): cost for name, cost in costs.items()}
+    run = synthetic_run(tuple(v for v in VARIANTS if v.name in by_name), n=20)
+    entries = tuple(dataclasses.replace(entry, training=by_name[entry.name]) for entry in run.entries)
+    return dataclasses.replace(run, entries=entries)
+
+
+def sentence(*runs: RunResults, reference: str | None = None) -> str:
+    summary = build_board(runs, reference=reference).summary
+    return " ".join(line for line in summary if "ompute-matched" in line)
+
+
+def printed(board: Board, width: int) -> str:
+    file = io.StringIO()
+    render(board, Console(width=width, file=file, color_system=None, legacy_windows=False))
+    return file.getvalue()
+
+
+def other(**fields: object) -> TrainingCost:
+    return dataclasses.replace(EQUAL, **fields)
+
+
+def test_equal_steps_and_tokens_are_called_matched_within_one_per_cent() -> None:
+    nearly = other(steps=403, tokens_forward=991_000)
+    assert sentence(run_with(sft=EQUAL, sft_tag=nearly, base=None), reference="sft") == (
+        "Compute-matched: all 2 trained entries took 400 optimiser steps and 1M forward tokens (within 1 %)."
+    )
+
+
+@pytest.mark.parametrize(
+    "fields", [{"steps": 405}, {"tokens_forward": 1_011_000}, {"tokens_forward": 985_000}]
+)
+def test_more_than_one_per_cent_apart_in_steps_or_tokens_is_not_matched(fields: dict[str, int]) -> None:
+    assert sentence(run_with(sft=EQUAL, sft_tag=other(**fields))).startswith("Not compute-matched: ")
+
+
+def test_those_that_differ_are_named_with_what_they_took_the_reference_first() -> None:
+    half = other(steps=200, tokens_forward=500_000)
+    run = run_with(base=None, sft=half, sft_tag_x2=EQUAL, sftkey_tag=EQUAL, key_tag=half)
+    text = sentence(run)
+    assert text.startswith("Not compute-matched: sft-tag-x2 and sftkey-tag took 400 optimiser steps and 1M ")
+    assert text.endswith("sft and key-tag took 200 optimiser steps and 500k forward tokens.")
+    assert "base" not in text
+
+
+def test_a_reference_model_is_told_and_counted_in_the_ratio_of_compute() -> None:
+    prepared = other(reference_tokens=300_000, reference_flops=5e11)
+    board = build_board([run_with(sft=EQUAL, sft_tag=prepared)], reference="sft")
+    assert board.summary[-1].startswith("Compute-matched: ")
+    assert board.summary[-1].endswith("forward tokens to prepare a reference model: sft-tag 300k.")
+    assert "with 1.50 times its training compute" in board.summary[1]
+
+
+def test_nothing_is_said_of_a_single_trained_entry() -> None:
+    assert sentence(run_with(base=None, sft=EQUAL)) == ""
+
+
+def test_entries_are_matched_within_their_own_model() -> None:
+    def larger(entry: Entry) -> Entry:
+        return dataclasses.replace(entry, model="large", training=other(steps=9, tokens_forward=9))
+
+    small = run_with(sft=EQUAL, sft_tag=EQUAL)
+    large = dataclasses.replace(
+        small, entries=tuple(map(larger, small.entries)), samples=small.samples.assign(model="large")
+    )
+    text = sentence(small, large)
+    assert text.count("Compute-matched: all 2 trained entries of ") == 2
+    assert "of large took 9 optimiser steps" in text
+
+
+def test_every_form_of_the_report_shows_the_compute_and_that_of_a_reference_model() -> None:
+    prepared = other(
+        tokens_loss=123_000,
+        wall_seconds=83,
+        reference_tokens=456_000,
+        reference_flops=7.89e11,
+        budget="400 steps",
+        peak_memory_bytes=3 * 2**30,
+    )
+    board = build_board([run_with(base=None, sft=EQUAL, sft_tag=prepared)])
+    figures = ("400", "1M", "123k", "1T", "1 min 23 s", "456k", "789G", "3 GiB", "400 steps")
+    forms = {
+        "80": printed(board, 80),
+        "160": printed(board, 160),
+        "markdown": markdown(board),
+        "page": page_html(board).split('<script type="application/json"')[0],
+    }
+    for form, text in forms.items():
+        compute = text[text.index("Training compute of one seed") :]
+        assert [figure for figure in figures if figure not in compute] == [], form
+    for width in (80, 160):
+        assert max(map(len, forms[str(width)].splitlines())) <= width
+        assert "1T + 789G" in forms[str(width)]
+    lines = list(csv.DictReader(io.StringIO(csv_text(board))))
+    line = next(line for line in lines if line["entry"] == "sft-tag")
+    assert line["train_reference_tokens"] == "456000"
+    assert line["train_reference_flops"] == "7.89e+11"
+    assert line["train_peak_memory_bytes"] == f"{3 * 2**30:.6g}"
+    assert line["train_budget"] == "400 steps"
+    base = next(line for line in lines if line["entry"] == "base")
+    assert {value for key, value in base.items() if key.startswith("train_")} == {""}
+
+
+def test_columns_that_no_row_fills_are_left_out() -> None:
+    text = markdown(build_board([run_with(base=None, sft=EQUAL, sft_tag=EQUAL)]))
+    compute = text[text.index("## Training compute") : text.index("## Format")]
+    assert not [word for word in ("memory", "ref.", "budget", "base") if word in compute]
+    untrained = build_board([run_with(base=None)])
+    assert "Training compute of one seed" not in markdown(untrained) + printed(untrained, 80)
+
+
+def test_memory_and_lists_are_worded_for_people() -> None:
+    assert [memory(x * 2**20) for x in (640, 999.9, 12_600)] == ["640 MiB", "0.976 GiB", "12.3 GiB"]
+    assert [enumerated(x) for x in (["a"], ["a", "b"], ["a", "b", "c"])] == ["a", "a and b", "a, b and c"]
