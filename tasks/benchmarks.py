@@ -32,7 +32,7 @@ from typing import Any
 from tasks.errors import InputError
 from tasks.fields import parse_fields
 from tasks.records import KINDS, Kind, Record
-from tasks.sources import DataSource, HubSource, Split, iter_split
+from tasks.sources import DataSource, HubSource, Split, is_lent, iter_split, lends_validation
 from tasks.suggest import did_you_mean
 
 TASK_PREFIX = "sftkey_"
@@ -66,7 +66,7 @@ class Benchmark:
         kind: how its answers are compared.
         data: where its records come from.
         train_split: the source's name of the training split, or None.
-        validation_split: likewise; None where the test set is the source's validation split.
+        validation_split: likewise; None where there is none apart, and some training records are lent for it.
         test_split: likewise: the labelled split that is evaluated.
         max_new_tokens: the token budget of a response.
         stop: strings that end a response.
@@ -107,6 +107,15 @@ class Benchmark:
     def iter_records(self, split: Split, data_dir: Path | None = None) -> Iterator[Record]:
         """Load a split one record at a time; arguments and errors as for `records`."""
         return iter_split(self.data, split, self.kind, data_dir)
+
+    @property
+    def has_validation(self) -> bool:
+        """Whether there are validation records, of its own or lent from training."""
+        return self.validation_split is not None or self.train_split is not None
+
+    def is_lent(self, record: Record) -> bool:
+        """Whether a training record also stands in the validation split."""
+        return lends_validation(self.data) and is_lent(record)
 
 
 def benchmark_names(extra: Path | None = None) -> list[str]:

@@ -17,6 +17,8 @@ from tasks.records import Kind, Record, iter_records
 
 Split = Literal["train", "validation", "test"]
 _BUCKET: dict[Split, int] = {"test": 0, "validation": 1}
+LENT = 20
+"""Where a source has no validation split, one training question in so many is lent for one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +67,8 @@ class DataSource:
 def iter_split(source: DataSource, split: Split, kind: Kind, data_dir: Path | None) -> Iterator[Record]:
     """Load the records of a split one by one: from the data directory, else the Hub, else the generator.
 
+    Where there is no validation split, the records lent from training stand for it.
+
     Args:
         source: where they are.
         split: which.
@@ -77,6 +81,10 @@ def iter_split(source: DataSource, split: Split, kind: Kind, data_dir: Path | No
     Raises:
         InputError: the split does not exist, or cannot be loaded; says what was tried.
     """
+    if split == "validation" and lends_validation(source):
+        train = iter_split(source, "train", kind, data_dir)
+        yield from (record for record in train if is_lent(record))
+        return
     if split not in source.splits:
         known = ", ".join(source.splits)
         raise InputError(f"{source.folder}: there is no {split} split (there is {known}); use one of those")
@@ -88,6 +96,16 @@ def iter_split(source: DataSource, split: Split, kind: Kind, data_dir: Path | No
             )
         if source.holdout is None or _side(record, source.holdout, source.splits) == split:
             yield record
+
+
+def lends_validation(source: DataSource) -> bool:
+    """Whether the validation split is part of the training split, which must then do without it."""
+    return "validation" not in source.splits and "train" in source.splits
+
+
+def is_lent(record: Record) -> bool:
+    """Whether a training record is one of those lent for validation: decided by its question alone."""
+    return _bucket(record, LENT, "lent ") == 0
 
 
 def _load(source: DataSource, split: Split, kind: Kind, data_dir: Path | None) -> Iterable[Record]:
@@ -103,10 +121,15 @@ def _load(source: DataSource, split: Split, kind: Kind, data_dir: Path | None) -
 
 
 def _side(record: Record, holdout: int, splits: Mapping[str, str]) -> Split:
-    digest = hashlib.sha256(" ".join(record.question.split()).encode("utf-8", "replace")).digest()
-    bucket = int.from_bytes(digest[:8], "big") % holdout
+    bucket = _bucket(record, holdout)
     sides = (split for split, number in _BUCKET.items() if number == bucket and split in splits)
     return next(sides, "train")
+
+
+def _bucket(record: Record, number: int, purpose: str = "") -> int:
+    text = purpose + " ".join(record.question.split())
+    digest = hashlib.sha256(text.encode("utf-8", "replace")).digest()
+    return int.from_bytes(digest[:8], "big") % number
 
 
 def _hub_records(

@@ -215,7 +215,7 @@ def test_the_data_directory_wins(data_dir: Path) -> None:
 
 def test_a_split_that_does_not_exist_is_named(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no validation split"):
-        load_benchmark("commonsenseqa").records("validation")
+        load_benchmark("college_math").records("validation")
     with pytest.raises(InputError, match="no such data directory"):
         load_benchmark("gsm8k").records("test", tmp_path / "missing")
     (tmp_path / "gsm8k").mkdir()
