@@ -2,19 +2,26 @@
 
 The whole text is tokenised as one string, so that training sees the tokens that a model would produce, and
 the response's character spans are laid onto the tokens through their offsets. A stage is then a lookup from
-segment to weight; all stages and variants of a tag format share these arrays.
+segment to weight; all stages and variants of a tag format share these arrays. Records are taken in chunks, so
+that their number needs no memory.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+import json
+from collections import Counter, deque
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import asdict, dataclass, field
+from importlib.metadata import version
+from itertools import chain, pairwise
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple, cast
 
 import numpy as np
 
+from sftkey_train.corpus import Block, Corpus, join_blocks, open_corpus, writing_corpus
 from sftkey_train.text import TextPath
 from sftkey_train.variants import SEGMENTS
 from tasks.errors import InputError
@@ -23,155 +30,260 @@ from tasks.records import Record
 from tasks.tags import Response, TagFormat, render_response
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
+    from tokenizers import Encoding
 
+__all__ = ["SEGMENT_ID", "SPANS_VERSION", "Corpus", "corpus_key", "encode", "encode_to"]
+
+SPANS_VERSION = 1
+"""Raised whenever the same records, tag format and tokenizer would give other arrays."""
 SEGMENT_ID = {name: i for i, name in enumerate(SEGMENTS)}
+_PROMPT, _END = SEGMENT_ID["prompt"], SEGMENT_ID["end"]
 LARGEST_LOSS_OF_RECORDS = 0.05
 """Share of records that may be dropped (too long, not renderable) before it is an error."""
+CHUNK_CHARS = 1 << 20
+"""Characters tokenised together, some thousand examples; an encoding takes about a hundred bytes a token."""
 
 
-@dataclass(frozen=True)
-class Corpus:
-    """Encoded training examples, end to end.
-
-    Attributes:
-        ids_N: Token ids of all examples, int32.
-        segments_N: Segment of each token, an index into `SEGMENTS`, uint8.
-        starts_E: Where each example starts, with the end of the last one added, int64.
-        num_straddling: Tokens that lay across two segments and were given to the later one.
-        dropped: Why records were left out -> how many.
-    """
-
-    ids_N: NDArray[np.int32]
-    segments_N: NDArray[np.uint8]
-    starts_E: NDArray[np.int64]
-    num_straddling: int
-    dropped: dict[str, int]
-
-    def __len__(self) -> int:
-        return len(self.starts_E) - 1
-
-    def __getitem__(self, index: int) -> dict[str, NDArray[np.int64]]:
-        part = slice(self.starts_E[index], self.starts_E[index + 1])
-        return {
-            "input_ids": self.ids_N[part].astype(np.int64),
-            "segments": self.segments_N[part].astype(np.int64),
-        }
-
-    @property
-    def lengths_E(self) -> NDArray[np.int64]:
-        """Tokens of each example."""
-        return np.diff(self.starts_E)
-
-    def tokens_by_segment(self) -> dict[str, int]:
-        """Number of tokens of each segment."""
-        counts = np.bincount(self.segments_N, minlength=len(SEGMENTS))
-        return {name: int(count) for name, count in zip(SEGMENTS, counts, strict=True)}
-
-    def digest(self) -> str:
-        """Digest of what training sees: ids, segments and boundaries."""
-        digest = hashlib.sha256()
-        for array in (self.ids_N, self.segments_N, self.starts_E):
-            digest.update(np.ascontiguousarray(array).tobytes())
-        return digest.hexdigest()
-
-
-def encode(records: Sequence[Record], tag_format: TagFormat, path: TextPath, max_length: int) -> Corpus:
-    """Encodes records as prompt, response and end, with a segment for every token.
+def encode(
+    records: Iterable[Record],
+    tag_format: TagFormat,
+    path: TextPath,
+    max_length: int,
+    *,
+    chunk_chars: int = CHUNK_CHARS,
+) -> Corpus:
+    """Encodes records in memory as prompt, response and end, with a segment for every token.
 
     Records without a rationale, that contain a tag, or are longer than `max_length` are left out and counted.
 
     Args:
-        records: Training records.
+        records: Training records; two chunks are read ahead at most.
         tag_format: How responses are rendered.
         path: The model's text path.
         max_length: Most tokens of an example; cutting one would cut its answer off.
+        chunk_chars: Characters tokenised together; no matter for the result.
 
     Raises:
         InputError: Nothing is left, more than a twentieth would be lost, or a prompt's tokens change when the
             response follows (training would then see another prompt than evaluation).
     """
-    dropped: Counter[str] = Counter()
-    rendered: list[tuple[Record, Response]] = []
-    for record in records:
+    corpus = join_blocks(list(_blocks(records, tag_format, path, max_length, chunk_chars)))
+    _check_dropped(corpus.dropped, len(corpus), max_length)
+    return corpus
+
+
+def encode_to(
+    directory: Path,
+    records: Iterable[Record],
+    tag_format: TagFormat,
+    path: TextPath,
+    max_length: int,
+    *,
+    chunk_chars: int = CHUNK_CHARS,
+) -> Corpus:
+    """Encodes records into a folder, whole or not at all, and maps the corpus into memory.
+
+    Args:
+        directory: Where it goes. One that is there is opened as it is, so name it by `corpus_key`.
+        records: As for `encode`, like all that follows.
+        tag_format: How responses are rendered.
+        path: The model's text path.
+        max_length: Most tokens of an example.
+        chunk_chars: Characters tokenised together.
+
+    Raises:
+        InputError: As `encode`; nothing is left behind then.
+    """
+    if not directory.is_dir():
+        with writing_corpus(directory) as writer:
+            for block in _blocks(records, tag_format, path, max_length, chunk_chars):
+                writer.append(block)
+            _check_dropped(writer.dropped, writer.num_examples, max_length)
+            writer.versions = {name: version(name) for name in ("tokenizers", "transformers")}
+    return open_corpus(directory)
+
+
+def corpus_key(digest: str, tag_format: TagFormat, path: TextPath, max_length: int) -> str:
+    """Content address of a corpus: 16 hex digits of all that decides its arrays.
+
+    Args:
+        digest: Digest of the records, in order (`tasks.records.records_digest`).
+        tag_format: As for `encode`.
+        path: As for `encode`. A chat template that writes the date gives another key every day.
+        max_length: As for `encode`.
+    """
+    content = {
+        "version": SPANS_VERSION,
+        "tokenizers": version("tokenizers"),
+        "records": digest,
+        "tag_format": asdict(tag_format),
+        "text_path": path.digest(),
+        "max_length": max_length,
+    }
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
+
+
+@dataclass
+class _Chunk:
+    """Rendered examples, not yet tokenised."""
+
+    ids: list[str] = field(default_factory=list)
+    prompts: list[str] = field(default_factory=list)
+    responses: list[Response] = field(default_factory=list)
+    dropped: Counter[str] = field(default_factory=Counter)
+    num_chars: int = 0
+
+    def add(self, record: Record, tag_format: TagFormat, path: TextPath) -> None:
         if record.rationale is None:
-            dropped["no rationale"] += 1
-            continue
+            self.dropped["no rationale"] += 1
+            return
         try:
-            rendered.append((record, render_response(record, tag_format)))
+            response = render_response(record, tag_format)
         except InputError:
-            dropped["cannot be rendered"] += 1
-    examples = _tokenise(rendered, path)
-    kept = [example for example in examples if len(example.ids) <= max_length]
-    dropped["too long"] = len(examples) - len(kept)
-    _check_dropped(dropped, len(kept), len(records), max_length)
-    return Corpus(
-        ids_N=np.concatenate([np.array(example.ids, np.int32) for example in kept]),
-        segments_N=np.concatenate([example.segments for example in kept]),
-        starts_E=np.concatenate([[0], np.cumsum([len(example.ids) for example in kept])]).astype(np.int64),
-        num_straddling=sum(example.num_straddling for example in kept),
-        dropped={reason: count for reason, count in dropped.items() if count},
+            self.dropped["cannot be rendered"] += 1
+            return
+        self.ids.append(record.id)
+        self.prompts.append(path.wrap(render_prompt(record)))
+        self.responses.append(response)
+        self.num_chars += len(self.prompts[-1]) + len(response.text)
+
+
+def _blocks(
+    records: Iterable[Record], tag_format: TagFormat, path: TextPath, max_length: int, chunk_chars: int
+) -> Iterator[Block]:
+    """Encodes chunk after chunk; one is tokenised, without Python's lock, while the last is laid out."""
+    pending: deque[Future[_Tokenised]] = deque()
+    with ThreadPoolExecutor(1) as tokeniser:
+        for chunk in _chunks(records, tag_format, path, chunk_chars):
+            pending.append(tokeniser.submit(_tokenise, chunk, path))
+            if len(pending) == 2:
+                yield _lay_out(pending.popleft().result(), path, max_length)
+        for tokenised in pending:
+            yield _lay_out(tokenised.result(), path, max_length)
+
+
+def _chunks(
+    records: Iterable[Record], tag_format: TagFormat, path: TextPath, chunk_chars: int
+) -> Iterator[_Chunk]:
+    chunk = _Chunk()
+    for record in records:
+        chunk.add(record, tag_format, path)
+        if chunk.num_chars >= chunk_chars:
+            yield chunk
+            chunk = _Chunk()
+    yield chunk
+
+
+class _Tokenised(NamedTuple):
+    """A chunk with the ids of its prompts, as evaluation gives them, and encodings of the whole texts."""
+
+    chunk: _Chunk
+    prompts: list[list[int]]
+    wholes: list[Encoding]
+
+
+def _tokenise(chunk: _Chunk, path: TextPath) -> _Tokenised:
+    """Does all that touches the tokenizer, which must not be used from two threads at once."""
+    pairs = zip(chunk.prompts, chunk.responses, strict=True)
+    wholes = [prompt + response.text + path.end_text for prompt, response in pairs]
+    return _Tokenised(chunk, path.ids(chunk.prompts), path.encodings(wholes, offsets=True))
+
+
+def _lay_out(tokenised: _Tokenised, path: TextPath, max_length: int) -> Block:
+    """Lays segments onto the tokens of a chunk's examples, and leaves out those that are too long."""
+    chunk = tokenised.chunk
+    examples: list[list[int]] = []
+    segment_of_run: list[int] = []
+    run_lengths: list[int] = []
+    num_straddling = 0
+    for i, (prompt_ids, whole) in enumerate(zip(tokenised.prompts, tokenised.wholes, strict=True)):
+        ids = path.with_bos(whole.ids)
+        _check_prompt(chunk.ids[i], prompt_ids, ids)
+        if len(ids) > max_length:
+            chunk.dropped["too long"] += 1
+            continue
+        num_prompt_chars, spans = len(chunk.prompts[i]), chunk.responses[i].spans
+        tokens, straddling = _first_tokens(whole, [num_prompt_chars + span.end for span in spans])
+        num_bos, num_prompt = len(ids) - len(whole), len(prompt_ids)
+        starts = [0, num_prompt, *(max(num_bos + token, num_prompt) for token in tokens)]
+        segment_of_run += [_PROMPT, *(SEGMENT_ID[span.segment] for span in spans), _END]
+        run_lengths += [end - start for start, end in pairwise([*starts, len(ids)])]
+        num_straddling += straddling
+        examples.append(ids)
+    return Block(
+        ids_N=np.fromiter(chain.from_iterable(examples), np.int32),
+        segments_N=np.repeat(np.array(segment_of_run, np.uint8), np.array(run_lengths, np.int64)),
+        lengths_E=np.array([len(ids) for ids in examples], np.int64),
+        num_straddling=num_straddling,
+        dropped=chunk.dropped,
     )
 
 
-@dataclass(frozen=True)
-class _Example:
-    ids: list[int]
-    segments: NDArray[np.uint8]
-    num_straddling: int
-
-
-def _tokenise(rendered: Sequence[tuple[Record, Response]], path: TextPath) -> list[_Example]:
-    if not rendered:
-        return []
-    prompts = [path.wrap(render_prompt(record)) for record, _ in rendered]
-    responses = [response for _, response in rendered]
-    end_text = path.end_text
-    full = path.tokenizer(
-        [prompt + response.text + end_text for prompt, response in zip(prompts, responses, strict=True)],
-        add_special_tokens=False,
-        return_offsets_mapping=True,
-    )
-    examples = []
-    for i, (prompt_ids, (record, response)) in enumerate(zip(path.ids(prompts), rendered, strict=True)):
-        ids = path.with_bos(full["input_ids"][i])
-        if ids[: len(prompt_ids)] != prompt_ids:
-            raise InputError(
-                f"record {record.id!r}: its prompt is tokenised otherwise when the response follows, so "
-                "training would see another prompt than evaluation; use the other prompt style"
-            )
-        segments, num_straddling = _segments(
-            full["offset_mapping"][i], len(prompts[i]), response, has_bos=len(ids) > len(full["input_ids"][i])
+def _check_prompt(record_id: str, prompt_ids: list[int], ids: list[int]) -> None:
+    if ids[: len(prompt_ids)] != prompt_ids:
+        raise InputError(
+            f"record {record_id!r}: its prompt is tokenised otherwise when the response follows, so training "
+            "would see another prompt than evaluation; use the other prompt style"
         )
-        examples.append(_Example(ids, segments, num_straddling))
-    return examples
 
 
-def _segments(
-    offsets: list[tuple[int, int]], num_prompt_chars: int, response: Response, *, has_bos: bool
-) -> tuple[NDArray[np.uint8], int]:
-    """Segment of each token (that of its last character), and how many tokens span two segments."""
-    num_chars = max(end for _, end in offsets)
-    segment_of_char = np.full(num_chars + 1, SEGMENT_ID["end"], np.uint8)
-    segment_of_char[:num_prompt_chars] = SEGMENT_ID["prompt"]
-    for span in response.spans:
-        chars = slice(num_prompt_chars + span.start, num_prompt_chars + span.end)
-        segment_of_char[chars] = SEGMENT_ID[span.segment]
+def _first_tokens(encoding: Encoding, borders: Sequence[int]) -> tuple[list[int], int]:
+    """The first token that ends after each border, and how many tokens have a border inside.
+
+    A token that straddles a border thus belongs to what follows it. The encoding is asked about the few
+    characters at the borders, which is far cheaper than to have the offsets of all its tokens.
+
+    Args:
+        encoding: Tokens with offsets.
+        borders: Positions between characters, ascending: border b lies before character b.
+    """
+    tokens: list[int] = []
+    num_straddling = next_to_count = 0
+    for border in borders:
+        token = encoding.char_to_token(border)
+        if token is None:
+            return _first_tokens_by_offsets(encoding.offsets, borders)
+        tokens.append(token)
+        if _chars(encoding, token)[0] == border:
+            if token and _chars(encoding, token - 1)[1] != border:
+                return _first_tokens_by_offsets(encoding.offsets, borders)
+            continue
+        straddling = max(token, next_to_count)
+        while straddling < len(encoding) and _chars(encoding, straddling)[0] < border:
+            straddling += 1
+        num_straddling += straddling - max(token, next_to_count)
+        next_to_count = max(straddling, next_to_count)
+    return tokens, num_straddling
+
+
+def _chars(encoding: Encoding, token: int) -> tuple[int, int]:
+    """Where a token of the text starts and ends; only special tokens that were added have no place."""
+    return cast("tuple[int, int]", encoding.token_to_chars(token))
+
+
+def _first_tokens_by_offsets(
+    offsets: Sequence[tuple[int, int]], borders: Sequence[int]
+) -> tuple[list[int], int]:
+    """As `_first_tokens`, where a character at a border is in no token.
+
+    Some tokenizers trim a token's spaces off; such a token is taken to begin where the one before ends.
+    """
     starts, ends = np.array(offsets, np.int64).T
-    starts[1:] = np.minimum(starts[1:], ends[:-1])  # some tokenizers trim a token's leading spaces off
+    starts[1:] = np.minimum(starts[1:], ends[:-1])
     last = np.maximum(ends - 1, 0)
-    segments = segment_of_char[last]
-    num_straddling = int((segment_of_char[np.minimum(starts, last)] != segments).sum())
-    if has_bos:
-        segments = np.concatenate([[np.uint8(SEGMENT_ID["prompt"])], segments])
-    return segments.astype(np.uint8), num_straddling
+    region_of_token = np.searchsorted(borders, last, side="right")
+    straddling = np.searchsorted(borders, np.minimum(starts, last), side="right") != region_of_token
+    tokens = np.searchsorted(np.maximum.accumulate(region_of_token), np.arange(1, len(borders) + 1))
+    return tokens.tolist(), int(straddling.sum())
 
 
-def _check_dropped(dropped: Counter[str], num_kept: int, num_records: int, max_length: int) -> None:
-    reasons = ", ".join(f"{count} {reason}" for reason, count in dropped.items() if count)
+def _check_dropped(dropped: dict[str, int], num_kept: int, max_length: int) -> None:
+    reasons = ", ".join(f"{count} {reason}" for reason, count in dropped.items())
     if not num_kept:
-        raise InputError(f"none of {num_records} training records can be used ({reasons or 'none given'})")
-    lost = dropped["too long"] + dropped["cannot be rendered"]
+        raise InputError(
+            f"none of {sum(dropped.values())} training records can be used ({reasons or 'none given'})"
+        )
+    lost = dropped.get("too long", 0) + dropped.get("cannot be rendered", 0)
     if lost > LARGEST_LOSS_OF_RECORDS * (num_kept + lost):
         raise InputError(
             f"{lost} of {num_kept + lost} training records would be lost ({reasons}); raise train.max_length "
