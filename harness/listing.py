@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterator, Mapping
+from typing import TYPE_CHECKING, NamedTuple
 
 from tasks.errors import InputError
 from tasks.suggest import did_you_mean
@@ -11,15 +11,23 @@ from tasks.suggest import did_you_mean
 if TYPE_CHECKING:
     from rich.table import Table
 
-Line = tuple[str, str, str]
-"""(name, description, source)."""
+    from sftkey_train.variants import Stage
+
+
+class Line(NamedTuple):
+    """One row: `detail` is printed below the description, and fainter."""
+
+    name: str
+    description: str
+    source: str
+    detail: str = ""
 
 
 def listing(what: str) -> Table:
     """A table of what there is.
 
     Args:
-        what: `benchmarks`, `variants`, `tags` or `engines`.
+        what: `benchmarks`, `variants`, `objectives`, `tags` or `engines`.
 
     Raises:
         InputError: It is none of these.
@@ -29,12 +37,13 @@ def listing(what: str) -> Table:
 
     if what not in LISTS:
         raise InputError(f"harness list {what}: {did_you_mean(what, LISTS)}")
-    table = Table(box=None, pad_edge=False, header_style="bold")
+    table = Table(box=None, pad_edge=False, header_style="bold", expand=True)
     table.add_column(what[:-1], no_wrap=True)
-    table.add_column("description", ratio=3)
-    table.add_column("source", ratio=2)
+    table.add_column("description", ratio=2, overflow="fold")
+    table.add_column("source", ratio=1, overflow="fold")
     for line in LISTS[what]():
-        table.add_row(*map(escape, line))
+        detail = f"\n[dim]{escape(line.detail)}[/dim]" if line.detail else ""
+        table.add_row(escape(line.name), escape(line.description) + detail, escape(line.source))
     return table
 
 
@@ -43,7 +52,7 @@ def _benchmarks() -> Iterator[Line]:
 
     for name in benchmark_names():
         benchmark = load_benchmark(name)
-        yield name, f"{benchmark.description} ({benchmark.kind})", benchmark.source
+        yield Line(name, f"{benchmark.description} ({benchmark.kind})", benchmark.source)
 
 
 def _variants() -> Iterator[Line]:
@@ -51,26 +60,54 @@ def _variants() -> Iterator[Line]:
 
     for name in variant_names():
         variant = load_variant(name)
-        yield name, variant.description, variant.source
+        stages = ", then ".join(map(_stage, variant.stages))
+        yield Line(name, variant.description, variant.source, stages)
+
+
+def _stage(stage: Stage) -> str:
+    """`rho-1 (share 0.6, reference sft) on response`."""
+    from sftkey_train.variants import LOSS_PRESETS, SEGMENTS
+
+    weights = {segment: weight for segment, weight in zip(SEGMENTS, stage.weights, strict=True) if weight}
+    presets = [name for name, preset in LOSS_PRESETS.items() if preset == weights]
+    segments = presets[0] if presets else _settings(weights)
+    settings = _settings(dict(stage.options), stage.reference)
+    return f"{stage.objective} ({settings}) on {segments}" if settings else f"{stage.objective} on {segments}"
+
+
+def _objectives() -> Iterator[Line]:
+    from sftkey_train.objectives import OBJECTIVES
+
+    for objective in OBJECTIVES.values():
+        settings = _settings(objective.options, objective.reference)
+        detail = f"{objective.formula}\n{settings}" if settings else objective.formula
+        yield Line(objective.name, objective.summary, objective.source, detail)
+
+
+def _settings(numbers: Mapping[str, float], reference: str | None = None) -> str:
+    texts = [f"{name} {value:g}" for name, value in numbers.items()]
+    return ", ".join(texts + ([f"reference {reference}"] if reference else []))
 
 
 def _tags() -> Iterator[Line]:
     from tasks.tags import TAG_FORMATS
 
     for tags in TAG_FORMATS.values():
-        yield tags.name, tags.description, tags.source
+        yield Line(tags.name, tags.description, tags.source)
 
 
 def _engines() -> Iterator[Line]:
     from harness.engines import ENGINES
 
     for engine in ENGINES.values():
-        yield engine.name, engine.description + ("" if engine.installed else " Not installed."), engine.source
+        installed = "" if engine.installed else " Not installed."
+        yield Line(engine.name, engine.description + installed, engine.source)
 
 
 LISTS: dict[str, Callable[[], Iterator[Line]]] = {
     "benchmarks": _benchmarks,
     "variants": _variants,
+    "objectives": _objectives,
     "tags": _tags,
     "engines": _engines,
 }
