@@ -1,66 +1,30 @@
-"""Examples to padded batches, and the order in which they come."""
+"""Examples to batches, and the one order in which a run draws them."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
-from torch import Tensor
-from torch.utils.data import Sampler
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+    from torch import Tensor
+
+BATCHES_IN_A_POOL = 32
+"""Batches whose examples are sorted by length together."""
 
 
-class Collator:
-    """Pads examples on the right and turns segments into loss weights.
+class BatchOrder:
+    """An endless sequence of batches in which neighbours are about equally long, so that little is padding.
 
-    There is no attention mask: in a causal model what stands to the right changes nothing, and the padding
-    carries no weight.
-
-    Args:
-        weights: Weight by segment id.
-        pad_id: Any valid token id.
-    """
-
-    def __init__(self, weights: Sequence[float], pad_id: int) -> None:
-        self._weight_of_segment = np.array(weights, np.float32)
-        self._pad_id = pad_id
-
-    def __call__(self, examples: Sequence[dict[str, NDArray[np.int64]]]) -> dict[str, Tensor]:
-        """Batches examples.
-
-        Returns:
-            `input_ids` [B, T]; `segments` [B, T], −1 on padding; `weights` [B, T], where position t holds the
-            weight of predicting token t+1.
-        """
-        width = max(len(example["input_ids"]) for example in examples)
-        ids_BT = np.full((len(examples), width), self._pad_id, np.int64)
-        segments_BT = np.full((len(examples), width), -1, np.int64)
-        weights_BT = np.zeros((len(examples), width), np.float32)
-        for row, example in enumerate(examples):
-            length = len(example["input_ids"])
-            ids_BT[row, :length] = example["input_ids"]
-            segments_BT[row, :length] = example["segments"]
-            weights_BT[row, : length - 1] = self._weight_of_segment[example["segments"][1:]]
-        return {
-            "input_ids": torch.from_numpy(ids_BT),
-            "segments": torch.from_numpy(segments_BT),
-            "weights": torch.from_numpy(weights_BT),
-        }
-
-
-class LengthGroupedBatches(Sampler[int]):
-    """A new random order each epoch in which neighbours are about equally long, so that little is padding.
-
-    The order depends on the seed, the epoch and the lengths alone: a stage and its compute-matched control
-    see the same batches.
+    The sequence depends on the lengths, the batch size and the seed alone, and every stage takes the part
+    that its budget comes to: variants see the same batches, however they are cut into stages. Each pass over
+    the data has an order of its own; examples that fill no whole batch are left out of that pass.
 
     Args:
         lengths_E: Tokens of each example.
-        batch_size: Examples per optimiser step; batches are shuffled as wholes.
+        batch_size: Examples per optimiser step.
         seed: Seed of the order.
     """
 
@@ -68,27 +32,117 @@ class LengthGroupedBatches(Sampler[int]):
         self._lengths_E = lengths_E
         self._batch_size = batch_size
         self._seed = seed
-        self._epoch = 0
+        self.batches_per_pass = max(1, len(lengths_E) // batch_size)
 
-    def __len__(self) -> int:
-        return len(self._lengths_E)
+    def batches(self, first: int, count: int) -> Iterator[NDArray[np.int64]]:
+        """Example indices of the batches `first` to `first + count − 1`."""
+        while count > 0:
+            number, start = divmod(first, self.batches_per_pass)
+            in_pass = self._pass(number)[start : start + count]
+            yield from in_pass
+            first, count = first + len(in_pass), count - len(in_pass)
 
-    def set_epoch(self, epoch: int) -> None:
-        """Chooses the epoch whose order the next iteration gives (called by accelerate)."""
-        self._epoch = epoch
+    def tokens(self, first: int, count: int) -> int:
+        """Tokens in those batches, padding not counted."""
+        return int(sum(self._lengths_E[batch].sum() for batch in self.batches(first, count)))
 
-    def __iter__(self) -> Iterator[int]:
-        """Yields example indices, batch after batch; a last short batch stays last."""
-        rng = np.random.default_rng((self._seed, self._epoch))
-        order = rng.permutation(len(self))
-        pool = 32 * self._batch_size
-        batches: list[NDArray[np.int64]] = []
+    def steps_for_tokens(self, tokens: float) -> int:
+        """The number of batches from the start whose tokens come nearest to `tokens`, at least one."""
+        total, steps = 0, 0
+        for batch in self.batches(0, 2**62):
+            size = int(self._lengths_E[batch].sum())
+            if steps and total + size / 2 > tokens:
+                break
+            total, steps = total + size, steps + 1
+        return steps
+
+    def _pass(self, number: int) -> NDArray[np.int64]:
+        """All batches of one pass over the data, [batches, batch size]."""
+        rng = np.random.default_rng((self._seed, number))
+        order = rng.permutation(len(self._lengths_E))
+        if len(order) < self._batch_size:  # too few for a batch: the pass is one, filled up by going round
+            return np.resize(order, (1, self._batch_size))
+        order = order[: self.batches_per_pass * self._batch_size]
+        pool = BATCHES_IN_A_POOL * self._batch_size
         for start in range(0, len(order), pool):
             part = order[start : start + pool]
-            part = part[np.argsort(self._lengths_E[part], kind="stable")]
-            batches += [part[i : i + self._batch_size] for i in range(0, len(part), self._batch_size)]
-        full = [batch for batch in batches if len(batch) == self._batch_size]
-        short = [batch for batch in batches if len(batch) < self._batch_size]
-        rng.shuffle(full)
-        for batch in [*full, *short]:
+            order[start : start + pool] = part[np.argsort(self._lengths_E[part], kind="stable")]
+        return rng.permutation(order.reshape(-1, self._batch_size))
+
+
+class BatchSequence:
+    """A stage's part of the order as a sampler of example indices; see `BatchOrder`."""
+
+    def __init__(self, order: BatchOrder, batch_size: int, first: int, count: int) -> None:
+        self._order, self._first, self._count = order, first, count
+        self._batch_size = batch_size
+
+    def __len__(self) -> int:
+        return self._count * self._batch_size
+
+    def __iter__(self) -> Iterator[int]:
+        for batch in self._order.batches(self._first, self._count):
             yield from batch.tolist()
+
+
+class Collator:
+    """Lays examples side by side and turns segments into loss weights.
+
+    What belongs to a token stands where the token is predicted: position t holds the segment, weight and
+    further values of token t+1. There is no attention mask: in a causal model what stands to the right
+    changes nothing, and padding carries no weight.
+
+    Args:
+        weights: Weight by segment id.
+        packing: One row of all examples, one after another, in place of a padded row for each.
+    """
+
+    def __init__(self, weights: Sequence[float], *, packing: bool = False) -> None:
+        self._weight_of_segment = np.array([*weights, 0.0], np.float32)  # the last is for segment −1
+        self._packing = packing
+
+    def __call__(self, examples: Sequence[Mapping[str, NDArray[Any]]]) -> dict[str, Tensor]:
+        """Batches examples.
+
+        Args:
+            examples: `input_ids` and `segments`, and anything else with a value for each token.
+
+        Returns:
+            `input_ids` [B, T]; `examples` [B, T], the example that a token belongs to, −1 on padding;
+            `targets`, `segments` and `weights` [B, T] of the token to be predicted, −1 and 0 where there is
+            none; whatever else the examples hold, shifted alike; with packing `position_ids` [B, T].
+        """
+        import torch
+
+        lengths = [len(example["input_ids"]) for example in examples]
+        ids = self._lay([example["input_ids"] for example in examples], 0)
+        batch = {
+            "input_ids": ids,
+            "examples": self._lay([np.full(n, i, np.int64) for i, n in enumerate(lengths)], -1),
+            "targets": self._lay([_shifted(example["input_ids"], -1) for example in examples], -1),
+            "segments": self._lay([_shifted(example["segments"], -1) for example in examples], -1),
+        }
+        for name in examples[0].keys() - {"input_ids", "segments"}:
+            batch[name] = self._lay([_shifted(example[name], 0) for example in examples], 0)
+        batch["weights"] = self._weight_of_segment[batch["segments"]]
+        if self._packing:
+            batch["position_ids"] = self._lay([np.arange(n) for n in lengths], 0)
+        return {name: torch.from_numpy(values) for name, values in batch.items()}
+
+    def _lay(self, rows: Sequence[NDArray[Any]], filler: int) -> NDArray[Any]:
+        """Rows of [length, …] as [B, T, …], padded on the right or one after another."""
+        if self._packing:
+            return np.concatenate(rows)[None]
+        width = max(len(row) for row in rows)
+        laid = np.full((len(rows), width, *rows[0].shape[1:]), filler, rows[0].dtype)
+        for row, values in zip(laid, rows, strict=True):
+            row[: len(values)] = values
+        return laid
+
+
+def _shifted(values: NDArray[Any], last: int) -> NDArray[Any]:
+    """Each position gets the value of the next token."""
+    shifted = np.empty_like(values)
+    shifted[:-1] = values[1:]
+    shifted[-1] = last
+    return shifted

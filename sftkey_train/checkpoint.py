@@ -31,6 +31,7 @@ def save_checkpoint(
     directory: Path,
     manifest: Mapping[str, Any],
     history: Sequence[Mapping[str, Any]],
+    state_dict: Mapping[str, torch.Tensor] | None = None,
 ) -> None:
     """Writes a checkpoint whole or not at all; where another process was faster, its checkpoint stays.
 
@@ -40,13 +41,14 @@ def save_checkpoint(
         directory: Where it goes.
         manifest: What it was made from; `weights_digest` is added.
         history: One mapping a logged step.
+        state_dict: The whole weights, where the model holds but a share of them.
     """
     partial = directory.with_name(f".{directory.name}.{os.getpid()}.partial")
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(parents=True)
     if getattr(model, "config", None) is not None and hasattr(model.config, "use_cache"):
         model.config.use_cache = True
-    model.save_pretrained(partial, safe_serialization=True)
+    model.save_pretrained(partial, state_dict=state_dict, safe_serialization=True)
     tokenizer.save_pretrained(partial)
     whole = {**manifest, "weights_digest": weights_digest(partial)}
     (partial / MANIFEST).write_text(json.dumps(whole, indent=2) + "\n", encoding="utf-8")
@@ -87,6 +89,20 @@ def read_manifest(directory: Path) -> dict[str, Any]:
     if not isinstance(manifest, dict):
         raise InputError(f"{path}: not a manifest; delete the folder and run again")
     return manifest
+
+
+def read_history(directory: Path) -> list[dict[str, Any]]:
+    """Reads a checkpoint's metrics history, a mapping for each line; not-a-number where nothing was measured.
+
+    Raises:
+        InputError: There is none, or it is damaged.
+    """
+    path = directory / HISTORY
+    try:
+        lines = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path}: no readable history; delete the folder and run again") from error
+    return [{key: float("nan") if value is None else value for key, value in line.items()} for line in lines]
 
 
 def weights_digest(directory: Path) -> str:

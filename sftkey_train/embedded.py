@@ -12,6 +12,7 @@ import json
 import os
 import platform
 import random
+import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -29,7 +30,7 @@ from tasks.world.generate import WORLD_VERSION, load, markup_drill
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
-    from sftkey_train.trainer import StepMetrics
+    from sftkey_train.telemetry import StepMetrics
 
 SEED = 20251221
 
@@ -132,6 +133,7 @@ def build_embedded_base(cache: Path, on_step: Callable[[StepMetrics], None], rec
         schedule="constant_with_warmup",
         max_length=recipe.context,
         log_every=10,
+        save_minutes=float("inf"),
     )
     graph = build_graph(
         [load_variant("sft")], [SEED], settings, recipe_digest(recipe), {"none": corpus}, {"sft": "none"}
@@ -152,9 +154,15 @@ def build_embedded_base(cache: Path, on_step: Callable[[StepMetrics], None], rec
             eos_token_id=tokenizer.eos_token_id,
         )
     )
-    result = train_stage(
-        model, corpus, node, settings, on_step, lambda history: _learned_enough(history, recipe)
-    )
+    with tempfile.TemporaryDirectory() as scratch:
+        result = train_stage(
+            model,
+            corpus,
+            node,
+            on_step,
+            scratch=Path(scratch),
+            stop_when=lambda history: _learned_enough(history, recipe),
+        )
     directory = cache / "base" / recipe_digest(recipe)
     manifest = {"recipe": asdict(recipe), "seed": SEED, "data_digest": records_digest(records)}
     save_checkpoint(model, tokenizer, directory, manifest, [asdict(metrics) for metrics in result.history])

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
@@ -32,8 +32,13 @@ def load_tokenizer(path: str) -> PreTrainedTokenizerBase:
     return tokenizer
 
 
-def load_base(path: str, dtype: torch.dtype = torch.float32) -> PreTrainedModel:
+def load_base(path: str, dtype: torch.dtype = torch.float32, **options: Any) -> PreTrainedModel:
     """Loads a causal language model from safetensors, without remote code.
+
+    Args:
+        path: Folder or Hub id.
+        dtype: Of its weights.
+        options: For transformers' `from_pretrained`.
 
     Raises:
         InputError: The weights are missing, not safetensors, or of an unknown architecture.
@@ -44,7 +49,7 @@ def load_base(path: str, dtype: torch.dtype = torch.float32) -> PreTrainedModel:
         raise InputError(f"{path}: this is an adapter; name its base as the model and it as the adapter")
     try:
         model = AutoModelForCausalLM.from_pretrained(
-            path, dtype=dtype, use_safetensors=True, trust_remote_code=False
+            path, dtype=dtype, use_safetensors=True, trust_remote_code=False, **options
         )
     except (OSError, ValueError, KeyError) as error:
         raise InputError(f"{path}: the model cannot be loaded ({_first_line(error)})") from error
@@ -52,22 +57,28 @@ def load_base(path: str, dtype: torch.dtype = torch.float32) -> PreTrainedModel:
     return model
 
 
-def load_for_training(base: str, parent: Path | None, settings: TrainSettings) -> torch.nn.Module:
+def load_for_training(
+    base: str, parent: Path | None, settings: TrainSettings, vocabulary_size: int = 0
+) -> torch.nn.Module:
     """Loads what a stage starts from.
 
     Args:
         base: Folder or Hub id of the base model.
         parent: Checkpoint of the stage before; the base itself where None.
         settings: Says whether the weights or adapters on them are trained.
+        vocabulary_size: The embeddings are made larger where the tokenizer has more tokens than they.
 
     Returns:
         The model in float32; mixed precision is the trainer's matter.
     """
     if settings.method == "full":
-        return load_base(str(parent or base))
+        model = load_base(str(parent or base))
+        if vocabulary_size > model.get_input_embeddings().num_embeddings:
+            model.resize_token_embeddings(vocabulary_size)
+        return model
     from peft import LoraConfig, PeftModel, get_peft_model
 
-    model = load_base(base)
+    model = _load_in_4_bits(base) if settings.method == "qlora" else load_base(base)
     if parent is not None:
         return PeftModel.from_pretrained(model, str(parent), is_trainable=True)
     return get_peft_model(
@@ -78,39 +89,72 @@ def load_for_training(base: str, parent: Path | None, settings: TrainSettings) -
             r=settings.lora_rank,
             lora_alpha=settings.lora_alpha,
             lora_dropout=settings.lora_dropout,
+            use_dora=settings.method == "dora",
+            use_rslora=settings.method == "rslora",
         ),
     )
 
 
-@contextmanager
-def head_on_rows(model: torch.nn.Module, rows_BT: Tensor) -> Iterator[Callable[[Tensor], Tensor]]:
-    """While active, the model's forward gives the hidden states of the chosen positions in place of logits.
+def check_method(method: str) -> None:
+    """Refuses a method that this machine cannot train with.
 
-    The call still goes through the model's own forward, so that wrappers around it (adapters, data
-    parallelism) see every pass.
+    Raises:
+        InputError: qlora without CUDA or without bitsandbytes.
+    """
+    if method != "qlora":
+        return
+    from importlib.util import find_spec
+
+    if not torch.cuda.is_available():
+        raise InputError("train.method qlora needs a CUDA GPU for its 4-bit base; use lora here")
+    if find_spec("bitsandbytes") is None:
+        raise InputError("train.method qlora needs bitsandbytes: pip install bitsandbytes")
+
+
+def _load_in_4_bits(base: str) -> PreTrainedModel:
+    """The base in NF4 with double quantisation, prepared for adapters (arXiv 2305.14314)."""
+    from peft import prepare_model_for_kbit_training
+    from transformers import BitsAndBytesConfig
+
+    check_method("qlora")
+    quantised = load_base(
+        base,
+        quantization_config=BitsAndBytesConfig(
+            load_in_4bit=True,
+            bnb_4bit_quant_type="nf4",
+            bnb_4bit_use_double_quant=True,
+            bnb_4bit_compute_dtype=torch.bfloat16,
+        ),
+    )
+    return prepare_model_for_kbit_training(quantised, use_gradient_checkpointing=False)
+
+
+@contextmanager
+def head_replaced(
+    model: torch.nn.Module, function: Callable[[Tensor, torch.nn.Linear], Tensor]
+) -> Iterator[None]:
+    """While active, the model's forward gives `function(hidden_BTH, head)` in the place of logits.
+
+    The call still goes through the model's own forward and the head's own hooks, so that wrappers around
+    them (adapters, data parallelism, sharded parameters) see every pass.
 
     Args:
         model: A causal language model, perhaps wrapped.
-        rows_BT: Mask of the positions wanted.
-
-    Yields:
-        The output head, [N, H] -> [N, V].
+        function: Called with the last hidden states and the output head.
     """
     head = output_head(model)
-    with _other_forward(head, lambda hidden_BTH: hidden_BTH[rows_BT]) as forward:
-        yield _Head(forward, getattr(head, "weight", None))
+    with _other_forward(head, lambda hidden_BTH: function(hidden_BTH, head)):
+        yield
 
 
 @contextmanager
-def _other_forward(
-    module: torch.nn.Module, other: Callable[[Tensor], Tensor]
-) -> Iterator[Callable[[Tensor], Tensor]]:
-    """While active, a module's forward is another function; yields its own, which is back in the end."""
+def _other_forward(module: torch.nn.Module, other: Callable[[Tensor], Tensor]) -> Iterator[None]:
+    """While active, a module's forward is another function."""
     own = module.forward
     had_own = "forward" in vars(module)
     module.forward = other
     try:
-        yield own
+        yield
     finally:
         if had_own:
             module.forward = own
@@ -118,27 +162,21 @@ def _other_forward(
             del module.forward
 
 
-class _Head:
-    """The head's own forward, with its weight for whoever asks for the vocabulary's size."""
-
-    def __init__(self, forward: Callable[[Tensor], Tensor], weight: Tensor | None) -> None:
-        self.weight = weight
-        self._forward = forward
-
-    def __call__(self, hidden_NH: Tensor) -> Tensor:
-        return self._forward(hidden_NH)
-
-
-def output_head(model: torch.nn.Module) -> torch.nn.Module:
+def output_head(model: torch.nn.Module) -> torch.nn.Linear:
     """The LM head of a causal language model, through wrappers such as DDP.
 
     Raises:
-        InputError: The model has none.
+        InputError: The model has none, or one that is no plain linear layer.
     """
     inner = model.module if hasattr(model, "module") else model
     head = inner.get_output_embeddings()
     if head is None:
         raise InputError(f"{type(inner).__name__} has no output head; a causal language model is needed")
+    if not isinstance(head, torch.nn.Linear):
+        raise InputError(
+            f"{type(inner).__name__} has a {type(head).__name__} for an output head; only a plain linear "
+            "layer can be trained here"
+        )
     return head
 
 
@@ -172,6 +210,27 @@ def check_head(model: torch.nn.Module, input_ids_T: Tensor) -> None:
         raise InputError(
             f"{type(model).__name__} changes its logits after the output head (scaling or capping), which "
             "this trainer does not do; it cannot be trained here"
+        )
+
+
+def check_packing(model: torch.nn.Module, input_ids_T: Tensor) -> None:
+    """Makes sure that two examples in one row do not see each other.
+
+    Raises:
+        InputError: The second example's logits change with the first.
+    """
+    length = len(input_ids_T)
+    packed = torch.cat([input_ids_T.flip(0), input_ids_T])[None]
+    positions = torch.arange(length, device=packed.device).repeat(2)[None]
+    was_training = model.training
+    model.eval()
+    with torch.no_grad():  # without a cache, as in training: with one, packed examples are not told apart
+        alone = model(input_ids=input_ids_T[None], use_cache=False).logits[0].float()
+        second = model(input_ids=packed, position_ids=positions, use_cache=False).logits[0, length:].float()
+    model.train(was_training)
+    if not torch.allclose(alone, second, rtol=1e-3, atol=1e-4):
+        raise InputError(
+            f"{type(model).__name__} lets packed examples see each other; set train.packing to false"
         )
 
 

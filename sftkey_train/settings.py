@@ -5,27 +5,46 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-Method = Literal["full", "lora"]
+Method = Literal["full", "lora", "dora", "rslora", "qlora"]
+Budget = Literal["steps", "tokens", "epochs"]
 
 
 @dataclass(frozen=True)
 class TrainSettings:
     """Optimiser, budget and method; defaults are the paper's where it states them (arXiv 2512.21017).
 
+    Every variant gets the same budget, whatever its number of stages, and all stages of all variants draw
+    their batches from one sequence: a two-stage variant sees exactly the tokens of a one-stage one.
+
     Attributes:
-        method: `full` fine-tuning, or `lora` adapters on every linear layer.
+        method: `full` fine-tuning, or adapters on every linear layer: `lora` (arXiv 2106.09685), `dora`
+            (2402.09353), `rslora` (2312.03732), or `qlora` (2305.14314: LoRA on a 4-bit base, CUDA only).
         learning_rate: Peak learning rate of a first stage.
         second_learning_rate: Peak learning rate of later stages; the paper does not state a separate one.
-        epochs: Passes over the training records in a first stage.
-        second_epochs: Passes in later stages.
-        batch_size: Examples per optimiser step.
-        micro_batch_size: Examples per forward pass on one device; all of the batch where None.
+        budget: What is equal between variants: optimiser `steps`, forward `tokens` (to the nearest step), or
+            `epochs` over the variant's own examples.
+        epochs: Size of the budget, in passes over the training records.
+        amount: Size of the budget in its own unit, in place of `epochs`.
+        budget_of: What has that budget: a whole `variant`, or its first `stage`, with later stages on top of
+            it (the paper's protocol, which gives two stages more compute than one).
+        stage2_share: Share of a variant's budget that goes to its later stages.
+        batch_size: Examples per optimiser step, over all devices.
+        micro_batch_size: Examples per forward pass on one device; as many as the batch gives it where None.
+        packing: A micro-batch is one sequence without padding, its examples blind to each other.
         warmup_epochs: Linear warm-up, in epochs; at most half of a stage.
         schedule: Learning rate after the warm-up, by transformers' name (not stated in the paper).
         weight_decay: AdamW's decoupled weight decay.
         max_grad_norm: Gradients are clipped to this norm.
         max_length: Most tokens of an example; longer ones are left out and counted.
         log_every: Steps between two lines of the metrics history.
+        validate_every: Steps between two looks at accuracy and format on validation records; none where None.
+        validation_records: Validation records of each benchmark looked at.
+        gradient_norms: Also log the gradient norm of each segment's loss, at the cost of further passes.
+        report_to: Trackers that get the history too, by transformers' names (tensorboard, wandb, trackio).
+        save_minutes: Minutes between two saves within a stage, from which a killed stage goes on.
+        workers: Stages trained at a time, a process each; where None, one on each GPU, or on each core where
+            the model is small.
+        tag_tokens: Make each tag one token of the vocabulary; full fine-tuning only.
         lora_rank: Rank of the adapters.
         lora_alpha: Their scale, times rank.
         lora_dropout: Dropout on their input.
@@ -34,16 +53,39 @@ class TrainSettings:
     method: Method = "full"
     learning_rate: float = 5e-6
     second_learning_rate: float = 5e-6
+    budget: Budget = "steps"
     epochs: float = 3.0
-    second_epochs: float = 3.0
+    amount: float | None = None
+    budget_of: Literal["variant", "stage"] = "variant"
+    stage2_share: float = 0.5
     batch_size: int = 32
     micro_batch_size: int | None = None
+    packing: bool = False
     warmup_epochs: float = 0.5
     schedule: str = "linear"
     weight_decay: float = 0.1
     max_grad_norm: float = 1.0
     max_length: int = 1024
     log_every: int = 10
+    validate_every: int | None = None
+    validation_records: int = 50
+    gradient_norms: bool = False
+    report_to: str = "none"
+    save_minutes: float = 10.0
+    workers: int | None = None
+    tag_tokens: bool = False
     lora_rank: int = 16
     lora_alpha: int = 32
     lora_dropout: float = 0.0
+
+
+NOT_IN_THE_WEIGHTS = (
+    "log_every",
+    "validate_every",
+    "validation_records",
+    "gradient_norms",
+    "report_to",
+    "save_minutes",
+    "workers",
+)
+"""Settings that say how training is watched and kept, and change no weight."""

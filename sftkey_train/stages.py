@@ -8,17 +8,36 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field, replace
+from itertools import pairwise
+from typing import TYPE_CHECKING
 
-from sftkey_train.settings import TrainSettings
+import numpy as np
+
+from sftkey_train.batches import BatchOrder
+from sftkey_train.settings import NOT_IN_THE_WEIGHTS, TrainSettings
 from sftkey_train.spans import Corpus
-from sftkey_train.variants import SEGMENTS, Stage, Variant
+from sftkey_train.variants import LOSS_PRESETS, SEGMENTS, Stage, Variant
+from tasks.errors import InputError
 
-TRAINER_VERSION = 1
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+TRAINER_VERSION = 2
 """Raised whenever the same inputs would train to other weights."""
-_IN_THE_BUDGET = ("learning_rate", "second_learning_rate", "epochs", "second_epochs", "warmup_epochs")
+BASE = "base"
+"""In the place of a stage's key: the run's base model."""
+_IN_THE_BUDGET = (
+    "learning_rate",
+    "second_learning_rate",
+    "budget",
+    "epochs",
+    "amount",
+    "budget_of",
+    "stage2_share",
+    "warmup_epochs",
+)
 """Settings that decide weights only through what they come to for a stage."""
 
 
@@ -29,23 +48,29 @@ class StageNode:
     Attributes:
         key: Content address: 16 hex digits.
         parent: Key of the stage it starts from; the base model where None.
+        reference: Key of the stage whose weights are its reference model, or `BASE`; None without one.
         stage: Span weights and objective.
         tags: Name of the tag format.
         seed: Seed of data order and initialisation.
+        settings: Of the run, with what is the variant's own.
         learning_rate: Peak learning rate.
+        first_step: Where it begins in the seed's order of batches.
         num_steps: Optimiser steps.
         warmup_steps: Steps of linear warm-up.
         tokens_forward: Tokens that pass through the model.
         tokens_loss: Tokens that carry loss.
-        variants: Names of the variants it serves.
+        variants: Names of the variants it is a stage of; none where it is a reference model alone.
     """
 
     key: str
     parent: str | None
+    reference: str | None
     stage: Stage
     tags: str
     seed: int
+    settings: TrainSettings
     learning_rate: float
+    first_step: int
     num_steps: int
     warmup_steps: int
     tokens_forward: int
@@ -55,12 +80,12 @@ class StageNode:
     @property
     def label(self) -> str:
         """What a person calls this stage."""
-        return f"{'+'.join(self.variants)} · {self.stage.name} · seed {self.seed}"
+        return f"{', '.join(self.variants) or 'reference'} · {self.stage.name} · seed {self.seed}"
 
 
 @dataclass(frozen=True)
 class StageGraph:
-    """All stages of a run, parents before children.
+    """All stages of a run, parents and references before those that need them.
 
     Attributes:
         nodes: The stages by key.
@@ -78,6 +103,7 @@ def build_graph(
     base_digest: str,
     corpora: Mapping[str, Corpus],
     tags_of: Mapping[str, str],
+    own_settings: Mapping[str, TrainSettings] | None = None,
 ) -> StageGraph:
     """Lays out the stages of variants × seeds, each distinct stage once.
 
@@ -88,74 +114,149 @@ def build_graph(
         base_digest: Digest of the base model's weights.
         corpora: Tag format name -> encoded training data.
         tags_of: Variant name -> tag format name.
+        own_settings: Settings of the variants that do not take the shared ones, by name.
     """
-    digests = {tags: corpus.digest() for tags, corpus in corpora.items()}
-    nodes: dict[str, StageNode] = {}
-    chains: dict[tuple[str, int], tuple[str, ...]] = {}
+    builder = _Builder(base_digest, corpora)
+    chains = {}
     for seed in seeds:
         for variant in variants:
-            tags = tags_of[variant.name]
-            parent: str | None = None
-            chain: list[str] = []
-            for position, stage in enumerate(variant.stages):
-                budget = _budget(stage, position, settings, corpora[tags])
-                key = _key(parent or base_digest, digests[tags], stage, budget, seed, settings)
-                earlier = nodes[key].variants if key in nodes else ()
-                nodes[key] = StageNode(
-                    key, parent, stage, tags, seed, *budget, variants=(*earlier, variant.name)
-                )
-                chain.append(key)
-                parent = key
-            chains[variant.name, seed] = tuple(chain)
-    return StageGraph(nodes, chains)
+            own = (own_settings or {}).get(variant.name, settings)
+            chain = builder.chain(variant, tags_of[variant.name], seed, own, served=(variant.name,))
+            chains[variant.name, seed] = chain
+    return StageGraph(builder.nodes, chains)
 
 
-def _budget(
-    stage: Stage, position: int, settings: TrainSettings, corpus: Corpus
-) -> tuple[float, int, int, int, int]:
-    """(learning rate, steps, warm-up steps, tokens forward, tokens with loss) of a stage."""
-    first = position == 0
-    learning_rate = stage.learning_rate or (
-        settings.learning_rate if first else settings.second_learning_rate
-    )
-    epochs = stage.epochs or (settings.epochs if first else settings.second_epochs)
-    steps_per_epoch = math.ceil(len(corpus) / settings.batch_size)
-    num_steps = max(1, round(epochs * steps_per_epoch))
-    warmup_steps = min(round(settings.warmup_epochs * steps_per_epoch), num_steps // 2)
-    passes = num_steps / steps_per_epoch
-    by_segment = corpus.tokens_by_segment()
-    tokens_loss = sum(
-        by_segment[name] for name, weight in zip(SEGMENTS, stage.weights, strict=True) if weight
-    )
-    return (
-        learning_rate,
-        num_steps,
-        warmup_steps,
-        round(passes * len(corpus.ids_N)),
-        round(passes * tokens_loss),
-    )
+@dataclass
+class _Builder:
+    """The nodes so far, and what they are laid out over."""
+
+    base_digest: str
+    corpora: Mapping[str, Corpus]
+    nodes: dict[str, StageNode] = field(default_factory=dict)
+    _digests: dict[str, str] = field(default_factory=dict)
+    _counts: dict[tuple[str, tuple[float, ...]], NDArray[np.int64]] = field(default_factory=dict)
+
+    def chain(
+        self, variant: Variant, tags: str, seed: int, settings: TrainSettings, served: tuple[str, ...]
+    ) -> tuple[str, ...]:
+        """Adds a variant's stages; returns their keys."""
+        order = BatchOrder(self.corpora[tags].lengths_E, settings.batch_size, seed)
+        parent: str | None = None
+        chain: list[str] = []
+        for position, (first, count) in enumerate(_parts(variant, settings, order, self.corpora)):
+            stage = variant.stages[position]
+            rate = settings.learning_rate if position == 0 else settings.second_learning_rate
+            node = StageNode(
+                key="",
+                parent=parent,
+                reference=self._reference(variant, stage, tags, seed, settings),
+                stage=stage,
+                tags=tags,
+                seed=seed,
+                settings=settings,
+                learning_rate=stage.learning_rate or rate,
+                first_step=first,
+                num_steps=count,
+                warmup_steps=min(round(settings.warmup_epochs * order.batches_per_pass), count // 2),
+                tokens_forward=order.tokens(first, count),
+                tokens_loss=self._tokens_loss(tags, stage, order, first, count),
+                variants=(),
+            )
+            parent = self._add(node, served)
+            chain.append(parent)
+        return tuple(chain)
+
+    def _add(self, node: StageNode, served: tuple[str, ...]) -> str:
+        key = self._key(node)
+        earlier = self.nodes[key].variants if key in self.nodes else ()
+        self.nodes[key] = replace(node, key=key, variants=tuple(dict.fromkeys((*earlier, *served))))
+        return key
+
+    def _reference(
+        self, variant: Variant, stage: Stage, tags: str, seed: int, settings: TrainSettings
+    ) -> str | None:
+        """The reference model's key; plain SFT is shared with the variant that is just that."""
+        if stage.reference != "sft":
+            return stage.reference
+        weights = tuple(LOSS_PRESETS["response"].get(segment, 0.0) for segment in SEGMENTS)
+        plain = Variant("sft", "", "", variant.tagged, (Stage("sft", weights),))
+        return self.chain(plain, tags, seed, settings, served=())[-1]
+
+    def _tokens_loss(self, tags: str, stage: Stage, order: BatchOrder, first: int, count: int) -> int:
+        if (tags, stage.weights) not in self._counts:
+            self._counts[tags, stage.weights] = _weighted_tokens(self.corpora[tags], stage.weights)
+        counts_E = self._counts[tags, stage.weights]
+        return int(sum(counts_E[batch].sum() for batch in order.batches(first, count)))
+
+    def _key(self, node: StageNode) -> str:
+        if node.tags not in self._digests:
+            self._digests[node.tags] = self.corpora[node.tags].digest()
+        shared = asdict(node.settings)
+        for name in (*_IN_THE_BUDGET, *NOT_IN_THE_WEIGHTS):
+            del shared[name]
+        content = {
+            "version": TRAINER_VERSION,
+            "parent": node.parent or self.base_digest,
+            "reference": node.reference,
+            "base": self.base_digest if node.reference else None,
+            "corpus": self._digests[node.tags],
+            "weights": node.stage.weights,
+            "objective": (node.stage.objective, node.stage.options),
+            "budget": (node.learning_rate, node.first_step, node.num_steps, node.warmup_steps),
+            "seed": node.seed,
+            "settings": shared,
+        }
+        return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
 
 
-def _key(
-    parent: str,
-    corpus_digest: str,
-    stage: Stage,
-    budget: tuple[float, int, int, int, int],
-    seed: int,
-    settings: TrainSettings,
-) -> str:
-    shared = asdict(settings)
-    for name in _IN_THE_BUDGET:
-        del shared[name]
-    del shared["log_every"]
-    content = {
-        "version": TRAINER_VERSION,
-        "parent": parent,
-        "corpus": corpus_digest,
-        "weights": stage.weights,
-        "objective": stage.objective,
-        "budget": budget[:3],
-        "seed": seed,
-        "settings": shared,
-    }
-    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
+def _parts(
+    variant: Variant, settings: TrainSettings, order: BatchOrder, corpora: Mapping[str, Corpus]
+) -> list[tuple[int, int]]:
+    """(first step, number of steps) of each stage of a variant."""
+    total = _budget_steps(settings, order, corpora)
+    shares = _shares(variant, settings)
+    if settings.budget_of == "stage":
+        total = round(total / shares[0])
+    if total < len(shares):
+        raise InputError(
+            f"a budget of {total} step{'s' if total != 1 else ''} is too small for the {len(shares)} stages "
+            f"of {variant.name}; raise train.epochs or lower train.batch_size"
+        )
+    ends = [0]
+    for i in range(1, len(shares) + 1):
+        wanted = round(total * sum(shares[:i]) / sum(shares))
+        ends.append(min(max(wanted, ends[-1] + 1), total - (len(shares) - i)))  # at least a step for each
+    return [(first, end - first) for first, end in pairwise(ends)]
+
+
+def _budget_steps(settings: TrainSettings, order: BatchOrder, corpora: Mapping[str, Corpus]) -> int:
+    """Optimiser steps of the whole budget on one variant's data."""
+    if settings.budget == "tokens":
+        largest = max(len(corpus.ids_N) for corpus in corpora.values())
+        return order.steps_for_tokens(settings.amount or settings.epochs * largest)
+    if settings.budget == "epochs":
+        return max(1, round((settings.amount or settings.epochs) * order.batches_per_pass))
+    most = max(len(corpus) for corpus in corpora.values())
+    return max(1, round(settings.amount or settings.epochs * max(1, most // settings.batch_size)))
+
+
+def _shares(variant: Variant, settings: TrainSettings) -> list[float]:
+    """Share of the budget of each stage."""
+    own = [stage.share for stage in variant.stages if stage.share is not None]
+    if own:
+        return own
+    later = len(variant.stages) - 1
+    return [1.0 - settings.stage2_share, *[settings.stage2_share / later] * later] if later else [1.0]
+
+
+def _weighted_tokens(corpus: Corpus, weights: Sequence[float]) -> NDArray[np.int64]:
+    """Tokens with loss of each example; its first token is never predicted."""
+    has_weight = np.array(weights) > 0
+    counts_E = np.empty(len(corpus), np.int64)
+    starts_E = corpus.starts_E
+    for start in range(0, len(corpus), 4096):
+        stop = min(start + 4096, len(corpus))
+        part = has_weight[corpus.segments_N[starts_E[start] : starts_E[stop]]]
+        first = starts_E[start:stop] - starts_E[start]
+        counts_E[start:stop] = np.add.reduceat(part, first, dtype=np.int64) - part[first]
+    return counts_E

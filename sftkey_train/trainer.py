@@ -2,60 +2,49 @@
 
 from __future__ import annotations
 
-import tempfile
+import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
-from torch.utils.data import Sampler
+from torch.distributed.fsdp import FSDPModule, MixedPrecisionPolicy
 from transformers import Trainer, TrainerCallback, TrainingArguments, set_seed
+from transformers.integrations.deepspeed import unset_hf_deepspeed_config
 from transformers.trainer_callback import PrinterCallback
 
-from sftkey_train.batches import Collator, LengthGroupedBatches
-from sftkey_train.model import check_head, head_on_rows
-from sftkey_train.objectives import OBJECTIVES, chunked_losses, cross_entropy
+from sftkey_train import partial, processes
+from sftkey_train.batches import BatchOrder, BatchSequence, Collator
+from sftkey_train.model import check_head, check_packing, head_replaced, output_head
+from sftkey_train.objectives import OBJECTIVES
+from sftkey_train.references import NO_REFERENCE, ReferenceData, StageData
 from sftkey_train.settings import TrainSettings
-from sftkey_train.spans import SEGMENT_ID, Corpus
+from sftkey_train.spans import Corpus
+from sftkey_train.sparse_head import Loss, log_probs
 from sftkey_train.stages import StageNode
-from sftkey_train.variants import RESPONSE
+from sftkey_train.telemetry import (
+    GROUPS,
+    SegmentLosses,
+    StepMetrics,
+    group_mask,
+    mean_losses,
+    response_mask,
+    trackers,
+)
+from sftkey_train.variants import SEGMENTS
 from tasks.errors import InputError
 
-SEGMENTS_OF_METRIC = {
-    "loss_thinking": (SEGMENT_ID["thinking"],),
-    "loss_answer": (SEGMENT_ID["answer"],),
-}
-
-
-@dataclass(frozen=True)
-class StepMetrics:
-    """One line of the metrics history.
-
-    Attributes:
-        step: Optimiser steps done.
-        num_steps: Optimiser steps to do.
-        loss: The objective, averaged over weight.
-        loss_thinking: Cross-entropy of the reasoning tokens, also where they carry no loss.
-        loss_answer: Cross-entropy of the answer tokens.
-        learning_rate: Of this step.
-        tokens: Tokens forward so far, padding not counted.
-        wall_seconds: Since the stage began.
-    """
-
-    step: int
-    num_steps: int
-    loss: float
-    loss_thinking: float
-    loss_answer: float
-    learning_rate: float
-    tokens: int
-    wall_seconds: float
-
-
 OnStep = Callable[[StepMetrics], None]
+Probe = Callable[[torch.nn.Module], Mapping[str, float]]
+"""Looks at the model between two steps: metrics by the names of `StepMetrics`."""
+SMALL_MODEL = 3_000_000
+"""Weights below which one thread is faster than several on a CPU."""
+StopWhen = Callable[[Sequence[StepMetrics]], bool]
 
 
 @dataclass(frozen=True)
@@ -66,8 +55,9 @@ class StageResult:
         history: One line every `log_every` steps, and the last.
         tokens_forward: Tokens that passed through the model, padding not counted.
         tokens_loss: Of these, tokens that carried loss.
-        flops: 6 × parameters × tokens forward, the usual estimate (arXiv 2001.08361, section 2.1).
-        wall_seconds: From the first batch to the last.
+        flops: See `flops_of`.
+        wall_seconds: Spent training, without the time of the probe.
+        state_dict: The whole weights, in the first process, where the model itself holds but a share of them.
     """
 
     history: tuple[StepMetrics, ...]
@@ -75,44 +65,88 @@ class StageResult:
     tokens_loss: int
     flops: float
     wall_seconds: float
+    state_dict: Mapping[str, Tensor] | None = None
 
 
 def train_stage(
     model: torch.nn.Module,
     corpus: Corpus,
     node: StageNode,
-    settings: TrainSettings,
     on_step: OnStep,
-    stop_when: Callable[[Sequence[StepMetrics]], bool] | None = None,
+    *,
+    scratch: Path,
+    reference: ReferenceData = NO_REFERENCE,
+    probe: Probe | None = None,
+    stop_when: StopWhen | None = None,
 ) -> StageResult:
-    """Trains the model in place.
+    """Trains the model in place, together with the other processes of the launch.
 
     Args:
         model: What the stage starts from, see `model.load_for_training`.
         corpus: The encoded examples.
-        node: Weights, objective, budget and seed.
-        settings: What all variants share.
+        node: Weights, objective, budget, seed and settings.
         on_step: Called with every line of the history as it comes.
+        scratch: Folder for saves within the stage; where it holds one, the stage goes on from there. It is
+            the caller's to delete once the weights are safe.
+        reference: What the objective's reference model gives.
+        probe: Called every `validate_every` steps and after the last.
         stop_when: Looks at the history so far and ends the stage before its budget where it says so.
 
     Raises:
-        InputError: The model's logits are not its head's output.
+        InputError: The model's logits are not its head's output, or settings that do not fit each other.
         FloatingPointError: The loss became infinite or not a number.
     """
     set_seed(node.seed)
-    first = torch.from_numpy(corpus[0]["input_ids"][:16])
-    check_head(model, first.to(next(model.parameters()).device))
-    with tempfile.TemporaryDirectory() as scratch:
-        trainer = SpanTrainer(model, corpus, node, settings, on_step, Path(scratch), stop_when)
-        trainer.train()
-    num_parameters = sum(parameter.numel() for parameter in model.parameters())
+    device = next(model.parameters()).device
+    first_T = torch.from_numpy(corpus[0]["input_ids"][:16]).to(device)
+    check_head(model, first_T)
+    if node.settings.packing:
+        check_packing(model, first_T)
+    flops_forward, flops_loss = flops_of(model, 1, 0), flops_of(model, 0, 1)  # while the weights are whole
+    trainer = SpanTrainer(model, corpus, node, on_step, scratch, reference, probe, stop_when)
+    trainer.check_sharding()
+    saved = processes.agreed(partial.latest(scratch))
+    if saved is not None:
+        trainer.take_up(saved)
+    with _threads_for(model):
+        trainer.train(resume_from_checkpoint=str(saved) if saved else None)
+    unset_hf_deepspeed_config()  # else transformers would load the next model in shares
     return StageResult(
         history=tuple(trainer.history),
         tokens_forward=trainer.tokens_forward,
         tokens_loss=trainer.tokens_loss,
-        flops=6.0 * num_parameters * trainer.tokens_forward,
-        wall_seconds=time.perf_counter() - trainer.started,
+        flops=flops_forward * trainer.tokens_forward + flops_loss * trainer.tokens_loss,
+        wall_seconds=trainer.wall_seconds,
+        state_dict=trainer.whole_weights(),
     )
+
+
+@contextmanager
+def _threads_for(model: torch.nn.Module) -> Iterator[None]:
+    """A small model trains faster on one thread: its matrices are not worth the waiting for each other."""
+    own = torch.get_num_threads()
+    if sum(parameter.numel() for parameter in model.parameters()) < SMALL_MODEL:
+        torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(own)
+
+
+def flops_of(model: torch.nn.Module, tokens_forward: int, tokens_loss: int) -> float:
+    """The usual estimate, 2 a weight and token forward and 4 backward (arXiv 2001.08361, section 2.1).
+
+    The output head counts for the tokens with loss alone, looking up embeddings costs nothing, attention over
+    the context is left out, and frozen weights need only half of the backward pass.
+    """
+    embeddings = model.get_input_embeddings().weight
+    head = output_head(model).weight
+    total = 0.0
+    any_frozen = any(not parameter.requires_grad for parameter in model.parameters())
+    for parameter in {id(parameter): parameter for parameter in model.parameters()}.values():
+        tokens = tokens_loss if parameter is head else 0 if parameter is embeddings else tokens_forward
+        total += (4.0 if any_frozen and not parameter.requires_grad else 6.0) * parameter.numel() * tokens
+    return total
 
 
 class SpanTrainer(Trainer):
@@ -123,35 +157,76 @@ class SpanTrainer(Trainer):
         model: torch.nn.Module,
         corpus: Corpus,
         node: StageNode,
-        settings: TrainSettings,
         on_step: OnStep,
         scratch: Path,
-        stop_when: Callable[[Sequence[StepMetrics]], bool] | None = None,
+        reference: ReferenceData = NO_REFERENCE,
+        probe: Probe | None = None,
+        stop_when: StopWhen | None = None,
     ) -> None:
-        self._corpus, self._node, self._on_step, self._stop_when = corpus, node, on_step, stop_when
-        self._batch_size = settings.batch_size
+        self._corpus, self._node, self._on_step = corpus, node, on_step
+        self._reference_head = reference.head
+        self._probe, self._stop_when = probe, stop_when
+        self._objective = OBJECTIVES[node.stage.objective]
+        self._lagging = Lagging(node) if "old_log_probs" in self._objective.needs else None
         self.history: list[StepMetrics] = []
-        self.tokens_forward = self.tokens_loss = 0
-        self.started = time.perf_counter()
-        self._log_every = settings.log_every
-        self._segment_losses: dict[str, float] = {}
+        self._counted = torch.zeros(2, dtype=torch.int64)
+        self._seconds_before, self._started = 0.0, time.perf_counter()
+        self._loss_sum: Tensor | float = 0.0  # on this rank, over the steps since the last line of history
+        self._segment_losses = SegmentLosses()
+        self._gradients: dict[str, list[Tensor]] = {}
+        self._probed: Mapping[str, float] = {}
         super().__init__(
             model=model,
-            args=_arguments(node, settings, scratch),
-            train_dataset=corpus,
-            data_collator=Collator(node.stage.weights, pad_id=0),
+            args=_arguments(node, scratch),
+            train_dataset=StageData(corpus, reference.arrays),
+            data_collator=Collator(node.stage.weights, packing=node.settings.packing),
         )
         self.loss_is_scaled_for_ga = True
+        if (
+            self.is_fsdp_enabled and self.args.bf16
+        ):  # else gradients would be summed, and the loss given, in bf16
+            precision = MixedPrecisionPolicy(param_dtype=torch.bfloat16, reduce_dtype=torch.float32)
+            self.accelerator.state.fsdp_plugin.mixed_precision_policy = precision
         self.pop_callback(PrinterCallback)
-        self.add_callback(_LogLastStep())
+        self.add_callback(_Watch(self))
 
-    def _get_train_sampler(self, train_dataset: Any = None) -> Sampler[int]:
-        return LengthGroupedBatches(self._corpus.lengths_E, self._batch_size, self._node.seed)
+    @property
+    def settings(self) -> TrainSettings:
+        """The stage's settings."""
+        return self._node.settings
+
+    @property
+    def tokens_forward(self) -> int:
+        """Tokens that passed through the model so far, on all ranks, padding not counted."""
+        return int(self._counted[0])
+
+    @property
+    def tokens_loss(self) -> int:
+        """Of these, tokens that carried loss."""
+        return int(self._counted[1])
+
+    @property
+    def wall_seconds(self) -> float:
+        """Spent training so far, before a resumption too, without the time of the probe."""
+        return self._seconds_before + time.perf_counter() - self._started
+
+    def _get_train_sampler(self, train_dataset: Any = None) -> Any:
+        node, batch_size = self._node, self.settings.batch_size
+        order = BatchOrder(self._corpus.lengths_E, batch_size, node.seed)
+        return BatchSequence(order, batch_size, node.first_step, node.num_steps)
 
     def _get_num_items_in_batch(self, batch_samples: list[dict[str, Tensor]], device: torch.device) -> Tensor:
-        """Total weight of the optimiser step, over micro-batches and ranks."""
-        total = torch.stack([batch["weights"].sum() for batch in batch_samples]).sum().to(device)
-        return self.accelerator.gather(total).sum() if self.args.world_size > 1 else total
+        """Total weight of each segment [S] in the optimiser step, over micro-batches and ranks."""
+        counts = torch.zeros(len(SEGMENTS) + 3, dtype=torch.float64, device=device)
+        for batch in batch_samples:
+            weights = batch["weights"].to(device, torch.float64).flatten()
+            counts[:-2].index_add_(0, batch["segments"].to(device).flatten() + 1, weights)
+            counts[-2] += (batch["examples"] >= 0).sum().to(device)
+            counts[-1] += (batch["weights"] > 0).sum().to(device)
+        if self.args.world_size > 1:
+            counts = self.accelerator.reduce(counts, "sum")
+        self._counted += counts[-2:].long().cpu()
+        return counts[1:-2].float()
 
     def compute_loss(
         self,
@@ -161,112 +236,366 @@ class SpanTrainer(Trainer):
         num_items_in_batch: Tensor | None = None,
     ) -> Tensor:
         """This micro-batch's share of the step's loss."""
-        weights_BT = inputs["weights"]
-        rows_BT = weights_BT > 0
-        objective = OBJECTIVES[self._node.stage.objective]
-        losses_N, targets_N = self._losses(model, inputs, rows_BT, objective)
-        total = weights_BT.sum() if num_items_in_batch is None else num_items_in_batch
-        loss = (losses_N * weights_BT[rows_BT]).sum() / total
-        self.tokens_forward += int((inputs["segments"] >= 0).sum())
-        self.tokens_loss += len(targets_N)
-        step = self.state.global_step + 1
-        if step % self._log_every == 0 or step == self.state.max_steps:
-            self._segment_losses = self._losses_by_segment(model, inputs)
-        return loss * self.args.world_size  # DDP averages gradients over ranks; the step's loss is a sum
+        step = self.state.global_step
+        if self._lagging is not None:
+            old_BT = self._lagging.log_probs(model, inputs, step)
+            inputs = inputs if old_BT is None else {**inputs, "old_log_probs": old_BT}
+        loss = Loss(
+            self._objective,
+            dict(self._node.stage.options),
+            inputs,
+            num_items_in_batch,
+            self._reference_head,
+        )
+        watched = self.is_logged(step + 1)
+        if watched and self.settings.gradient_norms:
+            self._add_gradients(model, loss)
 
-    def _losses(
-        self, model: torch.nn.Module, inputs: dict[str, Tensor], rows_BT: Tensor, objective: Any
-    ) -> tuple[Tensor, Tensor]:
-        targets_N = inputs["input_ids"].roll(-1, dims=1)[rows_BT]
-        with head_on_rows(model, rows_BT) as head, self.accelerator.autocast():
-            hidden_NH = model(input_ids=inputs["input_ids"]).logits
-            return chunked_losses(hidden_NH, head, targets_N, objective), targets_N
+        def head_loss(hidden_BTH: Tensor, head: torch.nn.Linear) -> Tensor:
+            value = loss(hidden_BTH, head)
+            if watched:
+                self._watch(hidden_BTH, head, loss)
+            return value
+
+        with head_replaced(model, head_loss):
+            value = model(**model_inputs(inputs)).logits
+        self._loss_sum = self._loss_sum + value.detach()
+        return value * self.args.world_size  # ranks' gradients are averaged; the step's loss is a sum
+
+    def is_logged(self, step: int) -> bool:
+        """Whether a step gives a line of history."""
+        return step % self.settings.log_every == 0 or step >= self.state.max_steps or self.is_probed(step)
+
+    def is_probed(self, step: int) -> bool:
+        """Whether the validation records are looked at after a step."""
+        every = self.settings.validate_every
+        return (
+            self._probe is not None
+            and every is not None
+            and (step % every == 0 or step >= self.state.max_steps)
+        )
+
+    def look(self) -> None:
+        """Runs the probe, which must leave no trace: neither in the weights nor in what is drawn next."""
+        if self._probe is None or not self.is_probed(self.state.global_step):
+            return
+        started = time.perf_counter()
+        model = self.accelerator.unwrap_model(self.model)
+        was_training = model.training
+        with torch.random.fork_rng():
+            self._probed = self._probe(model.eval())
+        model.train(was_training)
+        self._started += time.perf_counter() - started
 
     @torch.no_grad()
-    def _losses_by_segment(self, model: torch.nn.Module, inputs: dict[str, Tensor]) -> dict[str, float]:
-        """Mean cross-entropy of thinking and answer on this micro-batch, whatever the stage minimises.
+    def _watch(self, hidden_BTH: Tensor, head: torch.nn.Linear, loss: Loss) -> None:
+        """Cross-entropy of the whole response, whatever the stage minimises."""
+        batch = loss.batch
+        log_probs_BT = loss.log_probs_BT[-1].clone()
+        others_BT = response_mask(batch["segments"]) & (batch["weights"] == 0)
+        log_probs_BT[others_BT] = log_probs(hidden_BTH[others_BT], head, batch["targets"][others_BT])
+        self._segment_losses.add(log_probs_BT, batch["segments"])
 
-        Without dropout, which would draw random numbers: how often one looks must not change the weights.
-        """
-        next_segment_BT = inputs["segments"].roll(-1, dims=1)
-        next_segment_BT[:, -1] = -1
-        response = torch.tensor([SEGMENT_ID[name] for name in RESPONSE]).to(next_segment_BT)
-        rows_BT = torch.isin(next_segment_BT, response)
-        model.eval()
-        losses_N, _ = self._losses(model, inputs, rows_BT, cross_entropy)
-        model.train()
-        segments_N = next_segment_BT[rows_BT]
-        return {
-            name: float(losses_N[torch.isin(segments_N, torch.tensor(ids).to(segments_N))].mean())
-            for name, ids in SEGMENTS_OF_METRIC.items()
-        }
+    def _add_gradients(self, model: torch.nn.Module, loss: Loss) -> None:
+        """Adds this micro-batch's gradient of each group's part of the loss, on this rank."""
+        inner = self.accelerator.unwrap_model(model)
+        parameters = [parameter for parameter in inner.parameters() if parameter.requires_grad]
+        for group in GROUPS:
+            part = Loss(
+                loss.objective,
+                loss.options,
+                loss.batch,
+                loss.step_weight_S,
+                loss.reference_head,
+                only=group_mask(loss.batch["segments"], group).float(),
+            )
+            with torch.random.fork_rng(), self.compute_loss_context_manager(), head_replaced(inner, part):
+                value = inner(**model_inputs(loss.batch)).logits
+                grads = torch.autograd.grad(value, parameters, allow_unused=True, materialize_grads=True)
+            sums = self._gradients.setdefault(group, [torch.zeros_like(grad) for grad in grads])
+            for total, grad in zip(sums, grads, strict=True):
+                total += grad
 
     def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
-        """Keeps a line of history where transformers would print one."""
-        super().log(logs, start_time)
+        """Keeps a line of history, and passes it on to the trackers."""
         if "loss" not in logs:
+            super().log(logs, start_time)
             return
-        loss = logs["loss"]
-        if not torch.isfinite(torch.tensor(loss)):
+        last = self.history[-1].step if self.history else 0
+        logs["loss"] = self._whole_loss_sum() / (self.state.global_step - last)
+        self._loss_sum = 0.0
+        if not torch.isfinite(torch.tensor(logs["loss"])):
             raise FloatingPointError(
-                f"{self._node.label}: the loss is {loss} at step {self.state.global_step}; "
+                f"{self._node.label}: the loss is {logs['loss']} at step {self.state.global_step}; "
                 "lower the learning rate"
             )
+        measured = {**self._segment_metrics(), **self._gradient_metrics(), **self._probed}
+        known = {name: value for name, value in measured.items() if value == value}
+        super().log({**logs, **known}, start_time)
         metrics = StepMetrics(
             step=self.state.global_step,
             num_steps=self.state.max_steps,
-            loss=loss,
-            loss_thinking=self._segment_losses.get("loss_thinking", float("nan")),
-            loss_answer=self._segment_losses.get("loss_answer", float("nan")),
+            loss=logs["loss"],
             learning_rate=logs["learning_rate"],
             tokens=self.tokens_forward,
-            wall_seconds=time.perf_counter() - self.started,
+            wall_seconds=self.wall_seconds,
+            gradient_norm=float(logs.get("grad_norm", float("nan"))),
+            **measured,
         )
+        self._probed = {}
         self.history.append(metrics)
-        self._on_step(metrics)
+        if self.is_world_process_zero():
+            self._on_step(metrics)
         if self._stop_when is not None and self._stop_when(self.history):
             self.control.should_training_stop = True
 
+    def _whole_loss_sum(self) -> float:
+        """Transformers' own sum would begin anew where a stage goes on from a save."""
+        total = torch.as_tensor(self._loss_sum, dtype=torch.float64, device=self.args.device)
+        return float(self.accelerator.reduce(total, "sum") if self.args.world_size > 1 else total)
 
-def _arguments(node: StageNode, settings: TrainSettings, scratch: Path) -> TrainingArguments:
-    micro = min(settings.micro_batch_size or settings.batch_size, settings.batch_size)
-    if settings.batch_size % micro:
+    def _segment_metrics(self) -> dict[str, float]:
+        sums_G2 = self._segment_losses.packed()
+        self._segment_losses = SegmentLosses()
+        if self.args.world_size > 1:
+            sums_G2 = self.accelerator.reduce(sums_G2, "sum")
+        return mean_losses(sums_G2)
+
+    def _gradient_metrics(self) -> dict[str, float]:
+        norms = {}
+        for group, grads in self._gradients.items():
+            if self.args.world_size > 1:
+                grads = [self.accelerator.reduce(grad, "sum") for grad in grads]
+            norms[f"gradient_norm_{group}"] = float(torch.stack([grad.norm() for grad in grads]).norm())
+        self._gradients = {}
+        return norms
+
+    def may_save(self) -> bool:
+        """Whether a save now can be gone on from exactly: a lagging model must be due for renewal."""
+        return self._lagging is None or self._lagging.is_due(self.state.global_step)
+
+    def _save_checkpoint(self, model: torch.nn.Module, trial: Any) -> None:
+        """Transformers' own save, then what it does not know; the last file written makes it whole."""
+        super()._save_checkpoint(model, trial)
+        processes.wait()  # until all have written their part
+        loss_sum = self._whole_loss_sum()
+        if self.is_world_process_zero():
+            progress = partial.Progress(
+                tuple(self.history), self.tokens_forward, self.tokens_loss, loss_sum, self.wall_seconds
+            )
+            partial.complete(Path(self.args.output_dir), self.state.global_step, progress)
+
+    @property
+    def is_sharded(self) -> bool:
+        """Whether each process holds but a share of the weights."""
+        return bool(self.is_fsdp_enabled) or self._zero_stage == 3
+
+    @property
+    def _zero_stage(self) -> int:
+        """DeepSpeed's ZeRO stage; 0 without DeepSpeed."""
+        return self.accelerator.state.deepspeed_plugin.zero_stage if self.is_deepspeed_enabled else 0
+
+    def check_sharding(self) -> None:
+        """Refuses what would go wrong in silence where the weights are shared out.
+
+        Raises:
+            InputError: What it is, and how to do without.
+        """
+        if os.environ.get("ACCELERATE_USE_FSDP") == "true" and not self.is_fsdp_enabled:
+            raise InputError(
+                "this launch asks for FSDP, which accelerate does over several GPUs alone; use torchrun"
+            )
+        if self.is_fsdp_enabled:
+            plugin = self.accelerator.state.fsdp_plugin
+            if plugin.fsdp_version != 2 or plugin.cpu_ram_efficient_loading:
+                raise InputError(
+                    "FSDP here needs fsdp_version: 2 and fsdp_cpu_ram_efficient_loading: false, as in "
+                    "sftkey_train/launch/fsdp.yaml"
+                )
+        if self.is_sharded and self.settings.gradient_norms:
+            raise InputError(
+                "train.gradient_norms needs whole weights in every process; leave it out with FSDP and ZeRO-3"
+            )
+        if self.is_sharded and self.settings.method == "qlora":
+            raise InputError("train.method qlora cannot be sharded; start it with torchrun, or use lora")
+        if self._zero_stage == 3 and (self._lagging is not None or self._probe is not None):
+            raise InputError(
+                "ZeRO-3 can neither train psft nor look at validation records (train.validate_every); use "
+                "sftkey_train/launch/fsdp.yaml or zero2.yaml"
+            )
+
+    def whole_weights(self) -> Mapping[str, Tensor] | None:
+        """The weights gathered from all processes, in the first one; None where the model holds them all."""
+        if self._zero_stage:
+            gathered = _master_weights(self.accelerator.unwrap_model(self.model))
+        elif self.is_sharded:
+            gathered = self.accelerator.get_state_dict(self.model_wrapped)
+        else:
+            return None
+        tied = getattr(self.accelerator.unwrap_model(self.model), "all_tied_weights_keys", None) or {}
+        return {name: weight for name, weight in gathered.items() if name not in tied}
+
+    def take_up(self, saved: Path) -> None:
+        """Goes on from what a save knows; weights, optimiser and random state are transformers' matter."""
+        progress = partial.read(saved)
+        self.history = list(progress.history)
+        self._counted = torch.tensor([progress.tokens_forward, progress.tokens_loss])
+        self._loss_sum = progress.loss_sum if self.is_world_process_zero() else 0.0
+        self._seconds_before = progress.wall_seconds
+
+
+class Lagging:
+    """The model as it was a few steps ago: πₒₗ𝒹 of a proximal objective, renewed every `refresh` steps."""
+
+    def __init__(self, node: StageNode) -> None:
+        self._refresh = max(1, int(dict(node.stage.options)["refresh"]))
+        self._weights: list[Tensor] = []
+        self._renewed_at = -1
+
+    def is_due(self, step: int) -> bool:
+        """Whether the model of this step becomes the old one."""
+        return step % self._refresh == 0
+
+    @torch.no_grad()
+    def log_probs(self, model: torch.nn.Module, batch: Mapping[str, Tensor], step: int) -> Tensor | None:
+        """log p [B, T] under the old weights; None while they are the present ones."""
+        _reshard(model)
+        trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
+        if self.is_due(step):
+            if self._renewed_at != step:
+                self._weights = [parameter.detach().clone() for parameter in trained]
+                self._renewed_at = step
+            return None
+        rows_BT = batch["weights"] > 0
+        found: list[Tensor] = []
+
+        def keep(hidden_BTH: Tensor, head: torch.nn.Linear) -> Tensor:
+            found.append(log_probs(hidden_BTH[rows_BT], head, batch["targets"][rows_BT]))
+            return hidden_BTH.new_zeros(())
+
+        was_training = model.training
+        model.eval()
+        with _swapped(trained, self._weights), head_replaced(model, keep):
+            model(**model_inputs(batch))
+            _reshard(model)
+        model.train(was_training)
+        old_BT = torch.zeros(rows_BT.shape, device=rows_BT.device)
+        old_BT[rows_BT] = found[0]
+        return old_BT
+
+
+def _master_weights(model: torch.nn.Module) -> dict[str, Tensor]:
+    """All parameters in float32, as DeepSpeed's optimiser has them: the model's own are in half precision."""
+    deepspeed: Any = import_module("deepspeed")  # optional, and without types
+    weights = {}
+    for name, parameter in model.named_parameters():
+        trained = deepspeed.utils.safe_get_full_fp32_param(parameter) if parameter.requires_grad else None
+        with deepspeed.zero.GatheredParameters(
+            [parameter], enabled=trained is None and hasattr(parameter, "ds_id")
+        ):
+            weights[name] = (parameter if trained is None else trained).detach().float().cpu().clone()
+    return weights
+
+
+def _reshard(model: torch.nn.Module) -> None:
+    """Drops weights that FSDP has gathered for one forward pass and would use again in the next."""
+    for module in model.modules():
+        if isinstance(module, FSDPModule):
+            module.reshard()
+
+
+@contextmanager
+def _swapped(parameters: Sequence[torch.nn.Parameter], weights: Sequence[Tensor]) -> Iterator[None]:
+    """In place: FSDP gathers from memory that it knows, not from what a parameter points at."""
+    _swap(parameters, weights)
+    try:
+        yield
+    finally:
+        _swap(parameters, weights)
+
+
+@torch.no_grad()
+def _swap(parameters: Sequence[torch.nn.Parameter], weights: Sequence[Tensor]) -> None:
+    for parameter, weight in zip(parameters, weights, strict=True):
+        own = parameter.detach().clone()
+        parameter.copy_(weight)
+        weight.copy_(own)
+
+
+def model_inputs(batch: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """What the model itself is given of a batch."""
+    return {name: batch[name] for name in ("input_ids", "position_ids") if name in batch}
+
+
+def _arguments(node: StageNode, scratch: Path) -> TrainingArguments:
+    settings = node.settings
+    processes.check_launch()
+    world_size = processes.count()
+    per_device, rest = divmod(settings.batch_size, world_size)
+    if rest:
+        raise InputError(
+            f"train.batch_size ({settings.batch_size}) is no multiple of the {world_size} processes"
+        )
+    micro = min(settings.micro_batch_size or per_device, per_device)
+    if per_device % micro:
         raise InputError(
             f"train.batch_size ({settings.batch_size}) is no multiple of train.micro_batch_size ({micro})"
+            + (f" × {world_size} processes" if world_size > 1 else "")
         )
     cuda = torch.cuda.is_available()
-    arguments = TrainingArguments(
-        output_dir=str(scratch),
-        per_device_train_batch_size=micro,
-        gradient_accumulation_steps=settings.batch_size // micro,
-        max_steps=node.num_steps,
-        learning_rate=node.learning_rate,
-        lr_scheduler_type=settings.schedule,
-        warmup_steps=node.warmup_steps,
-        weight_decay=settings.weight_decay,
-        max_grad_norm=settings.max_grad_norm,
-        optim="adamw_torch_fused",
-        bf16=cuda and torch.cuda.is_bf16_supported(),
-        use_cpu=not cuda,
-        seed=node.seed,
-        logging_steps=settings.log_every,
-        logging_first_step=False,
-        logging_nan_inf_filter=False,  # it would put an earlier loss in the place of NaN
-        save_strategy="no",
-        report_to="none",
-        disable_tqdm=True,
-        remove_unused_columns=False,
-        average_tokens_across_devices=True,
-        dataloader_pin_memory=cuda,
-    )
+    try:
+        arguments = TrainingArguments(
+            output_dir=str(scratch),
+            per_device_train_batch_size=micro,
+            gradient_accumulation_steps=per_device // micro,
+            max_steps=node.num_steps,
+            learning_rate=node.learning_rate,
+            lr_scheduler_type=settings.schedule,
+            warmup_steps=node.warmup_steps,
+            weight_decay=settings.weight_decay,
+            max_grad_norm=settings.max_grad_norm,
+            optim="adamw_torch_fused",
+            bf16=cuda and torch.cuda.is_bf16_supported(),
+            use_cpu=not cuda,
+            seed=node.seed,
+            logging_steps=settings.log_every,
+            logging_first_step=False,
+            logging_nan_inf_filter=False,  # it would put an earlier loss in the place of NaN
+            save_strategy="no",
+            report_to=trackers(settings.report_to),
+            run_name=node.label,
+            disable_tqdm=True,
+            remove_unused_columns=False,
+            average_tokens_across_devices=True,
+            dataloader_pin_memory=cuda,
+        )
+    except ValueError as error:
+        raise InputError(f"train settings: {' '.join(str(error).split())[:300]}") from error
     arguments._n_gpu = min(1, arguments.n_gpu)  # else one process would spread each batch over all its GPUs
     return arguments
 
 
-class _LogLastStep(TrainerCallback):
-    """The history ends with the last step, whatever `log_every` is."""
+class _Watch(TrainerCallback):
+    """Asks for lines of history, looks at the validation records, and saves from time to time."""
+
+    def __init__(self, trainer: SpanTrainer) -> None:
+        self._trainer = trainer
+        self._saved_at = time.perf_counter()
 
     def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        """Asks for a line of history at the end."""
-        if state.global_step >= state.max_steps:
-            control.should_log = True
+        """After each optimiser step."""
+        control.should_log = self._trainer.is_logged(state.global_step)
+        self._trainer.look()
+        done = state.global_step >= state.max_steps
+        if not done and self._trainer.may_save() and self._is_time():
+            control.should_save = True
+            self._saved_at = time.perf_counter()
+
+    def _is_time(self) -> bool:
+        """The first process decides for all: their clocks may differ, their steps must not."""
+        trainer = self._trainer
+        due = time.perf_counter() - self._saved_at >= 60 * trainer.settings.save_minutes
+        if trainer.args.world_size == 1:
+            return due
+        flag = torch.tensor([float(due and trainer.is_world_process_zero())], device=trainer.args.device)
+        return bool(trainer.accelerator.reduce(flag, "sum").item())

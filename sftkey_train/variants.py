@@ -1,12 +1,16 @@
-"""A variant is data: tagged or not, and a list of stages. Adding one is one YAML file in `variants/`."""
+"""A variant is data: tagged or not, and a list of stages. Adding one is one YAML file in `variants/`.
+
+`A+B` names a variant too: the stages of A, then those of B. `sft-tag+key-tag` is `sftkey-tag`.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from sftkey_train.objectives import OBJECTIVES, Reference
 from tasks.errors import InputError
 from tasks.suggest import did_you_mean
 
@@ -21,6 +25,7 @@ LOSS_PRESETS: dict[str, dict[str, float]] = {
 """`response`: every token after the prompt. `key`: every token after `</Thinking>` (arXiv 2512.21017), the
 answer's tags and the end-of-sequence token with it; the paper leaves the last open, `end: 0` drops it."""
 
+REFERENCES: tuple[Reference, ...] = ("base", "sft")
 VARIANT_DIR = Path(__file__).parent / "variants"
 
 
@@ -32,15 +37,19 @@ class Stage:
         name: What logs and figures call it.
         weights: Weight of a token's loss by its segment, in the order of `SEGMENTS`.
         objective: Name in `sftkey_train.objectives.OBJECTIVES`.
+        options: Every option of the objective, sorted by name.
+        reference: What the objective's reference model is; None where it needs none.
         learning_rate: Peak learning rate; the run's own for this stage's position where None.
-        epochs: Passes over the data; the run's own where None.
+        share: Share of the variant's budget; by the run's `stage2_share` where None.
     """
 
     name: str
     weights: tuple[float, ...]
     objective: str = "cross-entropy"
+    options: tuple[tuple[str, float], ...] = ()
+    reference: Reference | None = None
     learning_rate: float | None = None
-    epochs: float | None = None
+    share: float | None = None
 
 
 @dataclass(frozen=True)
@@ -60,15 +69,28 @@ def variant_names() -> list[str]:
 
 
 def load_variant(name: str) -> Variant:
-    """Reads a variant by its name, or from a path that ends in `.yaml`.
+    """Reads a variant by its name, from a path that ends in `.yaml`, or joins several with `+`.
 
     Raises:
-        InputError: There is no such variant, or its file does not fit the schema.
+        InputError: There is no such variant, its file does not fit the schema, or a tagged and an untagged
+            one are joined.
     """
+    if "+" in name:
+        return _join([load_variant(part) for part in name.split("+")])
     path = Path(name) if name.endswith(".yaml") else VARIANT_DIR / f"{name}.yaml"
     if not path.is_file():
         raise InputError(f"no variant {name!r}: {did_you_mean(name, variant_names())}")
     return _parse(path)
+
+
+def _join(parts: list[Variant]) -> Variant:
+    name = "+".join(part.name for part in parts)
+    if len({part.tagged for part in parts}) > 1:
+        raise InputError(f"variant {name!r} joins a tagged and an untagged one; its stages need one format")
+    description = "; then ".join(part.description.rstrip(".") for part in parts) + "."
+    stages = tuple(replace(stage, share=None) for part in parts for stage in part.stages)
+    source = "; ".join(dict.fromkeys(part.source for part in parts))
+    return Variant(name, description, source, parts[0].tagged, stages)
 
 
 def _parse(path: Path) -> Variant:
@@ -84,37 +106,77 @@ def _parse(path: Path) -> Variant:
     if not isinstance(fields["stages"], list) or not fields["stages"]:
         raise InputError(f"{path}: stages must be a list of at least one stage")
     stages = tuple(_stage(stage, f"{path}, stage {i}") for i, stage in enumerate(fields["stages"], 1))
+    shares = [stage.share for stage in stages if stage.share is not None]
+    if shares and (len(shares) < len(stages) or abs(sum(shares) - 1) > 1e-6):
+        raise InputError(f"{path}: the shares of the stages must add up to 1, or be left out")
     name, description, source = (str(fields[field]) for field in ("name", "description", "source"))
     return Variant(name, description, source, fields["tagged"], stages)
 
 
 def _stage(data: Any, where: str) -> Stage:
-    from sftkey_train.objectives import OBJECTIVES
-
-    fields = _fields(data, ("name", "loss"), ("objective", "learning_rate", "epochs"), where)
+    fields = _fields(
+        data, ("name", "loss"), ("objective", "options", "reference", "learning_rate", "share"), where
+    )
     objective = fields.get("objective", "cross-entropy")
     if not isinstance(objective, str) or objective not in OBJECTIVES:
         raise InputError(f"{where}: no objective {objective!r}: {did_you_mean(str(objective), OBJECTIVES)}")
+    weights = _weights(fields["loss"], where)
+    if OBJECTIVES[objective].reference is not None and weights[SEGMENTS.index("prompt")]:
+        raise InputError(
+            f"{where}: {objective} asks its reference model about responses alone; give the prompt no weight"
+        )
     return Stage(
         name=str(fields["name"]),
-        weights=_weights(fields["loss"], where),
+        weights=weights,
         objective=objective,
+        options=_options(fields.get("options", {}), objective, where),
+        reference=_reference(fields.get("reference"), objective, where),
         learning_rate=_above_zero(fields, "learning_rate", where),
-        epochs=_above_zero(fields, "epochs", where),
+        share=_above_zero(fields, "share", where),
     )
+
+
+def _options(given: Any, objective: str, where: str) -> tuple[tuple[str, float], ...]:
+    """All options of an objective: those given, the others at their defaults."""
+    options = OBJECTIVES[objective].options
+    if not isinstance(given, Mapping):
+        raise InputError(f"{where}: options must be names and numbers")
+    for name in given:
+        if name not in options:
+            known = did_you_mean(str(name), options) if options else "it has none"
+            raise InputError(f"{where}: {objective} has no option {name!r}: {known}")
+    values = {name: _number(given, name) if name in given else value for name, value in options.items()}
+    OBJECTIVES[objective].check(values, where)
+    return tuple(sorted(values.items()))
+
+
+def _reference(given: Any, objective: str, where: str) -> Reference | None:
+    usual = OBJECTIVES[objective].reference
+    if given is None:
+        return usual
+    if usual is None:
+        raise InputError(f"{where}: {objective} needs no reference model; leave reference out")
+    if given not in REFERENCES:
+        raise InputError(f"{where}: no reference {given!r}: there are {', '.join(REFERENCES)}")
+    return given
 
 
 def _above_zero(fields: Mapping[str, Any], name: str, where: str) -> float | None:
     """A number, also written like 5e-6, which YAML 1.1 takes for text; None where the field is missing."""
     if name not in fields:
         return None
-    try:
-        value = float("nan" if isinstance(fields[name], bool) else fields[name])
-    except (TypeError, ValueError):
-        value = float("nan")
+    value = _number(fields, name)
     if not 0 < value < float("inf"):
         raise InputError(f"{where}: {name} must be a number above 0")
     return value
+
+
+def _number(fields: Mapping[str, Any], name: str) -> float:
+    """The value as a number; not-a-number where it is none."""
+    try:
+        return float("nan" if isinstance(fields[name], bool) else fields[name])
+    except (TypeError, ValueError):
+        return float("nan")
 
 
 def _weights(loss: Any, where: str) -> tuple[float, ...]:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 import torch
-from tiny import KINDS, records_of, tiny_model, train_tokenizer
+from tiny import KINDS, records_of, tagged_corpus, tiny_model, train_tokenizer
 
 from sftkey_train.settings import TrainSettings
 from sftkey_train.spans import Corpus, encode
@@ -48,6 +48,11 @@ def corpus(records: list[Record], path: TextPath) -> Corpus:
     return encode(records, get_tag_format("thinking-answer"), path, 512)
 
 
+@pytest.fixture(scope="session")
+def tagged() -> Corpus:
+    return tagged_corpus()
+
+
 @pytest.fixture
 def model(path: TextPath) -> torch.nn.Module:
     return tiny_model(len(path.tokenizer))
@@ -56,15 +61,17 @@ def model(path: TextPath) -> torch.nn.Module:
 @pytest.fixture
 def settings() -> TrainSettings:
     return TrainSettings(
-        learning_rate=1e-2, second_learning_rate=1e-3, epochs=1, second_epochs=1, batch_size=8
+        learning_rate=1e-2, second_learning_rate=5e-3, epochs=1, warmup_epochs=0.3, batch_size=8
     )
 
 
 @pytest.fixture
-def node_of(corpus: Corpus) -> Callable[..., StageNode]:
-    """The last stage of a variant on the fixture's corpus."""
+def node_of(tagged: Corpus, settings: TrainSettings) -> Callable[..., StageNode]:
+    """The last stage of a variant, on random examples where no other data are given."""
 
-    def make(variant: str, settings: TrainSettings, *, seed: int = 1, data: Corpus = corpus) -> StageNode:
+    def make(
+        variant: str, settings: TrainSettings = settings, *, seed: int = 1, data: Corpus = tagged
+    ) -> StageNode:
         chosen = load_variant(variant)
         graph = build_graph([chosen], [seed], settings, "base", {"t": data}, {chosen.name: "t"})
         return graph.nodes[graph.chains[chosen.name, seed][-1]]

@@ -6,13 +6,14 @@ from pathlib import Path
 
 import pytest
 import torch
-from tiny import tiny_model, train_tokenizer
+from tiny import lora_model, tiny_model, train_tokenizer
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from sftkey_train.checkpoint import (
     HISTORY,
     MANIFEST,
     move_whole,
+    read_history,
     read_manifest,
     save_checkpoint,
     weights_digest,
@@ -22,21 +23,6 @@ from tasks.errors import InputError
 
 IDS = torch.arange(12)[None]
 STAGE = {"base": "tiny", "stage": {"name": "sft"}}
-
-
-def lora_on(model, **changes):
-    from peft import LoraConfig, get_peft_model
-
-    torch.manual_seed(5)
-    return get_peft_model(
-        model,
-        LoraConfig(
-            task_type="CAUSAL_LM",
-            target_modules="all-linear",
-            init_lora_weights=False,
-            **{"r": 2, "lora_alpha": 4, **changes},
-        ),
-    )
 
 
 def save(directory: Path, path: TextPath, model=None, history=()) -> Path:
@@ -61,7 +47,7 @@ def test_peft_loads_an_adapter_and_computes_the_same(tmp_path: Path, path: TextP
     base = tiny_model(len(path.tokenizer))
     base.save_pretrained(tmp_path / "base")
     plain = base.eval()(IDS).logits
-    model = lora_on(AutoModelForCausalLM.from_pretrained(tmp_path / "base")).eval()
+    model = lora_model(AutoModelForCausalLM.from_pretrained(tmp_path / "base")).eval()
     folder = save(tmp_path / "adapter", path, model)
     assert not (folder / "model.safetensors").exists()
     loaded = PeftModel.from_pretrained(AutoModelForCausalLM.from_pretrained(tmp_path / "base"), folder).eval()
@@ -75,6 +61,22 @@ def test_it_says_what_it_was_made_from_and_how_it_went(tmp_path: Path, path: Tex
     lines = (folder / HISTORY).read_text().splitlines()
     assert [json.loads(line)["step"] for line in lines] == [1, 2]
     assert [entry.name for entry in (tmp_path / "deep").iterdir()] == ["c"]
+
+
+def test_the_history_is_read_as_it_was_written(tmp_path: Path, path: TextPath) -> None:
+    """A loss that was not measured is null on disk, because JSON has no NaN, and not-a-number when read."""
+    history = [{"step": 1, "loss": 0.1 + 0.2}, {"step": 2, "loss": float("nan")}]
+    folder = save(tmp_path / "c", path, history=history)
+    assert '"loss": null' in (folder / HISTORY).read_text()
+    assert str(read_history(folder)) == str(history)
+
+
+@pytest.mark.parametrize("content", [None, "{"])
+def test_a_damaged_history_is_one_line(tmp_path: Path, content: str | None) -> None:
+    if content is not None:
+        (tmp_path / HISTORY).write_text(content)
+    with pytest.raises(InputError, match="no readable history; delete the folder and run again"):
+        read_history(tmp_path)
 
 
 def test_where_another_process_was_faster_its_checkpoint_stays(tmp_path: Path, path: TextPath) -> None:
@@ -124,7 +126,7 @@ def test_the_digest_changes_with_what_decides_the_output(tmp_path: Path, path: T
 
 def test_the_digest_of_an_adapter_changes_with_its_scale(tmp_path: Path, path: TextPath) -> None:
     digests = [
-        weights_digest(save(tmp_path / f"a{alpha}", path, lora_on(tiny_model(600), lora_alpha=alpha)))
+        weights_digest(save(tmp_path / f"a{alpha}", path, lora_model(tiny_model(600), lora_alpha=alpha)))
         for alpha in (4, 8)
     ]
     assert digests[0] != digests[1]
@@ -134,7 +136,7 @@ def test_the_digest_stays_when_folders_move(tmp_path: Path, path: TextPath) -> N
     digests = set()
     for place in ("here", "there"):
         base = save(tmp_path / place / "base", path)
-        adapter = lora_on(AutoModelForCausalLM.from_pretrained(base))
+        adapter = lora_model(AutoModelForCausalLM.from_pretrained(base))
         tokenizer = TextPath.of(AutoTokenizer.from_pretrained(base))
         folder = save(tmp_path / place / "adapter", tokenizer, adapter)
         shutil.copytree(base, tmp_path / place / "copy")

@@ -5,17 +5,16 @@ from pathlib import Path
 
 import pytest
 import yaml
-from tiny import equal_states, state_of
+from tiny import V, equal_states, state_of, tiny_model, train
 
 from sftkey_train.objectives import OBJECTIVES
-from sftkey_train.settings import TrainSettings
 from sftkey_train.spans import Corpus
 from sftkey_train.stages import StageNode
-from sftkey_train.trainer import train_stage
 from sftkey_train.variants import SEGMENTS, load_variant, variant_names
 from tasks.errors import InputError
 
-SHIPPED = {"key-tag", "sft", "sft-tag", "sft-tag-x2", "sftkey", "sftkey-tag"}
+PAPER = {"key-tag", "sft", "sft-tag", "sft-tag-x2", "sftkey", "sftkey-tag"}
+UNTAGGED = {"sft", "sftkey"}
 
 
 def write(tmp_path: Path, **changes: object) -> str:
@@ -46,11 +45,11 @@ def error_of(name: str) -> str:
 
 
 def test_every_shipped_variant_loads_under_the_name_of_its_file() -> None:
-    assert set(variant_names()) == SHIPPED
+    assert set(variant_names()) == PAPER | (OBJECTIVES.keys() - {"cross-entropy"})
     for name in variant_names():
         variant = load_variant(name)
         assert variant.name == name
-        assert variant.tagged == ("tag" in name)
+        assert variant.tagged == (name not in UNTAGGED)
         assert variant.description
         assert variant.source
 
@@ -65,6 +64,60 @@ def test_the_stages_of_the_paper() -> None:
     ]
     assert load_variant("key-tag").stages == (key,)
     assert [stage.weights for stage in load_variant("sft-tag-x2").stages] == [sft.weights] * 2
+
+
+@pytest.mark.parametrize("name", sorted(OBJECTIVES.keys() - {"cross-entropy"}))
+def test_every_objective_has_a_variant_that_is_nothing_but_it(name: str) -> None:
+    (stage,) = load_variant(name).stages
+    objective = OBJECTIVES[name]
+    assert (stage.objective, stage.reference) == (name, objective.reference)
+    assert dict(stage.options) == objective.options
+    assert list(dict(stage.options)) == sorted(objective.options)
+    assert bool(stage.weights[0]) == (name == "prompt-loss-weight")
+    assert set(stage.weights[1:]) == {1}
+
+
+def test_a_sum_of_variants_has_the_stages_of_all() -> None:
+    both = load_variant("sft-tag+key-tag")
+    assert both.stages == load_variant("sftkey-tag").stages
+    assert (both.name, both.tagged) == ("sft-tag+key-tag", True)
+    assert load_variant("sft-tag+sft-tag").source == load_variant("sft-tag").source
+    assert len(load_variant("sft-tag+rho-1+key-tag").stages) == 3
+
+
+def test_the_parts_of_a_sum_may_be_files_whose_shares_no_longer_count(tmp_path: Path) -> None:
+    stages = [{"name": "a", "loss": "key", "share": 0.2}, {"name": "b", "loss": "key", "share": 0.8}]
+    mine = write(tmp_path, stages=stages)
+    assert [stage.share for stage in load_variant(mine).stages] == [0.2, 0.8]
+    assert [stage.share for stage in load_variant(f"{mine}+sft-tag").stages] == [None] * 3
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("sft+key-tag", "joins a tagged and an untagged one"),
+        ("sft-tag+ky-tag", "no variant 'ky-tag': did you mean 'key-tag'?"),
+        ("sft-tag+", "no variant ''"),
+    ],
+)
+def test_a_wrong_sum_is_one_clear_line(name: str, message: str) -> None:
+    assert message in error_of(name)
+
+
+def test_options_that_are_left_out_have_their_defaults(tmp_path: Path) -> None:
+    (stage,) = load_variant(write_stage(tmp_path, objective="iw-sft", options={"clip": "1e1"})).stages
+    assert stage.options == (("clip", 10.0), ("temperature", 1.0))
+    assert (stage.reference, load_variant("rho-1").stages[0].reference) == ("base", "sft")
+
+
+def test_another_reference_may_be_named(tmp_path: Path) -> None:
+    assert load_variant(write_stage(tmp_path, objective="asft", reference="sft")).stages[0].reference == "sft"
+
+
+@pytest.mark.parametrize("shares", [[0.5, 0.4], [0.5, None], [1.0, 1.0]])
+def test_shares_that_do_not_add_up_are_one_clear_line(tmp_path: Path, shares: list[float | None]) -> None:
+    stages = [{"name": "s", "loss": "key", **({"share": share} if share else {})} for share in shares]
+    assert "must add up to 1, or be left out" in error_of(write(tmp_path, stages=stages))
 
 
 def test_a_weight_for_each_segment(tmp_path: Path) -> None:
@@ -107,8 +160,19 @@ def test_a_wrong_file_is_one_clear_line(tmp_path: Path, changes: dict[str, objec
         ({"objective": ["cross-entropy"]}, "no objective"),
         ({"learning_rate": 0}, "learning_rate must be a number above 0"),
         ({"learning_rate": "fast"}, "learning_rate must be a number above 0"),
-        ({"epochs": True}, "epochs must be a number above 0"),
-        ({"epochs": float("inf")}, "epochs must be a number above 0"),
+        ({"epochs": 1}, "unknown field 'epochs'"),
+        ({"share": True}, "share must be a number above 0"),
+        ({"share": float("inf")}, "share must be a number above 0"),
+        ({"objective": "focal", "options": {"gama": 1}}, "focal has no option 'gama': did you mean 'gamma'?"),
+        ({"objective": "dft", "options": {"gamma": 1}}, "dft has no option 'gamma': it has none"),
+        ({"objective": "focal", "options": [2]}, "options must be names and numbers"),
+        ({"objective": "focal", "options": {"gamma": "two"}}, "option gamma must be a number of at least 0"),
+        ({"objective": "focal", "options": {"gamma": True}}, "option gamma must be a number of at least 0"),
+        ({"objective": "rho-1", "options": {"share": 60}}, "option share must be above 0 and at most 1"),
+        ({"objective": "dft", "reference": "base"}, "dft needs no reference model; leave reference out"),
+        ({"objective": "asft", "reference": "best"}, "no reference 'best': there are base, sft"),
+        ({"objective": "asft", "reference": ["sft"]}, "no reference"),
+        ({"objective": "asft", "loss": {"prompt": 0.1, "answer": 1}}, "give the prompt no weight"),
     ],
 )
 def test_a_wrong_stage_is_one_clear_line(tmp_path: Path, changes: dict[str, object], message: str) -> None:
@@ -128,36 +192,10 @@ def test_a_learning_rate_may_be_written_without_a_point(tmp_path: Path) -> None:
     assert load_variant(write_stage(tmp_path, learning_rate="5e-6")).stages[0].learning_rate == 5e-6
 
 
-def test_a_new_file_trains(
-    tmp_path: Path, model, corpus: Corpus, settings: TrainSettings, node_of: Callable[..., StageNode]
-) -> None:
+def test_a_new_file_trains(tmp_path: Path, tagged: Corpus, node_of: Callable[..., StageNode]) -> None:
     """Adding a variant is one YAML file."""
-    stage = {"name": "heavy", "loss": {"answer": 5, "thinking": 0.2}, "learning_rate": 0.01, "epochs": 0.7}
-    node = node_of(write(tmp_path, stages=[stage]), settings)
-    before = state_of(model)
-    result = train_stage(model, corpus, node, settings, lambda metrics: None)
-    assert result.history[-1].step == node.num_steps == 2
-    assert not equal_states(before, state_of(model))
-
-
-def test_a_new_objective_is_one_function(
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    model,
-    corpus: Corpus,
-    settings: TrainSettings,
-    node_of: Callable[..., StageNode],
-) -> None:
-    def half(logits_NV, targets_N):
-        return OBJECTIVES["cross-entropy"](logits_NV, targets_N) / 2
-
-    stages = [{"name": "s", "loss": "response", "epochs": 0.3}]
-    whole = node_of(write(tmp_path, stages=stages), settings)
-    monkeypatch.setitem(OBJECTIVES, "half", half)
-    halved = node_of(write(tmp_path, stages=[{**stages[0], "objective": "half"}]), settings)
-    start = state_of(model)
-    losses = []
-    for node in (whole, halved):
-        model.load_state_dict(start)
-        losses.append(train_stage(model, corpus, node, settings, lambda metrics: None).history[0].loss)
-    assert losses[1] == pytest.approx(losses[0] / 2)
+    stage = {"name": "heavy", "loss": {"answer": 5, "thinking": 0.2}, "learning_rate": 0.01}
+    node = node_of(write(tmp_path, stages=[stage]))
+    state, result = train(tagged, node)
+    assert result.history[-1].step == node.num_steps == 3
+    assert not equal_states(state, state_of(tiny_model(V)))

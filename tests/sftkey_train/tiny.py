@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+import tempfile
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 
 from sftkey_train.spans import Corpus
+from sftkey_train.stages import StageNode
 from sftkey_train.variants import SEGMENTS
 from tasks.prompts import render_prompt
 from tasks.records import Record
@@ -19,6 +23,10 @@ if TYPE_CHECKING:
     from tokenizers import Tokenizer
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
+    from sftkey_train.trainer import StageResult
+
+V = 50
+"""Tokens of the random corpora and of the models that train on them."""
 KINDS = ("byte-level", "straddling", "gpt2", "llama", "chat")
 CHAT_TEMPLATE = (
     "{% for m in messages %}{{ '<|start|>' + m.role + '\n' + m.content + '<|end|>' + '\n' }}{% endfor %}"
@@ -124,6 +132,52 @@ def corpus_of(examples: list[tuple[list[int], list[str]]]) -> Corpus:
         num_straddling=0,
         dropped={},
     )
+
+
+def tagged_corpus(size: int = 24, *, seed: int = 0) -> Corpus:
+    """Random examples of uneven length over `V` tokens, with every segment."""
+    rng = np.random.default_rng(seed)
+    examples = []
+    for _ in range(size):
+        num_prompt, num_thinking, num_answer = (int(n) for n in rng.integers((2, 1, 1), (8, 14, 4)))
+        names = ["prompt"] * num_prompt + ["thinking_tag"] + ["thinking"] * num_thinking + ["thinking_tag"]
+        names += ["answer_tag"] + ["answer"] * num_answer + ["answer_tag", "end"]
+        examples.append((rng.integers(0, V, len(names)).tolist(), names))
+    return corpus_of(examples)
+
+
+def with_weights(node: StageNode, **weights: float) -> StageNode:
+    """The stage with the loss on other segments."""
+    by_segment = tuple(float(weights.get(name, 0)) for name in SEGMENTS)
+    return replace(node, stage=replace(node.stage, weights=by_segment))
+
+
+def with_settings(node: StageNode, **changes: Any) -> StageNode:
+    """The stage with other settings that leave its budget as it is."""
+    return replace(node, settings=replace(node.settings, **changes))
+
+
+def train(
+    corpus: Corpus, node: StageNode, model: torch.nn.Module | None = None, **more: Any
+) -> tuple[dict[str, torch.Tensor], StageResult]:
+    """Weights after training a model, a fresh tiny one where none is given, and the result."""
+    from sftkey_train.trainer import train_stage
+
+    model = model or tiny_model(V)
+    with tempfile.TemporaryDirectory() as folder:
+        arguments = {"on_step": lambda metrics: None, "scratch": Path(folder), **more}
+        result = train_stage(model, corpus, node, **arguments)
+    return state_of(model), result
+
+
+def lora_model(model: torch.nn.Module | None = None, **changes: Any) -> torch.nn.Module:
+    """A tiny model, or the given one, under an adapter that already says something."""
+    from peft import LoraConfig, get_peft_model
+
+    model = model or tiny_model(V)
+    torch.manual_seed(5)
+    shape = {"r": 2, "lora_alpha": 4, "init_lora_weights": False, **changes}
+    return get_peft_model(model, LoraConfig(task_type="CAUSAL_LM", target_modules="all-linear", **shape))
 
 
 def state_of(model: torch.nn.Module) -> dict[str, torch.Tensor]:

@@ -1,0 +1,173 @@
+"""A stage that was killed goes on from its last whole save, as if nothing had been."""
+
+from collections.abc import Callable
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from tiny import V, equal_states, lora_model, tiny_model, train, with_settings
+
+from sftkey_train import partial
+from sftkey_train.partial import PROGRESS, Progress
+from sftkey_train.settings import TrainSettings
+from sftkey_train.spans import Corpus
+from sftkey_train.stages import StageNode
+from sftkey_train.telemetry import StepMetrics
+from sftkey_train.trainer import StageResult, train_stage
+
+NodeOf = Callable[..., StageNode]
+
+
+class Killed(Exception):
+    """In the place of a lost machine."""
+
+
+@pytest.fixture
+def long(settings: TrainSettings) -> TrainSettings:
+    """Nine steps with accumulation, a save after each."""
+    return replace(settings, epochs=3, micro_batch_size=4, save_minutes=0.0)
+
+
+def lines_of(result: StageResult) -> list[str]:
+    """The history without its times; as text, because not-a-number does not equal itself."""
+    return [str({**asdict(line), "wall_seconds": 0}) for line in result.history]
+
+
+def killed_at(step: int, corpus: Corpus, node: StageNode, model: torch.nn.Module, **more: Any) -> None:
+    """Trains until the line of history after a step."""
+
+    def kill(metrics: StepMetrics) -> None:
+        if metrics.step >= step:
+            raise Killed
+
+    with pytest.raises(Killed):
+        train_stage(model, corpus, node, kill, **more)
+
+
+def model_of(method: str) -> torch.nn.Module:
+    return lora_model(lora_dropout=0.3) if method == "lora with dropout" else tiny_model(V)
+
+
+@pytest.mark.parametrize("log_every", [1, 4])
+@pytest.mark.parametrize(("method", "variant"), [("full", "sft-tag"), ("lora with dropout", "sftkey-tag")])
+def test_a_killed_stage_goes_on_bit_for_bit(
+    tagged: Corpus,
+    node_of: NodeOf,
+    long: TrainSettings,
+    tmp_path: Path,
+    log_every: int,
+    method: str,
+    variant: str,
+) -> None:
+    """Weights, history, losses and tokens; also where the last save lies between two lines of history."""
+    node = node_of(variant, replace(long, log_every=log_every))
+    whole_state, whole = train(tagged, with_settings(node, save_minutes=99.0), model_of(method))
+    killed_at(4, tagged, node, model_of(method), scratch=tmp_path)
+    assert partial.latest(tmp_path) == tmp_path / "checkpoint-3"
+    state, result = train(tagged, node, model_of(method), scratch=tmp_path)
+    assert equal_states(state, whole_state)
+    assert lines_of(result) == lines_of(whole)
+    assert (result.tokens_forward, result.tokens_loss) == (whole.tokens_forward, whole.tokens_loss)
+    assert (result.tokens_forward, result.tokens_loss) == (node.tokens_forward, node.tokens_loss)
+    assert result.flops == whole.flops
+
+
+def test_a_stage_may_be_killed_again_and_again(
+    tagged: Corpus, node_of: NodeOf, long: TrainSettings, tmp_path: Path
+) -> None:
+    node = node_of("sft-tag", replace(long, log_every=1))
+    for step in (2, 3, 7, 9):
+        killed_at(step, tagged, node, tiny_model(V, seed=step), scratch=tmp_path)
+    state, result = train(tagged, node, tiny_model(V, seed=99), scratch=tmp_path)
+    whole_state, whole = train(tagged, node, tiny_model(V, seed=2))
+    assert equal_states(state, whole_state)
+    assert lines_of(result) == lines_of(whole)
+
+
+@pytest.mark.parametrize(("refresh", "saved_at"), [(3, 6), (4, 4)])
+def test_psft_is_saved_when_its_old_model_is_due(
+    tagged: Corpus, node_of: NodeOf, long: TrainSettings, tmp_path: Path, refresh: int, saved_at: int
+) -> None:
+    """Between two renewals a save would lack the old weights, so there is none."""
+    node = node_of("psft", replace(long, log_every=1))
+    options = tuple({**dict(node.stage.options), "refresh": float(refresh)}.items())
+    node = replace(node, stage=replace(node.stage, options=options))
+    killed_at(8, tagged, node, tiny_model(V), scratch=tmp_path)
+    assert partial.latest(tmp_path) == tmp_path / f"checkpoint-{saved_at}"
+    state, result = train(tagged, node, tiny_model(V), scratch=tmp_path)
+    whole_state, whole = train(tagged, node, tiny_model(V))
+    assert equal_states(state, whole_state)
+    assert lines_of(result) == lines_of(whole)
+
+
+@pytest.mark.parametrize("damage", ["no progress", "unfinished progress"])
+def test_a_half_written_save_is_none(
+    tagged: Corpus, node_of: NodeOf, long: TrainSettings, tmp_path: Path, damage: str
+) -> None:
+    node = node_of("sft-tag", replace(long, log_every=1))
+    killed_at(4, tagged, node, tiny_model(V), scratch=tmp_path)
+    half = tmp_path / "checkpoint-5"
+    half.mkdir()
+    (half / "model.safetensors").write_bytes(b"half")
+    if damage == "unfinished progress":
+        (half / f"{PROGRESS}.part").write_text('{"history"')
+    assert partial.latest(tmp_path) == tmp_path / "checkpoint-3"
+    state, _ = train(tagged, node, tiny_model(V), scratch=tmp_path)
+    assert equal_states(state, train(tagged, node)[0])
+
+
+def test_only_the_last_save_is_kept_and_the_end_of_a_stage_is_none(
+    tagged: Corpus, node_of: NodeOf, long: TrainSettings, tmp_path: Path
+) -> None:
+    train(tagged, node_of("sft-tag", long), scratch=tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["checkpoint-8"]
+
+
+def test_without_leave_nothing_is_saved(
+    tagged: Corpus, node_of: NodeOf, long: TrainSettings, tmp_path: Path
+) -> None:
+    train(tagged, node_of("sft-tag", replace(long, save_minutes=99)), scratch=tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
+def test_an_adapter_is_saved_without_its_base(
+    tagged: Corpus, node_of: NodeOf, long: TrainSettings, tmp_path: Path
+) -> None:
+    train(tagged, node_of("sft-tag", long), lora_model(), scratch=tmp_path)
+    assert (tmp_path / "checkpoint-8" / "adapter_model.safetensors").is_file()
+    assert not (tmp_path / "checkpoint-8" / "model.safetensors").exists()
+
+
+def test_time_before_the_kill_counts(
+    tagged: Corpus, node_of: NodeOf, long: TrainSettings, tmp_path: Path
+) -> None:
+    node = node_of("sft-tag", replace(long, log_every=1))
+    killed_at(4, tagged, node, tiny_model(V), scratch=tmp_path)
+    saved = tmp_path / "checkpoint-3"
+    progress = partial.read(saved)
+    assert progress.wall_seconds > 0
+    partial.complete(tmp_path, 3, replace(progress, wall_seconds=1000.0))
+    _, result = train(tagged, node, tiny_model(V), scratch=tmp_path)
+    assert 1000 < result.wall_seconds < 1100
+    times = [line.wall_seconds for line in result.history]
+    assert times[2] < 100 < 1000 < times[3] < times[8]
+
+
+def test_progress_is_read_as_it_was_written(tmp_path: Path) -> None:
+    line = StepMetrics(3, 9, 1 / 3, 0.1, float("nan"), 0.2, 1e-3, 77, 1.5)
+    progress = Progress((line,), 77, 33, 1.5, 2.0)
+    (tmp_path / "checkpoint-3").mkdir()
+    (tmp_path / "checkpoint-10").mkdir()
+    partial.complete(tmp_path, 10, progress)
+    assert str(partial.read(partial.latest(tmp_path))) == str(progress)
+    assert [path.name for path in tmp_path.iterdir()] == ["checkpoint-10"]
+
+
+def test_the_tenth_step_comes_after_the_ninth(tmp_path: Path) -> None:
+    for step in (9, 10):
+        (tmp_path / f"checkpoint-{step}").mkdir()
+        (tmp_path / f"checkpoint-{step}" / PROGRESS).write_text("{}")
+    assert partial.latest(tmp_path) == tmp_path / "checkpoint-10"
+    assert partial.latest(tmp_path / "nowhere") is None
