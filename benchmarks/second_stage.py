@@ -15,7 +15,8 @@ from pathlib import Path
 from harness.config import load_config
 from harness.plan import make_plan
 from harness.progress import Reporter
-from harness.run import candidates, evaluate, run_folder, train
+from harness.run import evaluate_plan, run_folder
+from harness.training import train
 from leaderboards import read_results
 
 RATES = (1e-5, 3e-5, 1e-4, 3e-4, 1e-3)
@@ -42,7 +43,7 @@ def measure(rate: float, out: Path) -> dict[tuple[str, str], tuple[float, float]
     reporter = Reporter(Console(stderr=True))
     with run_folder(config):
         train(plan, reporter)
-        evaluate(config, plan.benchmarks, candidates(plan), reporter)
+        evaluate_plan(plan, reporter)
     means = (
         read_results(config.out).samples.groupby(["entry", "benchmark"])[["accuracy", "format_valid"]].mean()
     )

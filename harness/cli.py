@@ -42,7 +42,18 @@ Variants = Annotated[
     typer.Option(help="Variants, with commas (harness list variants).", metavar="a,b", show_default=False),
 ]
 Seeds = Annotated[int | None, typer.Option(help="Number of seeds.", show_default=False)]
-Method = Annotated[str | None, typer.Option(help="full or lora.", metavar="full|lora", show_default=False)]
+Method = Annotated[
+    str | None,
+    typer.Option(help="full, lora, dora, rslora or qlora.", metavar="full|lora|…", show_default=False),
+]
+Budget = Annotated[
+    str | None,
+    typer.Option(
+        help="What is equal between variants: steps, tokens or epochs; with =N, how much.",
+        metavar="steps|tokens|epochs[=N]",
+        show_default=False,
+    ),
+]
 EngineName = Annotated[
     str | None, typer.Option("--engine", help="auto, vllm or hf.", metavar="auto|vllm|hf", show_default=False)
 ]
@@ -77,6 +88,7 @@ def train_and_eval(
     variants: Variants = None,
     seeds: Seeds = None,
     method: Method = None,
+    budget: Budget = None,
     engine: EngineName = None,
     data_dir: DataDir = None,
     limit: Limit = None,
@@ -89,7 +101,7 @@ def train_and_eval(
     from harness.config import load_config
 
     flags = _flags(model, benchmarks, variants, seeds, method, engine, data_dir, limit, out)
-    resolved = load_config(config, flags, setting or [], quick=quick)
+    resolved = load_config(config, flags | _budget(budget), setting or [], quick=quick)
     _train(resolved, dry_run=dry_run, then_evaluate=True)
 
 
@@ -101,6 +113,7 @@ def train(
     variants: Variants = None,
     seeds: Seeds = None,
     method: Method = None,
+    budget: Budget = None,
     data_dir: DataDir = None,
     limit: Limit = None,
     out: Out = None,
@@ -112,8 +125,46 @@ def train(
     from harness.config import load_config
 
     flags = _flags(model, benchmarks, variants, seeds, method, None, data_dir, limit, out)
-    resolved = load_config(config, flags, setting or [], quick=quick)
+    resolved = load_config(config, flags | _budget(budget), setting or [], quick=quick)
     _train(resolved, dry_run=dry_run, then_evaluate=False)
+
+
+@app.command()
+def sweep(
+    grid: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="A setting and its values, such as learning_rate=1e-5,3e-5; may be repeated. "
+            "Half, once and twice the learning rate × stage2_share 0.25 and 0.5 where none is given.",
+            metavar="name=a,b",
+        ),
+    ] = None,
+    config: ConfigFile = None,
+    model: Model = None,
+    benchmarks: Benchmarks = None,
+    variants: Variants = None,
+    seeds: Seeds = None,
+    method: Method = None,
+    budget: Budget = None,
+    engine: EngineName = None,
+    data_dir: DataDir = None,
+    limit: Limit = None,
+    out: Out = None,
+    setting: Setting = None,
+    quick: Quick = False,
+) -> None:
+    """Choose each variant's settings on validation questions, never on the test's."""
+    from harness import sweep as sweeping
+    from harness.config import load_config
+    from harness.progress import Reporter
+
+    flags = _flags(model, benchmarks, variants, seeds, method, engine, data_dir, limit, out)
+    resolved = load_config(config, flags | _budget(budget), setting or [], quick=quick)
+    chosen_grid = sweeping.parse_grid(grid) if grid else sweeping.default_grid(resolved)
+    resolved.out.mkdir(parents=True, exist_ok=True)
+    tried = sweeping.sweep(resolved, chosen_grid, Reporter(_console(stderr=True)))
+    _console().print(sweeping.table(tried, resolved.rank_by))
+    print(f"next: harness train-and-eval --config {sweeping.chosen_path(resolved)}")
 
 
 @app.command("eval")
@@ -222,9 +273,11 @@ def leaderboard(
 
 @app.command("list")
 def list_known(
-    what: Annotated[str, typer.Argument(help="benchmarks, variants, tags or engines", metavar="WHAT")],
+    what: Annotated[
+        str, typer.Argument(help="benchmarks, variants, objectives, tags or engines", metavar="WHAT")
+    ],
 ) -> None:
-    """Show what there is: benchmarks, variants, tags or engines."""
+    """Show what there is: benchmarks, variants, objectives, tags or engines."""
     from harness.listing import listing
 
     _console().print(listing(what))
@@ -255,8 +308,21 @@ def _flags(
     }
 
 
+def _budget(text: str | None) -> dict[str, Any]:
+    """`tokens=2e6` as configuration: the unit, and the amount where it is said."""
+    if text is None:
+        return {}
+    from tasks.errors import InputError
+
+    unit, equals, amount = text.partition("=")
+    try:
+        return {"train.budget": unit, "train.amount": float(amount) if equals else None}
+    except ValueError as error:
+        raise InputError(f"--budget {text}: expected a number after =, such as {unit}=500") from error
+
+
 def _train(config: Config, *, dry_run: bool, then_evaluate: bool) -> None:
-    from harness import run
+    from harness import run, training
     from harness.plan import make_plan
     from harness.plan_view import print_plan
     from harness.progress import Reporter
@@ -267,12 +333,12 @@ def _train(config: Config, *, dry_run: bool, then_evaluate: bool) -> None:
         return
     reporter = Reporter(_console(stderr=True))
     with run.run_folder(config):
-        run.train(plan, reporter)
+        training.train(plan, reporter)
         if not then_evaluate:
             for (name, seed), chain in plan.graph.chains.items():
                 print(f"{name} seed {seed}: {plan.stage_dir / chain[-1]}")
             return
-        run.evaluate(config, plan.benchmarks, run.candidates(plan), reporter)
+        run.evaluate_plan(plan, reporter)
         _report([config.out], config.out / "leaderboard", config.reference, config.rank_by, config.alpha)
 
 

@@ -15,6 +15,8 @@ from tasks.errors import InputError
 from tasks.suggest import did_you_mean
 
 EMBEDDED = "embedded"
+OWN_SETTINGS = ("learning_rate", "second_learning_rate", "stage2_share", "weight_decay", "warmup_epochs")
+"""Settings that a variant may have for itself; the budget is not among them, so that variants compare."""
 _PRESETS = Path(__file__).parent / "presets"
 
 
@@ -61,6 +63,7 @@ class Config:
         rank_by: Metric that ranks.
         alpha: Weight of accuracy in `score`.
         train: Shared by all variants.
+        per_variant: Variant name -> its own values of `OWN_SETTINGS`, as `harness sweep` finds them.
         eval: Shared by all checkpoints.
     """
 
@@ -79,7 +82,13 @@ class Config:
     rank_by: str = "accuracy"
     alpha: float = 0.7
     train: TrainSettings = field(default_factory=TrainSettings)
+    per_variant: dict[str, dict[str, float]] = field(default_factory=dict)
     eval: EvalSettings = field(default_factory=EvalSettings)
+
+    def settings_of(self, variant: str) -> TrainSettings:
+        """A variant's training settings."""
+        own: dict[str, Any] = dict(self.per_variant.get(variant, {}))
+        return dataclasses.replace(self.train, **own)
 
     @property
     def store_dir(self) -> Path:
@@ -219,6 +228,7 @@ def _build(data: Mapping[str, Any], where: str) -> Config:
 def _check_values(config: Config) -> None:
     """Ranges and names, as far as they can be known before anything is computed."""
     _check_ranges(config)
+    _check_training(config.train)
     _check_names(config)
 
 
@@ -238,11 +248,15 @@ def _check_ranges(config: Config) -> None:
                 "learning_rate",
                 "second_learning_rate",
                 "epochs",
-                "second_epochs",
+                "amount",
+                "stage2_share",
                 "batch_size",
                 "micro_batch_size",
                 "max_length",
                 "log_every",
+                "validate_every",
+                "validation_records",
+                "workers",
                 "lora_rank",
                 "lora_alpha",
             )
@@ -251,13 +265,7 @@ def _check_ranges(config: Config) -> None:
     for key, value in positive.items():
         if value is not None and not 0 < value < float("inf"):
             raise InputError(f"{key} must be above 0, not {value}")
-    micro = config.train.micro_batch_size
-    if micro and config.train.batch_size % micro:
-        raise InputError(
-            f"train.batch_size ({config.train.batch_size}) must be a multiple of "
-            f"train.micro_batch_size ({micro})"
-        )
-    for name in ("warmup_epochs", "weight_decay", "max_grad_norm", "lora_dropout"):
+    for name in ("warmup_epochs", "weight_decay", "max_grad_norm", "save_minutes", "lora_dropout"):
         if not 0 <= getattr(config.train, name) < float("inf"):
             raise InputError(f"train.{name} must be at least 0, not {getattr(config.train, name)}")
     if config.eval.top_p > 1:
@@ -266,6 +274,21 @@ def _check_ranges(config: Config) -> None:
         raise InputError(f"alpha must be between 0 and 1, not {config.alpha}")
     if not 0 <= config.eval.temperature < float("inf"):
         raise InputError(f"eval.temperature must be at least 0, not {config.eval.temperature}")
+
+
+def _check_training(train: TrainSettings) -> None:
+    micro = train.micro_batch_size
+    if micro and train.batch_size % micro:
+        raise InputError(
+            f"train.batch_size ({train.batch_size}) must be a multiple of train.micro_batch_size ({micro})"
+        )
+    if train.stage2_share >= 1:
+        raise InputError(f"train.stage2_share must be below 1, not {train.stage2_share}")
+    if train.tag_tokens and train.method != "full":
+        raise InputError(
+            f"train.tag_tokens needs full fine-tuning: with {train.method} the new tokens' embeddings "
+            "would have to be saved beside the adapter, which vLLM does not load; leave the tags as text"
+        )
 
 
 def _check_names(config: Config) -> None:
@@ -277,5 +300,12 @@ def _check_names(config: Config) -> None:
             raise InputError(f"no {key}: name at least one (harness list {key})")
         if len(set(names)) < len(names):
             raise InputError(f"{key}: one stands there twice")
+    for name, own in config.per_variant.items():
+        if name not in config.variants:
+            raise InputError(f"per_variant: {did_you_mean(name, config.variants)}")
+        for key in own:
+            if key not in OWN_SETTINGS:
+                raise InputError(f"per_variant.{name}: {key} is none of {', '.join(OWN_SETTINGS)}")
+        _check_ranges(dataclasses.replace(config, train=config.settings_of(name), per_variant={}))
     if config.data_dir and not config.data_dir.is_dir():
         raise InputError(f"--data-dir {config.data_dir}: no such folder")

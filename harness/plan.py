@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
 
 from harness.config import EMBEDDED, Config
+from harness.data import TrainingRecords
 from harness.engines import choose_engine
 from harness.intake import cache_dir, locate_model, model_name
+from sftkey_train import processes
 from sftkey_train.checkpoint import weights_digest
-from sftkey_train.spans import Corpus, encode
+from sftkey_train.spans import Corpus, corpus_key, encode_to
 from sftkey_train.stages import StageGraph, build_graph
 from sftkey_train.text import TextPath
 from sftkey_train.variants import Variant, load_variant
 from tasks.benchmarks import Benchmark, load_benchmark
 from tasks.errors import InputError
-from tasks.records import Record
+from tasks.records import records_digest
 from tasks.suggest import did_you_mean
 from tasks.tags import get_tag_format
 
@@ -52,6 +53,7 @@ class Plan:
         variants: To train.
         seeds: Of every variant.
         tags_of: Variant name -> tag format name.
+        paths: Tag format name -> the text path of models trained on it.
         corpora: Tag format name -> encoded training data.
         train_records: Training records of each data set used.
         graph: The stages.
@@ -64,6 +66,7 @@ class Plan:
     variants: tuple[Variant, ...]
     seeds: tuple[int, ...]
     tags_of: Mapping[str, str]
+    paths: Mapping[str, TextPath]
     corpora: Mapping[str, Corpus]
     train_records: Mapping[str, int]
     graph: StageGraph
@@ -96,52 +99,37 @@ def make_plan(config: Config) -> Plan:
     if len(tags_of) < len(variants):
         raise InputError("variants: two files give the same name")
     base, tokenizer_dir = _locate_base(config)
-    records, counts = training_records(config, benchmarks)
-    path = text_path(tokenizer_dir, config)
-    corpora = {
-        tags: encode(records, get_tag_format(tags), path, config.train.max_length)
-        for tags in dict.fromkeys(tags_of.values())
-    }
+    records = TrainingRecords(config, benchmarks)
+    digest = records_digest(records)
+    paths = {tags: text_path(tokenizer_dir, config, tags) for tags in dict.fromkeys(tags_of.values())}
+    corpora = {tags: _corpus(records, digest, tags, path, config) for tags, path in paths.items()}
     seeds = tuple(range(config.seeds))
-    graph = build_graph(variants, seeds, config.train, base.digest, corpora, tags_of)
-    return Plan(config, base, benchmarks, variants, seeds, tags_of, corpora, counts, graph, engine)
+    own_settings = {
+        variant.name: config.settings_of(name)
+        for name, variant in zip(config.variants, variants, strict=True)
+    }
+    graph = build_graph(variants, seeds, config.train, base.digest, corpora, tags_of, own_settings)
+    counts = dict(records.counts)
+    return Plan(config, base, benchmarks, variants, seeds, tags_of, paths, corpora, counts, graph, engine)
 
 
-def text_path(model_dir: Path, config: Config) -> TextPath:
-    """The text path of a model under this configuration."""
+def _corpus(records: TrainingRecords, digest: str, tags: str, path: TextPath, config: Config) -> Corpus:
+    """The encoded training data of a tag format, from the cache or encoded into it now."""
+    tag_format, max_length = get_tag_format(tags), config.train.max_length
+    directory = cache_dir() / "corpora" / corpus_key(digest, tag_format, path, max_length)
+    with processes.first_goes_ahead():
+        return encode_to(directory, records, tag_format, path, max_length)
+
+
+def text_path(model_dir: Path, config: Config, tags: str) -> TextPath:
+    """The text path of a model under this configuration, with the tags as tokens where it wants them."""
     from sftkey_train.model import load_tokenizer
 
-    return TextPath.of(load_tokenizer(str(model_dir)), config.prompt_style)
-
-
-def training_records(config: Config, benchmarks: Sequence[Benchmark]) -> tuple[list[Record], dict[str, int]]:
-    """Records with a rationale from the training split of every benchmark that has one.
-
-    Benchmarks that share their training data (a set and its harder test) give it once.
-
-    Returns:
-        The records, and how many come from which benchmark.
-
-    Raises:
-        InputError: No benchmark has training data.
-    """
-    records: dict[tuple[str, str], Record] = {}
-    counts: dict[str, int] = {}
-    for benchmark in benchmarks:
-        if benchmark.train_split is None:
-            continue
-        usable = (record for record in benchmark.iter_records("train", config.data_dir) if record.rationale)
-        found = {(record.id, record.question): record for record in islice(usable, config.train_limit)}
-        new = {key: record for key, record in found.items() if key not in records}
-        if new:
-            records |= new
-            counts[benchmark.name] = len(new)
-    if not records:
-        names = ", ".join(benchmark.name for benchmark in benchmarks)
-        raise InputError(
-            f"no training data with rationales in {names}; add a benchmark that has some, such as gsm8k"
-        )
-    return list(records.values()), counts
+    tokenizer = load_tokenizer(str(model_dir))
+    if config.train.tag_tokens:
+        # Not as special tokens: those vanish from decoded text, and the scorer reads the tags there.
+        tokenizer.add_tokens(list(get_tag_format(tags).tag_strings))
+    return TextPath.of(tokenizer, config.prompt_style)
 
 
 def _locate_base(config: Config) -> tuple[BaseModel, Path]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from harness.plan import Plan
-from sftkey_train.stages import StageNode
+from sftkey_train.stages import BASE, StageNode
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -60,11 +60,21 @@ def _stage_tree(plan: Plan, seed: int) -> Tree:
 
 def _describe(plan: Plan, node: StageNode) -> str:
     state = "[green]in the store[/]" if plan.is_trained(node.key) else "to train"
-    shared = " (shared)" if len(node.variants) > 1 else ""
+    whose = ", ".join(node.variants) + (" (shared)" if len(node.variants) > 1 else "")
     return (
-        f"{node.stage.name} for {', '.join(node.variants)}{shared}: {node.num_steps} steps, "
+        f"{node.stage.name} for {whose or 'reference'}{_objective(plan, node)}: {node.num_steps} steps, "
         f"{node.tokens_forward:,} tokens, {node.tokens_loss:,} with loss, lr {node.learning_rate:g}; {state}"
     )
+
+
+def _objective(plan: Plan, node: StageNode) -> str:
+    """The objective where it is not the usual one, with its options and reference model."""
+    if node.stage.objective == "cross-entropy":
+        return ""
+    details = [f"{name} {value:g}" for name, value in node.stage.options]
+    if node.reference is not None:
+        details.append("reference " + ("base" if node.reference == BASE else "plain SFT"))
+    return f" by {node.stage.objective}" + (f" ({', '.join(details)})" if details else "")
 
 
 def _evaluations(plan: Plan) -> str:

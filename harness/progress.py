@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from rich.console import Console
+    from rich.progress import Progress
 
-    from sftkey_train.trainer import StepMetrics
+    from sftkey_train.telemetry import StepMetrics
 
 SECONDS_BETWEEN_LINES = 15.0
 
@@ -20,6 +21,16 @@ class StageProgress(Protocol):
 
     def update(self, metrics: StepMetrics) -> None:
         """Shows a line of the metrics history."""
+
+
+class StageReporter(Protocol):
+    """What the training of a stage reports to."""
+
+    def line(self, text: str) -> None:
+        """One plain line."""
+
+    def stage(self, label: str, num_steps: int) -> AbstractContextManager[StageProgress]:
+        """Shows the training of a stage."""
 
 
 class SampleProgress(Protocol):
@@ -38,6 +49,8 @@ class Reporter:
 
     def __init__(self, console: Console) -> None:
         self.console = console
+        self._bars: Progress | None = None
+        self._num_bars = 0
 
     def line(self, text: str) -> None:
         """One plain line."""
@@ -45,12 +58,36 @@ class Reporter:
 
     @contextmanager
     def stage(self, label: str, num_steps: int) -> Iterator[StageProgress]:
-        """Shows the training of a stage: step, losses, tokens a second, time left."""
+        """Shows the training of a stage: step, losses, tokens a second, time left; several may be open."""
         shown = _StageBar(label, num_steps, self) if self.console.is_terminal else _StageLines(label, self)
         started = time.perf_counter()
         with shown:
             yield shown
         self.line(f"  {label}: {shown.last} in {time.perf_counter() - started:.1f} s")
+
+    @contextmanager
+    def bars(self) -> Iterator[Progress]:
+        """The bars of all open stages: a terminal has room for one live display only."""
+        from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+        if self._bars is None:
+            self._bars = Progress(
+                TextColumn("  {task.description}"),
+                BarColumn(bar_width=20),
+                TextColumn("{task.completed:.0f}/{task.total:.0f} {task.fields[losses]}"),
+                TimeRemainingColumn(compact=True),
+                console=self.console,
+                transient=True,
+            )
+            self._bars.start()
+        self._num_bars += 1
+        try:
+            yield self._bars
+        finally:
+            self._num_bars -= 1
+            if not self._num_bars:
+                self._bars.stop()
+                self._bars = None
 
     @contextmanager
     def evaluation(self, label: str, num_samples: int, num_stored: int) -> Iterator[SampleProgress]:
@@ -88,25 +125,18 @@ class _StageLines:
 
 class _StageBar(_StageLines):
     def __init__(self, label: str, num_steps: int, reporter: Reporter) -> None:
-        from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
-
         super().__init__(label, reporter)
-        self._progress = Progress(
-            TextColumn("  {task.description}"),
-            BarColumn(bar_width=20),
-            TextColumn("{task.completed:.0f}/{task.total:.0f} {task.fields[losses]}"),
-            TimeRemainingColumn(compact=True),
-            console=reporter.console,
-            transient=True,
-        )
-        self._task = self._progress.add_task(label, total=num_steps, losses="")
+        self._num_steps = num_steps
+        self._open = ExitStack()
 
     def __enter__(self) -> _StageBar:
-        self._progress.start()
+        self._progress = self._open.enter_context(self._reporter.bars())
+        self._task = self._progress.add_task(self._label, total=self._num_steps, losses="")
+        self._open.callback(self._progress.remove_task, self._task)
         return self
 
     def __exit__(self, *error: object) -> None:
-        self._progress.stop()
+        self._open.close()
 
     def update(self, metrics: StepMetrics) -> None:
         self.last = f"{metrics.step}/{metrics.num_steps} steps, {losses(metrics)}"

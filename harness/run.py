@@ -1,82 +1,28 @@
-"""Carry a plan out: train what the store lacks, evaluate every checkpoint, write results and report.
+"""Evaluate checkpoints, those of a plan or trained elsewhere, and write results.
 
-What is done stays done: stages and completions are in the store the moment they are finished, so that the
-same command after an interruption goes on from there and comes to the same figures.
+What is done stays done: completions are in the store the moment they are finished, so that the same command
+after an interruption goes on from there and comes to the same figures.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from harness.config import EMBEDDED, Config, dump_config
 from harness.evaluate import Candidate, Evaluator
 from harness.generations import GenerationStore
-from harness.intake import Checkpoint, cache_dir, locate_model, model_name, whole_model, with_adapter
+from harness.intake import Checkpoint, locate_model, model_name, whole_model, with_adapter
 from harness.plan import UNTAGGED, Plan
 from harness.progress import Reporter
-from harness.provenance import package_versions, provenance
-from leaderboards.results import Entry, SampleRow, TrainingCost, write_results
-from sftkey_train.checkpoint import read_manifest, save_checkpoint
+from harness.provenance import provenance
+from harness.training import cost, curves
+from leaderboards.results import CurvePoint, Entry, SampleRow, write_results
+from sftkey_train import processes
+from sftkey_train.checkpoint import read_manifest
 from tasks.benchmarks import Benchmark, load_benchmark
 from tasks.errors import InputError
-
-if TYPE_CHECKING:
-    from sftkey_train.stages import StageNode
-
-
-def ensure_base(plan: Plan, reporter: Reporter) -> None:
-    """Builds the embedded base model where the cache lacks it."""
-    if plan.config.model != EMBEDDED or plan.base.path.is_dir():
-        return
-    from sftkey_train.embedded import build_embedded_base
-
-    with reporter.stage("base model", 0) as progress:
-        build_embedded_base(cache_dir(), progress.update)
-
-
-def train(plan: Plan, reporter: Reporter) -> None:
-    """Trains every stage of the plan that is not in the store."""
-    ensure_base(plan, reporter)
-    todo = [node for node in plan.graph.nodes.values() if not plan.is_trained(node.key)]
-    reporter.line(f"training {len(todo)} of {len(plan.graph.nodes)} stages; the others are in the store")
-    for node in todo:
-        _train_stage(plan, node, reporter)
-
-
-def _train_stage(plan: Plan, node: StageNode, reporter: Reporter) -> None:
-    from transformers import set_seed
-
-    from sftkey_train.model import load_for_training, load_tokenizer
-    from sftkey_train.trainer import train_stage
-
-    set_seed(node.seed)  # decides how adapters begin
-    settings = plan.config.train
-    parent = plan.stage_dir / node.parent if node.parent else None
-    model = load_for_training(str(plan.base.path), parent, settings)
-    with reporter.stage(node.label, node.num_steps) as progress:
-        result = train_stage(model, plan.corpora[node.tags], node, settings, progress.update)
-    manifest = {
-        "base": plan.base.name,
-        "base_digest": plan.base.digest,
-        "stage": asdict(node),
-        "train": asdict(settings),
-        "data": {"records": dict(plan.train_records), "digest": plan.corpora[node.tags].digest()},
-        "packages": package_versions(),
-        "cost": {
-            "steps": node.num_steps,
-            "tokens_forward": result.tokens_forward,
-            "tokens_loss": result.tokens_loss,
-            "flops": result.flops,
-            "wall_seconds": result.wall_seconds,
-        },
-    }
-    tokenizer = load_tokenizer(str(plan.base.path))
-    history = [asdict(metrics) for metrics in result.history]
-    save_checkpoint(model, tokenizer, plan.stage_dir / node.key, manifest, history)
 
 
 def candidates(plan: Plan) -> list[Candidate]:
@@ -85,10 +31,10 @@ def candidates(plan: Plan) -> list[Candidate]:
     found = [Candidate("base", "base", plan.base.name, None, UNTAGGED, None, str(plan.base.path), base)]
     for (name, seed), chain in plan.graph.chains.items():
         directory = plan.stage_dir / chain[-1]
-        lora = plan.config.train.method == "lora"
+        adapted = plan.config.train.method != "full"
         checkpoint = (
             with_adapter(base, directory)
-            if lora
+            if adapted
             else Checkpoint(directory, None, read_manifest(directory)["weights_digest"])
         )
         found.append(
@@ -101,30 +47,25 @@ def candidates(plan: Plan) -> list[Candidate]:
                 method=plan.config.train.method,
                 shown_path=str(directory),
                 checkpoint=checkpoint,
-                training=_cost(plan, chain),
+                training=cost(plan, chain),
             )
         )
     return found
 
 
-def _cost(plan: Plan, chain: Sequence[str]) -> TrainingCost:
-    """All that a variant's chain of stages took, shared stages in full."""
-    manifests = [read_manifest(plan.stage_dir / key) for key in chain]
-    costs = [manifest["cost"] for manifest in manifests]
-    return TrainingCost(
-        steps=sum(cost["steps"] for cost in costs),
-        tokens_forward=sum(cost["tokens_forward"] for cost in costs),
-        tokens_loss=sum(cost["tokens_loss"] for cost in costs),
-        flops=sum(cost["flops"] for cost in costs),
-        wall_seconds=sum(cost["wall_seconds"] for cost in costs),
-        stages=tuple(manifest["stage"]["stage"]["name"] for manifest in manifests),
-    )
+def evaluate_plan(plan: Plan, reporter: Reporter) -> None:
+    """Evaluates the base and all that a plan has trained, and writes results and training curves."""
+    evaluate(plan.config, plan.benchmarks, candidates(plan), reporter, curves(plan))
 
 
 def evaluate(
-    config: Config, benchmarks: Sequence[Benchmark], wanted: Sequence[Candidate], reporter: Reporter
+    config: Config,
+    benchmarks: Sequence[Benchmark],
+    wanted: Sequence[Candidate],
+    reporter: Reporter,
+    training: Sequence[CurvePoint] = (),
 ) -> None:
-    """Evaluates candidates and writes `results.json` and `samples.parquet` under `config.out`."""
+    """Evaluates candidates and writes the run's results under `config.out`."""
     reporter.line(f"evaluating {len(wanted)} checkpoints on {', '.join(b.name for b in benchmarks)}")
     entries: list[Entry] = []
     rows: list[SampleRow] = []
@@ -137,7 +78,7 @@ def evaluate(
                 rows += samples
         finally:
             evaluator.engine.close()
-    write_results(config.out, provenance(dump_config(config)), entries, rows)
+    write_results(config.out, provenance(dump_config(config)), entries, rows, training)
 
 
 def external_candidates(config: Config, adapters: Sequence[Path], name: str | None) -> list[Candidate]:
@@ -179,13 +120,18 @@ def resolve_benchmarks(config: Config) -> tuple[Benchmark, ...]:
 
 @contextmanager
 def run_folder(config: Config) -> Iterator[None]:
-    """Makes the run's folder, stores the configuration, and keeps a second process out of it.
+    """Makes the run's folder, stores the configuration, and keeps a second run out of it.
+
+    Of the processes of one launch, the first does that for all.
 
     Raises:
         InputError: Another process works in it, or it cannot be written.
     """
     import fcntl
 
+    if not processes.is_first():
+        yield
+        return
     try:
         config.out.mkdir(parents=True, exist_ok=True)
         lock = (config.out / ".lock").open("w")

@@ -27,7 +27,7 @@ class HfEngine:
         import transformers
 
         self._settings = settings
-        self._device = "cuda" if torch.cuda.is_available() else "cpu"
+        self._device: Any = "cuda" if torch.cuda.is_available() else "cpu"
         self.dtype: str = (
             settings.dtype if settings.dtype != "auto" else "float32" if self._device == "cpu" else "bfloat16"
         )
@@ -43,7 +43,6 @@ class HfEngine:
             InputError: transformers cannot load it.
         """
         import torch
-        from transformers import GenerationConfig
 
         from sftkey_train.model import load_base, load_tokenizer
 
@@ -51,12 +50,14 @@ class HfEngine:
         dtype = getattr(torch, self.dtype, None)
         if not isinstance(dtype, torch.dtype):
             raise InputError(f"no dtype {self.dtype!r}: use auto, float32, bfloat16 or float16")
-        self._model = load_base(str(model_dir), dtype).to(self._device).eval()
-        self._tokenizer = load_tokenizer(str(model_dir))
-        eos = self._model.generation_config.eos_token_id
+        model = load_base(str(model_dir), dtype).to(self._device).eval()
+        self.adopt(model, load_tokenizer(str(model_dir)))
+
+    def adopt(self, model: Any, tokenizer: Any) -> None:
+        """Takes a model that is in memory already, in evaluation mode; it stays its owner's."""
+        self._model, self._tokenizer, self._device = model, tokenizer, model.device
+        eos = model.generation_config.eos_token_id
         self._eos_ids = tuple(eos if isinstance(eos, list) else [eos] if eos is not None else [])
-        # Nothing of the model's own decoding settings but its ends: the sampling parameters say the rest.
-        self._model.generation_config = GenerationConfig(eos_token_id=list(self._eos_ids) or None)
 
     def generate(
         self, prompts: Sequence[Sequence[int]], sampling: Sequence[Sampling]
@@ -79,17 +80,20 @@ class HfEngine:
 
     def _batch(self, prompts: list[Sequence[int]], sampling: Sampling) -> list[Completion]:
         import torch
+        from transformers import GenerationConfig
 
         ids_BT = torch.tensor([list(ids) for ids in prompts], device=self._device)
         if sampling.temperature:
             torch.manual_seed(sampling.seed)
         draw = {"do_sample": True, "temperature": sampling.temperature, "top_p": sampling.top_p, "top_k": 0}
-        with torch.inference_mode():
+        # Nothing of the model's own decoding settings but its ends: the sampling parameters say the rest.
+        bare = GenerationConfig(eos_token_id=list(self._ends(sampling)))
+        with torch.no_grad():
             output_BT = self._model.generate(
                 ids_BT,
+                generation_config=bare,
                 attention_mask=torch.ones_like(ids_BT),
                 max_new_tokens=sampling.max_new_tokens,
-                eos_token_id=list(self._ends(sampling)),
                 pad_token_id=self._tokenizer.eos_token_id,
                 use_cache=True,
                 **(

@@ -9,7 +9,7 @@ import pytest
 def test_help_names_every_command(harness) -> None:
     done = harness("--help")
     assert done.returncode == 0
-    for command in ("train-and-eval", "train", "eval", "score", "leaderboard", "list"):
+    for command in ("train-and-eval", "train", "sweep", "eval", "score", "leaderboard", "list"):
         assert command in done.stdout
 
 
@@ -33,6 +33,7 @@ def test_help_imports_nothing_heavy() -> None:
     [
         ("benchmarks", ["gsm8k", "openbookqa", "world_choice_hard", "cot_collection", "arXiv 2110.14168"]),
         ("variants", ["sftkey-tag", "sft-tag-x2", "arXiv 2512.21017"]),
+        ("objectives", ["rho-1", "iw-sft", "−log pₜ", "arXiv 2404.07965", "gamma"]),
         ("tags", ["thinking-answer", "think-answer", "none"]),
         ("engines", ["vllm", "hf"]),
     ],
@@ -52,7 +53,11 @@ def test_list_shows_what_there_is(harness, what: str, expected: list[str]) -> No
         (["train-and-eval", "--variants", "sft-tg"], "did you mean 'sft-tag'"),
         (["train-and-eval", "--engine", "vlm"], "did you mean 'vllm'"),
         (["train-and-eval", "--set", "train.lerning_rate=1"], "did you mean 'learning_rate'"),
-        (["train-and-eval", "--method", "qlora"], "train.method"),
+        (["train-and-eval", "--method", "qlorra"], "train.method"),
+        (["train-and-eval", "--budget", "tokens=many"], "--budget tokens=many: expected a number"),
+        (["train-and-eval", "--budget", "days"], "train.budget"),
+        (["train", "--variants", "sft+sft-tag"], "joins a tagged and an untagged one"),
+        (["sweep", "--grid", "lerning_rate=1"], "did you mean 'learning_rate'"),
         (["train-and-eval", "--config", "missing.yaml"], "missing.yaml: cannot be read"),
         (["train-and-eval", "--seeds", "three"], "--seeds"),
         (["train-and-eval", "--model", "/no/such/model", "--benchmarks", "world_number"], "no such folder"),
@@ -80,8 +85,8 @@ def test_dry_run_shows_the_graph_and_trains_nothing(harness, tmp_path: Path) -> 
     done = harness("train-and-eval", "--dry-run", "--out", tmp_path / "run", "--seeds", "1", "--limit", "40")
     assert done.returncode == 0, done.stderr
     text = " ".join(done.stdout.split())
-    assert "6 distinct, 6 to train" in text
-    assert "sft for sft-tag, sftkey-tag, sft-tag-x2 (shared): 10 steps" in text  # 2 × 40 records, 8 a step
+    assert "8 distinct, 8 to train" in text
+    assert "sft for sftkey-tag, sft-tag-x2 (shared): 10 steps" in text  # 2 × 40 records, 8 a step
     assert "7 checkpoints (with the untrained base)" in text
     assert not (tmp_path / "run").exists()
     assert not (tmp_path / "cache" / "base").exists()

@@ -1,0 +1,77 @@
+"""Settings are chosen on validation questions, each variant from the same grid."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from harness.config import load_config
+from harness.sweep import Tried, _choose, default_grid, parse_grid, points_of
+from sftkey_train.variants import load_variant
+from tasks.errors import InputError
+
+
+def test_what_matters_to_later_stages_is_not_tried_on_a_single_one() -> None:
+    grid = {"learning_rate": (1.0, 2.0), "second_learning_rate": (3.0, 4.0), "stage2_share": (0.25, 0.5)}
+    assert points_of(load_variant("sft-tag"), grid) == [(("learning_rate", 1.0),), (("learning_rate", 2.0),)]
+    two = points_of(load_variant("sftkey-tag"), grid)
+    assert len(two) == len(set(two)) == 8
+    assert two[0] == (("learning_rate", 1.0), ("second_learning_rate", 3.0), ("stage2_share", 0.25))
+
+
+def test_the_usual_grid_is_learning_rate_by_share() -> None:
+    grid = default_grid(load_config(None, {}, ["train.learning_rate=0.002"]))
+    assert grid == {"learning_rate": (0.001, 0.002, 0.004), "stage2_share": (0.25, 0.5)}
+
+
+def test_the_best_is_chosen_and_of_equal_ones_the_first() -> None:
+    def tried(variant: str, rate: float, metric: float) -> Tried:
+        return Tried(variant, (("learning_rate", rate),), metric, 1.0)
+
+    marked = _choose(
+        [tried("b", 1, 0.5), tried("a", 1, 0.7), tried("b", 2, 0.5), tried("a", 2, 0.9)], ["a", "b"]
+    )
+    assert [(one.variant, one.point[0][1], one.chosen) for one in marked] == [
+        ("a", 1, False), ("a", 2, True), ("b", 1, True), ("b", 2, False),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("lerning_rate=1", "did you mean 'learning_rate'"),
+        ("learning_rate=", "expected numbers, such as learning_rate=1e-5,3e-5"),
+        ("learning_rate=a,b", "expected numbers"),
+        ("epochs=1,2", "--grid epochs=1,2"),
+    ],
+)
+def test_a_faulty_grid_is_one_clear_line(text: str, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        parse_grid([text])
+
+
+def test_a_sweep_looks_at_validation_alone_and_its_choice_runs(
+    harness, tiny_base: Path, tmp_path: Path
+) -> None:
+    """Two rates for one variant; then the run that the last line names."""
+    run = tmp_path / "run"
+    given = ["--model", tiny_base, "--benchmarks", "world_number", "--variants", "sftkey-tag", "--seeds", 1]
+    small = ["--limit", 16, "--engine", "hf", "--set", "train.batch_size=8", "--set", "eval.max_new_tokens=8"]
+    swept = harness("sweep", *given, *small, "--grid", "learning_rate=1e-4,1e-3", "--out", run)
+    assert swept.returncode == 0, swept.stderr
+    assert f"next: harness train-and-eval --config {run}/chosen.yaml" in swept.stdout
+    points = json.loads((run / "sweep.json").read_text())
+    assert [point["point"] for point in points] == [{"learning_rate": 1e-4}, {"learning_rate": 1e-3}]
+    assert sum(point["chosen"] for point in points) == 1
+    for results in run.glob("sweep/*/results.json"):
+        stored = json.loads(results.read_text())
+        splits = {e["generation"]["split"] for entry in stored["entries"] for e in entry["evaluations"]}
+        assert splits == {"validation"}
+    final = harness("train-and-eval", "--config", run / "chosen.yaml")
+    assert final.returncode == 0, final.stderr
+    assert "2 distinct, 0 to train" in final.stdout, "the chosen stages are in the store"
+    chosen = next(point["point"] for point in points if point["chosen"])
+    stored = json.loads((run / "results.json").read_text())
+    stages = {path.name for path in (run / "store" / "stages").iterdir()}
+    assert {Path(entry["checkpoint"]).name for entry in stored["entries"]} & stages
+    assert f"lr {chosen['learning_rate']:g}" in final.stdout
