@@ -157,7 +157,11 @@ def sweep(
     from harness import sweep as sweeping
     from harness.config import load_config
     from harness.progress import Reporter
+    from sftkey_train import processes
+    from tasks.errors import InputError
 
+    if processes.count() > 1:
+        raise InputError("a sweep is one process; stages run side by side on the GPUs there are")
     flags = _flags(model, benchmarks, variants, seeds, method, engine, data_dir, limit, out)
     resolved = load_config(config, flags | _budget(budget), setting or [], quick=quick)
     chosen_grid = sweeping.parse_grid(grid) if grid else sweeping.default_grid(resolved)
@@ -326,14 +330,18 @@ def _train(config: Config, *, dry_run: bool, then_evaluate: bool) -> None:
     from harness.plan import make_plan
     from harness.plan_view import print_plan
     from harness.progress import Reporter
+    from sftkey_train import processes
 
-    plan = make_plan(config)
+    with processes.first_goes_ahead():  # which fills the caches of models and data
+        plan = make_plan(config)
     print_plan(plan, _console())
     if dry_run:
         return
     reporter = Reporter(_console(stderr=True))
     with run.run_folder(config):
         training.train(plan, reporter)
+        if not processes.leave():
+            return
         if not then_evaluate:
             for (name, seed), chain in plan.graph.chains.items():
                 print(f"{name} seed {seed}: {plan.stage_dir / chain[-1]}")
@@ -370,7 +378,9 @@ def _quiet() -> None:
 def _console(*, stderr: bool = False) -> Console:
     from rich.console import Console
 
-    return Console(stderr=stderr)
+    from sftkey_train import processes
+
+    return Console(stderr=stderr, quiet=not processes.is_first())
 
 
 def main() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -127,6 +127,11 @@ def _load_in_4_bits(base: str) -> PreTrainedModel:
         ),
     )
     return prepare_model_for_kbit_training(quantised, use_gradient_checkpointing=False)
+
+
+def model_inputs(batch: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """What the model itself is given of a batch."""
+    return {name: batch[name] for name in ("input_ids", "position_ids") if name in batch}
 
 
 @contextmanager

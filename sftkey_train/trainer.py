@@ -2,28 +2,28 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
-from torch.distributed.fsdp import FSDPModule, MixedPrecisionPolicy
-from transformers import Trainer, TrainerCallback, TrainingArguments, set_seed
+from transformers import Trainer, TrainerCallback, set_seed
 from transformers.integrations.deepspeed import unset_hf_deepspeed_config
 from transformers.trainer_callback import PrinterCallback
 
 from sftkey_train import partial, processes
+from sftkey_train.arguments import training_arguments
 from sftkey_train.batches import BatchOrder, BatchSequence, Collator
-from sftkey_train.model import check_head, check_packing, head_replaced, output_head
+from sftkey_train.lagging import Lagging
+from sftkey_train.model import check_head, check_packing, head_replaced, model_inputs, output_head
 from sftkey_train.objectives import OBJECTIVES
 from sftkey_train.references import NO_REFERENCE, ReferenceData, StageData
 from sftkey_train.settings import TrainSettings
+from sftkey_train.sharding import check_sharding, sum_in_float32, whole_weights
 from sftkey_train.spans import Corpus
 from sftkey_train.sparse_head import Loss, log_probs
 from sftkey_train.stages import StageNode
@@ -34,10 +34,8 @@ from sftkey_train.telemetry import (
     group_mask,
     mean_losses,
     response_mask,
-    trackers,
 )
 from sftkey_train.variants import SEGMENTS
-from tasks.errors import InputError
 
 OnStep = Callable[[StepMetrics], None]
 Probe = Callable[[torch.nn.Module], Mapping[str, float]]
@@ -104,7 +102,6 @@ def train_stage(
         check_packing(model, first_T)
     flops_forward, flops_loss = flops_of(model, 1, 0), flops_of(model, 0, 1)  # while the weights are whole
     trainer = SpanTrainer(model, corpus, node, on_step, scratch, reference, probe, stop_when)
-    trainer.check_sharding()
     saved = processes.agreed(partial.latest(scratch))
     if saved is not None:
         trainer.take_up(saved)
@@ -117,7 +114,7 @@ def train_stage(
         tokens_loss=trainer.tokens_loss,
         flops=flops_forward * trainer.tokens_forward + flops_loss * trainer.tokens_loss,
         wall_seconds=trainer.wall_seconds,
-        state_dict=trainer.whole_weights(),
+        state_dict=whole_weights(trainer),
     )
 
 
@@ -177,16 +174,14 @@ class SpanTrainer(Trainer):
         self._probed: Mapping[str, float] = {}
         super().__init__(
             model=model,
-            args=_arguments(node, scratch),
+            args=training_arguments(node, scratch),
             train_dataset=StageData(corpus, reference.arrays),
             data_collator=Collator(node.stage.weights, packing=node.settings.packing),
         )
         self.loss_is_scaled_for_ga = True
-        if (
-            self.is_fsdp_enabled and self.args.bf16
-        ):  # else gradients would be summed, and the loss given, in bf16
-            precision = MixedPrecisionPolicy(param_dtype=torch.bfloat16, reduce_dtype=torch.float32)
-            self.accelerator.state.fsdp_plugin.mixed_precision_policy = precision
+        sum_in_float32(self)
+        lags = self._lagging is not None
+        check_sharding(self, self.settings, lags=lags, probes=probe is not None)
         self.pop_callback(PrinterCallback)
         self.add_callback(_Watch(self))
 
@@ -385,56 +380,6 @@ class SpanTrainer(Trainer):
             )
             partial.complete(Path(self.args.output_dir), self.state.global_step, progress)
 
-    @property
-    def is_sharded(self) -> bool:
-        """Whether each process holds but a share of the weights."""
-        return bool(self.is_fsdp_enabled) or self._zero_stage == 3
-
-    @property
-    def _zero_stage(self) -> int:
-        """DeepSpeed's ZeRO stage; 0 without DeepSpeed."""
-        return self.accelerator.state.deepspeed_plugin.zero_stage if self.is_deepspeed_enabled else 0
-
-    def check_sharding(self) -> None:
-        """Refuses what would go wrong in silence where the weights are shared out.
-
-        Raises:
-            InputError: What it is, and how to do without.
-        """
-        if os.environ.get("ACCELERATE_USE_FSDP") == "true" and not self.is_fsdp_enabled:
-            raise InputError(
-                "this launch asks for FSDP, which accelerate does over several GPUs alone; use torchrun"
-            )
-        if self.is_fsdp_enabled:
-            plugin = self.accelerator.state.fsdp_plugin
-            if plugin.fsdp_version != 2 or plugin.cpu_ram_efficient_loading:
-                raise InputError(
-                    "FSDP here needs fsdp_version: 2 and fsdp_cpu_ram_efficient_loading: false, as in "
-                    "sftkey_train/launch/fsdp.yaml"
-                )
-        if self.is_sharded and self.settings.gradient_norms:
-            raise InputError(
-                "train.gradient_norms needs whole weights in every process; leave it out with FSDP and ZeRO-3"
-            )
-        if self.is_sharded and self.settings.method == "qlora":
-            raise InputError("train.method qlora cannot be sharded; start it with torchrun, or use lora")
-        if self._zero_stage == 3 and (self._lagging is not None or self._probe is not None):
-            raise InputError(
-                "ZeRO-3 can neither train psft nor look at validation records (train.validate_every); use "
-                "sftkey_train/launch/fsdp.yaml or zero2.yaml"
-            )
-
-    def whole_weights(self) -> Mapping[str, Tensor] | None:
-        """The weights gathered from all processes, in the first one; None where the model holds them all."""
-        if self._zero_stage:
-            gathered = _master_weights(self.accelerator.unwrap_model(self.model))
-        elif self.is_sharded:
-            gathered = self.accelerator.get_state_dict(self.model_wrapped)
-        else:
-            return None
-        tied = getattr(self.accelerator.unwrap_model(self.model), "all_tied_weights_keys", None) or {}
-        return {name: weight for name, weight in gathered.items() if name not in tied}
-
     def take_up(self, saved: Path) -> None:
         """Goes on from what a save knows; weights, optimiser and random state are transformers' matter."""
         progress = partial.read(saved)
@@ -442,137 +387,6 @@ class SpanTrainer(Trainer):
         self._counted = torch.tensor([progress.tokens_forward, progress.tokens_loss])
         self._loss_sum = progress.loss_sum if self.is_world_process_zero() else 0.0
         self._seconds_before = progress.wall_seconds
-
-
-class Lagging:
-    """The model as it was a few steps ago: πₒₗ𝒹 of a proximal objective, renewed every `refresh` steps."""
-
-    def __init__(self, node: StageNode) -> None:
-        self._refresh = max(1, int(dict(node.stage.options)["refresh"]))
-        self._weights: list[Tensor] = []
-        self._renewed_at = -1
-
-    def is_due(self, step: int) -> bool:
-        """Whether the model of this step becomes the old one."""
-        return step % self._refresh == 0
-
-    @torch.no_grad()
-    def log_probs(self, model: torch.nn.Module, batch: Mapping[str, Tensor], step: int) -> Tensor | None:
-        """log p [B, T] under the old weights; None while they are the present ones."""
-        _reshard(model)
-        trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
-        if self.is_due(step):
-            if self._renewed_at != step:
-                self._weights = [parameter.detach().clone() for parameter in trained]
-                self._renewed_at = step
-            return None
-        rows_BT = batch["weights"] > 0
-        found: list[Tensor] = []
-
-        def keep(hidden_BTH: Tensor, head: torch.nn.Linear) -> Tensor:
-            found.append(log_probs(hidden_BTH[rows_BT], head, batch["targets"][rows_BT]))
-            return hidden_BTH.new_zeros(())
-
-        was_training = model.training
-        model.eval()
-        with _swapped(trained, self._weights), head_replaced(model, keep):
-            model(**model_inputs(batch))
-            _reshard(model)
-        model.train(was_training)
-        old_BT = torch.zeros(rows_BT.shape, device=rows_BT.device)
-        old_BT[rows_BT] = found[0]
-        return old_BT
-
-
-def _master_weights(model: torch.nn.Module) -> dict[str, Tensor]:
-    """All parameters in float32, as DeepSpeed's optimiser has them: the model's own are in half precision."""
-    deepspeed: Any = import_module("deepspeed")  # optional, and without types
-    weights = {}
-    for name, parameter in model.named_parameters():
-        trained = deepspeed.utils.safe_get_full_fp32_param(parameter) if parameter.requires_grad else None
-        with deepspeed.zero.GatheredParameters(
-            [parameter], enabled=trained is None and hasattr(parameter, "ds_id")
-        ):
-            weights[name] = (parameter if trained is None else trained).detach().float().cpu().clone()
-    return weights
-
-
-def _reshard(model: torch.nn.Module) -> None:
-    """Drops weights that FSDP has gathered for one forward pass and would use again in the next."""
-    for module in model.modules():
-        if isinstance(module, FSDPModule):
-            module.reshard()
-
-
-@contextmanager
-def _swapped(parameters: Sequence[torch.nn.Parameter], weights: Sequence[Tensor]) -> Iterator[None]:
-    """In place: FSDP gathers from memory that it knows, not from what a parameter points at."""
-    _swap(parameters, weights)
-    try:
-        yield
-    finally:
-        _swap(parameters, weights)
-
-
-@torch.no_grad()
-def _swap(parameters: Sequence[torch.nn.Parameter], weights: Sequence[Tensor]) -> None:
-    for parameter, weight in zip(parameters, weights, strict=True):
-        own = parameter.detach().clone()
-        parameter.copy_(weight)
-        weight.copy_(own)
-
-
-def model_inputs(batch: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """What the model itself is given of a batch."""
-    return {name: batch[name] for name in ("input_ids", "position_ids") if name in batch}
-
-
-def _arguments(node: StageNode, scratch: Path) -> TrainingArguments:
-    settings = node.settings
-    processes.check_launch()
-    world_size = processes.count()
-    per_device, rest = divmod(settings.batch_size, world_size)
-    if rest:
-        raise InputError(
-            f"train.batch_size ({settings.batch_size}) is no multiple of the {world_size} processes"
-        )
-    micro = min(settings.micro_batch_size or per_device, per_device)
-    if per_device % micro:
-        raise InputError(
-            f"train.batch_size ({settings.batch_size}) is no multiple of train.micro_batch_size ({micro})"
-            + (f" × {world_size} processes" if world_size > 1 else "")
-        )
-    cuda = torch.cuda.is_available()
-    try:
-        arguments = TrainingArguments(
-            output_dir=str(scratch),
-            per_device_train_batch_size=micro,
-            gradient_accumulation_steps=per_device // micro,
-            max_steps=node.num_steps,
-            learning_rate=node.learning_rate,
-            lr_scheduler_type=settings.schedule,
-            warmup_steps=node.warmup_steps,
-            weight_decay=settings.weight_decay,
-            max_grad_norm=settings.max_grad_norm,
-            optim="adamw_torch_fused",
-            bf16=cuda and torch.cuda.is_bf16_supported(),
-            use_cpu=not cuda,
-            seed=node.seed,
-            logging_steps=settings.log_every,
-            logging_first_step=False,
-            logging_nan_inf_filter=False,  # it would put an earlier loss in the place of NaN
-            save_strategy="no",
-            report_to=trackers(settings.report_to),
-            run_name=node.label,
-            disable_tqdm=True,
-            remove_unused_columns=False,
-            average_tokens_across_devices=True,
-            dataloader_pin_memory=cuda,
-        )
-    except ValueError as error:
-        raise InputError(f"train settings: {' '.join(str(error).split())[:300]}") from error
-    arguments._n_gpu = min(1, arguments.n_gpu)  # else one process would spread each batch over all its GPUs
-    return arguments
 
 
 class _Watch(TrainerCallback):

@@ -107,7 +107,8 @@ def test_a_killed_stage_goes_on_where_it_was(tiny_base: Path, tmp_path: Path) ->
 def test_tags_can_be_tokens_of_the_vocabulary(harness, tiny_base: Path, tmp_path: Path) -> None:
     done = harness(
         "train-and-eval", "--model", tiny_base, "--variants", "sft-tag", "--seeds", 1,
-        "--out", tmp_path / "run", *SMALL, *BRIEF, "--set", "train.tag_tokens=true", "--set", "train.epochs=1",
+        "--out", tmp_path / "run", *SMALL, *BRIEF,
+        "--set", "train.tag_tokens=true", "--set", "train.epochs=1",
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     [checkpoint] = (tmp_path / "run" / "store" / "stages").iterdir()

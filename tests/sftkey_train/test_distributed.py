@@ -13,9 +13,9 @@ from distributed_worker import CASES, SETTINGS, node_of, train_and_save, uneven_
 from safetensors.torch import load_file
 from tiny import largest_difference, tiny_model, train_tokenizer
 
+from sftkey_train.arguments import training_arguments
 from sftkey_train.batches import BatchOrder
 from sftkey_train.checkpoint import read_history, read_manifest, weights_digest
-from sftkey_train.trainer import _arguments
 from tasks.errors import InputError
 
 HERE = Path(__file__).parent
@@ -183,7 +183,7 @@ def test_a_batch_that_does_not_divide_among_the_processes_is_refused(
     monkeypatch.setenv("WORLD_SIZE", "3")
     assert SETTINGS.batch_size == 8
     with pytest.raises(InputError, match=r"train\.batch_size \(8\) is no multiple of the 3 processes"):
-        _arguments(node_of(CASES["sft"], uneven_corpus()), tmp_path)
+        training_arguments(node_of(CASES["sft"], uneven_corpus()), tmp_path)
 
 
 def test_the_command_trains_with_all_processes_and_reports_with_one(tmp_path: Path) -> None:

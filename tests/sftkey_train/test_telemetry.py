@@ -8,12 +8,12 @@ import torch
 from tiny import V, lora_model, state_of, tiny_model, train, with_settings
 
 from sftkey_train.batches import BatchOrder
+from sftkey_train.lagging import Lagging
 from sftkey_train.objectives import OBJECTIVES, Tokens
 from sftkey_train.settings import TrainSettings
 from sftkey_train.spans import Corpus
 from sftkey_train.stages import StageNode
 from sftkey_train.telemetry import GROUPS, SegmentLosses, mean_losses
-from sftkey_train.trainer import Lagging
 from sftkey_train.variants import SEGMENTS
 
 NodeOf = Callable[..., StageNode]

@@ -23,6 +23,7 @@ from tiny import (
 )
 
 from sftkey_train import trainer as trainer_module
+from sftkey_train.arguments import training_arguments
 from sftkey_train.model import output_head
 from sftkey_train.objectives import OBJECTIVES
 from sftkey_train.objectives.registry import objective
@@ -487,7 +488,7 @@ def test_a_new_objective_is_one_function(
 
 
 def test_one_process_trains_on_one_device(settings: TrainSettings, node_of: NodeOf, tmp_path: Path) -> None:
-    arguments = trainer_module._arguments(node_of("sft", settings), tmp_path)
+    arguments = training_arguments(node_of("sft", settings), tmp_path)
     assert arguments.n_gpu <= 1
     assert arguments.train_batch_size * arguments.gradient_accumulation_steps == settings.batch_size
 
