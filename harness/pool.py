@@ -11,6 +11,7 @@ import multiprocessing
 import os
 import signal
 import sys
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -28,7 +29,8 @@ if TYPE_CHECKING:
 SMALL_MODEL_BYTES = 12_000_000
 """Weights of a model that is trained on one thread, see `trainer.SMALL_MODEL`."""
 
-SECONDS_TO_END = 5.0
+STEPS_WORTH_A_WORKER = 200
+"""A small model is this many steps further by the time that another process has started."""
 
 
 @dataclass
@@ -40,8 +42,8 @@ class _Worker:
     finish: Callable[[], None] | None = None
 
 
-def num_workers(plan: Plan, num_stages: int) -> int:
-    """How many stages to train at a time: `train.workers`, or what suits the machine and the model."""
+def num_workers(plan: Plan, todo: Sequence[StageNode]) -> int:
+    """How many stages to train at a time: `train.workers`, or what suits the machine and the work."""
     import torch
 
     wanted = plan.config.train.workers
@@ -49,8 +51,9 @@ def num_workers(plan: Plan, num_stages: int) -> int:
         wanted = torch.cuda.device_count()
     elif wanted is None:
         weights = sum(path.stat().st_size for path in plan.base.path.glob("*.safetensors"))
-        wanted = len(os.sched_getaffinity(0)) if weights < SMALL_MODEL_BYTES else 1
-    return max(1, min(wanted, num_stages))
+        cores = len(os.sched_getaffinity(0)) if weights < SMALL_MODEL_BYTES else 1
+        wanted = min(cores, sum(node.num_steps for node in todo) // STEPS_WORTH_A_WORKER)
+    return max(1, min(wanted, len(todo)))
 
 
 def train_side_by_side(plan: Plan, todo: Sequence[StageNode], workers: int, reporter: Reporter) -> None:
@@ -95,8 +98,6 @@ def _end(process: BaseProcess, connection: Connection) -> None:
     """Lets an idle worker go home, and ends one that is in the middle of a stage."""
     connection.close()
     if sys.exc_info()[0] is not None:
-        process.terminate()
-        process.join(SECONDS_TO_END)
         process.kill()
     process.join()
 
@@ -149,7 +150,9 @@ def _work(connection: Connection, plan: Plan, rank: int) -> None:
     """A worker's life: stages by key until there are no more."""
     _end_with_parent()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent is interrupted too, and ends this one
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit())  # by way of Python, which cleans up
+    from tqdm import tqdm
+
+    tqdm.set_lock(threading.RLock())  # its own is shared with other processes, and would outlive this one
     visible = os.environ.get("CUDA_VISIBLE_DEVICES")
     devices = visible.split(",") if visible else [str(rank)]
     os.environ["CUDA_VISIBLE_DEVICES"] = devices[rank % len(devices)]

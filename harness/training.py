@@ -53,7 +53,7 @@ def train(plan: Plan, reporter: Reporter) -> None:
     todo = [node for node in plan.graph.nodes.values() if not plan.is_trained(node.key)]
     todo = processes.agreed(todo)
     reporter.line(f"training {len(todo)} of {len(plan.graph.nodes)} stages; the others are in the store")
-    workers = num_workers(plan, len(todo)) if processes.count() == 1 else 1
+    workers = num_workers(plan, todo) if processes.count() == 1 else 1
     if workers > 1:
         train_side_by_side(plan, todo, workers, reporter)
         return

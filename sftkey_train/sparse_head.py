@@ -108,14 +108,14 @@ class _HeadLoss(torch.autograd.Function):
                     _add_product(grad_weight_VH, grad_NV.T, work.hidden_NH[chunk])
                 if grad_bias_V is not None:
                     grad_bias_V += grad_logits_NV.sum(0).to(grad_bias_V.dtype)
-        ctx.save_for_backward(grad_hidden_NH.to(hidden_NH.dtype), grad_weight_VH, grad_bias_V)
+        ctx.grads = (grad_hidden_NH.to(hidden_NH.dtype), grad_weight_VH, grad_bias_V)
         ctx.mark_non_differentiable(log_probs_N)
         return total, log_probs_N
 
     @staticmethod
     def backward(ctx: Any, grad_loss: Tensor, _: Tensor) -> tuple[Tensor | None, ...]:
-        hidden, weight, bias = ctx.saved_tensors
-        grads = [None if grad is None else grad * grad_loss for grad in (hidden, weight, bias)]
+        grads = [None if grad is None else grad.mul_(grad_loss) for grad in ctx.grads]
+        ctx.grads = None  # in place, for the head's is as large as the head; so there is no second backward
         return (*grads, None)
 
 

@@ -4,6 +4,7 @@ A problem is a chain of running totals: a start and two or more changes. Which s
 decided by a hash of its numbers alone, so no train problem shares its arithmetic with a test problem,
 whatever names and things dress it. Two benchmarks dress the same chains: `number` asks for the total,
 `choice` asks which of four ranges the total lies in: its key is a letter, not a copy of the last step.
+A rationale comes in two lengths: `short` is the arithmetic alone, `long` tells the story along with it.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import hashlib
 import random
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Literal, get_args
 
 from tasks.errors import InputError
 from tasks.records import LETTERS, Record
@@ -38,6 +40,8 @@ RANGES = ("1 to 5", "6 to 10", "11 to 15", "16 to 20")
 """The choices of every `choice` problem: which range the total lies in."""
 RANGE_WIDTH = 5
 
+RationaleLength = Literal["short", "long"]
+
 
 @dataclass(frozen=True, slots=True)
 class Chain:
@@ -62,30 +66,56 @@ class Chain:
         return SPLIT_OF_BUCKET.get(bucket, "train")
 
 
+@dataclass(frozen=True, slots=True)
+class Story:
+    """The words that dress a chain: who, what things, and a verb for each change."""
+
+    name: str
+    things: str
+    verbs: tuple[str, ...]
+
+
 def load(
-    split: str, *, benchmark: str = "number", hard: bool = False, size: int | None = None, seed: int = 0
+    split: str,
+    *,
+    benchmark: str = "number",
+    hard: bool = False,
+    rationale: RationaleLength = "short",
+    size: int | None = None,
+    seed: int = 0,
 ) -> list[Record]:
     """Generates one split of one benchmark of the world.
 
     Args:
         split: `train`, `validation` or `test`.
         benchmark: `number` (the answer is the total) or `choice` (the letter of its range).
-        hard: Whether problems have more steps than any training problem.
+        hard: Whether problems have more steps than those of training difficulty.
+        rationale: `short` or `long`; the same questions either way.
         size: Number of records; the split's usual size where None.
         seed: The same seed gives the same records.
 
     Raises:
-        InputError: The split or the benchmark does not exist.
+        InputError: The split, the benchmark or the length does not exist.
     """
     if split not in SPLIT_SIZE:
         raise InputError(f"world: no split {split!r}; there are {', '.join(SPLIT_SIZE)}")
     if benchmark not in ("number", "choice"):
         raise InputError(f"world: no benchmark {benchmark!r}; there are number, choice")
+    if rationale not in get_args(RationaleLength):
+        raise InputError(
+            f"world: no rationale {rationale!r}; there are {', '.join(get_args(RationaleLength))}"
+        )
     rng = random.Random(f"world/{benchmark}/{split}/{hard}/{seed}")
     chains = _chains(rng, split, HARD_STEPS if hard else STEPS)
-    prefix = f"world-{benchmark}{'-hard' if hard else ''}-{split}"
-    dress = _number_record if benchmark == "number" else _choice_record
-    return [dress(f"{prefix}-{i}", next(chains), rng) for i in range(size or SPLIT_SIZE[split])]
+    prefix = f"world-{benchmark}{'-hard' if hard else ''}{'-long' if rationale == 'long' else ''}-{split}"
+    as_record = _number_record if benchmark == "number" else _choice_record
+    reason = _rationale if rationale == "short" else _long_rationale
+    records = []
+    for i in range(size or SPLIT_SIZE[split]):
+        chain = next(chains)
+        story = _story(chain, rng)
+        records.append(as_record(f"{prefix}-{i}", chain, _question(chain, story), reason(chain, story)))
+    return records
 
 
 def markup_drill(size: int, seed: int) -> list[Record]:
@@ -130,25 +160,46 @@ def _random_chain(rng: random.Random, num_steps: int) -> Chain:
     return Chain(start, tuple(changes))
 
 
-def _number_record(record_id: str, chain: Chain, rng: random.Random) -> Record:
-    return Record(record_id, _question(chain, rng), None, _rationale(chain), str(chain.totals[-1]), "number")
+def _number_record(record_id: str, chain: Chain, question: str, rationale: str) -> Record:
+    return Record(record_id, question, None, rationale, str(chain.totals[-1]), "number")
 
 
-def _choice_record(record_id: str, chain: Chain, rng: random.Random) -> Record:
+def _choice_record(record_id: str, chain: Chain, question: str, rationale: str) -> Record:
     letter = LETTERS[(chain.totals[-1] - 1) // RANGE_WIDTH]
-    return Record(record_id, _question(chain, rng), RANGES, _rationale(chain), letter, "choice")
+    return Record(record_id, question, RANGES, rationale, letter, "choice")
 
 
-def _question(chain: Chain, rng: random.Random) -> str:
+def _story(chain: Chain, rng: random.Random) -> Story:
+    verbs = tuple(rng.choice(GAINS if change > 0 else LOSSES) for change in chain.changes)
+    return Story(name=rng.choice(NAMES), things=rng.choice(THINGS), verbs=verbs)
+
+
+def _question(chain: Chain, story: Story) -> str:
     events = ", ".join(
-        f"{rng.choice(GAINS if change > 0 else LOSSES)} {abs(change)}" for change in chain.changes
+        f"{verb} {abs(change)}" for verb, change in zip(story.verbs, chain.changes, strict=True)
     )
-    return f"{rng.choice(NAMES)} has {chain.start} {rng.choice(THINGS)}, {events}. How many now?"
+    return f"{story.name} has {chain.start} {story.things}, {events}. How many now?"
 
 
-def _rationale(chain: Chain) -> str:
+def _rationale(chain: Chain, story: Story) -> str:
+    """The arithmetic alone."""
+    return " ".join(_steps(chain))
+
+
+def _long_rationale(chain: Chain, story: Story) -> str:
+    """The arithmetic, and after each step its story; in words that the questions use too."""
+    told = [
+        f"{step} {story.name} {verb} {abs(change)}, has {after} {story.things}."
+        for step, verb, change, after in zip(
+            _steps(chain), story.verbs, chain.changes, chain.totals, strict=True
+        )
+    ]
+    return " ".join((f"{story.name} has {chain.start} {story.things}.", *told))
+
+
+def _steps(chain: Chain) -> list[str]:
     before = (chain.start, *chain.totals)
-    return " ".join(
+    return [
         f"{total} {'+' if change > 0 else '-'} {abs(change)} = {after}."
         for total, change, after in zip(before, chain.changes, chain.totals, strict=False)
-    )
+    ]

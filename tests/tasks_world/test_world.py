@@ -5,12 +5,19 @@ from itertools import combinations
 
 import pytest
 
+from tasks.benchmarks import load_benchmark
 from tasks.errors import InputError
-from tasks.records import LETTERS, Record
+from tasks.records import LETTERS, Record, records_digest
 from tasks.tags import TAG_FORMATS, get_tag_format, parse_output
 from tasks.world.generate import LOSSES, SPLIT_SIZE, load, markup_drill
 
 BENCHMARKS = ("number", "choice")
+RECORDS_OF_VERSION_1 = {
+    ("number", False): "1fac463e80e917bd",
+    ("number", True): "48f9db4e99b6676e",
+    ("choice", False): "9832e3d042b354fb",
+    ("choice", True): "bff0f37c2016b3a8",
+}
 ALL = [(benchmark, hard) for benchmark in BENCHMARKS for hard in (False, True)]
 
 
@@ -54,6 +61,59 @@ def test_every_step_of_a_rationale_is_right_and_leads_on(benchmark: str, hard: b
             assert (int(before), int(sign + amount)) == (total, change)
             total += change
             assert int(after) == total
+
+
+@pytest.mark.parametrize("hard", [False, True])
+def test_a_long_rationale_tells_the_same_questions_and_arithmetic(hard: bool) -> None:
+    short = load("train", hard=hard, size=200)
+    long = load("train", hard=hard, rationale="long", size=200)
+    for brief, told in zip(short, long, strict=True):
+        assert (told.question, told.answer) == (brief.question, brief.answer)
+        assert re.findall(r"\d+ [+-] \d+ = \d+\.", told.rationale) == [
+            f"{step}." for step in brief.rationale.rstrip(".").split(". ")
+        ]
+        assert told.id != brief.id
+
+
+def test_a_long_rationale_tells_each_change_and_what_it_leaves() -> None:
+    for record in load("train", hard=True, rationale="long", size=100):
+        total, *changes = chain_of(record)
+        name, things = re.match(r"(\w+) has \d+ (\w+)", record.question).groups()
+        told = re.findall(rf"{name} (\w+) (\d+), has (\d+) {things}\.", record.rationale)
+        assert record.rationale.startswith(f"{name} has {total} {things}. ")
+        assert len(told) == len(changes)
+        for (verb, amount, left), change in zip(told, changes, strict=True):
+            assert (-int(amount) if verb in LOSSES else int(amount)) == change
+            total += change
+            assert int(left) == total
+
+
+def test_a_long_rationale_is_two_to_three_times_as_long() -> None:
+    for hard in (False, True):
+        words = [
+            sum(
+                len(re.findall(r"\w+|[^\w\s]", record.rationale))
+                for record in load("test", hard=hard, **options)
+            )
+            for options in ({"rationale": "short"}, {"rationale": "long"})
+        ]
+        assert 2 <= words[1] / words[0] <= 3
+
+
+@pytest.mark.parametrize(("benchmark", "hard"), ALL)
+def test_a_rationale_of_the_base_s_length_stays_as_it_was(benchmark: str, hard: bool) -> None:
+    """The embedded base is named after `WORLD_VERSION`: other records under it would be another base."""
+    records = [record for split in SPLIT_SIZE for record in load(split, benchmark=benchmark, hard=hard)]
+    assert records_digest(records)[:16] == RECORDS_OF_VERSION_1[benchmark, hard]
+
+
+@pytest.mark.parametrize("difficulty", ["easy", "hard"])
+@pytest.mark.parametrize("length", ["short", "long"])
+def test_a_cell_of_the_study_trains_and_tests_on_its_own_kind(difficulty: str, length: str) -> None:
+    benchmark = load_benchmark(f"world_{difficulty}_{length}")
+    options = {"hard": difficulty == "hard", "rationale": length, "size": 20}
+    for split in SPLIT_SIZE:
+        assert benchmark.records(split)[:20] == load(split, **options)
 
 
 def test_no_two_splits_share_a_chain() -> None:
@@ -114,6 +174,11 @@ def test_markup_items_teach_markup_and_no_tag_format() -> None:
 def test_an_unknown_split_is_one_line(arguments: tuple[str]) -> None:
     with pytest.raises(InputError, match="there are train, validation, test"):
         load(*arguments)
+
+
+def test_an_unknown_length_is_one_line() -> None:
+    with pytest.raises(InputError, match="there are short, long"):
+        load("test", rationale="middling")
 
 
 def test_an_unknown_benchmark_is_one_line() -> None:

@@ -1,0 +1,70 @@
+"""Stages side by side: the same weights as one after another, and faults that end all of it cleanly."""
+
+import json
+import os
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+from command_line import command, environment
+
+GIVEN = ["--benchmarks", "world_number", "--limit", 24, "--seeds", 1, "--set", "train.batch_size=8"]
+
+
+def train(tiny_base: Path, out: Path, *more: object) -> list[str]:
+    variants = "sft-tag,sftkey-tag,sft-tag-x2,rho-1"
+    return command("train", "--model", tiny_base, "--variants", variants, "--out", out, *GIVEN, *more)
+
+
+def digests(out: Path) -> dict[str, str]:
+    """Stage key -> digest of its weights."""
+    manifests = (out / "store" / "stages").glob("*/sftkey_manifest.json")
+    return {path.parent.name: json.loads(path.read_text())["weights_digest"] for path in manifests}
+
+
+def test_workers_change_no_weight(tiny_base: Path, tmp_path: Path) -> None:
+    for workers in (1, 2):
+        arguments = train(tiny_base, tmp_path / str(workers), "--set", f"train.workers={workers}")
+        done = subprocess.run(
+            arguments, env=environment(tmp_path), capture_output=True, text=True, timeout=240
+        )
+        assert done.returncode == 0, done.stderr
+        assert done.stderr.count(" tok/s in ") == 5, "each stage is reported when it is done"
+    assert len(digests(tmp_path / "1")) == 5
+    assert digests(tmp_path / "1") == digests(tmp_path / "2")
+
+
+def test_what_a_worker_finds_wrong_is_one_clear_line(tiny_base: Path, tmp_path: Path) -> None:
+    """A learning rate at which the loss overflows: the run fails, says where, and leaves no process."""
+    arguments = train(
+        tiny_base, tmp_path / "run", "--set", "train.workers=2", "--set", "train.learning_rate=1e30"
+    )
+    done = subprocess.run(arguments, env=environment(tmp_path), capture_output=True, text=True, timeout=240)
+    assert done.returncode == 1
+    assert "the loss is nan at step" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert "leaked" not in done.stderr
+
+
+def test_an_interrupted_run_ends_its_workers(tiny_base: Path, tmp_path: Path) -> None:
+    arguments = train(tiny_base, tmp_path / "run", "--set", "train.workers=2", "--set", "train.epochs=2000")
+    process = subprocess.Popen(
+        arguments, env=environment(tmp_path), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        start_new_session=True,
+    )  # fmt: skip
+    deadline = time.monotonic() + 120
+    while not list(tmp_path.glob("run/store/partial/*")) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    os.killpg(process.pid, signal.SIGINT)  # as a terminal does
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert errors.strip().splitlines()[-1] == "interrupted; the same command goes on from what is done"
+    assert not workers_of(process.pid)
+
+
+def workers_of(session: int) -> list[str]:
+    """Workers that live, in the session of a command."""
+    listed = ["ps", "-s", str(session), "-o", "stat=,args="]
+    found = subprocess.run(listed, capture_output=True, text=True).stdout.splitlines()
+    return [line for line in found if "spawn_main" in line and not line.startswith("Z")]
