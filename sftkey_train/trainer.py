@@ -257,6 +257,10 @@ class SpanTrainer(Trainer):
         self._loss_sum = self._loss_sum + value.detach()
         return value * self.args.world_size  # ranks' gradients are averaged; the step's loss is a sum
 
+    def floating_point_ops(self, inputs: dict[str, Any]) -> int:
+        """None: transformers would go over all parameters in every step, and `flops_of` counts better."""
+        return 0
+
     def is_logged(self, step: int) -> bool:
         """Whether a step gives a line of history."""
         return step % self.settings.log_every == 0 or step >= self.state.max_steps or self.is_probed(step)

@@ -1,0 +1,48 @@
+"""TRL's side of `training_speed`: `python -m benchmarks.trl.training SPECIFICATION`, in its environment."""
+
+from __future__ import annotations
+
+import json
+import sys
+import tempfile
+from pathlib import Path
+
+import torch
+from datasets import Dataset
+from transformers import PreTrainedTokenizerFast
+from trl import SFTTrainer
+
+from benchmarks.measure.qwen import MATMUL_SHAPES, random_model
+from benchmarks.measure.steps import matmul_peak, peak_bytes, time_steps
+from benchmarks.trl.configuration import configuration
+
+
+def main() -> None:
+    """Times optimiser steps on the examples of the specification and writes the result."""
+    told = json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))
+    with tempfile.TemporaryDirectory() as folder:
+        trainer = SFTTrainer(
+            model=random_model(told["num_layers"]),
+            args=configuration(
+                folder,
+                completion_only_loss=True,
+                per_device_train_batch_size=told["batch_size"],
+                max_steps=told["num_steps"] + 1,
+                learning_rate=told["learning_rate"],
+                lr_scheduler_type="constant",
+                logging_steps=told["log_every"],
+                **told["settings"],
+            ),
+            train_dataset=Dataset.from_dict(
+                {"input_ids": told["ids"], "completion_mask": told["completion_mask"]}
+            ),
+            processing_class=PreTrainedTokenizerFast.from_pretrained(told["tokenizer"]),
+        )
+        seconds = time_steps(trainer.train, told["num_steps"])
+    peak = peak_bytes()
+    dtype = torch.bfloat16 if trainer.args.bf16 else torch.float32
+    result = {"seconds": seconds, "peak_bytes": peak, "matmul_peak": matmul_peak(MATMUL_SHAPES, dtype)}
+    Path(told["result"]).write_text(json.dumps(result), encoding="utf-8")
+
+
+main()
