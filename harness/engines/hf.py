@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -85,23 +86,21 @@ class HfEngine:
         ids_BT = torch.tensor([list(ids) for ids in prompts], device=self._device)
         if sampling.temperature:
             torch.manual_seed(sampling.seed)
-        draw = {"do_sample": True, "temperature": sampling.temperature, "top_p": sampling.top_p, "top_k": 0}
-        # Nothing of the model's own decoding settings but its ends: the sampling parameters say the rest.
-        bare = GenerationConfig(eos_token_id=list(self._ends(sampling)))
-        with torch.no_grad():
+        drawn = {"do_sample": True, "temperature": sampling.temperature, "top_p": sampling.top_p, "top_k": 0}
+        how = GenerationConfig(
+            max_new_tokens=sampling.max_new_tokens,
+            eos_token_id=list(self._ends(sampling)),
+            pad_token_id=self._tokenizer.eos_token_id,
+            use_cache=True,
+            stop_strings=list(sampling.stop) or None,
+            **(drawn if sampling.temperature else {}),
+        )
+        with torch.no_grad(), _without_own_decoding(self._model):
             output_BT = self._model.generate(
                 ids_BT,
-                generation_config=bare,
+                generation_config=how,
                 attention_mask=torch.ones_like(ids_BT),
-                max_new_tokens=sampling.max_new_tokens,
-                pad_token_id=self._tokenizer.eos_token_id,
-                use_cache=True,
-                **(
-                    {"stop_strings": list(sampling.stop), "tokenizer": self._tokenizer}
-                    if sampling.stop
-                    else {}
-                ),
-                **(draw if sampling.temperature else {"do_sample": False}),
+                tokenizer=self._tokenizer if sampling.stop else None,
             )
         return [self._completion(row, ids_BT.shape[1], sampling) for row in output_BT]
 
@@ -127,3 +126,16 @@ class HfEngine:
         """Frees the model."""
         self._model = self._tokenizer = None
         gc.collect()
+
+
+@contextmanager
+def _without_own_decoding(model: Any) -> Iterator[None]:
+    """The sampling parameters say it all: transformers would fill what they leave open, such as a penalty."""
+    from transformers import GenerationConfig
+
+    own = model.generation_config
+    model.generation_config = GenerationConfig()
+    try:
+        yield
+    finally:
+        model.generation_config = own

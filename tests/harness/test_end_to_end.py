@@ -16,7 +16,7 @@ from leaderboards import read_results
 
 ENGINE = "vllm" if ENGINES["vllm"].installed else "hf"
 SETTINGS = (
-    "train_limit=24", "train.batch_size=8", "train.epochs=1", "train.second_epochs=1",
+    "train_limit=24", "train.batch_size=8", "train.epochs=2",
     "train.learning_rate=1e-3", "train.log_every=1", "eval.max_new_tokens=24",
     "eval.engine_settings.kv_cache_gib=0.25",
 )  # fmt: skip
@@ -68,10 +68,9 @@ def test_the_control_costs_exactly_what_sftkey_costs(whole: tuple[Path, str]) ->
         key, control = entries["sftkey-tag", seed].training, entries["sft-tag-x2", seed].training
         assert key is not None
         assert control is not None
-        assert (key.steps, key.tokens_forward, key.flops) == (
-            control.steps, control.tokens_forward, control.flops
-        )  # fmt: skip
+        assert (key.steps, key.tokens_forward) == (control.steps, control.tokens_forward)
         assert key.tokens_loss < control.tokens_loss
+        assert key.flops < control.flops, "the head works for the tokens with loss alone"
 
 
 def test_a_checkpoint_is_an_ordinary_folder_with_manifest_and_history(whole: tuple[Path, str]) -> None:

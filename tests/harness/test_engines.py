@@ -17,7 +17,7 @@ SETTINGS = EngineSettings(kv_cache_gib=0.25, max_num_seqs=32)
 
 def prompts(model: Path) -> list[list[int]]:
     records = [*load("test", size=12), *load("test", benchmark="choice", hard=True, size=12)]
-    return text_path(model, Config()).ids([render_prompt(record) for record in records])
+    return text_path(model, Config(), "none").ids([render_prompt(record) for record in records])
 
 
 def generate(engine: str, models: list[Path], sampling: Sampling) -> list[list[Completion]]:
@@ -73,7 +73,7 @@ def test_vllm_and_transformers_agree_and_swapped_weights_answer_as_their_own(
 def test_a_stop_token_ends_a_response_though_no_text_shows_it(tiny_base: Path, engine: str) -> None:
     """The end of a chat turn is often a special token other than the end of the sequence."""
     free = generate(engine, [tiny_base], Sampling(max_new_tokens=12))[0]
-    tokenizer = text_path(tiny_base, Config()).tokenizer
+    tokenizer = text_path(tiny_base, Config(), "none").tokenizer
     full_stop = tokenizer.convert_tokens_to_ids(".")
     stopped = generate(engine, [tiny_base], Sampling(max_new_tokens=12, stop_ids=(full_stop,)))[0]
     assert any("." in completion.text for completion in free)
@@ -95,3 +95,17 @@ def test_auto_takes_vllm_where_it_is_installed() -> None:
 def test_an_unknown_engine_is_refused() -> None:
     with pytest.raises(InputError, match="did you mean 'vllm'"):
         choose_engine("vlm")
+
+
+def test_a_models_own_decoding_settings_change_nothing(tiny_base: Path, tmp_path: Path) -> None:
+    """Many models on the Hub carry a penalty or a temperature; the run's settings decide alone."""
+    import json
+    import shutil
+
+    own = tmp_path / "own"
+    shutil.copytree(tiny_base, own)
+    (own / "generation_config.json").write_text(
+        json.dumps({"repetition_penalty": 5.0, "do_sample": True, "temperature": 2.0, "max_new_tokens": 3})
+    )
+    plain, with_own = generate("hf", [tiny_base, own], Sampling(max_new_tokens=12))
+    assert with_own == plain
