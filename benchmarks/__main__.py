@@ -1,6 +1,7 @@
 """`python -m benchmarks NAME [ARGUMENTS]` runs one measurement."""
 
 import importlib
+import os
 import sys
 from pathlib import Path
 
@@ -16,6 +17,7 @@ def main() -> None:
     if sys.argv[1] not in NAMES:
         print(f"error: no measurement {sys.argv[1]!r}: there are {', '.join(NAMES)}", file=sys.stderr)
         sys.exit(2)
+    os.environ.setdefault("VLLM_LOGGING_LEVEL", "ERROR")  # it writes where the figures go
     importlib.import_module(f"benchmarks.{sys.argv[1]}").main(sys.argv[2:])
 
 

@@ -148,7 +148,7 @@ class _Relay:
 
 def _work(connection: Connection, plan: Plan, rank: int) -> None:
     """A worker's life: stages by key until there are no more."""
-    _end_with_parent()
+    end_with_parent()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent is interrupted too, and ends this one
     from tqdm import tqdm
 
@@ -172,7 +172,7 @@ def _work(connection: Connection, plan: Plan, rank: int) -> None:
         connection.send(("done", None))
 
 
-def _end_with_parent() -> None:
+def end_with_parent() -> None:
     """A killed parent must not leave workers behind that write where its successor writes."""
     if sys.platform == "linux":
         pr_set_pdeathsig: Any = 1

@@ -11,6 +11,7 @@ from multiprocessing import get_context
 from typing import TYPE_CHECKING
 
 from benchmarks.evidence.design import METHOD, SETTINGS, Cell, Design, SecondStage
+from harness.pool import end_with_parent
 
 if TYPE_CHECKING:
     from harness.config import Config
@@ -33,7 +34,9 @@ def run_cells(design: Design, workers: int) -> Iterator[tuple[Cell, str]]:
     os.environ.update(ENVIRONMENT)
     _ensure_base(design)
     # A fresh process for each cell: vLLM cannot be started again everywhere, and a worker may be killed.
-    with ProcessPoolExecutor(workers, mp_context=get_context("spawn"), max_tasks_per_child=1) as pool:
+    with ProcessPoolExecutor(
+        workers, mp_context=get_context("spawn"), max_tasks_per_child=1, initializer=end_with_parent
+    ) as pool:
         order = sorted(design.cells, key=lambda cell: (cell.long, cell.hard), reverse=True)
         futures: dict[Future[None], Cell] = {pool.submit(run_cell, design, cell): cell for cell in order}
         for future in as_completed(futures):
@@ -46,8 +49,7 @@ def run_cells(design: Design, workers: int) -> Iterator[tuple[Cell, str]]:
 
 
 def run_cell(design: Design, cell: Cell) -> None:
-    """Chooses the second-stage settings of a cell, then trains and tests all variants; its log lies "
-    "beside."""
+    """Chooses the second-stage settings of a cell, then trains and tests all variants, with a log beside."""
     from rich.console import Console
 
     from harness.progress import Reporter

@@ -86,7 +86,7 @@ def test_dry_run_shows_the_graph_and_trains_nothing(harness, tmp_path: Path) -> 
     assert done.returncode == 0, done.stderr
     text = " ".join(done.stdout.split())
     assert "8 distinct, 8 to train" in text
-    assert "sft for sftkey-tag, sft-tag-x2 (shared): 10 steps" in text  # 2 × 40 records, 8 a step
+    assert "sft for sftkey-tag, sft-tag-x2 (shared): 5 steps" in text  # half of 2 × 40 records, 8 a step
     assert "7 checkpoints (with the untrained base)" in text
     assert not (tmp_path / "run").exists()
     assert not (tmp_path / "cache" / "base").exists()
