@@ -1,6 +1,7 @@
 """The command as a process of its own."""
 
 import os
+import signal
 import sys
 from pathlib import Path
 
@@ -11,3 +12,8 @@ def command(*arguments: object) -> list[str]:
 
 def environment(tmp_path: Path) -> dict[str, str]:
     return {**os.environ, "HARNESS_CACHE": str(tmp_path / "cache"), "HF_HUB_OFFLINE": "1", "COLUMNS": "120"}
+
+
+def hear_interrupts() -> None:
+    """For a child process: one that is started in the background would ignore them."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)

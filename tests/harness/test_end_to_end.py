@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from command_line import command, environment
+from command_line import command, environment, hear_interrupts
 
 from harness.engines import ENGINES
 from leaderboards import read_results
@@ -125,7 +125,12 @@ def test_a_killed_run_comes_to_the_same_figures(
 def test_ctrl_c_is_130_without_a_traceback(tiny_base: Path, tmp_path: Path) -> None:
     call = command(*arguments(tiny_base, tmp_path / "run"))
     with subprocess.Popen(
-        call, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment(tmp_path)
+        call,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=environment(tmp_path),
+        preexec_fn=hear_interrupts,
     ) as process:
         assert process.stdout is not None
         process.stdout.readline()

@@ -7,7 +7,7 @@ import subprocess
 import time
 from pathlib import Path
 
-from command_line import command, environment
+from command_line import command, environment, hear_interrupts
 
 GIVEN = ["--benchmarks", "world_number", "--limit", 24, "--seeds", 1, "--set", "train.batch_size=8"]
 
@@ -51,7 +51,7 @@ def test_an_interrupted_run_ends_its_workers(tiny_base: Path, tmp_path: Path) ->
     arguments = train(tiny_base, tmp_path / "run", "--set", "train.workers=2", "--set", "train.epochs=2000")
     process = subprocess.Popen(
         arguments, env=environment(tmp_path), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-        start_new_session=True,
+        start_new_session=True, preexec_fn=hear_interrupts,
     )  # fmt: skip
     deadline = time.monotonic() + 120
     while not list(tmp_path.glob("run/store/partial/*")) and time.monotonic() < deadline:
