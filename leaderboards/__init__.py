@@ -16,6 +16,7 @@ if TYPE_CHECKING:
         RunResults,
         SampleRow,
         TrainingCost,
+        read_outcomes,
         read_results,
         write_results,
     )
@@ -32,6 +33,7 @@ __all__ = [
     "SampleRow",
     "TrainingCost",
     "build_board",
+    "read_outcomes",
     "read_results",
     "render",
     "write_report",

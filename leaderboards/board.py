@@ -9,12 +9,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
 
-import numpy as np
-
+from leaderboards.cells import CellMaker, mean_cost
 from leaderboards.curves import curve_of
 from leaderboards.findings import notes, summary
+from leaderboards.integrity import checks, warnings
 from leaderboards.merge import Group, merge_runs
-from leaderboards.pairing import differences, seed_pairs, seeds_on_all, take_seeds, values
+from leaderboards.pairing import differences, seed_pairs, seeds_on_all
 from leaderboards.results import RunResults
 from leaderboards.rows import (
     FORMAT_DEPENDENT,
@@ -23,13 +23,11 @@ from leaderboards.rows import (
     Board,
     Cell,
     Comparison,
-    Cost,
     Metric,
-    MetricCell,
     Row,
     Verdict,
 )
-from leaderboards.stats import CONFIDENCE, Difference, holm, mean_interval, paired_difference
+from leaderboards.stats import CONFIDENCE, Difference, holm, paired_difference
 from tasks.errors import InputError
 
 DEFAULT_REFERENCES = ("sft-tag-x2", "sft-tag", "sft")
@@ -89,9 +87,15 @@ def build_board(
         family_cells=sum(where != MACRO and of == metric for _, where, of in found),
         summary=(),
         notes=(),
+        checks=(),
         provenance=tuple((run.source, dict(run.provenance)) for run in runs),
     )
-    return replace(board, summary=summary(board), notes=notes(board, groups))
+    return replace(
+        board,
+        summary=summary(board),
+        notes=(*notes(board), *warnings(board, groups)),
+        checks=checks(board, groups),
+    )
 
 
 def _checked_metric(name: str) -> Metric:
@@ -160,6 +164,7 @@ def _row(
 ) -> Row:
     group = plan.groups[index]
     first = group.entries[0]
+    maker = CellMaker.of(group, plan.alpha)
 
     def cell(where: str, benchmarks: tuple[str, ...]) -> Cell | None:
         comparisons = {
@@ -167,7 +172,7 @@ def _row(
             for metric in METRICS
             if (index, where, metric) in found
         }
-        return _cell(group, where, benchmarks, plan.alpha, comparisons)
+        return maker.cell(where, benchmarks, comparisons)
 
     cells = [cell(benchmark, (benchmark,)) for benchmark in plan.benchmarks]
     return Row(
@@ -183,9 +188,11 @@ def _row(
         is_reference=group.name == reference,
         macro=cell(MACRO, plan.benchmarks),
         cells=tuple(cell for cell in cells if cell is not None),
-        cost=_cost(group),
+        cost=mean_cost(group),
         curve=curve_of(group.curves),
         evaluation_seconds=sum(evaluation.wall_seconds for evaluation in group.evaluations),
+        licence=first.licence,
+        link=first.link,
     )
 
 
@@ -194,59 +201,6 @@ def _comparison(difference: Difference, p_holm: float) -> Comparison:
     if p_holm < 1 - CONFIDENCE:
         verdict = "better" if difference.mean > 0 else "worse"
     return Comparison(difference, p_holm, verdict)
-
-
-def _cell(
-    group: Group,
-    where: str,
-    benchmarks: tuple[str, ...],
-    alpha: float,
-    comparisons: Mapping[Metric, Comparison],
-) -> Cell | None:
-    seeds = seeds_on_all(group, benchmarks)
-    if not seeds:
-        return None
-    outcomes = [group.outcomes[benchmark] for benchmark in benchmarks]
-    counts: dict[str, int] = {}
-    for defect, count in chain.from_iterable(one.defects for one in outcomes):
-        counts[defect] = counts.get(defect, 0) + count
-    return Cell(
-        benchmark=where,
-        metrics=tuple(
-            MetricCell(
-                metric=metric,
-                estimate=mean_interval(
-                    [take_seeds(one, values(one, metric, alpha), seeds) for one in outcomes]
-                ),
-                own_format=metric in FORMAT_DEPENDENT and not group.entries[0].tagged,
-                comparison=comparisons.get(metric),
-            )
-            for metric in METRICS
-        ),
-        num_outputs=sum(one.accuracy.size for one in outcomes),
-        truncated=float(np.mean([one.truncated.mean() for one in outcomes])),
-        output_tokens=float(np.mean([one.output_tokens.mean() for one in outcomes])),
-        defects=tuple(sorted(counts.items(), key=lambda item: (-item[1], item[0]))),
-    )
-
-
-def _cost(group: Group) -> Cost | None:
-    """The mean over the seeds that were trained here; None for the base and for external checkpoints."""
-    costs = [entry.training for entry in group.entries if entry.training is not None]
-    if not costs:
-        return None
-    peaks = [cost.peak_memory_bytes for cost in costs if cost.peak_memory_bytes is not None]
-    return Cost(
-        steps=float(np.mean([cost.steps for cost in costs])),
-        tokens_forward=float(np.mean([cost.tokens_forward for cost in costs])),
-        tokens_loss=float(np.mean([cost.tokens_loss for cost in costs])),
-        flops=float(np.mean([cost.flops for cost in costs])),
-        wall_seconds=float(np.mean([cost.wall_seconds for cost in costs])),
-        reference_tokens=float(np.mean([cost.reference_tokens for cost in costs])),
-        reference_flops=float(np.mean([cost.reference_flops for cost in costs])),
-        peak_memory_bytes=float(max(peaks)) if peaks else None,
-        budget=" / ".join(dict.fromkeys(cost.budget for cost in costs if cost.budget)),
-    )
 
 
 def _ranked(rows: Sequence[Row], metric: Metric) -> tuple[Row, ...]:

@@ -1,18 +1,14 @@
 """What the board found, in sentences: never more than the paired test supports, and what to beware of."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 from leaderboards.compute import compute_sentences, times_reference
-from leaderboards.merge import Group
 from leaderboards.rows import Board, Comparison, Row
 from leaderboards.wording import METRIC_NAMES, bounds, label, p_value, percent, points
 
 MIN_SEEDS = 3
 MIN_QUESTIONS = 200
-MANY_TRUNCATED = 0.05
 NEAR_ZERO = 0.05
-# They differ by design: a tag format brings its own stop strings, a seed its own sampling.
-_SETTINGS_BY_DESIGN = ("stop", "seed")
 
 
 def summary(board: Board) -> tuple[str, ...]:
@@ -21,15 +17,13 @@ def summary(board: Board) -> tuple[str, ...]:
     return (_headline(board), *sentences, *compute_sentences(board))
 
 
-def notes(board: Board, groups: Sequence[Group]) -> tuple[str, ...]:
-    """Cautions: few seeds, few questions, unequal settings, truncation, and figures near zero."""
+def notes(board: Board) -> tuple[str, ...]:
+    """Cautions about the figures themselves: few seeds, few questions, no rank, and figures near zero."""
     return (
         *_few_seeds(board),
         *_few_questions(board),
         *_not_ranked(board),
         *_near_zero(board),
-        *_truncated(board),
-        *_unequal_settings(groups),
     )
 
 
@@ -121,33 +115,3 @@ def _near_zero(board: Board) -> Iterator[str]:
             "Every accuracy is near zero: these benchmarks cannot tell such entries apart, and no difference "
             "here says anything about the methods."
         )
-
-
-def _truncated(board: Board) -> Iterator[str]:
-    many = [
-        f"{label(row, board)} on {cell.benchmark} ({percent(cell.truncated)} %)"
-        for row in board.rows
-        for cell in row.cells
-        if cell.truncated > MANY_TRUNCATED
-    ]
-    if many:
-        shown = ", ".join(many[:4]) + (f" and {len(many) - 4} more" if len(many) > 4 else "")
-        yield (
-            f"More than {100 * MANY_TRUNCATED:.0f} % of the outputs were cut at the token limit: {shown}. "
-            "Raise the limit before reading anything into these figures."
-        )
-
-
-def _unequal_settings(groups: Sequence[Group]) -> Iterator[str]:
-    benchmarks = dict.fromkeys(e.benchmark for group in groups for e in group.evaluations)
-    for benchmark in benchmarks:
-        seen: dict[str, set[str]] = {}
-        evaluations = [e for group in groups for e in group.evaluations if e.benchmark == benchmark]
-        for evaluation in evaluations:
-            settings = {"engine": evaluation.engine, "dtype": evaluation.dtype, **evaluation.generation}
-            for key, value in settings.items():
-                if not key.startswith(_SETTINGS_BY_DESIGN):
-                    seen.setdefault(key, set()).add(str(value))
-        unequal = [f"{key} {' / '.join(sorted(found))}" for key, found in seen.items() if len(found) > 1]
-        if unequal:
-            yield f"{benchmark}: entries were generated with different settings ({'; '.join(unequal)})."

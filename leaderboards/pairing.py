@@ -4,7 +4,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from leaderboards.merge import Group, Outcomes, check_same_questions
+from leaderboards.merge import Group
+from leaderboards.outcomes import Outcomes, check_same_questions
 from leaderboards.rows import Metric
 from leaderboards.stats import Matrix
 

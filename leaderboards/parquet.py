@@ -4,7 +4,7 @@ Apart from `results` because only the tables need pandas and pyarrow; they are i
 """
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -49,8 +49,14 @@ class Table:
         part.replace(path)
         return digest
 
-    def read(self, path: Path, sha256: str) -> pd.DataFrame:
+    def read(self, path: Path, sha256: str, columns: Sequence[str] | None = None) -> pd.DataFrame:
         """Reads the table back, after comparing the file with the digest that `results.json` holds.
+
+        Args:
+            path: the file.
+            sha256: the digest that it must have.
+            columns: those to read; by default all of them. Where they are chosen, lists stay in Arrow's form,
+                since a million small Python arrays cost more than all the rest.
 
         Raises:
             InputError: the file is missing, damaged, of another run, or of another schema.
@@ -64,7 +70,12 @@ class Table:
                 f"{path}: damaged, or of another run than the results.json beside it; {self.mend}"
             )
         try:
-            return self._from_arrow(pq.read_table(path).select(self.schema.names).cast(self.schema))
+            stored = pq.read_schema(path).names
+            if missing := [name for name in self.schema.names if name not in stored]:
+                raise ValueError(f"without the column {missing[0]!r}")
+            schema = pa.schema([self.schema.field(name) for name in columns or self.schema.names])
+            table = pq.read_table(path, columns=schema.names).cast(schema)
+            return self._from_arrow(table, lists_in_arrow=columns is not None)
         except (pa.ArrowException, KeyError, ValueError) as error:
             reason = str(error).splitlines()[0]
             raise InputError(f"{path}: not a table of {self.rows} ({reason}); {self.mend}") from None
@@ -82,10 +93,20 @@ class Table:
             arrays.append(array)
         return pa.table(arrays, schema=self.schema)
 
-    def _from_arrow(self, table: pa.Table) -> pd.DataFrame:
-        whole = [field.name for field in self.schema if field.type == pa.int64() and not field.nullable]
-        frame = table.to_pandas(types_mapper={pa.int64(): pd.Int64Dtype()}.get)
-        return frame.astype(dict.fromkeys(whole, "int64"))
+    def _from_arrow(self, table: pa.Table, lists_in_arrow: bool = False) -> pd.DataFrame:
+        plain = {pa.int64(): "int64", pa.bool_(): "bool"}
+        kept: dict[pa.DataType, object] = {pa.int64(): pd.Int64Dtype(), pa.bool_(): pd.BooleanDtype()}
+        if lists_in_arrow:
+            strings = pa.list_(pa.string())
+            kept[strings] = pd.ArrowDtype(strings)
+        frame = table.to_pandas(types_mapper=kept.get)
+        return frame.astype(
+            {
+                field.name: plain[field.type]
+                for field in table.schema
+                if field.type in plain and not field.nullable
+            }
+        )
 
 
 def _sha256(path: Path) -> str:

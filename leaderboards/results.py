@@ -16,11 +16,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from tasks.errors import InputError
+from tasks.records import Kind
 
 if TYPE_CHECKING:
     import pandas as pd
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 RESULTS_FILE = "results.json"
 SAMPLES_FILE = "samples.parquet"
 TRAINING_FILE = "training.parquet"
@@ -59,8 +60,89 @@ class TrainingCost:
 
 
 @dataclass(frozen=True, slots=True)
+class Overlap:
+    """Test questions that also stand in what a checkpoint was trained on (`harness.overlap` says how).
+
+    Attributes:
+        n: Test questions looked at.
+        num_train: Training records they were sought in.
+        exact: How many stand there word for word, after normalisation.
+        ngram: How many share a run of `ngram_size` words with a training record, the exact ones among them.
+        ngram_size: Words in a run.
+        examples: Ids of the first of them, as (test id, training id).
+    """
+
+    n: int
+    num_train: int
+    exact: int
+    ngram: int
+    ngram_size: int
+    examples: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ExactCheck:
+    """A sample of the outputs made again by the reference engine (transformers), greedily.
+
+    Attributes:
+        n: Outputs made again.
+        engine: What made them, with its version.
+        dtype: In which numbers.
+        texts_differ: How many texts are not the same.
+        verdicts_differ: How many were judged otherwise.
+    """
+
+    n: int
+    engine: str
+    dtype: str
+    texts_differ: int
+    verdicts_differ: int
+
+
+@dataclass(frozen=True, slots=True)
+class JudgeCheck:
+    """What a judge model said, beside the rule.
+
+    Attributes:
+        model: Which model judged, and where it was served.
+        prompt_version: Of the judge's prompt.
+        n: Outputs judged.
+        unreadable: Of them, those whose verdict could not be read; they count in nothing that follows.
+        accuracy: Share that the judge holds right.
+        agreement: Share on which judge and rule agree.
+        kappa: Cohen's κ between them; None where it is not defined (both constant).
+    """
+
+    model: str
+    prompt_version: str
+    n: int
+    unreadable: int
+    accuracy: float
+    agreement: float
+    kappa: float | None
+
+
+@dataclass(frozen=True, slots=True)
 class Evaluation:
-    """One checkpoint on one benchmark: how many samples, on what data, generated how, at what cost."""
+    """One checkpoint on one benchmark: how many samples, on what data, generated how, at what cost.
+
+    Attributes:
+        benchmark: Its name.
+        n: Questions.
+        data_digest: Of the questions and their answers.
+        engine: What generated, with its version.
+        dtype: In which numbers.
+        prompt_tokens: Of all prompts; each question's counts once.
+        output_tokens: Of all outputs.
+        wall_seconds: Time spent generating.
+        generation: Everything that decides what is generated but the weights.
+        kind: How answers are compared.
+        num_samples: Outputs drawn for each question; there are n × num_samples rows.
+        scorer: Digest of the scorer; empty where it is not known.
+        overlap: With the training data, where that is known.
+        exact: Comparison with the reference engine, where asked for.
+        judge: What a judge model said, where asked for.
+    """
 
     benchmark: str
     n: int
@@ -71,11 +153,20 @@ class Evaluation:
     output_tokens: int
     wall_seconds: float
     generation: dict[str, GenerationValue]
+    kind: Kind = "text"
+    num_samples: int = 1
+    scorer: str = ""
+    overlap: Overlap | None = None
+    exact: ExactCheck | None = None
+    judge: JudgeCheck | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One checkpoint: a variant at one seed, the untrained base, or an external checkpoint."""
+    """One checkpoint: a variant at one seed, the untrained base, or an external checkpoint.
+
+    `licence` and `link` are those of an external checkpoint's weights.
+    """
 
     name: str
     model: str
@@ -88,20 +179,28 @@ class Entry:
     digest: str
     training: TrainingCost | None
     evaluations: tuple[Evaluation, ...]
+    licence: str | None = None
+    link: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class SampleRow:
-    """One scored sample; the fields are the columns of `samples.parquet`, in this order."""
+    """One scored sample; the fields are the columns of `samples.parquet`, in this order.
+
+    `sample_index` counts the outputs drawn for one question from 0; `choices` are the texts of a choice
+    question; `judge` is a judge model's verdict, None where there is none.
+    """
 
     entry: str
     model: str
     seed: int | None
     benchmark: str
     sample_id: str
+    sample_index: int
     prompt: str
     output: str
     gold: str
+    choices: tuple[str, ...] | None
     extracted: str | None
     accuracy: bool
     accuracy_strict: bool
@@ -112,6 +211,7 @@ class SampleRow:
     finish_reason: str
     prompt_tokens: int
     output_tokens: int
+    judge: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,11 +329,24 @@ def read_results(run_dir: Path) -> RunResults:
     Raises:
         InputError: one line naming the file that is missing, damaged, or of another schema version.
     """
+    return _read(run_dir, with_texts=True)
+
+
+def read_outcomes(run_dir: Path) -> RunResults:
+    """As `read_results`, but of the samples only the columns that a board is built from.
+
+    That is a tenth of the memory: prompts and outputs are nearly all of a run.
+    """
+    return _read(run_dir, with_texts=False)
+
+
+def _read(run_dir: Path, with_texts: bool) -> RunResults:
     from leaderboards.curve_table import CURVES, check_curves
-    from leaderboards.sample_table import SAMPLES, check_samples
+    from leaderboards.sample_table import SAMPLES, check_samples, outcome_columns
 
     run_file = _read_run_file(run_dir / RESULTS_FILE)
-    samples = SAMPLES.read(run_dir / SAMPLES_FILE, run_file.samples_sha256)
+    columns = None if with_texts else outcome_columns(run_file.entries)
+    samples = SAMPLES.read(run_dir / SAMPLES_FILE, run_file.samples_sha256, columns)
     check_samples(run_file.entries, samples, str(run_dir))
     digest = run_file.training_sha256
     curves = CURVES.read(run_dir / TRAINING_FILE, digest) if digest else _no_curves()

@@ -38,15 +38,60 @@ class MetricCell:
 
 
 @dataclass(frozen=True, slots=True)
+class SampledPoint:
+    """What `size` outputs for each question give: one of them right (pass), the vote right (majority)."""
+
+    size: int
+    passing: Estimate
+    majority: Estimate
+
+
+@dataclass(frozen=True, slots=True)
+class Sampled:
+    """Several outputs for each question, how they were drawn, and what 1, 2, 4, … of them give."""
+
+    num_samples: int
+    temperature: str
+    seeds: str
+    points: tuple[SampledPoint, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """A judge's verdicts beside the rule's on the n outputs whose verdict could be read; shares of 1.
+
+    `kappa` is Cohen's, None where it is not defined (both constant).
+    """
+
+    judge: str
+    n: int
+    unreadable: int
+    rule_only: int
+    judge_only: int
+    rule_accuracy: float
+    judge_accuracy: float
+    agreement: float
+    kappa: float | None
+
+
+@dataclass(frozen=True, slots=True)
 class Cell:
-    """One row on one benchmark, or on all (`macro`): metrics, and what went wrong in the outputs."""
+    """One row on one benchmark, or on all (`macro`): metrics, and what went wrong in the outputs.
+
+    `num_samples` is the number of outputs drawn for each question, the smallest where benchmarks differ.
+    `sampled` is there where several were drawn (for `macro`: equally many on all benchmarks), `judged` where
+    a judge read them.
+    """
 
     benchmark: str
     metrics: tuple[MetricCell, ...]
     num_outputs: int
+    num_samples: int
     truncated: float
     output_tokens: float
     defects: tuple[tuple[str, int], ...]
+    sampled: Sampled | None = None
+    judged: Judged | None = None
 
     def metric(self, name: Metric) -> MetricCell:
         """The cell's figures for one metric."""
@@ -135,6 +180,8 @@ class Row:
     cost: Cost | None
     curve: Curve | None
     evaluation_seconds: float
+    licence: str | None
+    link: str | None
 
     def cell(self, benchmark: str) -> Cell | None:
         """The row's cell for a benchmark or for `macro`; None where it was not evaluated."""
@@ -145,7 +192,7 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Board:
-    """A leaderboard: rows best first, and sentences that say what was found and what to beware of."""
+    """A leaderboard: rows best first, and sentences: what was found, what to beware of, what was checked."""
 
     rows: tuple[Row, ...]
     benchmarks: tuple[str, ...]
@@ -157,4 +204,5 @@ class Board:
     family_cells: int
     summary: tuple[str, ...]
     notes: tuple[str, ...]
+    checks: tuple[str, ...]
     provenance: tuple[tuple[str, Mapping[str, str]], ...]

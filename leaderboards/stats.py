@@ -7,6 +7,7 @@ checkpoint is evaluated on every benchmark, so a seed is one cluster across all 
 In simulation (3 seeds; 50, 200 and 500 questions; true accuracies from 0.02 to 0.98; question and seed
 effects from none to large) the 95 % interval of a mean covered 92 to 99 % (96.4 % on average) and that of
 a paired difference 93 to 100 % (97.6 %); the plain t interval fell to 81 % near 0 and 1.
+Where several outputs were drawn for a question, a matrix holds a value in [0, 1] for it, such as their mean.
 """
 
 from collections.abc import Sequence
@@ -55,25 +56,29 @@ class _Components:
     num_seeds: int
 
 
-def mean_interval(matrices: Sequence[Matrix], confidence: float = CONFIDENCE) -> Estimate:
+def mean_interval(
+    matrices: Sequence[Matrix], confidence: float = CONFIDENCE, draws: Sequence[float] | None = None
+) -> Estimate:
     """Mean of values in [0, 1] over seeds, questions and benchmarks, with a two-way clustered interval.
 
     The variance is that of `_variance`; the interval is Wilson's (1927) with the effective sample size
     n* = m(1 - m) / V in place of n and Student's t in place of z, as for clustered survey proportions
     (Korn & Graubard 1998; Franco et al. 2019, doi:10.1093/jssam/smy019). Near 0 and 1 the variance is
-    estimated badly, or as zero: n* is at most S·Q, and Q where all values are alike (the seeds may have
-    agreed because they are copies).
+    estimated badly, or as zero: n* is at most S·Q times the draws of a question, and Q where all values are
+    alike (the seeds may have agreed because they are copies).
 
     Args:
         matrices: one (S, Q) array per benchmark, all with the same S.
         confidence: the level of the interval.
+        draws: for each benchmark how many independent outputs stand behind each value; by default one.
     """
     mean = float(np.mean([matrix.mean() for matrix in matrices]))
     parts = _components(matrices)
     variance, df = _variance(parts)
-    questions = len(matrices) ** 2 / float(np.sum(1 / parts.num_questions_B))
+    questions = _effective_questions(parts.num_questions_B)
     if variance > 0 and 0 < mean < 1:
-        effective = float(np.clip(mean * (1 - mean) / variance, 1, parts.num_seeds * questions))
+        outputs = _effective_questions(parts.num_questions_B * np.asarray(draws if draws else 1.0))
+        effective = float(np.clip(mean * (1 - mean) / variance, 1, parts.num_seeds * outputs))
     else:
         effective = questions
     low, high = _wilson(mean, effective, _t_quantile(df, confidence))
@@ -210,6 +215,11 @@ def _wilson(mean: float, effective_n: float, t: float) -> tuple[float, float]:
     centre = (mean + t**2 / (2 * effective_n)) / shrink
     margin = t / shrink * (mean * (1 - mean) / effective_n + t**2 / (4 * effective_n**2)) ** 0.5
     return max(min(centre - margin, mean), 0.0), min(max(centre + margin, mean), 1.0)
+
+
+def _effective_questions(sizes_B: Matrix) -> float:
+    """How many questions of one benchmark a macro average over benchmarks of these sizes is worth."""
+    return len(sizes_B) ** 2 / float(np.sum(1 / sizes_B))
 
 
 def _t_quantile(df: float, confidence: float) -> float:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -15,7 +15,8 @@ from leaderboards.columns import (
     trained_rows,
 )
 from leaderboards.rows import Board, Row
-from leaderboards.wording import legend, title
+from leaderboards.tables import TextTable, text_tables
+from leaderboards.wording import legend, origins, title
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -58,6 +59,12 @@ def render(board: Board, console: Console) -> None:
         tables += _fitted(compute, cost_columns(board), rest, console)
     for table in tables:
         console.print(_drawn(table, board))
+    for more in text_tables(board):
+        if console.width >= WIDE_CONSOLE or not more.detail:
+            console.print(_drawn_text(more))
+            for caption in more.captions:
+                _paragraph(console, caption, "dim")
+            console.print()
     _print_words(board, console)
 
 
@@ -74,24 +81,38 @@ def _fitted(first: _Table, columns: Iterable[Column], later: _Table, console: Co
 
 
 def _drawn(each: _Table, board: Board) -> Table:
+    from rich.text import Text
+
+    table = _empty(each.heading, [column.heading for column in each.columns])
+    for row in each.rows:
+        styles = [_style(row, board) if column.heading.startswith("Δ") else "" for column in each.columns]
+        cells = [Text(column.text(row), style) for column, style in zip(each.columns, styles, strict=True)]
+        table.add_row(*cells, style="bold" if row.is_reference else "")
+    return table
+
+
+def _drawn_text(each: TextTable) -> Table:
+    from rich.text import Text
+
+    table = _empty(each.heading, each.columns)
+    for line in each.lines:
+        table.add_row(*(Text(text) for text in line))
+    return table
+
+
+def _empty(heading: str, columns: Sequence[str]) -> Table:
+    """A table without lines; names stand left and may be folded."""
     from rich.box import SIMPLE_HEAD
     from rich.table import Table
     from rich.text import Text
 
     table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
-    table.title, table.title_justify, table.title_style = Text(each.heading), "left", "bold"
-    for column in each.columns:
-        is_name = column.heading == "entry"
+    table.title, table.title_justify, table.title_style = Text(heading), "left", "bold"
+    for column in columns:
+        is_name = column in ("entry", "benchmark")
         table.add_column(
-            Text(column.heading),
-            justify="left" if is_name else "right",
-            no_wrap=not is_name,
-            overflow="fold",
+            Text(column), justify="left" if is_name else "right", no_wrap=not is_name, overflow="fold"
         )
-    for row in each.rows:
-        styles = [_style(row, board) if column.heading.startswith("Δ") else "" for column in each.columns]
-        cells = [Text(column.text(row), style) for column, style in zip(each.columns, styles, strict=True)]
-        table.add_row(*cells, style="bold" if row.is_reference else "")
     return table
 
 
@@ -101,19 +122,22 @@ def _style(row: Row, board: Board) -> str:
     return {"better": "green", "worse": "red", "not distinguishable": ""}[verdict]
 
 
-def _print_words(board: Board, console: Console) -> None:
+def _paragraph(console: Console, text: str, style: str) -> None:
     from rich.padding import Padding
     from rich.text import Text
 
-    def paragraph(text: str, style: str) -> None:
-        console.print(Padding(Text(text, style=style), (0, 1)))
+    console.print(Padding(Text(text, style=style), (0, 1)))
 
+
+def _print_words(board: Board, console: Console) -> None:
     for line in legend(board):
-        paragraph(line, "dim")
+        _paragraph(console, line, "dim")
     console.print()
     headline, *sentences = board.summary
-    paragraph(headline, "bold")
+    _paragraph(console, headline, "bold")
     for sentence in sentences:
-        paragraph(f"- {sentence}", "")
+        _paragraph(console, f"- {sentence}", "")
     for note in board.notes:
-        paragraph(f"! {note}", "yellow")
+        _paragraph(console, f"! {note}", "yellow")
+    for line in (*board.checks, *origins(board)):
+        _paragraph(console, f"· {line}", "dim")

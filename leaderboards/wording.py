@@ -1,6 +1,7 @@
 """How figures are worded everywhere: percent, points, intervals, p-values, compute, and metric names."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from urllib.parse import urlsplit
 
 from leaderboards.rows import Board, Cell, Cost, Metric, Row
 
@@ -120,6 +121,23 @@ def against_reference(row: Row, cell: Cell, metric: Metric) -> str:
     found = comparison.difference
     mark = SIGNIFICANT_MARK if differs(cell, metric) else ""
     return f"{points(found.mean)}{mark} [{points(found.low)}, {points(found.high)}]"
+
+
+def web_link(text: str | None) -> str | None:
+    """A link that may be made one to click on: http or https with a host; None for anything else."""
+    try:
+        parts = urlsplit(text or "")
+    except ValueError:
+        return None
+    return text if parts.scheme in ("http", "https") and parts.netloc else None
+
+
+def origins(board: Board) -> Iterator[str]:
+    """Licence and link of the checkpoints made elsewhere: `other: licence MIT, https://example.org/other`."""
+    for row in board.rows:
+        if row.licence or row.link:
+            licence = f"licence {row.licence}" if row.licence else "licence not stated"
+            yield f"{label(row, board)}: {licence}" + (f", {row.link}" if row.link else "")
 
 
 def legend(board: Board) -> tuple[str, ...]:

@@ -15,15 +15,18 @@ from leaderboards.columns import (
     trained_rows,
 )
 from leaderboards.rows import Board, Cell, MetricCell, Row
-from leaderboards.wording import legend, title
+from leaderboards.stats import Estimate
+from leaderboards.tables import text_tables
+from leaderboards.wording import legend, origins, title
 
 CSV_COLUMNS = (
     *("entry", "model", "role", "tags", "tagged", "method", "rank", "benchmark", "metric"),
-    *("mean", "ci_low", "ci_high", "n", "seeds", "own_format"),
+    *("mean", "ci_low", "ci_high", "n", "seeds", "samples", "own_format"),
     *("reference", "diff", "diff_low", "diff_high", "p", "p_holm", "verdict"),
     *("truncated", "output_tokens"),
     *("train_steps", "train_tokens_forward", "train_tokens_loss", "train_flops", "train_wall_seconds"),
     *("train_reference_tokens", "train_reference_flops", "train_peak_memory_bytes", "train_budget"),
+    *("licence", "link"),
 )
 
 
@@ -43,22 +46,35 @@ def markdown(board: Board) -> str:
     parts += ["## Details", _table(board.rows, (overall[1], *detail_columns(board)))]
     if trained := trained_rows(board):
         parts += ["## Training compute of one seed", _table(trained, (overall[1], *cost_columns(board)))]
+    for table in text_tables(board):
+        parts += [f"## {_escape(table.heading)}", _lines(table.columns, table.lines)]
+        if table.captions:
+            parts.append("\n".join(f"- {_escape(caption)}" for caption in table.captions))
     parts += ["## Format defects", _table(board.rows, (overall[1], *_defect_columns(board)))]
     if board.notes:
         parts += ["## Beware", "\n".join(f"- {_escape(note)}" for note in board.notes)]
+    if board.checks:
+        parts += ["## Checked", "\n".join(f"- {_escape(check)}" for check in board.checks)]
     parts += ["## Provenance", "\n".join(_provenance(board))]
     return "\n\n".join(parts) + "\n"
 
 
 def csv_text(board: Board) -> str:
-    """One line per row × benchmark (and macro) × metric; shares of 1, empty where there is no figure."""
+    """One line per row × benchmark (and macro) × metric; shares of 1, empty where there is no figure.
+
+    Beside the metrics of the board: `maj@k` and `pass@k` for each k where several outputs were drawn for a
+    question, and where a judge read them `judge_accuracy`, `judge_agreement` and `judge_kappa`, whose n is
+    the number of outputs.
+    """
     buffer = io.StringIO()
     writer = csv.DictWriter(buffer, CSV_COLUMNS, lineterminator="\n", restval="")
     writer.writeheader()
     for row in board.rows:
         for cell in filter(None, (row.macro, *row.cells)):
+            fields = _row_fields(row) | _cell_fields(cell)
             for figures in cell.metrics:
-                writer.writerow(_row_fields(row) | _cell_fields(cell) | _figures(figures, board))
+                writer.writerow(fields | _figures(figures, board))
+            writer.writerows(fields | more for more in (*_sampled(cell), *_judged(cell)))
     return buffer.getvalue()
 
 
@@ -71,6 +87,8 @@ def _row_fields(row: Row) -> dict[str, object]:
         "tagged": _yes(row.tagged),
         "method": row.method or "",
         "rank": "" if row.rank is None else row.rank,
+        "licence": row.licence or "",
+        "link": row.link or "",
     }
     if row.cost:
         fields |= {f"train_{name}": _plain(value) for name, value in asdict(row.cost).items()}
@@ -80,20 +98,16 @@ def _row_fields(row: Row) -> dict[str, object]:
 def _cell_fields(cell: Cell) -> dict[str, object]:
     return {
         "benchmark": cell.benchmark,
+        "samples": cell.num_samples,
         "truncated": _number(cell.truncated),
         "output_tokens": _number(cell.output_tokens),
     }
 
 
 def _figures(figures: MetricCell, board: Board) -> dict[str, object]:
-    estimate = figures.estimate
     fields: dict[str, object] = {
         "metric": figures.metric,
-        "mean": _number(estimate.mean),
-        "ci_low": _number(estimate.low),
-        "ci_high": _number(estimate.high),
-        "n": estimate.num_questions,
-        "seeds": estimate.num_seeds,
+        **_estimate(figures.estimate),
         "own_format": _yes(figures.own_format),
         "reference": board.reference,
     }
@@ -110,6 +124,33 @@ def _figures(figures: MetricCell, board: Board) -> dict[str, object]:
     return fields
 
 
+def _sampled(cell: Cell) -> Iterator[dict[str, object]]:
+    for point in cell.sampled.points if cell.sampled else ():
+        yield {"metric": f"maj@{point.size}", **_estimate(point.majority)}
+        yield {"metric": f"pass@{point.size}", **_estimate(point.passing)}
+
+
+def _judged(cell: Cell) -> Iterator[dict[str, object]]:
+    if found := cell.judged:
+        yield {"metric": "judge_accuracy", "mean": _number(found.judge_accuracy), "n": found.n}
+        yield {"metric": "judge_agreement", "mean": _number(found.agreement), "n": found.n}
+        yield {
+            "metric": "judge_kappa",
+            "mean": "" if found.kappa is None else _number(found.kappa),
+            "n": found.n,
+        }
+
+
+def _estimate(found: Estimate) -> dict[str, object]:
+    return {
+        "mean": _number(found.mean),
+        "ci_low": _number(found.low),
+        "ci_high": _number(found.high),
+        "n": found.num_questions,
+        "seeds": found.num_seeds,
+    }
+
+
 def _number(value: float) -> str:
     return f"{value:.6g}"
 
@@ -123,12 +164,14 @@ def _yes(flag: bool) -> str:
 
 
 def _table(rows: Sequence[Row], columns: Sequence[Column]) -> str:
-    lines = [
-        [_escape(column.heading) for column in columns],
-        [":---" if column.heading == "entry" else "---:" for column in columns],
-        *([_escape(column.text(row)) for column in columns] for row in rows),
-    ]
-    return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
+    return _lines([column.heading for column in columns], [[c.text(row) for c in columns] for row in rows])
+
+
+def _lines(headings: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
+    """A Markdown table; names stand left, figures right."""
+    sides = [":---" if heading in ("entry", "benchmark") else "---:" for heading in headings]
+    escaped = [[_escape(text) for text in line] for line in (headings, *lines)]
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in (escaped[0], sides, *escaped[1:]))
 
 
 def _defect_columns(board: Board) -> Iterator[Column]:
@@ -146,6 +189,7 @@ def _defects(defect: str, row: Row) -> str:
 def _provenance(board: Board) -> Iterator[str]:
     for source, facts in board.provenance:
         yield f"- {_escape(source)}: {_escape('; '.join(f'{key} {value}' for key, value in facts.items()))}"
+    yield from (f"- {_escape(line)}" for line in origins(board))
 
 
 def _escape(text: str) -> str:

@@ -151,7 +151,7 @@ const drawForest = () => {
   }), config);
 };
 
-const draw = () => { drawTable(); drawScatter(); drawForest(); };
+const draw = () => { drawTable(); drawScatter(); drawForest(); drawSampling(); };
 const drawAll = () => { draw(); drawTraining(); };
 const choose = (id, options, selected) => {
   const select = byId(id);
@@ -168,8 +168,8 @@ byId("theme").addEventListener("click", () => {
   theme(document.documentElement.dataset.theme === "dark" ? "light" : "dark");
   drawAll();
 });
-// With many entries the forest's names and the scatter's legend need the room.
-for (const id of ["forest", "scatter"]) byId(id).style.minHeight = `${110 + 25 * board.rows.length}px`;
+// With many entries the forest's names and the other charts' legends need the room.
+for (const id of ["forest", "scatter", ...SAMPLED].filter(byId)) byId(id).style.minHeight = `${110 + 25 * board.rows.length}px`;
 choose("place", board.places, state.place);
 choose("metric", board.metrics, state.metric);
 startTraining();

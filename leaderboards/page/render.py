@@ -6,7 +6,8 @@ from importlib.resources import files
 from leaderboards.columns import cost_columns, trained_rows
 from leaderboards.curves import MAX_POINTS
 from leaderboards.page.training import curve_groups, curves_json
-from leaderboards.rows import MACRO, METRICS, Board, Cell, Comparison, Cost, MetricCell, Row
+from leaderboards.rows import MACRO, METRICS, Board, Cell, Comparison, Cost, MetricCell, Row, SampledPoint
+from leaderboards.tables import text_tables
 from leaderboards.wording import (
     METRIC_NAMES,
     duration,
@@ -20,7 +21,10 @@ from leaderboards.wording import (
     title,
     training_flops,
     value,
+    web_link,
 )
+
+SCRIPTS = ("shared", "training", "sampling", "page")
 
 
 def page_html(board: Board) -> str:
@@ -45,11 +49,13 @@ def page_html(board: Board) -> str:
         max_points=MAX_POINTS,
         trained=trained_rows(board),
         cost_columns=cost_columns(board),
+        tables=text_tables(board),
+        sampled=any(cell.sampled for row in board.rows for cell in row.cells),
         label=label,
-        percent=percent,
+        web_link=web_link,
         data=Markup(inline_json(_payload(board))),
         style=Markup(asset("page.css")),
-        script=Markup("".join(asset(f"{name}.js") for name in ("shared", "training", "page"))),
+        script=Markup("".join(asset(f"{name}.js") for name in SCRIPTS)),
         plotly=Markup(get_plotlyjs()),
     )
 
@@ -109,6 +115,15 @@ def _cell(cell: Cell) -> dict[str, object]:
         "truncated": {"number": cell.truncated, "text": percent(cell.truncated)},
         "outputTokens": {"number": cell.output_tokens, "text": f"{cell.output_tokens:.0f}"},
         "metrics": {figures.metric: _figures(figures, cell) for figures in cell.metrics},
+        "sampled": cell.sampled and [_point(point) for point in cell.sampled.points],
+    }
+
+
+def _point(point: SampledPoint) -> dict[str, object]:
+    """maj@k and pass@k at one k, to draw by."""
+    ends = {"majority": point.majority, "passing": point.passing}
+    return {"k": point.size} | {
+        name: {"mean": found.mean, "low": found.low, "high": found.high} for name, found in ends.items()
     }
 
 

@@ -1,5 +1,5 @@
 // What the table and all charts share. Names and outputs reach the page only as text nodes, and Plotly only
-// with its markup characters escaped. The scripts are joined in one function: shared, training, page.
+// with its markup characters escaped. The scripts are joined in one function: shared, training, sampling, page.
 const board = JSON.parse(document.getElementById("board").textContent);
 const MISSING = "–";
 // Okabe and Ito's palette, which the colour-blind can tell apart.

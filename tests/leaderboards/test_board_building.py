@@ -201,7 +201,9 @@ def test_truncated_outputs_and_unequal_settings_are_noted(run: RunResults) -> No
 
     notes = " ".join(build_board([change_entries(run, other_budget)]).notes)
     assert "were cut at the token limit: base on world_number" in notes
-    assert "world_choice: entries were generated with different settings (max_tokens 128 / 512)." in notes
+    assert "world_choice and world_choice_hard: entries were generated or scored with different" in notes
+    others = "sft-tag-x2, sftkey-tag, sft, sftkey, sft-tag and key-tag"
+    assert f"max_tokens 128 ({others}) / 512 (base)." in notes
     assert "stop" not in notes
 
 
