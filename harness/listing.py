@@ -48,11 +48,10 @@ def listing(what: str) -> Table:
 
 
 def _benchmarks() -> Iterator[Line]:
-    from tasks.benchmarks import benchmark_names, load_benchmark
+    from tasks.benchmarks import all_benchmarks
 
-    for name in benchmark_names():
-        benchmark = load_benchmark(name)
-        yield Line(name, f"{benchmark.description} ({benchmark.kind})", benchmark.source)
+    for benchmark in all_benchmarks():
+        yield Line(benchmark.name, f"{benchmark.description} ({benchmark.kind})", benchmark.source)
 
 
 def _variants() -> Iterator[Line]:
@@ -93,7 +92,7 @@ def _tags() -> Iterator[Line]:
     from tasks.tags import TAG_FORMATS
 
     for tags in TAG_FORMATS.values():
-        yield Line(tags.name, tags.description, tags.source)
+        yield Line(tags.name, tags.description, tags.source, tags.validity)
 
 
 def _engines() -> Iterator[Line]:

@@ -5,19 +5,20 @@ from collections.abc import Sequence
 from tasks.choices import choice_letter
 from tasks.extraction import extract_final_answer
 from tasks.latex import latex_equal
+from tasks.math_verify_client import JUDGE
 from tasks.numeric import numbers_equal
 from tasks.records import Kind
 from tasks.words import normalise_words
 
-__all__ = ["answers_equal", "extract_final_answer", "reference_answer"]
+__all__ = ["answers_equal", "extract_final_answer", "prepare_judge", "reference_answer"]
 
 
 def answers_equal(gold: str, answer: str, kind: Kind, choices: Sequence[str] | None) -> bool:
     """Whether an answer equals the reference, by the rules of its kind.
 
-    number: same exact value, notation, currency and unit aside; choice: same letter, however named; latex:
-    same text, or mathematically equal by Math-Verify, or for a reference that is a choice's letter the same
-    letter; text: same words, case, punctuation and articles aside.
+    number: same exact value, notation and currency aside (`numeric.numbers_equal`); choice: same letter,
+    however named; latex: same text, or mathematically equal by form or by Math-Verify; text: same words,
+    case, punctuation and articles aside.
 
     Args:
         gold: the reference.
@@ -41,3 +42,8 @@ def answers_equal(gold: str, answer: str, kind: Kind, choices: Sequence[str] | N
 def reference_answer(gold: str) -> str:
     """The answer of a reference that may carry its reasoning before "####", as GSM8K's do."""
     return gold.rpartition("####")[2].strip()
+
+
+def prepare_judge() -> None:
+    """Start what compares LaTeX and wait for it, so that no comparison has to (2 seconds or so)."""
+    JUDGE.wait()

@@ -130,6 +130,15 @@ def benchmark_names(extra: Path | None = None) -> list[str]:
     return sorted(_index(extra))
 
 
+def all_benchmarks(extra: Path | None = None) -> list[Benchmark]:
+    """Find every benchmark; arguments and errors as for `load_benchmark`.
+
+    Returns:
+        The benchmarks, sorted by name.
+    """
+    return [_parse(*found) for _, found in sorted(_index(extra).items())]
+
+
 def load_benchmark(name: str, extra: Path | None = None) -> Benchmark:
     """Find a benchmark by name.
 
@@ -210,30 +219,38 @@ def _index(extra: Path | None) -> dict[str, tuple[Path, dict[str, Any]]]:
     index: dict[str, tuple[Path, dict[str, Any]]] = {}
     for folder in (TASKS_DIR, *((extra,) if extra else ())):
         for path in sorted(folder.glob("**/*.yaml")):
-            config = _read_yaml(path)
+            config = read_task_yaml(path)
             task = config.get("task")
             if isinstance(task, str) and task.startswith(TASK_PREFIX):
                 index[task.removeprefix(TASK_PREFIX)] = (path, config)
     return index
 
 
-def _read_yaml(path: Path, including: tuple[Path, ...] = ()) -> dict[str, Any]:
+def read_task_yaml(path: Path, including: tuple[Path, ...] = ()) -> dict[str, Any]:
     """Read a YAML as lm-eval does: `include` is merged at the top level only, `!function` stays a name."""
     import yaml
 
     if path in including:
         raise InputError(f"{path}: includes itself; break the circle")
     try:
-        config = yaml.load(path.read_bytes(), _loader())
+        config = _parsed(path.read_bytes())
     except (OSError, yaml.YAMLError) as error:
         raise InputError(f"{path}: cannot be read as YAML: {' '.join(str(error).split())}") from error
     if not isinstance(config, dict):
         raise InputError(f"{path}: must be a mapping")
-    includes = config.pop("include", [])
+    includes = config.get("include", [])
     merged: dict[str, Any] = {}
     for included in [includes] if isinstance(includes, str) else includes:
-        merged |= _read_yaml((path.parent / included).resolve(), (*including, path))
-    return merged | config
+        merged |= read_task_yaml((path.parent / included).resolve(), (*including, path))
+    return {key: value for key, value in {**merged, **config}.items() if key != "include"}
+
+
+@cache
+def _parsed(content: bytes) -> Any:
+    """What a file holds; every benchmark includes the same one, which takes longer to parse than its own."""
+    import yaml
+
+    return yaml.load(content, _loader())
 
 
 @cache

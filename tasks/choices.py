@@ -3,15 +3,20 @@
 import re
 from collections.abc import Sequence
 
+from tasks.numeric import first_number, is_number, numbers_equal
 from tasks.records import LETTERS
 from tasks.words import normalise_words, strip_markup
 
+_STATED_CHARS = 1_000
 _DEFAULT_LETTERS = LETTERS[:10]
 _LONE = re.compile(r"^[(\[]?\s*([A-Za-z])\s*[)\]]?\s*[.:,;!]*$")
 _LEADING = re.compile(
     r"^(?:(?i:option|choice|answer|letter)\s+)?(?:[(\[]\s*([A-Za-z])\s*[)\]]|([A-Z])(?![\w'’]))"
 )
+_LABEL = re.compile(r"[(\[]?([A-Z])[)\].:]+\s*")
 _HEDGE = re.compile(r"^\W*(?:,|/|&|\band\b|\bor\b)\s*[(\[]?([A-Z])(?![\w'’])", re.IGNORECASE)
+_TRUTHS = {"yes": True, "true": True, "no": False, "false": False}
+_GOES_ON = re.compile(r" +(?!(?:because|since|as|for|due|which|and|or|but|so)\b)[a-z]")
 _STANDALONE = re.compile(r"(?<![\w'’])[(\[]?([A-Z])[)\]]?(?![\w'’])")
 
 
@@ -30,9 +35,9 @@ def choice_letter(answer: str, choices: Sequence[str] | None) -> str | None:
     if lone := _LONE.match(text):
         letter = lone[1].upper()
         return letter if letter in letters else None
-    if choices and (letter := _exact_choice(text, choices)):
+    if choices and (letter := _exact_choice(text, choices) or _labelled_choice(text, choices)):
         return letter
-    if choices and (letter := _leading_choice(text, choices)):
+    if choices and (letter := _leading_choice(text, choices) or _equal_choice(text, choices)):
         return letter
     if (leading := _LEADING.match(text)) and (letter := (leading[1] or leading[2]).upper()) in letters:
         after = text[leading.end() :]
@@ -62,6 +67,26 @@ def last_letter(text: str, choices: Sequence[str] | None) -> str | None:
         ):
             found = match[1]
     return found
+
+
+def is_hedge(stated: str, choices: Sequence[str] | None) -> bool:
+    """Whether a statement begins with two letters of choices: "A or B", "both (A) and (B)".
+
+    Args:
+        stated: the rest of "The answer is …".
+        choices: as for `choice_letter`.
+
+    Returns:
+        The verdict.
+    """
+    letters = LETTERS[: len(choices)] if choices else _DEFAULT_LETTERS
+    text = re.sub(r"^\W*(?:either|both)\s+", "", strip_markup(stated[:_STATED_CHARS]))
+    leading = _LEADING.match(text)
+    hedge = _HEDGE.match(text[leading.end() :]) if leading else None
+    if leading is None or hedge is None:
+        return False
+    first, second = (leading[1] or leading[2]).upper(), hedge[1].upper()
+    return first != second and first in letters and second in letters
 
 
 def mentioned_choice(text: str, choices: Sequence[str] | None) -> str | None:
@@ -102,6 +127,15 @@ def _exact_choice(text: str, choices: Sequence[str]) -> str | None:
     return verbatim[0] if len(verbatim) == 1 else None
 
 
+def _labelled_choice(text: str, choices: Sequence[str]) -> str | None:
+    """The letter before the words of the very choice that it names: "C. water", "(C) water"."""
+    label = _LABEL.match(text)
+    if label is None or (place := LETTERS.index(label[1])) >= len(choices):
+        return None
+    wanted = normalise_words(choices[place])
+    return label[1] if wanted and normalise_words(text[label.end() :]) == wanted else None
+
+
 def _leading_choice(text: str, choices: Sequence[str]) -> str | None:
     """The choice whose own words begin the answer, as in "no, because …"; the longest where several do."""
     wanted = f"{normalise_words(text)} "
@@ -110,6 +144,18 @@ def _leading_choice(text: str, choices: Sequence[str]) -> str | None:
     if longest is None or words.count(longest) > 1 or wanted[len(longest) :].startswith(" or "):
         return None
     return LETTERS[words.index(longest)]
+
+
+def _equal_choice(text: str, choices: Sequence[str]) -> str | None:
+    """The one choice of the same value, where all are numbers, or truth, where they are yes and no."""
+    if is_number(text) and all(len(choice) <= _STATED_CHARS and first_number(choice) for choice in choices):
+        same = [numbers_equal(choice, text) for choice in choices]
+        return LETTERS[same.index(True)] if sum(same) == 1 else None
+    words = [normalise_words(choice) for choice in choices]
+    first = normalise_words(text).partition(" ")[0]
+    meant = _TRUTHS.get(first) if sorted(words) in (["no", "yes"], ["false", "true"]) else None
+    same = [_TRUTHS.get(word) == meant for word in words]
+    return LETTERS[same.index(True)] if meant is not None else None
 
 
 def _only_letter(text: str, letters: str) -> str | None:
@@ -124,4 +170,4 @@ def _only_letter(text: str, letters: str) -> str | None:
 def _is_article(letter: str, written: str | None, after: str) -> bool:
     """Whether a bare A or I, with words going on after it, is the English word and not a choice."""
     bare = written is not None and written == letter
-    return bare and letter in "AI" and re.match(r" +[a-z]", after) is not None
+    return bare and letter in "AI" and _GOES_ON.match(after) is not None

@@ -1,30 +1,43 @@
 r"""Find the final answer in free text: what was stated outright, or else the best guess.
 
-The order is that of the strength of the evidence: the last ``\boxed{…}``, then ``#### x``, then a sentence or
-line such as "the answer is x", and only then the last number, letter or line.
+Only the answer to the question asked counts, not what a model writes on to the next one (see `turns`). The
+order is that of the strength of the evidence: a sentence "the final answer is x" after the last box, the last
+``\boxed{…}``, then ``#### x``, then a sentence or line such as "the answer is x", and only then the last
+number, letter or formula.
 """
 
 import re
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
-from tasks.choices import choice_letter, last_letter, mentioned_choice
-from tasks.numeric import first_number, last_number
+from tasks.boxes import Box, closed_boxes
+from tasks.choices import choice_letter, is_hedge, last_letter, mentioned_choice
+from tasks.formulas import first_formula, joined_boxes, last_formula
+from tasks.numeric import first_number, last_number, stated_number
 from tasks.records import Kind
+from tasks.turns import before_next_question, own_turn
 from tasks.words import strip_markup
 
 _TAIL_CHARS = 50_000
-_BOXED = re.compile(r"\\(?:boxed|fbox)\s*\{")
+_SENTENCE_CHARS = 300
+_MOST_STATEMENTS = 5
+_MOST_QUESTIONS = 3
 _HASHES = re.compile(r"####[ \t]*([^\n]*)")
+_GAP = r"[ \t]{0,20}+"
 _STATEMENT = re.compile(
-    r"\banswer[ \t]*(?:\*\*|__)?(?:[ \t]+(?:to|for|of)\b[^\n.:]{0,120}?)?[ \t]*"
-    r"(?:(?:is|are|was|equals|will be|would be|should be|must be)\b[ \t]*:?|:|=)"
-    r"|^[ \t]*(?:\*\*)?A(?:\*\*)?[ \t]*:",
+    rf"\b(?P<final>final[ \t]{{1,20}}+)?answer{_GAP}(?:\*\*|__)?+"
+    rf"(?:{_GAP}(?:(?<=[ \t])(?:to|for|of)\b[^\n.:]{{0,80}}?|,[^\n,.:]{{0,40}},))?{_GAP}"
+    rf"(?:(?:is|are|was|equals|(?:will|would|should|must) be|(?:comes|turns) out to(?: be)?)\b"
+    rf"(?!{_GAP}(?:not|(?:in)?correct|wrong|right)\b){_GAP}(?:\*\*)?:?|:|=|→|->)"
+    r"|^[ \t#*_]{0,10}(?:final[ \t]{1,20})?answer[ \t*_]{0,10}$"
+    rf"|^{_GAP}(?:\*\*)?(?:A|Ans)(?:\*\*)?\.?{_GAP}:",
     re.IGNORECASE | re.MULTILINE,
 )
 _SENTENCE_END = re.compile(r"\.\s+(?=[^\s\d])|\n")
-_MATH = re.compile(r"\$\$(.+?)\$\$|\\\[(.+?)\\\]|\\\((.+?)\\\)|(?<![\\$])\$([^$\n]+?)\$", re.DOTALL)
+_EQUALS = re.compile(r"[=≈]|\\approx")
+_BEGINS_WITH_NUMBER = re.compile(r"[\s$€£¥*~(\\]*[-−]?\.?[0-9][0-9.,]*(?!\s*[-+*/×÷x^0-9])")
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +53,19 @@ class Found:
     answer: str
     explicit: bool
     complete: bool
+
+
+class _Statement(NamedTuple):
+    """A statement of the answer: its text, whether its end was seen, whether it is the answer and no more."""
+
+    text: str
+    complete: bool
+    bare: bool = False
+
+    def read(self, kind: Kind, choices: Sequence[str] | None) -> str | None:
+        if self.bare and kind == "latex":
+            return self.text.strip().rstrip(".") or None
+        return read_stated(self.text, kind, choices)
 
 
 def extract_final_answer(text: str, kind: Kind, choices: Sequence[str] | None) -> str | None:
@@ -59,11 +85,15 @@ def extract_final_answer(text: str, kind: Kind, choices: Sequence[str] | None) -
 
 def find_answer(text: str, kind: Kind, choices: Sequence[str] | None) -> Found | None:
     """Find the final answer and say how sure it is; arguments as for `extract_final_answer`."""
-    tail = text[-_TAIL_CHARS:]
-    for stated, complete in _statements(tail):
-        answer = read_stated(stated, kind, choices)
-        if answer:
-            return Found(answer, explicit=True, complete=complete or _is_followed(stated, answer, kind))
+    turn = own_turn(text)
+    for prefix in before_next_question(turn, most=_MOST_QUESTIONS):
+        if found := _find_stated(prefix[-_TAIL_CHARS:], kind, choices):
+            return found
+    tail = turn[-_TAIL_CHARS:]
+    if found := _find_stated(tail, kind, choices):
+        return found
+    if kind == "choice" and any(is_hedge(stated.text, choices) for stated in _statements(tail, kind)):
+        return None
     guess = _guess(tail, kind, choices)
     return Found(guess, explicit=False, complete=False) if guess else None
 
@@ -81,80 +111,104 @@ def read_stated(stated: str, kind: Kind, choices: Sequence[str] | None) -> str |
     """
     sentence = _SENTENCE_END.split(stated.strip(), maxsplit=1)[0]
     if kind == "number":
-        after_equals = first_number(sentence.rpartition("=")[2]) if "=" in sentence else None
-        return after_equals or first_number(sentence) or first_number(stated)
+        sides = _EQUALS.split(sentence)
+        after_equals = stated_number(sides[-1]) if len(sides) > 1 else None
+        return after_equals or stated_number(sentence) or first_number(stated)
     if kind == "choice":
         return choice_letter(stated, choices) or choice_letter(sentence, choices)
-    line = stated.strip() if kind == "latex" else strip_markup(sentence)
-    return line.rstrip(".").strip() or None
+    if kind == "latex":
+        return first_formula(stated) or None
+    return strip_markup(sentence).rstrip(".").strip() or None
 
 
 def read_span(text: str, kind: Kind, choices: Sequence[str] | None) -> str | None:
-    """Read the answer out of an answer span: a statement in it, else the span itself (its last number)."""
-    for stated, _ in _statements(text[-_TAIL_CHARS:]):
-        if answer := read_stated(stated, kind, choices):
+    """Read the answer out of an answer span: a statement in it, else the span itself.
+
+    Of several numbers the last counts, unless the span begins with one that nothing is done to: "18 dollars
+    for 2 days".
+    """
+    for stated in _statements(text[-_TAIL_CHARS:], kind):
+        if answer := stated.read(kind, choices):
             return answer
     if kind == "number":
-        return first_number(text.rpartition("=")[2]) if "=" in text else last_number(text[-_TAIL_CHARS:])
+        return _span_number(text[-_TAIL_CHARS:])
     if kind == "choice":
         return choice_letter(text, choices) or last_letter(text, choices)
     return text.strip() or None
 
 
-def _statements(text: str) -> list[tuple[str, bool]]:
-    """The last statement of each sort, strongest first, and whether its end was seen."""
-    statements: list[tuple[str, bool]] = []
-    if boxed := _last_boxed(text):
-        statements.append((boxed, True))
-    for pattern in (_HASHES, _STATEMENT):
-        matches = deque(pattern.finditer(text), maxlen=1)
-        if matches:
-            last = matches.pop()
-            statements.append(_line_after(text, last.start(1) if pattern is _HASHES else last.end()))
-    return statements
+def _span_number(text: str) -> str | None:
+    sides = _EQUALS.split(text)
+    if len(sides) > 1:
+        return stated_number(sides[-1])
+    if _BEGINS_WITH_NUMBER.match(text) or not first_number(text):
+        return stated_number(text.strip())
+    whole = stated_number(text.strip())
+    return whole if whole == text.strip() else last_number(text)
+
+
+def _find_stated(text: str, kind: Kind, choices: Sequence[str] | None) -> Found | None:
+    for stated in _statements(text, kind):
+        if answer := stated.read(kind, choices):
+            complete = stated.complete or _is_followed(stated.text, answer, kind)
+            return Found(answer, explicit=True, complete=complete)
+    return None
+
+
+def _statements(text: str, kind: Kind) -> list[_Statement]:
+    """The last statements of each sort, strongest first."""
+    boxes = closed_boxes(text)
+    boxed_until = boxes[-1].content_end if boxes else 0
+    strong: list[_Statement] = []
+    hashes = deque(_HASHES.finditer(text), maxlen=1)
+    weak = [_Statement(*_line_after(text, match.start(1)), bare=True) for match in hashes]
+    for match in reversed(deque(_STATEMENT.finditer(text), maxlen=_MOST_STATEMENTS)):
+        final = match["final"] and boxes and match.start() > boxed_until
+        (strong if final else weak).append(_Statement(*_line_after(text, match.end())))
+    if boxes:
+        content = joined_boxes(text, boxes) if kind == "latex" else _content(text, boxes[-1])
+        strong.append(_Statement(content, complete=True, bare=True))
+    return strong + weak
+
+
+def _content(text: str, box: Box) -> str:
+    return text[box.content_start : box.content_end]
 
 
 def _line_after(text: str, start: int) -> tuple[str, bool]:
-    """The line that starts here, or where it is blank the next one that is not; and whether it was ended."""
+    """The line that starts here, or where it is blank the next one that is not; and whether it was ended.
+
+    A formula that is displayed over several lines is one line.
+    """
     end = text.find("\n", start)
     line = text[start : end if end >= 0 else None]
-    if not strip_markup(line).strip(" *_:") and end >= 0:
+    if end >= 0 and "$$" not in line and not strip_markup(line).strip(" *_:"):
         rest = text[end:].lstrip()
         start = len(text) - len(rest)
         end = text.find("\n", start)
         line = text[start : end if end >= 0 else None]
-    return line, end >= 0
+    opened = "$$" if line.count("$$") % 2 else "\\]" if line.count("\\[") > line.count("\\]") else None
+    closed = text.find(opened, start + len(line)) if opened else -1
+    return (text[start : closed + 2], True) if closed >= 0 else (line, end >= 0)
 
 
 def _is_followed(stated: str, answer: str, kind: Kind) -> bool:
     """Whether something after the answer shows that it was not cut; a comma may stand inside a number."""
     if kind in ("latex", "text"):
-        return stated.rstrip().endswith(".")
+        return stated.rstrip().endswith((".", "$", "\\)", "\\]"))
     after = stated[stated.rfind(answer) + len(answer) :] if answer in stated else ""
-    return bool(after.strip(" ,"))
-
-
-def _last_boxed(text: str) -> str | None:
-    """The content of the last closed box; braces are matched, and escaped braces are text."""
-    for start in reversed([match.end() for match in _BOXED.finditer(text)][-20:]):
-        depth, position = 1, start
-        for position in range(start, min(len(text), start + 5000)):
-            if text[position] in "{}" and text[position - 1] != "\\":
-                depth += 1 if text[position] == "{" else -1
-            if not depth:
-                return text[start:position].strip() or None
-    return None
+    return bool(after.strip(" ,-/:^*+"))
 
 
 def _guess(text: str, kind: Kind, choices: Sequence[str] | None) -> str | None:
     if kind == "number":
         return last_number(text)
     if kind == "choice":
-        whole = None if "\n" in text.strip() else choice_letter(text[:200], choices)
-        letter = whole or last_letter(text, choices) or mentioned_choice(text, choices)
+        sentence = _SENTENCE_END.split(text.strip()[-_SENTENCE_CHARS:])[-1]
+        letter = (
+            choice_letter(sentence, choices) or last_letter(text, choices) or mentioned_choice(text, choices)
+        )
         return letter or mentioned_choice(text.rstrip().rpartition("\n")[2], choices)
-    if kind == "latex":
-        groups = _MATH.findall(text[-5000:])
-        if groups:
-            return "".join(groups[-1]).strip() or None
+    if kind == "latex" and (formula := last_formula(text)):
+        return formula
     return text.rstrip().rpartition("\n")[2].strip() or None

@@ -4,7 +4,7 @@ A document carries the whole record and the run's settings, so that scoring need
 the output, in this process or in another.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -15,9 +15,11 @@ from tasks.prompts import render_prompt
 from tasks.records import Kind, Record
 from tasks.scoring import DEFAULT_ALPHA, Output, SampleScore, score_output
 from tasks.sources import DataSource, Split, iter_split
-from tasks.tags import DEFECTS, TagFormat, get_tag_format, render_response
+from tasks.tags import DEFECTS, TAG_FORMATS, TagFormat, get_tag_format, render_response
 
 FEWSHOT_POOL = 64
+FEWSHOT_SEARCHED = 2_000
+"""Training records among which examples are sought."""
 Doc = Mapping[str, Any]
 
 
@@ -69,7 +71,7 @@ class LazySplits(Mapping[str, Any]):
     """`datasets.Dataset` by split name, each loaded on first use.
 
     lm-eval asks for the few-shot split even where no shots are wanted, so that one holds no more than the
-    first records of the training split that have a rationale; it is empty where there are none, and asking
+    first records of the training split that can be examples; it is empty where there are none, and asking
     for shots is then an error rather than a leak of the test set.
     """
 
@@ -104,13 +106,22 @@ class LazySplits(Mapping[str, Any]):
         return iter_split(self._source, split, self._kind, self._data_dir)
 
     def _fewshot(self) -> list[Record]:
+        """Training records that every tag format can write, so that all candidates are shown the same ones.
+
+        A question that is asked is never among them, nor is it in another spelling of spaces and case.
+        """
         if "train" not in self._source.splits:
             return []
-        return list(islice(filter(self._renders, self._records("train")), FEWSHOT_POOL))
+        test = self["test"]
+        asked = {_plain(question) for question in (test["question"] if len(test) else ())}
+        first = islice(self._records("train"), FEWSHOT_SEARCHED)
+        unasked = (record for record in first if _plain(record.question) not in asked)
+        return list(islice(filter(self._renders, unasked), FEWSHOT_POOL))
 
     def _renders(self, record: Record) -> bool:
         try:
-            render_response(record, self._tag_format)
+            for tag_format in (self._tag_format, *TAG_FORMATS.values()):
+                render_response(record, tag_format)
         except InputError:
             return False
         return True
@@ -138,21 +149,33 @@ def doc_to_target(doc: Doc) -> str:
 
 
 def fewshot_target(doc: Doc) -> str:
-    """Return the whole reference response of a few-shot example, in the tag format of the run."""
-    return render_response(_record(doc), get_tag_format(doc["tags"])).text
+    """Return the whole reference response of a few-shot example, in the tag format of the run.
+
+    Where the prompt opens the reasoning, an example opens it by itself: a chat template does so only for the
+    turn that is to be written.
+    """
+    tag_format = get_tag_format(doc["tags"])
+    opened = tag_format.think_open if tag_format.think_open_in_prompt else ""
+    return opened + render_response(_record(doc), tag_format).text
 
 
-def process_results(doc: Doc, results: list[str]) -> dict[str, float]:
-    """Score the output of a document.
+def process_results(doc: Doc, results: Sequence[str | Sequence[str]]) -> dict[str, float]:
+    """Score the output of a document, or the outputs where several were drawn.
 
     Args:
         doc: a document of `custom_dataset`.
-        results: the output, a str; one that has a `finish_reason` of "length" counts as truncated.
+        results: the output, a str, or a list of them; one that has a `finish_reason` of "length" counts as
+            truncated.
 
     Returns:
-        The metrics that `_tagged.yaml` lists, each 0 or 1 but for the score.
+        The metrics that `_tagged.yaml` lists: of one output 0 or 1, but for the score; of several the means.
     """
-    output = results[0]
+    outputs = [results[0]] if isinstance(results[0], str) else results[0]
+    found = [metrics(_score(doc, output)) for output in outputs]
+    return {name: sum(one[name] for one in found) / len(found) for name in found[0]}
+
+
+def _score(doc: Doc, output: str) -> SampleScore:
     score = score_output(
         output,
         gold=doc["answer"],
@@ -161,10 +184,11 @@ def process_results(doc: Doc, results: list[str]) -> dict[str, float]:
         tag_format=get_tag_format(doc["tags"]),
         truncated=getattr(output, "finish_reason", None) == "length",
         alpha=doc["alpha"],
+        reasoning_open=getattr(output, "reasoning_open", None),
     )
     if isinstance(output, Output):
         output.score = score
-    return metrics(score)
+    return score
 
 
 def metrics(score: SampleScore) -> dict[str, float]:
@@ -177,6 +201,10 @@ def metrics(score: SampleScore) -> dict[str, float]:
         "truncated": float(score.truncated),
         **{f"defect_{defect}": float(defect in score.defects) for defect in DEFECTS},
     }
+
+
+def _plain(question: str) -> str:
+    return " ".join(question.split()).casefold()
 
 
 def _record(doc: Doc) -> Record:

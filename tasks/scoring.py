@@ -1,19 +1,31 @@
 """One output, one verdict: the same function for lm-eval, for outputs made elsewhere and for rewards."""
 
+import hashlib
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 
 from tasks.answers import answers_equal, reference_answer
 from tasks.choices import choice_letter, last_letter
 from tasks.extraction import Found, find_answer, read_span
+from tasks.latex import settled_equal
 from tasks.records import Kind
+from tasks.tag_formats import THINK_ANSWER
 from tasks.tags import Defect, Parsed, TagFormat, parse_output
+from tasks.turns import before_next_question, own_turn
 
-SCORER_VERSION = "1"
 DEFAULT_ALPHA = 0.7
+JUDGING_PACKAGES = ("math-verify", "latex2sympy2_extended", "sympy")
+"""Libraries whose versions are part of the scorer."""
 
 _READABLE_CHARS = 3_000
+_SPAN_CHARS = 50_000
+_MOST_QUESTIONS = 3
+# Single dollars on lines of their own set no formula in Markdown, nor for those who published verdicts.
+_BROKEN_DOLLARS = re.compile(r"(?<![$\\])\$[ \t]*\n[^$]*\n[ \t]*\$\Z")
 _LETTER_GOLD = re.compile(r"[(\[]?[A-J][)\]]?(?:\s+[A-Z][\w ]*)?")
 
 
@@ -22,16 +34,21 @@ class Output(str):
 
     Attributes:
         finish_reason: "stop", "length" (truncated), or None where the engine does not say.
+        reasoning_open: whether the prompt opened the reasoning (`tags.opens_reasoning`); None if not known.
         score: the verdict on it, once `process_results` has given one.
     """
 
     finish_reason: str | None
+    reasoning_open: bool | None
     score: "SampleScore | None"
 
-    def __new__(cls, text: str, finish_reason: str | None = None) -> "Output":
+    def __new__(
+        cls, text: str, finish_reason: str | None = None, reasoning_open: bool | None = None
+    ) -> "Output":
         """Wrap the text of a generation."""
         output = super().__new__(cls, text)
         output.finish_reason = finish_reason
+        output.reasoning_open = reasoning_open
         output.score = None
         return output
 
@@ -70,13 +87,14 @@ def score_output(
     tag_format: TagFormat,
     truncated: bool = False,
     alpha: float = DEFAULT_ALPHA,
+    reasoning_open: bool | None = None,
 ) -> SampleScore:
     """Score one output; bounded in time, and no string makes it raise.
 
-    The answer is sought in a closed answer span, even of an otherwise invalid output; else, for a tagged
-    format, in the text after the closed reasoning; else in the whole output. Truncated reasoning is never an
-    answer: an output that ends inside its reasoning has none, and in a truncated output only a closed answer
-    span or a complete statement of the answer counts, never the last number or letter.
+    The answer is sought in the answer span, box or line, even of an otherwise invalid output; else in the
+    text after the closed reasoning; else in the whole output. Truncated reasoning is never an answer: an
+    output that ends inside its reasoning has none, and in a truncated output only a closed answer span or a
+    complete statement of the answer counts, never the last number or letter.
 
     Args:
         output: what the model wrote, without the prompt.
@@ -86,17 +104,29 @@ def score_output(
         tag_format: the format that the output should keep to.
         truncated: whether generation stopped at the token limit.
         alpha: the weight of accuracy in the score, 0 to 1.
+        reasoning_open: whether the prompt opened the reasoning (`tags.opens_reasoning`); as the format says
+            where None.
 
     Returns:
         The verdict.
     """
-    parsed = parse_output(output, tag_format, truncated=truncated)
+    parsed = parse_output(output, tag_format, truncated=truncated, reasoning_open=reasoning_open)
     gold = reference_answer(gold)
-    found, text = _locate(output, parsed, kind, choices, tag_format, truncated)
-    right = found is not None and answers_equal(gold, found.answer, kind, choices)
-    if kind == "latex" and not right and text is not None and not truncated:
-        right = _equal_as_text(gold, text)
+    lenient = parsed
+    if "no_tags" in parsed.defects and tag_format.span_tags:
+        lenient = parse_output(
+            output, tag_format, truncated=truncated, ignore_case=True, reasoning_open=reasoning_open
+        )
+    elif {"repeated", "text_outside"} & set(parsed.defects):
+        lenient = _before_next_question(output, tag_format, reasoning_open) or parsed
+    found, text = _locate(output, lenient, kind, choices, tag_format, truncated)
     explicit = found is not None and found.explicit
+    if found is not None and kind == "latex" and not explicit:
+        right = settled_equal(gold, found.answer) is True  # Math-Verify is asked once, about the text
+    else:
+        right = found is not None and answers_equal(gold, found.answer, kind, choices)
+    if kind == "latex" and not right and text is not None and not truncated:
+        right = _equal_as_text(gold, text, stated=explicit and lenient.answer is None)
     strict = right and explicit and (parsed.format_valid or not tag_format.tagged)
     return SampleScore(
         accuracy=right,
@@ -109,6 +139,44 @@ def score_output(
     )
 
 
+@cache
+def scorer_digest() -> str:
+    """Twelve hex digits of all that decides a verdict: this module, those it uses, and Math-Verify's version.
+
+    Another digest does not mean other verdicts; the same one does mean the same.
+    """
+    folder, seen, waiting = Path(__file__).parent, set[str](), {Path(__file__).stem}
+    digest = hashlib.sha256()
+    while waiting:
+        name = min(waiting)
+        waiting.remove(name)
+        seen.add(name)
+        source = (folder / f"{name}.py").read_bytes()
+        digest.update(name.encode() + b"\0" + hashlib.sha256(source).digest())
+        used = {match.decode() for match in re.findall(rb"\btasks\.(\w+)", source)}
+        waiting |= {module for module in used - seen if (folder / f"{module}.py").is_file()}
+    digest.update(repr([(name, _version(name)) for name in JUDGING_PACKAGES]).encode())
+    return digest.hexdigest()[:12]
+
+
+def _version(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None
+
+
+def _before_next_question(output: str, tag_format: TagFormat, reasoning_open: bool | None) -> Parsed | None:
+    """The form of what answers the question that was asked, where the output goes on to another one."""
+    if tag_format.answer_style == "text":
+        return None  # `find_answer` sees to that
+    for prefix in before_next_question(own_turn(output), most=_MOST_QUESTIONS):
+        parsed = parse_output(prefix, tag_format, truncated=False, reasoning_open=reasoning_open)
+        if parsed.answer is not None:
+            return parsed
+    return None
+
+
 def _locate(
     output: str,
     parsed: Parsed,
@@ -118,27 +186,42 @@ def _locate(
     truncated: bool,
 ) -> tuple[Found | None, str | None]:
     """Find the answer, and the free text it was sought in where that was not an answer span."""
-    if tag_format.tagged and "no_tags" in parsed.defects:
-        parsed = parse_output(output, tag_format, truncated=truncated, ignore_case=True)
-    if parsed.answer is not None:
+    if parsed.answer is not None and tag_format.answer_style != "text":
         answer = read_span(parsed.answer, kind, choices)
-        return (Found(answer, explicit=True, complete=True) if answer else None), None
+        several = parsed.rest if "repeated" in parsed.defects and tag_format.answer_style == "boxed" else None
+        return (Found(answer, explicit=True, complete=True) if answer else None), several
     if parsed.in_thinking:
         return None, None
-    text = output if parsed.rest is None or not tag_format.tagged else parsed.rest
-    for tag in tag_format.tag_strings:
+    text = output if parsed.rest is None else parsed.rest
+    for tag in tag_format.span_tags:
         text = text.replace(tag, " ")
-    found = find_answer(text, kind, choices)
+    found = _find_in_text(text, kind, choices)
     if truncated and found and not (found.explicit and found.complete):
         found = None
+    if found and tag_format.answer_style == "text" and "\n" not in text.strip():
+        found = Found(found.answer, explicit=True, complete=True)  # the text is nothing but the answer
     return found, text
 
 
-def _equal_as_text(gold: str, text: str) -> bool:
-    """A second reading of free text in LaTeX: Math-Verify's own search, or the letter of a choice."""
+def _find_in_text(text: str, kind: Kind, choices: Sequence[str] | None) -> Found | None:
+    """The answer of a text without the format's tags; `<answer>` is understood there whatever the format."""
+    tail = text[-_SPAN_CHARS:]
+    if "</" in tail:
+        span = parse_output(tail, THINK_ANSWER, truncated=False, ignore_case=True, reasoning_open=False)
+        if span.answer is not None:
+            answer = read_span(span.answer, kind, choices)
+            return Found(answer, explicit=True, complete=True) if answer else None
+    return find_answer(text, kind, choices)
+
+
+def _equal_as_text(gold: str, text: str, stated: bool) -> bool:
+    """A second reading of free text in LaTeX: a choice's letter or, unless stated, Math-Verify's search."""
     if _LETTER_GOLD.fullmatch(gold):
         wanted = choice_letter(gold, None)
         return wanted is not None and wanted == (
             choice_letter(text[-200:], None) or last_letter(text[-3000:], None)
         )
-    return bool(text.strip()) and answers_equal(gold, text.strip()[-_READABLE_CHARS:], "latex", None)
+    end = text.strip()[-_READABLE_CHARS:]
+    if stated or not end or _BROKEN_DOLLARS.search(end):
+        return False
+    return answers_equal(gold, end, "latex", None)

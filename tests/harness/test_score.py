@@ -8,6 +8,8 @@ import pytest
 from rich.console import Console
 
 from harness.score import print_report, score_file
+from tasks import parallel
+from tasks.agreement import Agreement
 from tasks.errors import InputError
 from tasks.tags import DEFECTS
 
@@ -85,6 +87,62 @@ def test_samples_carry_the_verdicts(tmp_path: Path) -> None:
     assert (second["correct"], second["extracted"], second["truncated"]) == (False, None, True)
 
 
+def test_workers_change_nothing_and_keep_the_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(parallel, "ALONE_SECONDS", 0.0)
+    path = write(tmp_path / "o.jsonl", *({**row(f"#### {i % 5}", "3"), "id": i} for i in range(300)))
+    reports = [
+        score_file(path, "number", "gsm8k", tmp_path / f"{workers}.jsonl", workers=workers)
+        for workers in (1, 2)
+    ]
+    assert reports[0] == reports[1]
+    assert reports[0].accuracy == 0.2
+    one, two = ((tmp_path / f"{workers}.jsonl").read_text() for workers in (1, 2))
+    assert one == two
+    assert [json.loads(line)["id"] for line in two.splitlines()] == list(range(300))
+
+
+def test_labels_of_others_are_compared(tmp_path: Path) -> None:
+    labelled = [("18", True), ("18", False), ("17", False), ("17", False), ("16", None)]
+    rows = [row(f"It is {n}", **({} if right is None else {"correct": right})) for n, right in labelled]
+    path = write(tmp_path / "o.jsonl", *rows)
+    report = score_file(path, "number", samples_path=tmp_path / "s.jsonl", label="correct")
+    assert report.label == Agreement(4, 0.75, pytest.approx(0.5))
+    assert json.loads(report.to_json())["label"] == {"n": 4, "agreement": 0.75, "kappa": pytest.approx(0.5)}
+    samples = [json.loads(line) for line in (tmp_path / "s.jsonl").read_text().splitlines()]
+    assert [sample.get("agrees") for sample in samples] == [True, False, True, True, None]
+    console = Console(record=True, width=80)
+    print_report(report, console)
+    assert "0.7500" in console.export_text()
+
+
+def test_a_prompt_may_open_the_reasoning(tmp_path: Path) -> None:
+    output = "9 * 2</think><answer>18</answer>"
+    path = write(
+        tmp_path / "o.jsonl",
+        row(output, prompt="9 * 2?<think>\n"),
+        row(output, prompt="9 * 2?"),
+        row("it is 18", prompt="9 * 2?<think>\n"),
+        row(output, prompt=[{"role": "user", "content": "9 * 2?"}]),
+    )
+    report = score_file(path, "number", "think-answer")
+    assert (report.accuracy, report.format_valid) == (0.75, 0.25)
+
+
+def test_a_tag_format_may_be_a_file(tmp_path: Path) -> None:
+    (tmp_path / "own.yaml").write_text("answer_open: '[['\nanswer_close: ']]'\n")
+    report = score_file(write(tmp_path / "o.jsonl", row("[[18]]")), "number", str(tmp_path / "own.yaml"))
+    assert (report.accuracy_strict, report.format_valid) == (1.0, 1.0)
+
+
+def test_a_faulty_file_leaves_no_samples(tmp_path: Path) -> None:
+    path = write(tmp_path / "o.jsonl", row("18"), "{")
+    (tmp_path / "s.jsonl").write_text("earlier")
+    with pytest.raises(InputError):
+        score_file(path, "number", samples_path=tmp_path / "s.jsonl")
+    assert (tmp_path / "s.jsonl").read_text() == "earlier"
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["o.jsonl", "s.jsonl"]
+
+
 @pytest.mark.parametrize(
     ("line", "complaint"),
     [
@@ -112,6 +170,10 @@ def test_faulty_requests_are_named(tmp_path: Path) -> None:
         score_file(path, "number", "think_answer")
     with pytest.raises(InputError, match="cannot be written"):
         score_file(path, "number", samples_path=tmp_path / "no" / "s.jsonl")
+    with pytest.raises(InputError, match="no line has a field 'correct'; check --label"):
+        score_file(path, "number", label="correct")
+    with pytest.raises(InputError, match="field 'right' must be true or false"):
+        score_file(write(tmp_path / "o.jsonl", row("18", right="yes")), "number", label="right")
 
 
 def test_the_table_shows_every_figure(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from tasks.benchmarks import load_benchmark
 from tasks.records import Kind, Record
-from tasks.scoring import Output, SampleScore, score_output
+from tasks.scoring import Output, SampleScore, score_output, scorer_digest
 from tasks.tags import TAG_FORMATS, get_tag_format, render_response
 
 PAPER, NONE = "thinking-answer", "none"
@@ -101,6 +101,98 @@ def test_truncated_reasoning_is_never_an_answer(output: str, tags: str, counts: 
     assert verdict.truncated
     assert not verdict.format_valid
     assert "truncated" in verdict.defects
+
+
+@pytest.mark.parametrize(
+    ("output", "tags", "lenient", "strict"),
+    [
+        ("<think>2+3</think>5", "think", True, True),
+        ("<think>2+3</think>\n\nIt is 5.", "think", True, True),
+        ("<think>2+3</think>\nI add.\nThe answer is 5.\nBye", "think", True, True),
+        ("<think>2+3</think>\nI add 2 and 3.\nThat makes 5", "think", True, False),
+        ("<think>2+3</think>\n<answer>5</answer>, all 7 of us say", "think", True, True),
+        ("<think>2+3 is 5", "think", False, False),
+        ("2+3 is 5", "think", True, False),
+        ("2+3, so \\boxed{5}, not 7", "boxed", True, True),
+        ("2+3, so \\boxed{7}\n\\boxed{5}", "boxed", True, False),
+        ("2+3, so 5", "boxed", True, False),
+        ("\\boxed{5", "boxed", True, False),
+        ("<think>\\boxed{5}? No, let me", "boxed", False, False),
+        ("<think>\\boxed{7}?</think>It is \\boxed{5}", "boxed", True, True),
+        ("2+3\n#### 5", "gsm8k", True, True),
+        ("2+3\n#### 5\nQuestion", "gsm8k", True, False),
+        ("2+3. The answer is 5", "gsm8k", True, False),
+        ("<think>2+3 is 5", NONE, False, False),
+        ("<think>The answer is 5. But", NONE, False, False),
+        ("<think>2+3</think><answer>It is 5, of 7</answer>", NONE, False, False),
+        ("<think>2+3</think><answer>5</answer> of 7", NONE, True, True),
+        ("<think>2+3 is 5", PAPER, False, False),
+        ("<think>\n2+3\n</think>\n<answer>\n5\n</answer>", "think-answer-strict", True, True),
+        ("<think>2+3</think><answer>5</answer>", "think-answer-strict", True, False),
+    ],
+)
+def test_where_an_answer_counts_in_each_format(output: str, tags: str, lenient: bool, strict: bool) -> None:
+    verdict = score(output, tags=tags)
+    assert (verdict.accuracy, verdict.accuracy_strict) == (lenient, strict)
+
+
+@pytest.mark.parametrize("tags", sorted(TAG_FORMATS))
+def test_an_output_that_begins_in_the_reasoning_has_its_answer_after_it(tags: str) -> None:
+    tag_format = get_tag_format(tags)
+    close = tag_format.think_close or "</think>"
+    for text, right in (("so 5", False), ("#### 5\nso", False), (f"so 7{close} It is 5", True)):
+        verdict = score_output(
+            text, gold="5", kind="number", choices=None, tag_format=tag_format, reasoning_open=True
+        )
+        assert verdict.accuracy is right
+        cut = score_output(
+            text,
+            gold="5",
+            kind="number",
+            choices=None,
+            tag_format=tag_format,
+            truncated=True,
+            reasoning_open=True,
+        )
+        assert not cut.accuracy
+
+
+@pytest.mark.parametrize("tags", sorted(set(TAG_FORMATS) - {"think"}))
+def test_an_output_that_goes_on_to_another_question_is_read_up_to_there(tags: str) -> None:
+    tag_format = get_tag_format(tags)
+    one, other = (
+        render_response(Record("x", "q", None, "I add.", answer, "number"), tag_format).text
+        for answer in ("5", "7")
+    )
+    verdict = score(f"{one}\n\nQuestion: And 3+4?\n{other}", tags=tags)
+    assert (verdict.accuracy, verdict.extracted, verdict.format_valid) == (True, "5", False)
+
+
+def test_several_boxes_may_be_one_answer() -> None:
+    output = "So $x = \\boxed{1}$ or $x = \\boxed{2}$."
+    verdict = score(output, "$\\{1,2\\}$", tags="boxed", kind="latex")
+    assert (verdict.accuracy, verdict.accuracy_strict, verdict.defects) == (True, False, ("repeated",))
+
+
+def test_the_scorer_has_a_digest_of_what_judges(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, repository: Path
+) -> None:
+    import tasks.scoring
+
+    for source in (repository / "tasks").glob("*.py"):
+        (tmp_path / source.name).write_bytes(source.read_bytes())
+    monkeypatch.setattr(tasks.scoring, "__file__", str(tmp_path / "scoring.py"))
+    same, changed = scorer_digest.__wrapped__, []
+    assert same() == scorer_digest()
+    assert len(scorer_digest()) == 12
+    for name in ("scoring", "numeric", "latex_worker", "tag_parser", "boxes", "benchmarks"):
+        text = (tmp_path / f"{name}.py").read_bytes()
+        (tmp_path / f"{name}.py").write_bytes(text + b"# more\n")
+        changed.append(same() != scorer_digest())
+        (tmp_path / f"{name}.py").write_bytes(text)
+    assert changed == [True] * 5 + [False]
+    monkeypatch.setattr(tasks.scoring, "version", lambda package: "another")
+    assert same() != scorer_digest()
 
 
 def test_a_cut_letter_does_not_count() -> None:
@@ -210,7 +302,6 @@ def test_real_latex_answers_score_one(data_dir: Path, tags: str) -> None:
 
 
 KNOWN_DISAGREEMENTS = {
-    "test_all.py:132": "a 9 between dollars on lines of their own is an answer to us",
     "test_all.py:586": "0.33 for 1/3: there with a rounding to two places that we do not grant",
 }
 

@@ -1,0 +1,190 @@
+"""`harness rescore`: a stored run judged again, each sample for itself, without an engine."""
+
+import dataclasses
+import json
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from harness.rescore import KEPT, MOST_CHANGES_SHOWN, print_report, rescore
+from leaderboards.results import (
+    RESULTS_FILE,
+    SAMPLES_FILE,
+    Entry,
+    Evaluation,
+    JudgeCheck,
+    SampleRow,
+    read_results,
+    write_results,
+)
+from tasks.errors import InputError
+from tasks.scoring import score_output, scorer_digest
+from tasks.tags import get_tag_format
+
+OUTPUTS = ("<think>2+3</think><answer>5</answer>", "<think>so 5", "It is 6", "2+3</think><answer>5</answer>")
+THINKING_PROMPT = "<|Assistant|><think>\n"
+
+
+def sample(index: int, output: str, *, prompt: str = "2+3?", **more: Any) -> SampleRow:
+    """A row as an evaluation writes it."""
+    score = score_output(
+        output,
+        gold="5",
+        kind="number",
+        choices=None,
+        tag_format=get_tag_format("think-answer"),
+        reasoning_open=prompt == THINKING_PROMPT,
+        alpha=0.5,
+    )
+    verdict = {field.name: getattr(score, field.name) for field in dataclasses.fields(score)}
+    row = SampleRow(
+        entry="r1",
+        model="tiny",
+        seed=None,
+        benchmark="sums",
+        sample_id=f"q{index // 2}",
+        sample_index=index % 2,
+        prompt=prompt,
+        output=output,
+        gold="5",
+        choices=None,
+        finish_reason="stop",
+        prompt_tokens=5,
+        output_tokens=4,
+        **verdict,
+    )
+    return replace(row, **more)
+
+
+ROWS = [
+    *(sample(index, output) for index, output in enumerate(OUTPUTS[:3])),
+    sample(3, OUTPUTS[3], prompt=THINKING_PROMPT),
+]
+
+
+def store(folder: Path, rows: list[SampleRow], judge: JudgeCheck | None = None) -> Path:
+    generation = {"temperature": 0.0}
+    evaluation = Evaluation(
+        *("sums", len(rows) // 2, "d1", "hf", "float32", 5, 4, 0.5, generation),
+        kind="number",
+        num_samples=2,
+        scorer="an older one",
+        judge=judge,
+    )
+    entry = Entry("r1", "tiny", "external", None, "think-answer", True, None, "r1", "w1", None, (evaluation,))
+    write_results(folder, {"git": "abc"}, [entry], rows)
+    (folder / "config.yaml").write_text("alpha: 0.5\n")
+    return folder
+
+
+def test_a_run_of_todays_scorer_stays_as_it_is(tmp_path: Path) -> None:
+    store(tmp_path, ROWS)
+    before = read_results(tmp_path)
+    report = rescore(tmp_path, workers=1)
+    after = read_results(tmp_path)
+    assert (report.changes, report.n, report.same_scorer) == ((), {"sums": 4}, False)
+    assert before.samples.drop(columns="defects").equals(after.samples.drop(columns="defects"))
+    assert before.samples["defects"].map(list).equals(after.samples["defects"].map(list))
+    assert before.provenance == after.provenance
+    assert [one.scorer for one in after.entries[0].evaluations] == [scorer_digest()]
+    assert rescore(tmp_path, workers=1).same_scorer
+    assert not (tmp_path / KEPT).exists()
+
+
+def test_each_changed_verdict_is_told(tmp_path: Path) -> None:
+    rows = [
+        replace(ROWS[0], accuracy=False, accuracy_strict=False, extracted=None, score=0.5),
+        *ROWS[1:3],
+        replace(ROWS[3], format_valid=False, score=0.5, defects=("wrong_order",)),
+    ]
+    store(tmp_path, rows)
+    report = rescore(tmp_path, workers=1)
+    (change,) = report.changes
+    assert (change.sample_id, change.sample_index, change.before, change.after) == ("q0", 0, False, True)
+    assert (report.strict, report.format_valid) == ({"sums": 1}, {"sums": 1})
+    restored = read_results(tmp_path).samples
+    assert restored["score"].tolist() == [row.score for row in ROWS]
+    assert restored["extracted"].isna().tolist() == [False, True, False, False]
+    console = Console(record=True, width=100)
+    print_report(report, console)
+    text = console.export_text()
+    assert "sums q0 (r1): wrong → right, extracted '5', before None" in text
+
+
+def test_no_more_than_the_first_changes_are_listed(tmp_path: Path) -> None:
+    wrong = [sample(index, OUTPUTS[0], accuracy=False) for index in range(2 * MOST_CHANGES_SHOWN)]
+    report = rescore(store(tmp_path, wrong), workers=1)
+    console = Console(record=True, width=100)
+    print_report(report, console)
+    text = console.export_text()
+    assert text.count("wrong → right") == MOST_CHANGES_SHOWN
+    assert f"and {MOST_CHANGES_SHOWN} more" in text
+
+
+def test_elsewhere_the_run_itself_is_left_alone(tmp_path: Path) -> None:
+    run = store(tmp_path / "run", [replace(row, accuracy=False) for row in ROWS])
+    before = {path.name: path.read_bytes() for path in run.iterdir()}
+    rescore(run, tmp_path / "out", workers=1)
+    assert before == {path.name: path.read_bytes() for path in run.iterdir()}
+    assert (tmp_path / "out" / "config.yaml").read_text() == "alpha: 0.5\n"
+    assert read_results(tmp_path / "out").samples["accuracy"].tolist() == [row.accuracy for row in ROWS]
+
+
+def test_the_judge_is_compared_with_the_new_verdicts(tmp_path: Path) -> None:
+    rows = [replace(row, accuracy=False, judge=row.accuracy) for row in ROWS[:3]] + [ROWS[3]]
+    judge = JudgeCheck("llama", "1", 3, 1, accuracy=1 / 3, agreement=2 / 3, kappa=0.0)
+    rescore(store(tmp_path, rows, judge), workers=1)
+    (evaluation,) = read_results(tmp_path).entries[0].evaluations
+    assert evaluation.judge == replace(judge, agreement=1.0, kappa=1.0)
+
+
+def test_an_interrupted_rescoring_is_undone_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The new samples are there already, but not the JSON that names them."""
+    run = store(tmp_path, [replace(row, accuracy=False) for row in ROWS])
+    whole = (run / RESULTS_FILE).read_bytes()
+
+    def killed(*_: object, **__: object) -> None:
+        (run / SAMPLES_FILE).write_bytes(b"new")
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("harness.rescore.write_results", killed)
+        with pytest.raises(KeyboardInterrupt):
+            rescore(run, workers=1)
+    assert (run / KEPT / RESULTS_FILE).read_bytes() == whole
+    with pytest.raises(InputError, match="damaged"):
+        read_results(run)
+    assert len(rescore(run, workers=1).changes) == 2
+    assert read_results(run).samples["accuracy"].tolist() == [row.accuracy for row in ROWS]
+
+
+def test_what_cannot_be_scored_again_is_one_line(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="no such folder"):
+        rescore(tmp_path / "missing")
+    run = store(tmp_path, ROWS)
+    text = (run / RESULTS_FILE).read_text()
+    (run / RESULTS_FILE).write_text(text.replace("think-answer", "gone.yaml"))
+    with pytest.raises(InputError, match=r"gone\.yaml: tag format cannot be read"):
+        rescore(run)
+    (run / "config.yaml").write_text("alpha: many\n")
+    with pytest.raises(InputError, match="alpha cannot be read"):
+        rescore(run)
+
+
+def test_the_command_needs_no_torch(tmp_path: Path) -> None:
+    store(tmp_path, [replace(ROWS[0], accuracy=False), *ROWS[1:]])
+    code = (
+        "import sys; from harness.cli import app\n"
+        f"app(['rescore', {str(tmp_path)!r}, '--workers', '1'], standalone_mode=False)\n"
+        "print(json.dumps(sorted({'torch', 'lm_eval', 'transformers'} & set(sys.modules))))"
+    )
+    done = subprocess.run([sys.executable, "-c", f"import json; {code}"], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "wrong → right" in done.stdout
+    assert f"next: harness leaderboard {tmp_path}" in done.stdout
+    assert json.loads(done.stdout.splitlines()[-1]) == []
