@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from harness.engines import EngineSettings
+from harness.engines import EngineSettings, ServerSettings
 from leaderboards.rows import METRICS
 from sftkey_train.settings import TrainSettings
 from tasks.errors import InputError
@@ -21,26 +21,68 @@ _PRESETS = Path(__file__).parent / "presets"
 
 
 @dataclass(frozen=True)
+class JudgeSettings:
+    """A model that judges answers, beside the rule that always does.
+
+    Attributes:
+        model: Its name on the server; the only model there where None. With neither this nor `server.url`
+            there is no judge.
+        server: Where it is served.
+        max_new_tokens: Token budget of a verdict; a judge that reasons first needs it.
+        prompt: Name of the prompt, a file in `harness/judge_prompts`.
+    """
+
+    model: str | None = None
+    server: ServerSettings = field(default_factory=ServerSettings)
+    max_new_tokens: int = 2048
+    prompt: str = "equivalence-1"
+
+    @property
+    def wanted(self) -> bool:
+        """Whether there is a judge."""
+        return bool(self.model or self.server.url)
+
+
+def judge_flags(judge: str | None) -> dict[str, str]:
+    """`--judge MODEL|URL` as configuration keys."""
+    if judge is None:
+        return {}
+    return {"eval.judge.server.url" if "://" in judge else "eval.judge.model": judge}
+
+
+@dataclass(frozen=True)
 class EvalSettings:
     """How checkpoints are evaluated.
 
     Attributes:
-        engine: `auto`, `vllm` or `hf`.
+        engine: `auto`, `vllm`, `hf` or `openai`.
         max_new_tokens: Token budget of a response; each benchmark's own where None.
         temperature: 0 for greedy decoding.
         top_p: Nucleus, where the temperature is not 0.
+        num_samples: Responses drawn for each question; more than one needs a temperature.
+        seed: Of the draws; sample i is drawn with seed + i.
+        num_fewshot: Examples before each question, in the tag format of the checkpoint.
+        exact: Outputs of each benchmark that the hf engine makes again, to be compared; 0 for none.
         split: `test`, or `validation` while settings are being chosen.
         instruct: Say in the prompt in which format to answer; for models not trained on the format.
         engine_settings: What the engine is started with.
+        server: Where the engine `openai` finds the model.
+        judge: Who judges beside the rule, if anybody.
     """
 
     engine: str = "auto"
     max_new_tokens: int | None = None
     temperature: float = 0.0
     top_p: float = 1.0
+    num_samples: int = 1
+    seed: int = 0
+    num_fewshot: int = 0
+    exact: int = 0
     split: Literal["test", "validation"] = "test"
     instruct: bool = False
     engine_settings: EngineSettings = field(default_factory=EngineSettings)
+    server: ServerSettings = field(default_factory=ServerSettings)
+    judge: JudgeSettings = field(default_factory=JudgeSettings)
 
 
 @dataclass(frozen=True)
@@ -198,7 +240,13 @@ def _merge(low: Mapping[str, Any], high: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _check_keys(kind: type, data: Mapping[str, Any], where: str, prefix: str = "") -> None:
-    inner = {"train": TrainSettings, "eval": EvalSettings, "engine_settings": EngineSettings}
+    inner: dict[str, type] = {
+        "train": TrainSettings,
+        "eval": EvalSettings,
+        "engine_settings": EngineSettings,
+        "server": ServerSettings,
+        "judge": JudgeSettings,
+    }
     known = [item.name for item in dataclasses.fields(kind)]
     for key, value in data.items():
         if key not in known:
@@ -228,20 +276,30 @@ def _build(data: Mapping[str, Any], where: str) -> Config:
 def _check_values(config: Config) -> None:
     """Ranges and names, as far as they can be known before anything is computed."""
     _check_ranges(config)
+    _check_evaluation(config.eval)
     _check_training(config.train)
     _check_names(config)
 
 
 def _check_ranges(config: Config) -> None:
+    servers = {"eval.server": config.eval.server, "eval.judge.server": config.eval.judge.server}
     positive = {
         "seeds": config.seeds,
         "limit": config.limit,
         "train_limit": config.train_limit,
         "eval.max_new_tokens": config.eval.max_new_tokens,
         "eval.top_p": config.eval.top_p,
+        "eval.num_samples": config.eval.num_samples,
         "eval.engine_settings.max_model_len": config.eval.engine_settings.max_model_len,
         "eval.engine_settings.max_num_seqs": config.eval.engine_settings.max_num_seqs,
+        "eval.engine_settings.data_parallel": config.eval.engine_settings.data_parallel,
         "eval.engine_settings.kv_cache_gib": config.eval.engine_settings.kv_cache_gib,
+        "eval.judge.max_new_tokens": config.eval.judge.max_new_tokens,
+        **{
+            f"{key}.{name}": getattr(server, name)
+            for key, server in servers.items()
+            for name in ("concurrency", "requests_per_minute", "timeout_seconds")
+        },
         **{
             f"train.{name}": getattr(config.train, name)
             for name in (
@@ -268,12 +326,35 @@ def _check_ranges(config: Config) -> None:
     for name in ("warmup_epochs", "weight_decay", "max_grad_norm", "save_minutes", "lora_dropout"):
         if not 0 <= getattr(config.train, name) < float("inf"):
             raise InputError(f"train.{name} must be at least 0, not {getattr(config.train, name)}")
-    if config.eval.top_p > 1:
-        raise InputError(f"eval.top_p must be at most 1, not {config.eval.top_p}")
     if not 0 <= config.alpha <= 1:
         raise InputError(f"alpha must be between 0 and 1, not {config.alpha}")
-    if not 0 <= config.eval.temperature < float("inf"):
-        raise InputError(f"eval.temperature must be at least 0, not {config.eval.temperature}")
+
+
+def _check_evaluation(own: EvalSettings) -> None:
+    if own.top_p > 1:
+        raise InputError(f"eval.top_p must be at most 1, not {own.top_p}")
+    for name in ("seed", "num_fewshot", "exact"):
+        if getattr(own, name) < 0:
+            raise InputError(f"eval.{name} must be at least 0, not {getattr(own, name)}")
+    if own.num_samples > 1 and not own.temperature:
+        raise InputError("eval.num_samples: greedy decoding draws one sample; set eval.temperature")
+    if own.exact and own.temperature:
+        raise InputError("eval.exact compares greedy outputs; leave eval.temperature at 0")
+    for key, server in {"eval.server": own.server, "eval.judge.server": own.judge.server}.items():
+        _check_server(key, server)
+    if not 0 <= own.temperature < float("inf"):
+        raise InputError(f"eval.temperature must be at least 0, not {own.temperature}")
+
+
+def _check_server(key: str, server: ServerSettings) -> None:
+    """Before the configuration is written to the run's folder: no key may stand in it."""
+    from harness.engines.openai.address import api_key, server_url
+
+    if server.max_retries < 0:
+        raise InputError(f"{key}.max_retries must be at least 0, not {server.max_retries}")
+    api_key(server)
+    if server.url:
+        server_url(server)
 
 
 def _check_training(train: TrainSettings) -> None:

@@ -8,9 +8,12 @@ from harness.engines.engine import (
     Engine,
     EngineInfo,
     EngineSettings,
+    Request,
     Sampling,
+    ServerSettings,
     choose_engine,
     create_engine,
+    new_engine,
 )
 
 __all__ = [
@@ -19,7 +22,10 @@ __all__ = [
     "Engine",
     "EngineInfo",
     "EngineSettings",
+    "Request",
     "Sampling",
+    "ServerSettings",
     "choose_engine",
     "create_engine",
+    "new_engine",
 ]

@@ -5,11 +5,11 @@ from __future__ import annotations
 import gc
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from itertools import groupby
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from harness.engines.engine import Completion, EngineSettings, Sampling, decode
+from harness.engines.engine import Completion, EngineSettings, Request, Sampling, decode
 from tasks.errors import InputError
 
 if TYPE_CHECKING:
@@ -22,6 +22,7 @@ class HfEngine:
     """See `Engine`. Batches hold prompts of one length, so that padding cannot change a result."""
 
     name = "hf"
+    wants_text = False
 
     def __init__(self, settings: EngineSettings) -> None:
         import torch
@@ -37,7 +38,11 @@ class HfEngine:
         self._eos_ids: tuple[int, ...] = ()
         self._tokenizer: Any = None
 
-    def load(self, model_dir: Path) -> None:
+    def refusal(self, adapter_dir: Path) -> str | None:
+        """Adapters are merged into their base: one model at a time is all that is held here."""
+        return "the hf engine holds one model at a time"
+
+    def load(self, model_dir: Path, adapters: Sequence[Path] = ()) -> None:
         """Loads a model in place of the last one.
 
         Raises:
@@ -60,26 +65,22 @@ class HfEngine:
         eos = model.generation_config.eos_token_id
         self._eos_ids = tuple(eos if isinstance(eos, list) else [eos] if eos is not None else [])
 
-    def generate(
-        self, prompts: Sequence[Sequence[int]], sampling: Sequence[Sampling]
-    ) -> Iterator[tuple[int, Completion]]:
-        """Yields completions batch by batch."""
+    def generate(self, requests: Sequence[Request]) -> Iterator[tuple[int, tuple[Completion, ...]]]:
+        """Yields completions batch by batch; drawn ones alone, since they must not depend on a neighbour."""
+        drawn = [index for index, request in enumerate(requests) if request.sampling.temperature]
+        for index in drawn:
+            how = requests[index].sampling
+            draws = [replace(how, seed=how.seed + i, n=1) for i in range(how.n)]
+            yield index, tuple(self._batch([requests[index].prompt], draw)[0] for draw in draws)
+        size = min(LARGEST_BATCH, self._settings.max_num_seqs)
+        for batch in _alike([i for i in range(len(requests)) if i not in set(drawn)], requests, size):
+            how = requests[batch[0]].sampling
+            for index, completion in zip(
+                batch, self._batch([requests[i].prompt for i in batch], how), strict=True
+            ):
+                yield index, (completion,) * how.n
 
-        def kind(index: int) -> tuple[int, str]:
-            return len(prompts[index]), repr(sampling[index])
-
-        batch_size = min(LARGEST_BATCH, self._settings.max_num_seqs)
-        if any(how.temperature for how in sampling):
-            batch_size = 1  # a drawn response must not depend on what stands beside it
-        for _, group in groupby(sorted(range(len(prompts)), key=kind), key=kind):
-            indices = list(group)
-            for start in range(0, len(indices), batch_size):
-                batch = indices[start : start + batch_size]
-                yield from zip(
-                    batch, self._batch([prompts[i] for i in batch], sampling[batch[0]]), strict=True
-                )
-
-    def _batch(self, prompts: list[Sequence[int]], sampling: Sampling) -> list[Completion]:
+    def _batch(self, prompts: list[Any], sampling: Sampling) -> list[Completion]:
         import torch
         from transformers import GenerationConfig
 
@@ -126,6 +127,15 @@ class HfEngine:
         """Frees the model."""
         self._model = self._tokenizer = None
         gc.collect()
+
+
+def _alike(indices: Sequence[int], requests: Sequence[Request], size: int) -> Iterator[list[int]]:
+    """Batches of requests that have the same prompt length and sampling, in the order of their first."""
+    kinds: dict[tuple[int, Sampling], list[int]] = {}
+    for index in indices:
+        kinds.setdefault((len(requests[index].prompt), requests[index].sampling), []).append(index)
+    for group in kinds.values():
+        yield from (group[start : start + size] for start in range(0, len(group), size))
 
 
 @contextmanager

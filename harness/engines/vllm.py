@@ -1,4 +1,4 @@
-"""vLLM in this process: one engine for all checkpoints of a base model, their weights swapped in place."""
+"""vLLM in this process: one engine for all checkpoints of a base model, adapters served side by side."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from harness.engines.engine import Completion, EngineSettings, Sampling, _distribution, decode
+from harness.engines.adapters import AdapterRefused, Rack, serving_refusal
+from harness.engines.engine import Completion, EngineSettings, Request, Sampling, _distribution, decode
 from tasks.errors import InputError
 
 
@@ -18,6 +19,7 @@ class VllmEngine:
     """See `Engine`; started by the first `load`."""
 
     name = "vllm"
+    wants_text = False
 
     def __init__(self, settings: EngineSettings) -> None:
         import torch
@@ -30,33 +32,59 @@ class VllmEngine:
         self.version = _distribution() or "vllm"
         self._llm: Any = None
         self._shape = ""
+        self._rack: Rack | None = None
 
-    def load(self, model_dir: Path) -> None:
+    def refusal(self, adapter_dir: Path) -> str | None:
+        """What of an adapter vLLM does not serve, as far as its configuration and the settings tell."""
+        wanted = self._settings.adapters
+        if wanted == "merged" or (wanted == "auto" and self._cpu):
+            return "adapters are merged here (eval.engine_settings.adapters)"
+        return serving_refusal(adapter_dir)
+
+    def load(self, model_dir: Path, adapters: Sequence[Path] = ()) -> None:
         """Loads a model: by swapping weights where that is safe, else in a new engine.
 
-        Safe means the same shape and an output head of its own: after a swap vLLM's CPU engine goes on with
-        the old head where it shares the embedding's weights.
+        Safe means no adapters, the same shape, and an output head of its own: after a swap vLLM's CPU engine
+        goes on with the old head where it shares the embedding's weights.
 
         Raises:
-            InputError: vLLM cannot load the model.
+            InputError: vLLM cannot load the model, or an adapter changes nothing in it.
+            AdapterRefused: It cannot serve one of the adapters; the engine goes on without any.
         """
+        if adapters:
+            self._load_adapters(model_dir, adapters)
+            return
         shape = _shape(model_dir)
-        if self._llm is not None and shape == self._shape and not _head_is_tied(model_dir):
+        swappable = self._llm is not None and self._rack is None and shape == self._shape
+        if swappable and not _head_is_tied(model_dir):
             self._llm.collective_rpc("reload_weights", kwargs={"weights_path": str(model_dir)})
             self._llm.reset_prefix_cache()
             return
+        self._begin(model_dir, {})
+        self._shape = shape
+
+    def _load_adapters(self, model_dir: Path, adapters: Sequence[Path]) -> None:
+        rack = Rack.of(model_dir, adapters)
+        if self._rack is None or not self._rack.holds(rack):
+            self._begin(model_dir, rack.options())
+            self._rack = rack
+        self._rack.fill(self._llm, adapters)
+
+    def _begin(self, model_dir: Path, options: dict[str, Any]) -> None:
+        """Ends the engine there is and starts one."""
         self.close()
         try:
             with warnings.catch_warnings(action="ignore"):
-                self._llm = self._start(model_dir)
+                self._llm = self._start(model_dir, options)
             self._try_out()
         except (ValueError, RuntimeError, OSError) as error:
             self.close()
             detail = " ".join(str(error).split())[-200:]
+            if options and "does not support LoRA" in detail:
+                raise AdapterRefused(None, detail) from error
             raise InputError(
                 f"{model_dir}: vLLM cannot run this model ({detail}); try --engine hf"
             ) from error
-        self._shape = shape
 
     def _try_out(self) -> None:
         """One token: some models load but have no kernel on this machine, which is better known now."""
@@ -64,18 +92,20 @@ class VllmEngine:
 
         self._llm.generate([TokensPrompt(prompt_token_ids=[1])], SamplingParams(max_tokens=1), use_tqdm=False)
 
-    def _start(self, model_dir: Path) -> Any:
+    def _start(self, model_dir: Path, options: dict[str, Any]) -> Any:
         import torch
 
         os.environ.setdefault("VLLM_ENABLE_V1_MULTIPROCESSING", "0")
         from vllm import LLM
 
         settings = self._settings
-        options: dict[str, Any] = {}
+        options = dict(options)
         if self._cpu:
             # vLLM would ask for most of the memory, and compiling takes longer than a small run.
             options["kv_cache_memory_bytes"] = int(settings.kv_cache_gib * 2**30)
             options["enforce_eager"] = True
+            # A seeded draw fails there when its prompt was cut to fill a batch.
+            options["enable_chunked_prefill"] = False
         else:
             torch.cuda.empty_cache()  # what training has freed, vLLM may take
         return LLM(
@@ -92,55 +122,62 @@ class VllmEngine:
             **options,
         )
 
-    def generate(
-        self, prompts: Sequence[Sequence[int]], sampling: Sequence[Sampling]
-    ) -> Iterator[tuple[int, Completion]]:
-        """Yields each completion as it is finished."""
-        from vllm import SamplingParams, TokensPrompt
+    def generate(self, requests: Sequence[Request]) -> Iterator[tuple[int, tuple[Completion, ...]]]:
+        """Yields the completions of each request as it is finished."""
+        from vllm import TokensPrompt
 
         engine, tokenizer = self._llm.llm_engine, self._llm.get_tokenizer()
-        for index, (ids, how) in enumerate(zip(prompts, sampling, strict=True)):
-            params = SamplingParams(
-                max_tokens=how.max_new_tokens,
-                stop=list(how.stop),
-                stop_token_ids=list(how.stop_ids),
-                temperature=how.temperature,
-                top_p=how.top_p,
-                seed=how.seed if how.temperature else None,
-                output_kind=_final_only(),
+        for index, request in enumerate(requests):
+            engine.add_request(
+                str(index),
+                TokensPrompt(prompt_token_ids=list(request.prompt)),
+                _parameters(request.sampling),
+                lora_request=self._rack.served(request.adapter) if self._rack else None,
             )
-            engine.add_request(str(index), TokensPrompt(prompt_token_ids=list(ids)), params)
         try:
             while engine.has_unfinished_requests():
                 for output in engine.step():
                     if output.finished:
                         index = int(output.request_id)
-                        yield index, _completion(output, tokenizer, sampling[index])
+                        yield index, _completions(output, tokenizer, requests[index].sampling)
         finally:
             if engine.has_unfinished_requests():  # the caller stopped early: leave nothing behind
-                engine.abort_request([str(index) for index in range(len(prompts))])
+                engine.abort_request([str(index) for index in range(len(requests))])
 
     def close(self) -> None:
         """Ends the engine; the next one may only start when this one's memory is free."""
-        self._llm = None
+        self._llm = self._rack = None
         self._shape = ""
         gc.collect()
 
 
-def _completion(output: Any, tokenizer: Any, sampling: Sampling) -> Completion:
-    best = output.outputs[0]
-    return Completion(
-        text=decode(tokenizer, best.token_ids, sampling.stop),
-        finish_reason=best.finish_reason or "stop",
-        num_prompt_tokens=len(output.prompt_token_ids),
-        num_output_tokens=len(best.token_ids),
+def _parameters(sampling: Sampling) -> Any:
+    """The n draws of a request get seed, seed + 1, … from vLLM itself."""
+    from vllm import SamplingParams
+    from vllm.sampling_params import RequestOutputKind
+
+    return SamplingParams(
+        n=sampling.n,
+        max_tokens=sampling.max_new_tokens,
+        stop=list(sampling.stop),
+        stop_token_ids=list(sampling.stop_ids),
+        temperature=sampling.temperature,
+        top_p=sampling.top_p,
+        seed=sampling.seed if sampling.temperature else None,
+        output_kind=RequestOutputKind.FINAL_ONLY,
     )
 
 
-def _final_only() -> Any:
-    from vllm.sampling_params import RequestOutputKind
-
-    return RequestOutputKind.FINAL_ONLY
+def _completions(output: Any, tokenizer: Any, sampling: Sampling) -> tuple[Completion, ...]:
+    return tuple(
+        Completion(
+            text=decode(tokenizer, drawn.token_ids, sampling.stop),
+            finish_reason=drawn.finish_reason or "stop",
+            num_prompt_tokens=len(output.prompt_token_ids),
+            num_output_tokens=len(drawn.token_ids),
+        )
+        for drawn in sorted(output.outputs, key=lambda drawn: drawn.index)
+    )
 
 
 def _head_is_tied(model_dir: Path) -> bool:

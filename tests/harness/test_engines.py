@@ -5,7 +5,15 @@ from pathlib import Path
 import pytest
 
 from harness.config import Config
-from harness.engines import ENGINES, Completion, EngineSettings, Sampling, choose_engine, create_engine
+from harness.engines import (
+    ENGINES,
+    Completion,
+    EngineSettings,
+    Request,
+    Sampling,
+    choose_engine,
+    create_engine,
+)
 from harness.plan import text_path
 from tasks.errors import InputError
 from tasks.prompts import render_prompt
@@ -28,8 +36,8 @@ def generate(engine: str, models: list[Path], sampling: Sampling) -> list[list[C
         for model in models:
             running.load(model)
             ids = prompts(model)
-            completions = dict(running.generate(ids, [sampling] * len(ids)))
-            found.append([completions[i] for i in range(len(ids))])
+            completions = dict(running.generate([Request(tuple(prompt), sampling) for prompt in ids]))
+            found.append([completions[i][0] for i in range(len(ids))])
     finally:
         running.close()
     return found

@@ -1,0 +1,166 @@
+"""LoRA adapters served beside their base by vLLM, with a guard for each thing that goes wrong there.
+
+vLLM 0.32 on a CPU, as measured: base and adapter in one batch give wrong base outputs unless there is a slot
+for each of them; an adapter that is refused while requests wait makes the next call hang. So slots are
+counted, adapters are loaded before anything is asked, and each must change what the model says.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+from tasks.errors import InputError
+
+RANKS = (1, 8, 16, 32, 64, 128, 256, 320, 512)
+"""The maximal ranks that vLLM can be started with."""
+_CANARIES, _CANARY_TOKENS = 4, 8
+
+
+class AdapterRefused(Exception):
+    """vLLM does not serve an adapter beside its base; merged into it, it may still run.
+
+    Attributes:
+        adapter: Its folder; None where the model takes no adapter at all.
+    """
+
+    def __init__(self, adapter: Path | None, reason: str) -> None:
+        super().__init__(reason)
+        self.adapter = adapter
+
+    def __reduce__(self) -> tuple[type, tuple[Path | None, str]]:
+        """So that it reaches another process whole."""
+        return type(self), (self.adapter, str(self))
+
+
+def serving_refusal(adapter_dir: Path) -> str | None:
+    """What in an adapter's configuration vLLM does not serve beside the base; None where nothing is known.
+
+    Such adapters are merged instead.
+    """
+    config = json.loads((adapter_dir / "adapter_config.json").read_text(encoding="utf-8"))
+    reasons = {
+        f"it is {config.get('peft_type')}, not LoRA": config.get("peft_type", "LORA") != "LORA",
+        "DoRA": config.get("use_dora"),
+        "modules_to_save": config.get("modules_to_save"),
+        "a bias": config.get("bias", "none") != "none" or config.get("lora_bias"),
+        "trained tokens (trainable_token_indices)": config.get("trainable_token_indices"),
+        "target_parameters": config.get("target_parameters"),
+        "aLoRA": config.get("alora_invocation_tokens"),
+        "QALoRA": config.get("use_qalora"),
+        "block-diagonal LoRA": config.get("use_bdlora"),
+        "repeated layers (layer_replication)": config.get("layer_replication"),
+        f"a rank over {RANKS[-1]}": largest_rank(config) > RANKS[-1],
+        "a base that PEFT changes on loading (init_lora_weights)": _changes_base(config),
+        "a target that is a whole embedding or head": {"embed_tokens", "lm_head", "wte"}
+        & set(_names(config.get("target_modules"))),
+    }
+    return next((reason for reason, holds in reasons.items() if holds), None)
+
+
+def largest_rank(adapter_config: dict[str, Any]) -> int:
+    """The largest rank of any of an adapter's matrices."""
+    return max([int(adapter_config.get("r", 0)), *(adapter_config.get("rank_pattern") or {}).values()])
+
+
+def _changes_base(config: dict[str, Any]) -> bool:
+    initial = config.get("init_lora_weights", True)
+    return isinstance(initial, str) and initial.lower() not in ("gaussian", "eva", "orthogonal", "lora_ga")
+
+
+def _names(modules: object) -> Sequence[str]:
+    return [str(name) for name in modules] if isinstance(modules, list) else []
+
+
+@dataclass
+class Rack:
+    """The adapters that one vLLM engine holds beside its base.
+
+    Attributes:
+        model_dir: Folder of the base.
+        slots: How many adapters and bases one batch may hold.
+        rank: Largest rank.
+    """
+
+    model_dir: Path
+    slots: int
+    rank: int
+    _served: dict[Path, Any] = field(default_factory=dict)
+    _ids: Any = field(default_factory=lambda: count(1))
+
+    @classmethod
+    def of(cls, model_dir: Path, adapters: Sequence[Path]) -> Rack:
+        """A rack in which these adapters fit, with a slot more for the base."""
+        configs = [json.loads((path / "adapter_config.json").read_text("utf-8")) for path in adapters]
+        rank = max(map(largest_rank, configs))
+        fitting = next((allowed for allowed in RANKS if allowed >= rank), None)
+        if fitting is None:
+            raise AdapterRefused(adapters[[*map(largest_rank, configs)].index(rank)], f"rank {rank}")
+        return cls(model_dir, len(adapters) + 1, fitting)
+
+    def holds(self, other: Rack) -> bool:
+        """Whether another rack's adapters fit in this one."""
+        return self.model_dir == other.model_dir and self.slots >= other.slots and self.rank >= other.rank
+
+    def options(self) -> dict[str, Any]:
+        """What vLLM is started with."""
+        return {
+            "enable_lora": True,
+            "max_loras": self.slots,
+            "max_cpu_loras": self.slots,
+            "max_lora_rank": self.rank,
+        }
+
+    def fill(self, llm: Any, adapters: Sequence[Path]) -> None:
+        """Loads adapters in place of those that are there, and tries each of them.
+
+        Raises:
+            AdapterRefused: vLLM does not take one; the engine can be used on.
+            InputError: One changes nothing.
+        """
+        for request in self._served.values():
+            llm.llm_engine.remove_lora(request.lora_int_id)
+        self._served = {}
+        for path in adapters:
+            self._served[path] = self._add(llm, path)
+        base = _canary(llm, None)
+        for path, request in self._served.items():
+            if _canary(llm, request) == base:
+                raise InputError(
+                    f"{path}: the adapter changes nothing in {self.model_dir}; is it trained, on this base?"
+                )
+
+    def served(self, adapter: Path | None) -> Any:
+        """What vLLM calls a loaded adapter; None for the base."""
+        return self._served[adapter] if adapter else None
+
+    def _add(self, llm: Any, path: Path) -> Any:
+        from vllm.lora.request import LoRARequest
+
+        number = next(self._ids)  # never used twice: vLLM caches prefixes by it
+        request = LoRARequest(f"adapter-{number}", number, str(path))
+        try:
+            llm.llm_engine.add_lora(request)
+        except Exception as error:  # vLLM raises whatever its loader met
+            raise AdapterRefused(path, " ".join(str(error).split())[:200]) from error
+        return request
+
+
+def _canary(llm: Any, adapter: Any) -> list[dict[int, float]]:
+    """Log-probs of the likeliest first tokens after a few fixed prompts: always in one batch of one shape."""
+    from vllm import SamplingParams, TokensPrompt
+
+    size = llm.llm_engine.model_config.get_vocab_size()
+    prompts = [
+        TokensPrompt(prompt_token_ids=[(1 + 37 * i + 101 * k) % size for i in range(_CANARY_TOKENS)])
+        for k in range(_CANARIES)
+    ]
+    how = SamplingParams(max_tokens=1, temperature=0.0, logprobs=5)
+    outputs = llm.generate(prompts, how, use_tqdm=False, lora_request=adapter)
+    return [
+        {token: entry.logprob for token, entry in output.outputs[0].logprobs[0].items()} for output in outputs
+    ]

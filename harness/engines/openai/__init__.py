@@ -1,0 +1,10 @@
+"""Any server that speaks OpenAI's protocol, behind the engine interface."""
+
+from __future__ import annotations
+
+from harness.engines.openai.address import server_url
+from harness.engines.openai.client import served_models
+from harness.engines.openai.engine import OpenAIEngine
+from harness.engines.openai.prompts import ServedPrompts, served_digest
+
+__all__ = ["OpenAIEngine", "ServedPrompts", "served_digest", "served_models", "server_url"]

@@ -1,0 +1,131 @@
+"""What is sent to a server and what is read from its answer.
+
+Apart from the engine because servers differ here: in the fields they know, and in what they leave out.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from harness.engines.engine import Completion, Request
+from harness.engines.openai.prompts import ChatText
+
+MAX_STOP = 4
+"""OpenAI's limit; the text is cut at all of them here."""
+OWN_DECODING_OFF = {"top_k": 0, "min_p": 0.0, "repetition_penalty": 1.0}
+"""For vLLM, which else takes these from the model's generation_config.json."""
+_COUNTS = ("prompt_tokens", "completion_tokens")
+_BROKEN_OFF = ("abort", "error")
+
+
+def path(request: Request) -> str:
+    """The endpoint that answers a request."""
+    return "/chat/completions" if isinstance(request.prompt, ChatText) else "/completions"
+
+
+def body(
+    request: Request, model: str, first: int, *, is_vllm: bool, extra: Mapping[str, Any]
+) -> dict[str, Any]:
+    """What asks for the responses of a request from number `first` on.
+
+    Greedy decoding asks for one: several would be the same, and vLLM refuses them.
+    """
+    how, prompt = request.sampling, request.prompt
+    fields: dict[str, Any] = {"model": model}
+    if isinstance(prompt, ChatText):
+        fields["messages"] = json.loads(prompt)
+    else:
+        fields["prompt"] = prompt
+    fields |= {"max_tokens": how.max_new_tokens, "temperature": how.temperature}
+    if how.stop:
+        fields["stop"] = list(how.stop[:MAX_STOP])
+    if how.temperature:
+        fields |= {"top_p": how.top_p, "seed": how.seed + first, "n": how.n - first}
+    if is_vllm:
+        fields |= OWN_DECODING_OFF
+    fields |= extra
+    return {key: value for key, value in fields.items() if value is not None}
+
+
+@dataclass(frozen=True)
+class Choice:
+    """One response of an answer, as the server wrote it."""
+
+    text: str
+    finish_reason: str
+
+
+def read_choices(answer: object) -> list[Choice]:
+    """The responses in an answer, in their order.
+
+    Raises:
+        ValueError: It is no completion, or one that was broken off; says what it is.
+    """
+    found = answer.get("choices") if isinstance(answer, dict) else None
+    if not isinstance(found, list) or not found or not all(isinstance(choice, dict) for choice in found):
+        raise ValueError(f"no choices in {json.dumps(answer)[:160]}")
+    return [_read_choice(choice) for choice in sorted(found, key=lambda choice: choice.get("index") or 0)]
+
+
+def _read_choice(choice: dict[str, Any]) -> Choice:
+    finish_reason = str(choice.get("finish_reason") or "stop")
+    if finish_reason in _BROKEN_OFF:
+        raise ValueError(f"broken off by the server ({finish_reason})")
+    text = _read_message(choice["message"]) if "message" in choice else choice.get("text")
+    if text is None and finish_reason in ("length", "content_filter"):
+        text = ""  # the budget went into reasoning that is not shown, or nothing may be shown
+    if not isinstance(text, str):
+        raise ValueError(f"no text in {json.dumps(choice)[:160]}")
+    return Choice(text, finish_reason)
+
+
+def _read_message(message: object) -> object:
+    """The text that the model wrote: reasoning that the server took out is put back between its tags.
+
+    It stays open where nothing follows, as it does where the token budget ended inside it.
+    """
+    if not isinstance(message, dict):
+        return None
+    content = message.get("content")
+    reasoning = message.get("reasoning_content") or message.get("reasoning")
+    if isinstance(reasoning, str) and reasoning:
+        return f"<think>{reasoning}" + (f"</think>{content}" if content else "")
+    return message.get("refusal") if content is None else content
+
+
+def read_completions(answer: dict[str, Any], request: Request) -> tuple[list[Completion], bool]:
+    """The completions in an answer, and whether the server counted tokens.
+
+    A server counts the tokens of its choices together: each gets its share by length of text, so that the
+    sum is the server's. Where it counts none they are 0: not known, rather than guessed.
+    """
+    choices = read_choices(answer)
+    usage = answer.get("usage")
+    counts = [usage.get(name) if isinstance(usage, dict) else None for name in _COUNTS]
+    num_prompt, num_output = (count if isinstance(count, int) else 0 for count in counts)
+    shares = _shares(num_output, [len(choice.text) for choice in choices])
+    return [
+        _completion(choice, request.sampling.stop, num_prompt, share)
+        for choice, share in zip(choices, shares, strict=True)
+    ], None not in counts
+
+
+def _completion(choice: Choice, stop: Sequence[str], num_prompt: int, num_output: int) -> Completion:
+    """Cut at the first stop string: some servers leave it in, or look for the first few only."""
+    end = min((at for string in stop if (at := choice.text.find(string)) >= 0), default=None)
+    return Completion(
+        text=choice.text[:end],
+        finish_reason=choice.finish_reason if end is None else "stop",
+        num_prompt_tokens=num_prompt,
+        num_output_tokens=num_output,
+    )
+
+
+def _shares(total: int, weights: Sequence[int]) -> list[int]:
+    """Whole shares of a total in proportion to weights."""
+    weights = weights if any(weights) else [1] * len(weights)
+    ends = [total * sum(weights[: i + 1]) // sum(weights) for i in range(len(weights))]
+    return [end - start for start, end in zip([0, *ends], ends, strict=False)]

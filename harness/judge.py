@@ -1,0 +1,219 @@
+"""A judge model beside the rule: does an output's final answer say the same as the reference?
+
+As in arXiv 2512.21017, where Llama-3-70B-Instruct judged. The rule goes on ranking; the judge's verdicts
+stand beside it, with their agreement, and where the two differ is listed sample by sample.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from harness.config import JudgeSettings
+from harness.engines import Completion, Request, Sampling
+from harness.generations import GenerationStore, generation_key
+from harness.judge_prompt import JudgePrompt, final_part, read_verdict
+from harness.progress import Reporter
+from leaderboards.results import Entry, JudgeCheck
+from tasks.agreement import agreement
+from tasks.errors import InputError
+from tasks.records import Record
+from tasks.tags import TagFormat, get_tag_format
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+DIFFERENCES_FILE = "judge_differences.jsonl"
+
+
+class Judge:
+    """Asks a judge model on a server; verdicts are kept in the generation store, and asked for once.
+
+    Args:
+        settings: Who judges, and where.
+        store: Where verdicts are kept.
+        reporter: Shows progress.
+
+    Raises:
+        InputError: The server cannot be asked which model it has, or the prompt is not there.
+    """
+
+    def __init__(self, settings: JudgeSettings, store: GenerationStore, reporter: Reporter) -> None:
+        from harness.engines.openai import OpenAIEngine, ServedPrompts, served_digest, server_url
+
+        self._store, self._reporter = store, reporter
+        self.prompt = JudgePrompt.load(settings.prompt)
+        self.model = settings.model or _only_model(settings)
+        url = server_url(settings.server)
+        self.shown = f"{self.model} at {url}"
+        self._digest = served_digest(url, self.model)
+        self._engine = OpenAIEngine(settings.server)
+        self._path = ServedPrompts.of("chat")
+        self._sampling = Sampling(max_new_tokens=settings.max_new_tokens)
+
+    def ask(self, prompts: Iterable[str]) -> dict[str, Completion]:
+        """What the judge says to each prompt; the same prompt is asked once."""
+        key_of = {prompt: self._key(prompt) for prompt in prompts}
+        found = {key: completion for key, (completion, _) in self._store.get(key_of.values()).items()}
+        missing = [prompt for prompt, key in key_of.items() if key not in found]
+        stored = len(key_of) - len(missing)
+        with self._reporter.evaluation(f"judge {self.model}", len(key_of), stored) as progress:
+            if missing:
+                self._engine.load(Path(self.model))
+                written = self._path.ids([self._path.wrap(prompt) for prompt in missing])
+                requests = [Request(prompt, self._sampling) for prompt in written]
+                last = time.perf_counter()
+                for index, (completion,) in self._engine.generate(requests):
+                    key, now = key_of[missing[index]], time.perf_counter()
+                    self._store.put(key, completion, now - last)
+                    found[key], last = completion, now
+                    progress.advance(completion.num_output_tokens)
+        return {prompt: found[key] for prompt, key in key_of.items()}
+
+    def _key(self, prompt: str) -> str:
+        made_by = (self._engine.name, self._engine.version, self._engine.dtype, self.prompt.version)
+        return generation_key(self._digest, self._path.wrap(prompt), self._sampling, 0, made_by)
+
+
+def _only_model(settings: JudgeSettings) -> str:
+    from harness.engines.openai import served_models, server_url
+
+    listed = list(served_models(settings.server))
+    if len(listed) != 1:
+        has = f"has several models ({', '.join(listed)})" if listed else "does not say which model it has"
+        raise InputError(f"{server_url(settings.server)}: {has}; name the judge with eval.judge.model")
+    return listed[0]
+
+
+def judge_results(
+    results: Sequence[tuple[Entry, pd.DataFrame]],
+    tags: Sequence[str],
+    records: Mapping[str, Sequence[Record]],
+    settings: JudgeSettings,
+    store: GenerationStore,
+    reporter: Reporter,
+    run_dir: Path,
+) -> list[tuple[Entry, pd.DataFrame]]:
+    """Has every output judged; an output with nothing to judge is incorrect without a question.
+
+    Args:
+        results: Entries, each with its samples.
+        tags: The tag format of each entry: a name, or the path of a YAML file.
+        records: Benchmark -> its questions.
+        settings: Who judges.
+        store: Where verdicts are kept.
+        reporter: Shows progress.
+        run_dir: Gets `judge_differences.jsonl`: where judge and rule differ, and what could not be read.
+
+    Returns:
+        The same, with each sample's verdict and each evaluation's `JudgeCheck`.
+
+    Raises:
+        InputError: The judge cannot be asked, or none of its verdicts on a benchmark can be read.
+    """
+    judge = Judge(settings, store, reporter)
+    record_of = {(name, record.id): record for name, some in records.items() for record in some}
+    asked = [
+        _asked(frame, get_tag_format(name), record_of, judge.prompt)
+        for (_, frame), name in zip(results, tags, strict=True)
+    ]
+    said = judge.ask(one.prompt for some in asked for one in some if one.prompt is not None)
+    judged = []
+    lines: list[str] = []
+    for (entry, frame), some in zip(results, asked, strict=True):
+        verdicts = [False if one.prompt is None else read_verdict(said[one.prompt]) for one in some]
+        lines += _differences(frame, some, verdicts, said)
+        judged.append(_with_verdicts(entry, frame, verdicts, judge))
+    part = run_dir / f"{DIFFERENCES_FILE}.part"
+    part.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+    part.replace(run_dir / DIFFERENCES_FILE)
+    reporter.line(f"  judge {judge.model}: {len(lines)} verdicts differ from the rule's or cannot be read")
+    return judged
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """What the judge is shown of a sample; no prompt where there is nothing to judge."""
+
+    record: Record
+    candidate: str | None
+    prompt: str | None
+
+
+def _asked(
+    frame: pd.DataFrame,
+    tag_format: TagFormat,
+    record_of: Mapping[tuple[str, str], Record],
+    prompt: JudgePrompt,
+) -> list[_Asked]:
+    asked = []
+    columns = (frame[name] for name in ("benchmark", "sample_id", "output", "truncated"))
+    for benchmark, sample_id, output, truncated in zip(*columns, strict=True):
+        record = record_of[benchmark, sample_id]
+        candidate = final_part(output, tag_format, truncated=bool(truncated))
+        asked.append(_Asked(record, candidate, prompt.write(record, candidate) if candidate else None))
+    return asked
+
+
+def _with_verdicts(
+    entry: Entry, frame: pd.DataFrame, verdicts: Sequence[bool | None], judge: Judge
+) -> tuple[Entry, pd.DataFrame]:
+    import pandas as pd
+
+    frame = frame.assign(judge=pd.array(list(verdicts), dtype="boolean"))
+    evaluations = tuple(
+        replace(
+            evaluation,
+            judge=_check(frame[frame["benchmark"] == evaluation.benchmark], judge, evaluation.benchmark),
+        )
+        for evaluation in entry.evaluations
+    )
+    return replace(entry, evaluations=evaluations), frame
+
+
+def _check(frame: pd.DataFrame, judge: Judge, benchmark: str) -> JudgeCheck:
+    readable = frame[frame["judge"].notna()]
+    if readable.empty:
+        raise InputError(
+            f"judge {judge.shown}: none of its {len(frame)} verdicts on {benchmark} can be read; take a "
+            "model that follows instructions, or raise eval.judge.max_new_tokens if it reasons at length"
+        )
+    verdicts = [bool(verdict) for verdict in readable["judge"]]
+    agreed = agreement(zip(map(bool, readable["accuracy"]), verdicts, strict=True))
+    return JudgeCheck(
+        model=judge.shown,
+        prompt_version=judge.prompt.version,
+        n=len(frame),
+        unreadable=len(frame) - len(readable),
+        accuracy=sum(verdicts) / len(verdicts),
+        agreement=agreed.agreement,
+        kappa=agreed.kappa,
+    )
+
+
+def _differences(
+    frame: pd.DataFrame,
+    asked: Sequence[_Asked],
+    verdicts: Sequence[bool | None],
+    said: Mapping[str, Completion],
+) -> Iterable[str]:
+    """A line of JSON for each sample on which judge and rule differ, or whose verdict cannot be read."""
+    names = ("entry", "model", "seed", "benchmark", "sample_id", "sample_index", "extracted", "accuracy")
+    rows = zip(*(frame[name].astype(object).where(frame[name].notna(), None) for name in names), strict=True)
+    for row, one, verdict in zip(rows, asked, verdicts, strict=True):
+        fields = dict(zip(names, row, strict=True))
+        rule = bool(fields.pop("accuracy"))
+        if verdict != rule:
+            shown = {
+                "question": one.record.question,
+                "reference": one.record.answer,
+                "candidate": one.candidate,
+                "rule": rule,
+                "judge": verdict,
+                "said": said[one.prompt].text if one.prompt else None,
+            }
+            yield json.dumps({**fields, **shown}, ensure_ascii=False, default=int)
