@@ -2,23 +2,55 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from harness.cli.options import ConfigFile, DataDir, EngineName, Limit, Out, Setting, Tags, flags
+from harness.cli.options import (
+    Base,
+    Benchmarks,
+    ConfigFile,
+    DataDir,
+    EngineName,
+    Exact,
+    Judge,
+    Limit,
+    Out,
+    Setting,
+    Tags,
+    flags,
+)
 from harness.cli.reporting import report
 from harness.cli.screen import console
+
+if TYPE_CHECKING:
+    from harness.config import Config
+    from harness.external import External
+    from leaderboards.entries import EntryFile
 
 
 def evaluate(
     model: Annotated[
-        str, typer.Option(help="Checkpoint, or base of the adapters: folder or Hub id.", metavar="ID|PATH")
-    ],
-    benchmarks: Annotated[str, typer.Option(help="Benchmarks, with commas.", metavar="a,b")],
+        str | None,
+        typer.Option(
+            help="Checkpoint, or base of the adapters: folder, Hub id or ID@REVISION.",
+            metavar="ID|PATH",
+            show_default=False,
+        ),
+    ] = None,
+    benchmarks: Benchmarks = None,
     adapter: Annotated[
-        list[Path] | None, typer.Option(help="PEFT adapter folder on the model; may be repeated.")
+        list[str] | None,
+        typer.Option(help="PEFT adapter, folder or Hub id; may be repeated.", metavar="ID|PATH"),
+    ] = None,
+    base: Base = None,
+    entry: Annotated[
+        list[Path] | None,
+        typer.Option(
+            help="Entry file that says all of this; flags win over it; may be repeated.", metavar="FILE.yaml"
+        ),
     ] = None,
     tags: Tags = None,
     name: Annotated[str | None, typer.Option(help="Name on the leaderboard.", show_default=False)] = None,
@@ -29,25 +61,112 @@ def evaluate(
     engine: EngineName = None,
     data_dir: DataDir = None,
     limit: Limit = None,
+    exact: Exact = None,
+    judge: Judge = None,
     out: Out = None,
     setting: Setting = None,
 ) -> None:
-    """Evaluate a checkpoint trained elsewhere."""
-    from harness import run
+    """Evaluate checkpoints trained elsewhere."""
+    from harness.config import judge_flags
+    from harness.external import External
+
+    given = flags(model, benchmarks, None, None, None, engine, data_dir, limit, out)
+    given |= {"eval.instruct": True if instruct else None, "tags": tags, "eval.exact": exact}
+    given |= judge_flags(judge)
+    said = External(tuple(adapter or ()), base, name)
+    if entry:
+        evaluated = _evaluate_entries(entry, config, given, said, setting or [])
+    else:
+        evaluated = [_evaluate_one(config, given, said, setting or [])]
+    last = evaluated[-1]
+    folder = (out or last.out.parent) if len(evaluated) > 1 else last.out
+    report([one.out for one in evaluated], folder / "leaderboard", last.reference, last.rank_by, last.alpha)
+
+
+def _evaluate_one(config: Path | None, given: dict[str, Any], said: External, setting: list[str]) -> Config:
     from harness.config import load_config
+
+    if given["model"] is None and said.adapters:  # each on the base that it was trained on
+        given, said = {**given, "model": said.adapters[0]}, _alone(said)
+    label = said.name or "+".join(_last_part(path) for path in said.adapters or [given["model"] or ""])
+    label = "-".join([label, *(given["benchmarks"] or "").split(",")])
+    defaults = {"tags": "none", "out": Path("runs") / _folder_name(label)}
+    resolved = load_config(config, given, setting, defaults=defaults)
+    _run(resolved, said)
+    return resolved
+
+
+def _alone(said: External) -> External:
+    """A single adapter is itself the model that is named; its base is found from it."""
+    import dataclasses
+
+    from tasks.errors import InputError
+
+    if len(said.adapters) > 1:
+        raise InputError("name the base of the adapters: --model ID|PATH")
+    return dataclasses.replace(said, adapters=())
+
+
+def _evaluate_entries(
+    files: list[Path], config: Path | None, given: dict[str, Any], said: External, setting: list[str]
+) -> list[Config]:
+    from leaderboards.entries import read_entry
+    from tasks.errors import InputError
+
+    entries = [read_entry(path) for path in files]
+    if len(entries) > 1 and (said.name or said.adapters or given["model"]):
+        raise InputError("--name, --model and --adapter name one checkpoint; give one --entry with them")
+    if len({entry.out for entry in entries}) < len(entries):
+        raise InputError("two entries have the same name; rename one")
+    asked = [(entry, *_resolve_entry(entry, config, given, said, setting, len(entries))) for entry in entries]
+    for _, resolved, external in asked:
+        _run(resolved, external)
+    return [resolved for _, resolved, _ in asked]
+
+
+def _resolve_entry(
+    entry: EntryFile,
+    config: Path | None,
+    given: dict[str, Any],
+    said: External,
+    setting: list[str],
+    num_entries: int,
+) -> tuple[Config, External]:
+    """The entry below what the command line says."""
+    from harness.config import load_config
+    from harness.external import External
+
+    out = given["out"]
+    folder = entry.out if out is None else out / entry.out.name if num_entries > 1 else out
+    own = {"tags": entry.tags_name(folder) or "none", **entry.settings()}
+    given = {**given, "model": given["model"] or entry.model, "out": folder}
+    adapters = said.adapters or ((entry.adapter_path,) if entry.adapter_path else ())
+    external = External(
+        adapters, said.base or entry.base_path, said.name or entry.name, entry.licence, entry.link
+    )
+    return load_config(config, given, setting, defaults=own), external
+
+
+def _run(config: Config, said: External) -> None:
+    """Looks at the checkpoints, then evaluates them."""
+    from harness import run
+    from harness.external import check_out, external_candidates
     from harness.progress import Reporter
     from tasks.tags import get_tag_format
 
-    given = flags(model, benchmarks, None, None, None, engine, data_dir, limit, out)
-    given |= {"eval.instruct": True if instruct else None, "tags": tags}
-    label = name or "+".join(path.resolve().name for path in adapter or [Path(model)])
-    defaults = {"tags": "none", "out": Path("runs") / f"{label}-{benchmarks.replace(',', '+')}"}
-    resolved = load_config(config, given, setting or [], defaults=defaults)
-    get_tag_format(resolved.tags)
+    get_tag_format(config.tags)
+    benchmarks = run.resolve_benchmarks(config)
     reporter = Reporter(console(stderr=True))
-    with run.run_folder(resolved):
-        wanted = run.external_candidates(resolved, adapter or [], name)
-        run.evaluate(resolved, run.resolve_benchmarks(resolved), wanted, reporter)
-        report(
-            [resolved.out], resolved.out / "leaderboard", resolved.reference, resolved.rank_by, resolved.alpha
-        )
+    wanted = external_candidates(config, said, reporter.line)
+    check_out(config.out, wanted, config.benchmarks)
+    with run.run_folder(config):
+        run.evaluate(config, benchmarks, wanted, reporter)
+
+
+def _last_part(name: str) -> str:
+    path = Path(name)
+    return path.resolve().name if path.is_dir() else path.name
+
+
+def _folder_name(label: str) -> str:
+    return re.sub(r"[^\w.+@-]+", "-", label).strip("-") or "eval"

@@ -1,91 +1,507 @@
-"""Checkpoints made elsewhere: what is taken, and what is refused with one line."""
+"""Checkpoints made elsewhere: what is taken, and what is refused with one line before any engine starts."""
 
 import json
+import os
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from checkpoints import (
+    CHAT_TEMPLATE,
+    FAMILIES,
+    copied,
+    edit_json,
+    edit_weights,
+    save_adapter,
+    save_model,
+    save_tokenizer,
+)
 
-from harness.intake import locate_model, merged, whole_model, with_adapter
+from harness.intake import (
+    base_of,
+    check_context,
+    context_length,
+    locate_base,
+    locate_model,
+    merged,
+    split_revision,
+    whole_model,
+    with_adapter,
+)
 from tasks.errors import InputError
 
+Break = Callable[[Path], object]
 
+
+@pytest.fixture(autouse=True)
+def _own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HARNESS_CACHE", str(tmp_path / "cache"))
+
+
+@pytest.fixture(scope="session")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+    """A model of a family, or `sharded`; made once."""
+    root = tmp_path_factory.mktemp("made")
+
+    def make(family: str) -> Path:
+        folder = root / family
+        if not folder.is_dir():
+            save_model(
+                folder, "llama" if family == "sharded" else family, shards=3 if family == "sharded" else 1
+            )
+        return folder
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def adapters(made: Callable[[str], Path], tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
+    """An adapter on a model of a family; made once for each kind."""
+    root = tmp_path_factory.mktemp("adapters")
+
+    def make(family: str = "llama", **changes: object) -> Path:
+        folder = root / f"{family}-{'-'.join(changes)}"
+        return folder if folder.is_dir() else save_adapter(folder, made(family), **changes)
+
+    return make
+
+
+def refusal(take: Callable[[], object]) -> str:
+    with pytest.raises(InputError) as caught:
+        take()
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+# What is taken
+
+
+@pytest.mark.parametrize("family", [*FAMILIES, "sharded"])
+def test_a_model_of_a_known_family_is_taken_as_transformers_saves_it(
+    family: str, made: Callable[[str], Path]
+) -> None:
+    checkpoint = whole_model(made(family))
+    assert len(checkpoint.digest) == 64
+    assert checkpoint.adapter_dir is None
+
+
+def test_bfloat16_and_a_padded_embedding_are_fine(tmp_path: Path) -> None:
+    import torch
+
+    whole_model(save_model(tmp_path / "m", rows=320, dtype=torch.bfloat16))
+
+
+@pytest.mark.parametrize("kind", ["lora", "use_dora", "use_rslora"])
 def test_an_adapter_is_merged_into_its_base(
-    foreign_gpt2: Path, foreign_adapter: Path, tmp_path: Path
+    kind: str, made: Callable[[str], Path], adapters: Callable[..., Path], tmp_path: Path
 ) -> None:
     import torch
     from peft import PeftModel
     from transformers import AutoModelForCausalLM
 
+    base_dir, adapter = made("qwen3"), adapters("qwen3", **({} if kind == "lora" else {kind: True}))
     ids = torch.arange(5, 15)[None]
-    base = AutoModelForCausalLM.from_pretrained(foreign_gpt2)
+    base = AutoModelForCausalLM.from_pretrained(base_dir)
     without = base(input_ids=ids).logits
-    expected = PeftModel.from_pretrained(base, foreign_adapter)(input_ids=ids).logits
-    with merged(with_adapter(whole_model(foreign_gpt2), foreign_adapter), tmp_path) as folder:
+    expected = PeftModel.from_pretrained(base, adapter)(input_ids=ids).logits
+    with merged(with_adapter(whole_model(base_dir), adapter), tmp_path / "scratch") as folder:
         found = AutoModelForCausalLM.from_pretrained(folder())(input_ids=ids).logits
         assert (folder() / "tokenizer.json").is_file()
     assert torch.allclose(found, expected, atol=1e-4)
     assert not torch.allclose(found, without, atol=1e-2)
-    assert not any(tmp_path.iterdir())
+    assert not any((tmp_path / "scratch").iterdir())
 
 
-def test_an_adapter_that_changes_nothing_is_refused(foreign_gpt2: Path, tmp_path: Path) -> None:
-    from peft import LoraConfig, get_peft_model
-    from transformers import AutoModelForCausalLM
-
-    model = AutoModelForCausalLM.from_pretrained(foreign_gpt2)
-    untrained = get_peft_model(model, LoraConfig(task_type="CAUSAL_LM", target_modules=["c_attn"]))
-    untrained.save_pretrained(tmp_path / "untrained")
-    checkpoint = with_adapter(whole_model(foreign_gpt2), tmp_path / "untrained")
-    with (
-        merged(checkpoint, tmp_path / "scratch") as folder,
-        pytest.raises(InputError, match="changes nothing"),
-    ):
-        folder()
-
-
-def test_an_adapter_of_another_base_is_refused(
-    tiny_base: Path, foreign_adapter: Path, tmp_path: Path
+def test_an_adapter_with_tokens_of_its_own_brings_tokenizer_and_embedding(
+    made: Callable[[str], Path], tmp_path: Path
 ) -> None:
-    checkpoint = with_adapter(whole_model(tiny_base), foreign_adapter)
-    with merged(checkpoint, tmp_path) as folder, pytest.raises(InputError, match="does not fit"):
-        folder()
-
-
-def test_weights_that_are_pickled_are_refused(foreign_gpt2: Path, tmp_path: Path) -> None:
     import torch
+    from peft import LoraConfig, get_peft_model
+    from transformers import AutoModelForCausalLM, AutoTokenizer
 
-    folder = tmp_path / "pickled"
-    folder.mkdir()
-    shutil.copy(foreign_gpt2 / "config.json", folder)
-    torch.save({}, folder / "pytorch_model.bin")
-    with pytest.raises(InputError, match=r"no \.safetensors"):
-        whole_model(folder)
+    adapter = tmp_path / "adapter"
+    size = save_tokenizer(adapter, extra=["<think>", "</think>"], chat_template=CHAT_TEMPLATE)
+    model = AutoModelForCausalLM.from_pretrained(made("llama"))
+    model.resize_token_embeddings(size)
+    trained = ["embed_tokens", "lm_head"]
+    lora = LoraConfig(r=2, target_modules=["q_proj"], modules_to_save=trained, init_lora_weights=False)
+    get_peft_model(model, lora).save_pretrained(adapter)
+    checkpoint = with_adapter(whole_model(made("llama")), adapter)
+    assert checkpoint.tokenizer_dir == adapter
+    with merged(checkpoint, tmp_path / "scratch") as folder:
+        assert AutoModelForCausalLM.from_pretrained(folder()).get_input_embeddings().num_embeddings == size
+        tokenizer = AutoTokenizer.from_pretrained(folder())
+        assert len(tokenizer("<think>", add_special_tokens=False)["input_ids"]) == 1
+        assert tokenizer.chat_template == CHAT_TEMPLATE
+        assert torch.isfinite(
+            AutoModelForCausalLM.from_pretrained(folder())(torch.tensor([[size - 1]])).logits
+        ).all()
 
 
-def test_an_adapter_named_as_a_model_is_told_apart(foreign_adapter: Path) -> None:
-    with pytest.raises(InputError, match="--adapter"):
-        locate_model(str(foreign_adapter))
+def test_a_folder_with_whole_weights_and_an_adapter_is_taken_as_the_whole_model(
+    made: Callable[[str], Path], adapters: Callable[..., Path], tmp_path: Path
+) -> None:
+    """transformers alone would load the adapter onto its base, and vLLM all files there are."""
+    from sftkey_train.model import load_base
+
+    both = copied(made("llama"), tmp_path / "both")
+    for file in adapters().iterdir():
+        shutil.copy(file, both)
+    taken = locate_model(str(both))
+    assert taken.name == "both"
+    assert whole_model(taken).digest == whole_model(made("llama")).digest
+    assert not list(taken.glob("adapter*"))
+    assert load_base(str(taken)).num_parameters() == load_base(str(made("llama"))).num_parameters()
 
 
-@pytest.mark.parametrize("name", ["./missing", "/no/such/model", "no_such_org/no_such_model"])
-def test_a_model_that_is_nowhere_is_one_line(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
-    with pytest.raises(InputError) as caught:
-        locate_model(name)
-    assert name in str(caught.value)
-    assert "\n" not in str(caught.value)
+def test_a_second_copy_of_the_weights_in_another_form_is_left_out(
+    made: Callable[[str], Path], tmp_path: Path
+) -> None:
+    both = copied(made("sharded"), tmp_path / "both")
+    shutil.copy(made("llama") / "model.safetensors", both / "consolidated.safetensors")
+    assert whole_model(locate_model(str(both))).digest == whole_model(made("sharded")).digest
 
 
 def test_the_digest_follows_weights_tokenizer_and_adapter(
-    foreign_gpt2: Path, foreign_adapter: Path, tmp_path: Path
+    made: Callable[[str], Path], adapters: Callable[..., Path], tmp_path: Path
 ) -> None:
-    copy = tmp_path / "copy"
-    shutil.copytree(foreign_gpt2, copy)
-    base = whole_model(foreign_gpt2)
+    base, copy = whole_model(made("gpt2")), copied(made("gpt2"), tmp_path / "copy")
     assert whole_model(copy).digest == base.digest
-    assert with_adapter(base, foreign_adapter).digest != base.digest
-    tokenizer = json.loads((copy / "tokenizer.json").read_text())
-    tokenizer["added_tokens"][0]["content"] = "<other>"
-    (copy / "tokenizer.json").write_text(json.dumps(tokenizer))
+    assert with_adapter(base, adapters("gpt2")).digest != base.digest
+    edit_json(copy / "tokenizer_config.json", lambda config: config.update(clean_up_tokenization_spaces=True))
     assert whole_model(copy).digest != base.digest
+
+
+def test_what_has_been_looked_at_is_not_read_again(
+    made: Callable[[str], Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import harness.intake.checkpoint as module
+
+    copy = copied(made("llama"), tmp_path / "copy")
+    digest = whole_model(copy).digest
+    read: list[Path] = []
+    own = module.weights_digest
+    monkeypatch.setattr(module, "weights_digest", lambda folder: (read.append(folder), own(folder))[1])
+    assert whole_model(copy).digest == digest
+    assert not read
+    stat = (copy / "model.safetensors").stat()
+    edit_weights(copy / "model.safetensors", lambda tensors: tensors["lm_head.weight"].add_(1))
+    os.utime(copy / "model.safetensors", ns=(stat.st_atime_ns, stat.st_mtime_ns))
+    assert whole_model(copy).digest != digest, "also where the time of writing was set back"
+
+
+# What is refused: the whole model
+
+
+def _weights(change: Callable[[dict], object]) -> Break:
+    return lambda folder: edit_weights(folder / "model.safetensors", change)
+
+
+def _config(**changes: object) -> Break:
+    return lambda folder: edit_json(folder / "config.json", lambda config: config.update(changes))
+
+
+def _truncate(folder: Path) -> None:
+    path = folder / "model.safetensors"
+    path.write_bytes(path.read_bytes()[:-100])
+
+
+def _pickle(folder: Path) -> None:
+    import torch
+
+    (folder / "model.safetensors").unlink()
+    torch.save({}, folder / "pytorch_model.bin")
+
+
+def _put(name: str, content: bytes | str) -> Break:
+    return lambda folder: (folder / name).write_bytes(
+        content if isinstance(content, bytes) else content.encode()
+    )
+
+
+def _poison(value: float) -> Break:
+    return _weights(lambda tensors: tensors["model.norm.weight"].__setitem__(7, value))
+
+
+def _no_tokenizer(folder: Path) -> None:
+    for path in folder.glob("tokenizer*"):
+        path.unlink()
+
+
+def _foreign_tokenizer(folder: Path) -> None:
+    _no_tokenizer(folder)
+    config = {"auto_map": {"AutoTokenizer": ["tok.Own", None]}, "tokenizer_class": "Own"}
+    (folder / "tokenizer_config.json").write_text(json.dumps(config))
+
+
+def _slow_tokenizer(folder: Path) -> None:
+    from transformers import ByT5Tokenizer
+
+    _no_tokenizer(folder)
+    ByT5Tokenizer(extra_ids=0).save_pretrained(folder)
+
+
+REFUSED: dict[str, tuple[Break, list[str]]] = {
+    "pickled weights": (_pickle, ["pytorch_model.bin", "run code", "convert"]),
+    "no weights": (lambda f: (f / "model.safetensors").unlink(), ["no .safetensors weights"]),
+    "remote code": (
+        _config(model_type="my_own", auto_map={"AutoModelForCausalLM": "own.Own"}, architectures=["Own"]),
+        ["my_own", "auto_map", "never run"],
+    ),
+    "unknown architecture": (_config(model_type="lama"), ["'lama'", "did you mean 'llama'?"]),
+    "no causal model": (_config(model_type="t5", architectures=["T5Model"]), ["T5Model", "no causal"]),
+    "a classifier": (
+        _config(architectures=["LlamaForSequenceClassification"]),
+        ["LlamaForSequenceClassification is no causal language model"],
+    ),
+    "a config that is no JSON": (_put("config.json", "{"), ["config.json: cannot be read"]),
+    "a config that builds nothing": (_config(hidden_size="wide"), ["cannot build"]),
+    "truncated weights": (_truncate, ["model.safetensors", "truncated", "again"]),
+    "an empty file": (_put("model.safetensors", b""), ["0 bytes", "header"]),
+    "a header of rubbish": (_put("model.safetensors", b"\x08" + 7 * b"\0" + b"not json"), ["header"]),
+    "a Git LFS pointer": (
+        _put("model.safetensors", "version https://git-lfs.github.com/spec/v1\noid sha256:0\n"),
+        ["git lfs pull"],
+    ),
+    "a missing tensor": (
+        _weights(lambda tensors: tensors.pop("model.layers.1.mlp.up_proj.weight")),
+        ["lack 1 tensors", "model.layers.1.mlp.up_proj.weight"],
+    ),
+    "weights of another shape": (_config(intermediate_size=64), ["mlp", "[48, 32]", "[64, 32]"]),
+    "no tokenizer": (_no_tokenizer, ["no tokenizer"]),
+    "a tokenizer without a fast form": (_slow_tokenizer, ["fast tokenizer"]),
+    "a tokenizer with code of its own": (
+        _foreign_tokenizer,
+        ["tokenizer_config.json", "auto_map", "never run"],
+    ),
+    "no end of sequence": (lambda f: save_tokenizer(f, eos_token=None), ["no end-of-sequence token"]),
+    "a tokenizer larger than the embedding": (
+        lambda f: save_tokenizer(f, extra=["<think>"]),
+        ["up to 258 ('<think>')", "258 rows"],
+    ),
+    "NaN": (_poison(float("nan")), ["model.norm.weight holds NaN or infinity"]),
+    "infinity": (_poison(float("-inf")), ["model.norm.weight holds NaN or infinity"]),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("what", REFUSED)
+def test_is_refused_with_one_line(what: str, made: Callable[[str], Path], tmp_path: Path) -> None:
+    broken, expected = REFUSED[what]
+    folder = copied(made("llama"), tmp_path / "broken")
+    broken(folder)
+    line = refusal(lambda: whole_model(folder))
+    assert str(folder) in line
+    for text in expected:
+        assert text in line
+
+
+def _drop_shard(folder: Path) -> None:
+    sorted(folder.glob("*.safetensors"))[1].unlink()
+
+
+def _drop_from_shard(folder: Path) -> None:
+    edit_weights(sorted(folder.glob("*.safetensors"))[0], lambda tensors: tensors.popitem())
+
+
+SHARDS: dict[str, tuple[Break, list[str]]] = {
+    "a missing shard": (_drop_shard, ["names 4 shards, 3 are there", "model-00002-of-00004.safetensors"]),
+    "a missing index": (lambda f: next(f.glob("*.index.json")).unlink(), ["no model.safetensors.index"]),
+    "a shard that lacks a tensor": (_drop_from_shard, ["names 1 tensors that no shard has"]),
+    "an index of rubbish": (_put("model.safetensors.index.json", "[]"), ["no readable index"]),
+    "an index that leaves the folder": (
+        _put("model.safetensors.index.json", '{"weight_map": {"a": "../../etc/x.safetensors"}}'),
+        ["must lie beside it"],
+    ),
+    "shards beside a whole": (
+        lambda f: shutil.copy(sorted(f.glob("*.safetensors"))[0], f / "model.safetensors"),
+        ["both model.safetensors and shards"],
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("what", SHARDS)
+def test_shards_are_refused_with_one_line(what: str, made: Callable[[str], Path], tmp_path: Path) -> None:
+    broken, expected = SHARDS[what]
+    folder = copied(made("sharded"), tmp_path / "broken")
+    broken(folder)
+    line = refusal(lambda: whole_model(folder))
+    for text in expected:
+        assert text in line
+
+
+@pytest.mark.parametrize(
+    "dtype", ["float64", "float32", "float16", "bfloat16", "float8_e4m3fn", "float8_e5m2"]
+)
+def test_what_is_not_finite_is_found_in_every_type_of_number(dtype: str, tmp_path: Path) -> None:
+    import torch
+    from safetensors.torch import save_file
+
+    from harness.intake.finite import check_finite
+
+    kind = getattr(torch, dtype)
+    values = torch.linspace(-200, 200, 5001).to(kind)
+    values[0], values[1] = torch.finfo(kind).max, torch.finfo(kind).min
+    save_file({"a": values, "counts": torch.tensor([2**31 - 1, -1])}, tmp_path / "model.safetensors")
+    check_finite(tmp_path)
+    spoiled = values.clone().float()
+    spoiled[-1] = float("nan")
+    save_file({"a": values, "b": spoiled.to(kind)}, tmp_path / "model.safetensors")
+    assert "b holds NaN" in refusal(lambda: check_finite(tmp_path))
+
+
+def test_weights_are_read_in_little_memory(tmp_path: Path) -> None:
+    import tracemalloc
+
+    import torch
+    from safetensors.torch import save_file
+
+    from harness.intake.finite import check_finite
+
+    save_file({"a": torch.ones(2**24)}, tmp_path / "model.safetensors")  # 64 MiB
+    tracemalloc.start()
+    check_finite(tmp_path)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 16 * 2**20
+
+
+# What is refused: adapters
+
+
+def _truncate_adapter(folder: Path) -> None:
+    path = folder / "adapter_model.safetensors"
+    path.write_bytes(path.read_bytes()[:-8])
+
+
+def _adapter_config(**changes: object) -> Break:
+    return lambda folder: edit_json(folder / "adapter_config.json", lambda config: config.update(changes))
+
+
+ADAPTERS: dict[str, tuple[Break, list[str]]] = {
+    "another kind of adapter": (_adapter_config(peft_type="PREFIX_TUNING"), ["PREFIX_TUNING", "LoRA"]),
+    "pickled weights": (
+        lambda f: (f / "adapter_model.safetensors").rename(f / "adapter_model.bin"),
+        ["adapter_model.bin", "pickled"],
+    ),
+    "truncated weights": (_truncate_adapter, ["truncated"]),
+    "NaN": (
+        lambda f: edit_weights(
+            f / "adapter_model.safetensors", lambda tensors: next(iter(tensors.values())).fill_(float("nan"))
+        ),
+        ["NaN"],
+    ),
+    "a tokenizer with more tokens": (lambda f: save_tokenizer(f, extra=["<think>"]), ["<think>", "258 rows"]),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("what", ADAPTERS)
+def test_an_adapter_is_refused_with_one_line(
+    what: str, made: Callable[[str], Path], adapters: Callable[..., Path], tmp_path: Path
+) -> None:
+    broken, expected = ADAPTERS[what]
+    folder = copied(adapters(), tmp_path / "broken")
+    broken(folder)
+    line = refusal(lambda: with_adapter(whole_model(made("llama")), folder))
+    for text in expected:
+        assert text in line
+
+
+def test_an_adapter_of_another_base_is_refused(
+    made: Callable[[str], Path], adapters: Callable[..., Path], tmp_path: Path
+) -> None:
+    wider = save_model(tmp_path / "wider", "llama", intermediate_size=64)
+    line = refusal(lambda: with_adapter(whole_model(wider), adapters()))
+    assert "does not fit" in line
+    assert "64 wide, where the adapter's is 48" in line
+    assert str(made("llama")) in line, "it names the base that it was trained on"
+    assert "it has no " in refusal(lambda: with_adapter(whole_model(made("gpt2")), adapters()))
+
+
+def test_an_adapter_that_changes_nothing_is_refused(
+    made: Callable[[str], Path], adapters: Callable[..., Path], tmp_path: Path
+) -> None:
+    untrained = adapters("llama", init_lora_weights=True)
+    with merged(with_adapter(whole_model(made("llama")), untrained), tmp_path) as folder:
+        assert "changes nothing" in refusal(folder)
+
+
+def test_an_adapter_named_as_a_model_is_told_apart(adapters: Callable[..., Path]) -> None:
+    assert "--adapter" in refusal(lambda: locate_model(str(adapters())))
+
+
+# Where a base is found
+
+
+def test_the_base_is_found_where_the_adapter_says_and_the_user_may_say_otherwise(
+    made: Callable[[str], Path], adapters: Callable[..., Path], tmp_path: Path
+) -> None:
+    assert locate_base(adapters(), None) == (made("llama"), "llama")
+    moved = copied(adapters(), tmp_path / "run" / "adapter")
+    copied(made("llama"), tmp_path / "run" / "base")
+    edit_json(moved / "adapter_config.json", lambda config: config.update(base_model_name_or_path="base"))
+    assert locate_base(moved, None)[0] == tmp_path / "run" / "base", "a folder beside the adapter"
+    edit_json(moved / "adapter_config.json", lambda config: config.update(base_model_name_or_path="/gone"))
+    assert "/gone: no such folder; name it with --base" in refusal(lambda: locate_base(moved, None))
+    assert locate_base(moved, str(made("llama")))[0] == made("llama")
+    edit_json(moved / "adapter_config.json", lambda config: config.pop("base_model_name_or_path"))
+    assert "names no base" in refusal(lambda: locate_base(moved, None))
+
+
+def test_the_revision_that_an_adapter_was_trained_on_is_kept(
+    adapters: Callable[..., Path], tmp_path: Path
+) -> None:
+    copy = copied(adapters(), tmp_path / "copy")
+    _adapter_config(base_model_name_or_path="org/model", revision="abc")(copy)
+    assert base_of(copy) == "org/model@abc"
+
+
+def test_a_revision_is_pinned_behind_an_at_sign(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert split_revision("org/model@v1") == ("org/model", "v1")
+    assert split_revision("org/model") == ("org/model", None)
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mine@home").mkdir()
+    assert split_revision("mine@home") == ("mine@home", None), "a folder may be called so"
+
+
+@pytest.mark.parametrize("name", ["./missing", "/no/such/model", "no_such_org/no_such_model", "org/x@main"])
+def test_a_model_that_is_nowhere_is_one_line(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    assert name in refusal(lambda: locate_model(name))
+
+
+# How long a prompt may be
+
+
+@pytest.mark.parametrize(
+    ("config", "expected"),
+    [
+        ({"max_position_embeddings": 2048}, 2048),
+        ({"n_positions": 1024, "n_ctx": 1024}, 1024),
+        ({"max_position_embeddings": 4096, "sliding_window": 512}, 4096),
+        ({"max_position_embeddings": 2048, "rope_scaling": {"type": "linear", "factor": 4.0}}, 8192),
+        ({"max_position_embeddings": 2048, "rope_parameters": {"rope_type": "dynamic", "factor": 2.0}}, 4096),
+        ({"max_position_embeddings": 32768, "rope_scaling": {"rope_type": "yarn", "factor": 4.0}}, 32768),
+        (
+            {
+                "max_position_embeddings": 8192,
+                "rope_parameters": {
+                    "full_attention": {"rope_type": "linear", "factor": 8.0},
+                    "sliding_attention": {"rope_type": "default"},
+                },
+            },
+            65536,
+        ),
+        ({"text_config": {"max_position_embeddings": 4096}}, 4096),
+        ({"model_type": "mamba"}, None),
+    ],
+)
+def test_the_context_is_what_config_json_says(config: dict, expected: int | None) -> None:
+    assert context_length(config) == expected
+
+
+def test_a_context_too_short_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text(json.dumps({"max_position_embeddings": 100}))
+    check_context(tmp_path, 100)
+    assert "context of 100 tokens is too short" in refusal(lambda: check_context(tmp_path, 101))
+    assert "max_model_len" in refusal(lambda: check_context(tmp_path, 60, max_model_len=50))
