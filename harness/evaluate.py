@@ -1,138 +1,255 @@
-"""Checkpoints through lm-eval: our LM answers from the generation store, an engine makes what is missing."""
+"""Checkpoints through lm-eval: one engine answers everything first, then lm-eval scores from the store."""
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
+from harness.asking import Asked, Prompts, Questionnaire
+from harness.candidates import Candidate
 from harness.config import Config
-from harness.engines import Completion, Engine, Sampling, choose_engine, create_engine
-from harness.generations import GenerationStore, generation_key
-from harness.intake import Checkpoint, merged
+from harness.engines import Completion, Engine, choose_engine, create_engine
+from harness.evaluations import EvaluationStore, evaluation_key
+from harness.generations import GenerationStore
+from harness.intake import check_context
+from harness.lm import Answer, store_lm
+from harness.parity import check_prompt_parity
 from harness.progress import Reporter
-from leaderboards.results import Entry, Evaluation, Role, SampleRow, TrainingCost
+from harness.queue import Queue
+from leaderboards.results import Entry, Evaluation, SampleRow
 from sftkey_train.text import TextPath
-from tasks.benchmarks import TASKS_DIR, Benchmark
+from tasks.benchmarks import Benchmark
 from tasks.errors import InputError
 from tasks.records import Record, records_digest
-from tasks.scoring import Output, SampleScore
-from tasks.tags import get_tag_format
+from tasks.scoring import SampleScore, scorer_digest
+from tasks.tags import get_tag_format, opens_reasoning
 
 if TYPE_CHECKING:
+    import pandas as pd
     from lm_eval.api.instance import Instance
 
 
-@dataclass(frozen=True)
-class Candidate:
-    """A checkpoint to evaluate, and what the leaderboard says of it."""
-
-    name: str
-    role: Role
-    model: str
-    seed: int | None
-    tags: str
-    method: str | None
-    shown_path: str
-    checkpoint: Checkpoint
-    training: TrainingCost | None = None
-
-
 class Evaluator:
-    """Evaluates candidates one after another with one engine, which starts only when something is missing.
+    """Evaluates candidates on benchmarks with one engine, which starts only when something is missing.
 
     Args:
         config: What to evaluate on, and how.
         benchmarks: Resolved from the configuration.
-        store: Where completions are kept.
+        generations: Where completions are kept.
         reporter: Shows progress.
     """
 
     def __init__(
-        self, config: Config, benchmarks: Sequence[Benchmark], store: GenerationStore, reporter: Reporter
+        self,
+        config: Config,
+        benchmarks: Sequence[Benchmark],
+        generations: GenerationStore,
+        reporter: Reporter,
     ) -> None:
         self._config = config
         self._benchmarks = benchmarks
-        self._store = store
         self._reporter = reporter
-        self._tasks: dict[str, Any] = {}
-        self.max_model_len = config.eval.engine_settings.max_model_len
-        self.engine: Engine = create_engine(choose_engine(config.eval.engine), config.eval.engine_settings)
+        self.questions = Questionnaire(config, benchmarks)
+        self._records: dict[str, list[Record]] = {}
+        self._prompts: dict[str, Prompts] = {}
+        self._checked: set[tuple[str, str]] = set()
+        self._evaluations = EvaluationStore(config.store_dir / "evaluations")
+        self.engine: Engine = create_engine(
+            choose_engine(config.eval.engine), config.eval.engine_settings, config.eval.server
+        )
+        self._queue = Queue(self.engine, generations, reporter, config.store_dir / "merged")
 
-    def evaluate(self, candidate: Candidate) -> tuple[Entry, list[SampleRow]]:
-        """Generates what the store lacks and scores everything with lm-eval.
+    def evaluate(self, candidates: Sequence[Candidate]) -> list[tuple[Entry, pd.DataFrame]]:
+        """Evaluates all candidates; what an earlier run has evaluated is read back.
 
         Raises:
-            InputError: The checkpoint cannot be loaded, or a prompt does not fit its context.
+            InputError: A checkpoint cannot be loaded, or a prompt does not fit its context.
         """
+        import pandas as pd
+
+        cells = [
+            self._cell(candidate, benchmark) for candidate in candidates for benchmark in self._benchmarks
+        ]
+        todo = [cell for cell in cells if cell.evaluation is None]
+        if len(todo) < len(cells):
+            self._reporter.line(f"  {len(cells) - len(todo)} of {len(cells)} evaluations are in the store")
+        if todo:
+            self._make(todo)
+        found = []
+        for candidate in candidates:
+            own = [cell for cell in cells if cell.candidate is candidate]
+            entry = candidate.entry(tuple(cell.evaluation for cell in own if cell.evaluation))
+            found.append((entry, pd.concat([cell.samples for cell in own], ignore_index=True)))
+        return found
+
+    def records(self, benchmark: Benchmark) -> list[Record]:
+        """The questions of a benchmark that are asked.
+
+        Raises:
+            InputError: There are none.
+        """
+        if benchmark.name not in self._records:
+            config = self._config
+            records = benchmark.iter_records(config.eval.split, config.data_dir)
+            self._records[benchmark.name] = list(islice(records, config.limit))
+        if not self._records[benchmark.name]:
+            raise InputError(f"benchmark '{benchmark.name}': its {self._config.eval.split} split is empty")
+        return self._records[benchmark.name]
+
+    def _cell(self, candidate: Candidate, benchmark: Benchmark) -> _Cell:
+        """A candidate on a benchmark, with what an earlier run has found."""
+        prompts = self._prompts_of(candidate)
+        kwargs = {"max_gen_toks": benchmark.max_new_tokens, "until": benchmark.stop}
+        sampling = self.questions.sampling(kwargs, prompts)
+        key = evaluation_key(
+            candidate, benchmark, self.records(benchmark), prompts, sampling, self.engine, self._config
+        )
+        evaluation, samples = self._evaluations.get(key, candidate) or (None, None)
+        return _Cell(candidate, benchmark, key, evaluation, samples)
+
+    def _prompts_of(self, candidate: Candidate) -> Prompts:
+        digest = candidate.checkpoint.digest
+        if digest not in self._prompts:
+            self._prompts[digest] = self.questions.prompts(candidate)
+        return self._prompts[digest]
+
+    def _make(self, cells: Sequence[_Cell]) -> None:
+        """Answers and scores what no earlier run has."""
         _quiet()
+        of_candidate: dict[int, list[_Cell]] = {}
+        for cell in cells:
+            of_candidate.setdefault(id(cell.candidate), []).append(cell)
+        asked = []
+        for own in of_candidate.values():
+            candidate = own[0].candidate
+            self._check_parity(candidate)
+            some = self.questions.ask(candidate, [cell.benchmark for cell in own])
+            self._check_context(candidate, some)
+            asked += some
+        self._queue.answer(asked)
+        self.engine.close()
+        for own in of_candidate.values():
+            self._score(own)
+
+    def _check_parity(self, candidate: Candidate) -> None:
+        """What was trained here is asked in the tokens that it was trained on."""
+        own, path = self._config.eval, self._prompts_of(candidate)
+        if candidate.role != "trained" or own.num_fewshot or own.instruct or not isinstance(path, TextPath):
+            return
+        way = (candidate.tags, path.digest())
+        if way not in self._checked:
+            for benchmark in self._benchmarks:
+                task, tag_format = (
+                    self.questions.tasks(candidate.tags)[benchmark.task],
+                    get_tag_format(candidate.tags),
+                )
+                check_prompt_parity(benchmark, task, path, tag_format, self._config.data_dir)
+            self._checked.add(way)
+
+    def _check_context(self, candidate: Candidate, asked: Sequence[Asked]) -> None:
+        """Prompt and response must have room; a server looks after that itself."""
+        if candidate.served:
+            return
+        longest = max(
+            len(request.prompt) + request.sampling.max_new_tokens for one in asked for request in one.requests
+        )
+        limit = self._config.eval.engine_settings.max_model_len
+        check_context(candidate.checkpoint.model_dir, longest, limit)
+
+    def _score(self, cells: Sequence[_Cell]) -> None:
+        """Has lm-eval score a candidate's answers, and keeps what it finds."""
         from lm_eval.evaluator import evaluate
 
-        from sftkey_train.model import load_tokenizer
+        from leaderboards.sample_table import SAMPLES
 
-        path = TextPath.of(load_tokenizer(str(candidate.checkpoint.model_dir)), self._config.prompt_style)
-        tasks = self._load_tasks(candidate.tags)
-        scratch = self._config.store_dir / "merged"
-        with merged(candidate.checkpoint, scratch) as model_dir:
-            lm = _make_lm(_Generator(self, candidate, path, model_dir))
-            results = evaluate(
-                lm,
-                tasks,
-                limit=self._config.limit,
-                bootstrap_iters=0,
-                apply_chat_template=path.style == "chat",
-                fewshot_as_multiturn=True,
-            )
-        evaluations, rows = [], []
-        for benchmark in self._benchmarks:
-            samples = sorted(results["samples"][benchmark.task], key=lambda sample: sample["doc_id"])
-            rows += [self._row(candidate, benchmark, sample) for sample in samples]
-            evaluations.append(self._evaluation(benchmark, samples))
-        return _entry(candidate, tuple(evaluations)), rows
+        candidate = cells[0].candidate
+        prompts = self._prompts_of(candidate)
+        tasks = self.questions.tasks(candidate.tags)
+        results = evaluate(
+            store_lm(candidate.shown_path, prompts, lambda asked: self._answers(candidate, prompts, asked)),
+            {"tasks": {cell.benchmark.task: tasks[cell.benchmark.task] for cell in cells}},
+            limit=self._config.limit,
+            bootstrap_iters=0,
+            apply_chat_template=prompts.style == "chat",
+            fewshot_as_multiturn=True,
+        )
+        for cell in cells:
+            samples = sorted(results["samples"][cell.benchmark.task], key=lambda sample: sample["doc_id"])
+            rows = [row for sample in samples for row in _rows(candidate, cell.benchmark, sample)]
+            evaluation = self._evaluation(cell.benchmark, samples)
+            self._evaluations.put(cell.key, candidate, evaluation, rows)
+            cell.evaluation, cell.samples = evaluation, SAMPLES.to_frame(rows)
 
-    def _load_tasks(self, tags: str) -> Any:
-        """lm-eval's tasks for a tag format; the heavy part is done once."""
-        if tags not in self._tasks:
-            from lm_eval.tasks import TaskManager
+    def _answers(
+        self, candidate: Candidate, prompts: Prompts, instances: Sequence[Instance]
+    ) -> list[list[Answer]]:
+        requests = self.questions.requests(instances, prompts)
+        completions = self._queue.completions(candidate, requests)
+        tag_format = get_tag_format(candidate.tags)
+        answers = []
+        for instance, request, drawn in zip(instances, requests, completions, strict=True):
+            opened = opens_reasoning(instance.args[0], tag_format)
+            answers.append([Answer.of(one, request.sampling, seconds, opened) for one, seconds in drawn])
+        return answers
 
-            config = self._config
-            metadata = {
-                "tags": tags,
-                "data_dir": str(config.data_dir) if config.data_dir else None,
-                "alpha": config.alpha,
-                "instruct": config.eval.instruct,
-                "split": config.eval.split,
-            }
-            manager = TaskManager(include_path=str(TASKS_DIR), include_defaults=False, metadata=metadata)
-            self._tasks[tags] = manager.load([benchmark.task for benchmark in self._benchmarks])
-        return self._tasks[tags]
-
-    def sampling(self, kwargs: dict[str, Any], path: TextPath) -> Sampling:
-        """A task's generation_kwargs as sampling parameters, the configuration's own values first."""
-        own = self._config.eval
-        return Sampling(
-            max_new_tokens=own.max_new_tokens or int(kwargs["max_gen_toks"]),
-            stop=(*kwargs.get("until", ()), *path.stop_strings),
-            stop_ids=path.stop_ids,
-            temperature=own.temperature,
-            top_p=own.top_p,
+    def _evaluation(self, benchmark: Benchmark, samples: list[dict[str, Any]]) -> Evaluation:
+        answers = [sample["resps"][0] for sample in samples]
+        drawn = [answer for some in answers for answer in some]
+        own, sampling = self._config.eval, drawn[0].sampling
+        return Evaluation(
+            benchmark=benchmark.name,
+            n=len(samples),
+            data_digest=records_digest(self.records(benchmark)),
+            engine=f"{self.engine.name} ({self.engine.version})",
+            dtype=self.engine.dtype,
+            prompt_tokens=sum(some[0].completion.num_prompt_tokens for some in answers),
+            output_tokens=sum(answer.completion.num_output_tokens for answer in drawn),
+            wall_seconds=round(sum(answer.wall_seconds for answer in drawn), 3),
+            generation={
+                "max_new_tokens": sampling.max_new_tokens,
+                "stop": sampling.stop,
+                "temperature": sampling.temperature,
+                "top_p": sampling.top_p,
+                "seed": sampling.seed if sampling.temperature else None,
+                "num_fewshot": own.num_fewshot,
+                "instruct": own.instruct,
+                "split": own.split,
+            },
+            kind=benchmark.kind,
+            num_samples=sampling.n,
+            scorer=scorer_digest(),
         )
 
-    def _row(self, candidate: Candidate, benchmark: Benchmark, sample: dict[str, Any]) -> SampleRow:
-        doc, output = sample["doc"], sample["resps"][0][0]
-        score: SampleScore = output.score
-        completion: Completion = output.completion
-        return SampleRow(
+
+@dataclass(eq=False)
+class _Cell:
+    """A candidate on a benchmark: to be evaluated, or evaluated."""
+
+    candidate: Candidate
+    benchmark: Benchmark
+    key: str
+    evaluation: Evaluation | None
+    samples: pd.DataFrame | None
+
+
+def _rows(candidate: Candidate, benchmark: Benchmark, sample: dict[str, Any]) -> Iterator[SampleRow]:
+    doc = sample["doc"]
+    for index, answer in enumerate(sample["resps"][0]):
+        score: SampleScore = answer.score
+        completion: Completion = answer.completion
+        yield SampleRow(
             entry=candidate.name,
             model=candidate.model,
             seed=candidate.seed,
             benchmark=benchmark.name,
             sample_id=str(doc["id"]),
+            sample_index=index,
             prompt=str(sample["arguments"][0][0]),
-            output=str(output),
+            output=str(answer),
             gold=str(doc["answer"]),
+            choices=tuple(doc["choices"]) if doc["choices"] else None,
             extracted=score.extracted,
             accuracy=score.accuracy,
             accuracy_strict=score.accuracy_strict,
@@ -144,164 +261,6 @@ class Evaluator:
             prompt_tokens=completion.num_prompt_tokens,
             output_tokens=completion.num_output_tokens,
         )
-
-    def _evaluation(self, benchmark: Benchmark, samples: list[dict[str, Any]]) -> Evaluation:
-        outputs = [sample["resps"][0][0] for sample in samples]
-        records = [
-            Record(doc["id"], doc["question"], tuple(doc["choices"] or ()), None, doc["answer"], doc["kind"])
-            for doc in (sample["doc"] for sample in samples)
-        ]
-        sampling: Sampling = outputs[0].sampling
-        return Evaluation(
-            benchmark=benchmark.name,
-            n=len(samples),
-            data_digest=records_digest(records),
-            engine=f"{self.engine.name} ({self.engine.version})",
-            dtype=self.engine.dtype,
-            prompt_tokens=sum(output.completion.num_prompt_tokens for output in outputs),
-            output_tokens=sum(output.completion.num_output_tokens for output in outputs),
-            wall_seconds=round(sum(output.wall_seconds for output in outputs), 3),
-            generation={
-                "max_new_tokens": sampling.max_new_tokens,
-                "stop": sampling.stop,
-                "temperature": sampling.temperature,
-                "top_p": sampling.top_p,
-                "instruct": self._config.eval.instruct,
-                "split": self._config.eval.split,
-            },
-        )
-
-    def complete(
-        self,
-        candidate: Candidate,
-        model_dir: Callable[[], Path],
-        wanted: Sequence[tuple[list[int], Sampling]],
-    ) -> list[tuple[Completion, float]]:
-        """Completions in the order asked for, each with the wall seconds that it took when it was made.
-
-        What takes time between two completions counts to the later one, so that their sum is the time spent.
-        """
-        keys = [
-            generation_key(
-                candidate.checkpoint.digest,
-                ids,
-                sampling,
-                0,
-                self.engine.name,
-                self.engine.version,
-                self.engine.dtype,
-            )
-            for ids, sampling in wanted
-        ]
-        found = self._store.get(keys)
-        missing = list({key: i for i, key in enumerate(keys) if key not in found}.items())
-        label = candidate.name if candidate.seed is None else f"{candidate.name} · seed {candidate.seed}"
-        with self._reporter.evaluation(label, len(set(keys)), len(set(keys)) - len(missing)) as progress:
-            if missing:
-                self.engine.load(model_dir())
-                last = time.perf_counter()
-                prompts, how = [wanted[i][0] for _, i in missing], [wanted[i][1] for _, i in missing]
-                for index, completion in self.engine.generate(prompts, how):
-                    now = time.perf_counter()
-                    key = missing[index][0]
-                    self._store.put(key, completion, now - last)
-                    found[key] = completion, now - last
-                    last = now
-                    progress.advance(completion.num_output_tokens)
-        return [found[key] for key in keys]
-
-
-class _Answer(Output):
-    """An output with everything the engine said about it, which lm-eval hands back untouched."""
-
-    completion: Completion
-    sampling: Sampling
-    wall_seconds: float
-
-    @classmethod
-    def of(cls, completion: Completion, sampling: Sampling, wall_seconds: float) -> _Answer:
-        answer = cls(completion.text, completion.finish_reason)
-        answer.completion, answer.sampling, answer.wall_seconds = completion, sampling, wall_seconds
-        return answer
-
-
-@dataclass(frozen=True)
-class _Generator:
-    """What lm-eval's LM needs of us; apart from it, so that lm-eval is imported only where it is used."""
-
-    evaluator: Evaluator
-    candidate: Candidate
-    path: TextPath
-    model_dir: Callable[[], Path]
-
-    def generate_until(self, requests: Sequence[Instance]) -> list[str]:
-        samplings = [self.evaluator.sampling(request.args[1], self.path) for request in requests]
-        prompts = self.path.ids([request.args[0] for request in requests])
-        self._check_length(prompts, samplings)
-        wanted = list(zip(prompts, samplings, strict=True))
-        completions = self.evaluator.complete(self.candidate, self.model_dir, wanted)
-        return [
-            _Answer.of(completion, how, seconds)
-            for (completion, seconds), how in zip(completions, samplings, strict=True)
-        ]
-
-    def _check_length(self, prompts: Sequence[list[int]], samplings: Sequence[Sampling]) -> None:
-        import json
-
-        config = json.loads((self.candidate.checkpoint.model_dir / "config.json").read_text("utf-8"))
-        limit = config.get("max_position_embeddings") or config.get("n_positions")
-        limit = min(filter(None, (limit, self.evaluator.max_model_len)), default=None)
-        longest = max(len(ids) + how.max_new_tokens for ids, how in zip(prompts, samplings, strict=True))
-        if limit and longest > limit:
-            raise InputError(
-                f"{self.candidate.shown_path}: its context of {limit} tokens is too short for a prompt and "
-                f"response of {longest}; lower eval.max_new_tokens or leave the benchmark out"
-            )
-
-
-def _make_lm(generator: _Generator) -> Any:
-    from lm_eval.api.model import LM
-
-    class StoreLM(LM):
-        """Answers `generate_until`; the tagged benchmarks ask for nothing else."""
-
-        tokenizer_name = generator.candidate.shown_path
-
-        def generate_until(self, requests: list[Instance]) -> list[str]:
-            return generator.generate_until(requests)
-
-        def apply_chat_template(
-            self, chat_history: list[dict[str, str]], add_generation_prompt: bool = True
-        ) -> str:
-            return generator.path.render(chat_history, add_generation_prompt)
-
-        def loglikelihood(self, requests: list[Instance]) -> list[tuple[float, bool]]:
-            raise InputError(
-                "this harness evaluates generated responses; a benchmark asks for log-likelihoods"
-            )
-
-        def loglikelihood_rolling(self, requests: list[Instance]) -> list[float]:
-            raise InputError(
-                "this harness evaluates generated responses; a benchmark asks for log-likelihoods"
-            )
-
-    return StoreLM()
-
-
-def _entry(candidate: Candidate, evaluations: tuple[Evaluation, ...]) -> Entry:
-    return Entry(
-        name=candidate.name,
-        model=candidate.model,
-        role=candidate.role,
-        seed=candidate.seed,
-        tags=candidate.tags,
-        tagged=get_tag_format(candidate.tags).tagged,
-        method=candidate.method,
-        checkpoint=candidate.shown_path,
-        digest=candidate.checkpoint.digest,
-        training=candidate.training,
-        evaluations=evaluations,
-    )
 
 
 def _quiet() -> None:

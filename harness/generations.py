@@ -14,6 +14,7 @@ from harness.engines import Completion, Sampling
 from tasks.errors import InputError
 
 _COLUMNS = "text, finish_reason, num_prompt_tokens, num_output_tokens, wall_seconds"
+_KEYS_AT_ONCE = 500
 _SCHEMA = """CREATE TABLE IF NOT EXISTS generations (
     key TEXT PRIMARY KEY,
     text TEXT NOT NULL,
@@ -26,19 +27,31 @@ _SCHEMA = """CREATE TABLE IF NOT EXISTS generations (
 
 def generation_key(
     weights_digest: str,
-    prompt_ids: Sequence[int],
+    prompt: Sequence[int] | str,
     sampling: Sampling,
     sample_index: int,
-    engine: str,
-    engine_version: str,
-    dtype: str,
+    made_by: Sequence[str],
 ) -> str:
-    """Content address of one completion: nothing else may hit."""
-    how = asdict(sampling)
-    if sampling.temperature == 0:
-        del how["seed"], how["top_p"]
-    content = [weights_digest, list(prompt_ids), how, sample_index, engine, engine_version, dtype]
+    """Content address of one completion: nothing else may hit.
+
+    Args:
+        weights_digest: Of the checkpoint.
+        prompt: Token ids, or the text that a server was sent.
+        sampling: Its n does not count: sample i is the same, however many are drawn.
+        sample_index: From 0.
+        made_by: The engine, its version, its dtype, and how it held the weights.
+    """
+    how = _settings(sampling)
+    prompt = prompt if isinstance(prompt, str) else list(prompt)
+    content = [weights_digest, prompt, how, sample_index, *made_by]
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+def _settings(sampling: Sampling) -> dict[str, object]:
+    how = asdict(sampling)
+    for name in ("n", "seed", "top_p") if sampling.temperature == 0 else ("n",):
+        del how[name]
+    return how
 
 
 class GenerationStore:
@@ -73,11 +86,13 @@ class GenerationStore:
 
     def get(self, keys: Iterable[str]) -> dict[str, tuple[Completion, float]]:
         """The completions that are there by key, each with the wall seconds that it took."""
-        found: dict[str, tuple[Completion, float]] = {}
-        for key in keys:
-            row = self._db.execute(f"SELECT {_COLUMNS} FROM generations WHERE key = ?", (key,)).fetchone()
-            if row is not None:
-                found[key] = Completion(*row[:-1]), row[-1]
+        asked, found = list(dict.fromkeys(keys)), {}
+        for start in range(0, len(asked), _KEYS_AT_ONCE):
+            some = asked[start : start + _KEYS_AT_ONCE]
+            marks = ",".join("?" * len(some))
+            query = f"SELECT key, {_COLUMNS} FROM generations WHERE key IN ({marks})"
+            for key, *row, seconds in self._db.execute(query, some):
+                found[key] = Completion(*row), seconds
         return found
 
     def put(self, key: str, completion: Completion, wall_seconds: float) -> None:

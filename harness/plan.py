@@ -9,9 +9,8 @@ from pathlib import Path
 from harness.config import EMBEDDED, Config
 from harness.data import TrainingRecords
 from harness.engines import choose_engine
-from harness.intake import cache_dir, locate_model, model_name
+from harness.intake import cache_dir, locate_model, model_name, whole_model
 from sftkey_train import processes
-from sftkey_train.checkpoint import weights_digest
 from sftkey_train.spans import Corpus, corpus_key, encode_to
 from sftkey_train.stages import StageGraph, build_graph
 from sftkey_train.text import TextPath
@@ -140,4 +139,4 @@ def _locate_base(config: Config) -> tuple[BaseModel, Path]:
         path = cache_dir() / "base" / recipe_digest()
         return BaseModel(EMBEDDED, path, recipe_digest(), path.is_dir()), embedded_tokenizer(cache_dir())
     path = locate_model(config.model)
-    return BaseModel(model_name(config.model, path), path, weights_digest(path), True), path
+    return BaseModel(model_name(config.model, path), path, whole_model(path).digest, True), path

@@ -6,7 +6,6 @@ depend on what is trained beside it. Workers take the stages whose parents and r
 
 from __future__ import annotations
 
-import ctypes
 import multiprocessing
 import os
 import signal
@@ -17,9 +16,10 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from harness.plan import Plan
+from harness.processes import end_with_parent, see_one_gpu
 from harness.progress import Reporter
 from sftkey_train.stages import StageNode
 
@@ -153,9 +153,7 @@ def _work(connection: Connection, plan: Plan, rank: int) -> None:
     from tqdm import tqdm
 
     tqdm.set_lock(threading.RLock())  # its own is shared with other processes, and would outlive this one
-    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
-    devices = visible.split(",") if visible else [str(rank)]
-    os.environ["CUDA_VISIBLE_DEVICES"] = devices[rank % len(devices)]
+    see_one_gpu(rank)
     from harness.training import train_stage_of
 
     relay = _Relay(connection)
@@ -170,10 +168,3 @@ def _work(connection: Connection, plan: Plan, rank: int) -> None:
             connection.send(("failed", error))
             return
         connection.send(("done", None))
-
-
-def end_with_parent() -> None:
-    """A killed parent must not leave workers behind that write where its successor writes."""
-    if sys.platform == "linux":
-        pr_set_pdeathsig: Any = 1
-        ctypes.CDLL(None).prctl(pr_set_pdeathsig, signal.SIGKILL)

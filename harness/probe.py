@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING
 
-from harness.engines import Completion, EngineSettings, Sampling
+from harness.engines import Completion, EngineSettings, Request, Sampling
 from harness.plan import Plan
 from sftkey_train.text import TextPath
 from tasks.errors import InputError
@@ -46,9 +46,9 @@ class ValidationProbe:
         engine = HfEngine(EngineSettings())
         engine.adopt(model, self.path.tokenizer)
         prompts = self.path.ids([self.path.wrap(render_prompt(record)) for record in self.records])
+        requests = [Request(tuple(ids), how) for ids, how in zip(prompts, self.sampling, strict=True)]
         scores = [
-            self._score(self.records[index], completion)
-            for index, completion in engine.generate(prompts, self.sampling)
+            self._score(self.records[index], completion) for index, (completion,) in engine.generate(requests)
         ]
         return {
             "accuracy": sum(score.accuracy for score in scores) / len(scores),

@@ -20,6 +20,7 @@ PACKAGES = (
     "lm-eval",
     "math-verify",
     "datasets",
+    "openai",
 )
 
 

@@ -6,23 +6,34 @@ after an interruption goes on from there and comes to the same figures.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from pathlib import Path
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
-from harness.config import EMBEDDED, Config, dump_config
-from harness.evaluate import Candidate, Evaluator
+from harness.candidates import Candidate
+from harness.config import Config, dump_config
+from harness.data import TrainingRecords
+from harness.evaluate import Evaluator
+from harness.exact import check_exactness
 from harness.generations import GenerationStore
-from harness.intake import Checkpoint, locate_model, model_name, whole_model, with_adapter
+from harness.intake import Checkpoint, whole_model, with_adapter
+from harness.judge import judge_results
+from harness.kept_formats import keep_formats
+from harness.lm_eval_files import write_lm_eval_files
+from harness.overlap import find_overlaps
 from harness.plan import UNTAGGED, Plan
 from harness.progress import Reporter
 from harness.provenance import provenance
 from harness.training import cost, curves
-from leaderboards.results import CurvePoint, Entry, SampleRow, write_results
+from leaderboards.results import Entry, Overlap, read_results, write_results
 from sftkey_train import processes
 from sftkey_train.checkpoint import read_manifest
 from tasks.benchmarks import Benchmark, load_benchmark
 from tasks.errors import InputError
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 def candidates(plan: Plan) -> list[Candidate]:
@@ -55,7 +66,7 @@ def candidates(plan: Plan) -> list[Candidate]:
 
 def evaluate_plan(plan: Plan, reporter: Reporter) -> None:
     """Evaluates the base and all that a plan has trained, and writes results and training curves."""
-    evaluate(plan.config, plan.benchmarks, candidates(plan), reporter, curves(plan))
+    evaluate(plan.config, plan.benchmarks, candidates(plan), reporter, plan)
 
 
 def evaluate(
@@ -63,53 +74,56 @@ def evaluate(
     benchmarks: Sequence[Benchmark],
     wanted: Sequence[Candidate],
     reporter: Reporter,
-    training: Sequence[CurvePoint] = (),
+    plan: Plan | None = None,
 ) -> None:
-    """Evaluates candidates and writes the run's results under `config.out`."""
+    """Evaluates candidates and writes the run's results under `config.out`, in lm-eval's form too.
+
+    Args:
+        config: Of the run.
+        benchmarks: What to evaluate on.
+        wanted: What to evaluate.
+        reporter: Shows progress.
+        plan: What trained them, where that was this run.
+    """
+    import pandas as pd
+
     reporter.line(f"evaluating {len(wanted)} checkpoints on {', '.join(b.name for b in benchmarks)}")
-    entries: list[Entry] = []
-    rows: list[SampleRow] = []
     with GenerationStore(config.store_dir / "generations.sqlite") as store:
         evaluator = Evaluator(config, benchmarks, store, reporter)
         try:
-            for candidate in wanted:
-                entry, samples = evaluator.evaluate(candidate)
-                entries.append(entry)
-                rows += samples
+            found = evaluator.evaluate(wanted)
         finally:
             evaluator.engine.close()
-    write_results(config.out, provenance(dump_config(config)), entries, rows, training)
+        if config.eval.exact:
+            found = check_exactness(config, evaluator.questions, wanted, found, store, reporter)
+        records = {benchmark.name: evaluator.records(benchmark) for benchmark in benchmarks}
+        if config.eval.judge.wanted:
+            found = judge_results(
+                found, [one.tags for one in wanted], records, config.eval.judge, store, reporter, config.out
+            )
+    if plan is not None:
+        found = _with_overlaps(found, find_overlaps(TrainingRecords(config, benchmarks), records))
+    keep_formats(config.out, [candidate.tags for candidate in wanted])
+    entries, samples = [entry for entry, _ in found], pd.concat([frame for _, frame in found])
+    write_results(config.out, provenance(dump_config(config)), entries, samples, curves(plan) if plan else ())
+    write_lm_eval_files(config.out, read_results(config.out), config)
 
 
-def external_candidates(config: Config, adapters: Sequence[Path], name: str | None) -> list[Candidate]:
-    """A model trained elsewhere, or adapters on it, as evaluation wants them.
-
-    Args:
-        config: Its `model` is the checkpoint, or the adapters' base.
-        adapters: PEFT adapter folders; the model itself is evaluated where there are none.
-        name: As the leaderboard shows it; the folder's or Hub id's last part where None.
-
-    Raises:
-        InputError: A checkpoint cannot be found, or one name would stand for several adapters.
-    """
-    if name and len(adapters) > 1:
-        raise InputError("--name can name one checkpoint; leave it out with several adapters")
-    if config.model == EMBEDDED:
-        raise InputError("name the checkpoint: harness eval --model ID|PATH")
-    model_dir = locate_model(config.model)
-    base = whole_model(model_dir)
-    shown = model_name(config.model, model_dir)
-    if not adapters:
-        own = name or shown.rsplit("/", 1)[-1]
-        return [Candidate(own, "external", shown, None, config.tags, None, config.model, base)]
-    names = [name or path.resolve().name for path in adapters]
-    if len(set(names)) < len(names):
-        names = [f"{path.resolve().parent.name}/{path.resolve().name}" for path in adapters]
-    if len(set(names)) < len(names):
-        raise InputError("two adapters have the same name; evaluate them one by one with --name")
+def _with_overlaps(
+    found: Sequence[tuple[Entry, pd.DataFrame]], overlaps: Mapping[str, Overlap]
+) -> list[tuple[Entry, pd.DataFrame]]:
+    """What was trained here knows its training data; of the base nothing is known."""
     return [
-        Candidate(own, "external", shown, None, config.tags, None, str(path), with_adapter(base, path))
-        for own, path in zip(names, adapters, strict=True)
+        (
+            replace(
+                entry,
+                evaluations=tuple(replace(one, overlap=overlaps[one.benchmark]) for one in entry.evaluations),
+            )
+            if entry.role == "trained"
+            else entry,
+            samples,
+        )
+        for entry, samples in found
     ]
 
 

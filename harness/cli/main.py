@@ -9,9 +9,11 @@ from collections.abc import Callable
 import typer
 
 from harness.cli.evaluation import evaluate
+from harness.cli.inspection import inspect
 from harness.cli.listing import list_known
 from harness.cli.reporting import leaderboard
-from harness.cli.scoring import score
+from harness.cli.scoring import rescore, score
+from harness.cli.sharing import card, overlap
 from harness.cli.training import sweep, train, train_and_eval
 
 COMMANDS: dict[str, Callable[..., None]] = {
@@ -19,8 +21,12 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "train": train,
     "sweep": sweep,
     "eval": evaluate,
+    "inspect": inspect,
     "score": score,
+    "rescore": rescore,
     "leaderboard": leaderboard,
+    "overlap": overlap,
+    "card": card,
     "list": list_known,
 }
 """In the order in which `harness --help` shows them."""
@@ -43,7 +49,7 @@ def _quiet() -> None:
     logging.getLogger("torch._library.triton").setLevel(logging.ERROR)
     os.environ.setdefault("TQDM_DISABLE", "1")
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
-    os.environ.setdefault("VLLM_LOGGING_LEVEL", "ERROR")
+    os.environ.setdefault("VLLM_LOGGING_LEVEL", "CRITICAL")  # what fails is raised as well
     os.environ.setdefault("VLLM_NO_USAGE_STATS", "1")
     os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "true")

@@ -38,7 +38,10 @@ Budget = Annotated[
     ),
 ]
 EngineName = Annotated[
-    str | None, typer.Option("--engine", help="auto, vllm or hf.", metavar="auto|vllm|hf", show_default=False)
+    str | None,
+    typer.Option(
+        "--engine", help="auto, vllm, hf or openai.", metavar="auto|vllm|hf|openai", show_default=False
+    ),
 ]
 DataDir = Annotated[
     Path | None, typer.Option(help="Folder of benchmark data, in place of the Hub.", show_default=False)
@@ -60,6 +63,30 @@ Quick = Annotated[
     bool, typer.Option("--quick", help="A first look at the embedded world, in about a minute.")
 ]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Print the resolved plan and do nothing.")]
+Base = Annotated[
+    str | None,
+    typer.Option(
+        help="Base of a model that is an adapter, in place of the one it names.",
+        metavar="ID|PATH",
+        show_default=False,
+    ),
+]
+Exact = Annotated[
+    int | None,
+    typer.Option(
+        help="Make N outputs of each benchmark again with the hf engine, and say how many differ.",
+        metavar="N",
+        show_default=False,
+    ),
+]
+Judge = Annotated[
+    str | None,
+    typer.Option(
+        help="A model that judges too, by name or address; verdicts stand beside the rule's.",
+        metavar="MODEL|URL",
+        show_default=False,
+    ),
+]
 Tags = Annotated[str | None, typer.Option(help="Tag format (harness list tags).", show_default=False)]
 
 

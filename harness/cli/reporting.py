@@ -26,6 +26,13 @@ def leaderboard(
     alpha: Annotated[
         float | None, typer.Option(help="Weight of accuracy in score.", show_default=False)
     ] = None,
+    entries: Annotated[
+        Path | None,
+        typer.Option(
+            help="Folder of entry files; those evaluated on the same questions join the board.",
+            show_default=False,
+        ),
+    ] = None,
 ) -> None:
     """Write the report again from stored results alone; what is not said is as in the first run."""
     from harness.config import load_config
@@ -40,17 +47,29 @@ def leaderboard(
         reference or stored.reference,
         rank_by or stored.rank_by,
         stored.alpha if alpha is None else alpha,
+        entries,
     )
 
 
-def report(run_dirs: Sequence[Path], out: Path, reference: str | None, rank_by: str, alpha: float) -> None:
-    """Builds the board of stored runs, writes its files into a folder and shows it."""
-    from leaderboards import build_board, read_results, render, write_report
+def report(
+    run_dirs: Sequence[Path],
+    out: Path,
+    reference: str | None,
+    rank_by: str,
+    alpha: float,
+    entries: Path | None = None,
+) -> None:
+    """Builds the board of stored runs and of the entries that belong beside them; writes and shows it."""
+    from leaderboards import build_board, read_outcomes, render, write_report
+    from leaderboards.entries import ENTRIES_DIR, read_entries
+    from leaderboards.joining import join_entries
 
-    board = build_board(
-        [read_results(path) for path in run_dirs], reference=reference, rank_by=rank_by, alpha=alpha
-    )
+    runs = [read_outcomes(path) for path in run_dirs]
+    joined = join_entries(runs, read_entries(entries or ENTRIES_DIR))
+    board = build_board([*runs, *joined.runs], reference=reference, rank_by=rank_by, alpha=alpha)
     paths = write_report(board, out)
     screen = console()
     render(board, screen)
+    for line in joined.lines:
+        screen.print(line, highlight=False, markup=False, soft_wrap=True)
     screen.print(f"leaderboard: {paths.html}", highlight=False, markup=False, soft_wrap=True)

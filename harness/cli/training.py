@@ -13,6 +13,8 @@ from harness.cli.options import (
     DataDir,
     DryRun,
     EngineName,
+    Exact,
+    Judge,
     Limit,
     Method,
     Model,
@@ -41,16 +43,19 @@ def train_and_eval(
     engine: EngineName = None,
     data_dir: DataDir = None,
     limit: Limit = None,
+    exact: Exact = None,
+    judge: Judge = None,
     out: Out = None,
     setting: Setting = None,
     quick: Quick = False,
     dry_run: DryRun = False,
 ) -> None:
     """Train the variants, evaluate them all, and write the leaderboard."""
-    from harness.config import load_config
+    from harness.config import judge_flags, load_config
 
     given = flags(model, benchmarks, variants, seeds, method, engine, data_dir, limit, out)
-    resolved = load_config(config, given | _budget(budget), setting or [], quick=quick)
+    given |= _budget(budget) | judge_flags(judge) | {"eval.exact": exact}
+    resolved = load_config(config, given, setting or [], quick=quick)
     _train(resolved, dry_run=dry_run, then_evaluate=True)
 
 

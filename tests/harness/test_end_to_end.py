@@ -5,13 +5,14 @@ import os
 import signal
 import subprocess
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pandas as pd
 import pytest
 from command_line import command, environment, hear_interrupts
 
-from harness.engines import ENGINES
+from harness.engines import ENGINES, Completion, Request
 from leaderboards import read_results
 
 ENGINE = "vllm" if ENGINES["vllm"].installed else "hf"
@@ -161,8 +162,10 @@ def test_the_prompt_that_is_trained_is_the_prompt_that_is_evaluated(
     """With the same data, every prompt that reaches an engine is the start of a training example."""
     from rich.console import Console
 
-    import harness.evaluate as module
+    from harness.candidates import Candidate
     from harness.config import load_config
+    from harness.engines.hf import HfEngine
+    from harness.evaluate import Evaluator
     from harness.generations import GenerationStore
     from harness.intake import whole_model
     from harness.plan import make_plan
@@ -182,18 +185,18 @@ def test_the_prompt_that_is_trained_is_the_prompt_that_is_evaluated(
     config = load_config(None, flags, ["variants=sft-tag", "train.batch_size=4", "eval.engine=hf"])
     plan = make_plan(config)
     seen: list[list[int]] = []
-    monkeypatch.setattr(
-        module.Evaluator,
-        "complete",
-        lambda self, candidate, model_dir, wanted: [
-            seen.append(ids) or (module.Completion("x", "stop", len(ids), 1), 0.0) for ids, _ in wanted
-        ],
-    )
-    candidate = module.Candidate(
+
+    def generate_nothing(engine: HfEngine, requests: list[Request]) -> Iterator[object]:
+        for index, request in enumerate(requests):
+            seen.append(list(request.prompt))
+            yield index, (Completion("x", "stop", len(request.prompt), 1),)
+
+    monkeypatch.setattr(HfEngine, "generate", generate_nothing)
+    candidate = Candidate(
         "x", "trained", "m", 0, "thinking-answer", None, str(tiny_base), whole_model(tiny_base)
     )
     with GenerationStore(tmp_path / "store.sqlite") as store:
-        module.Evaluator(config, plan.benchmarks, store, Reporter(Console(quiet=True))).evaluate(candidate)
+        Evaluator(config, plan.benchmarks, store, Reporter(Console(quiet=True))).evaluate([candidate])
     corpus = plan.corpora["thinking-answer"]
     prompts = []
     for example in (corpus[i] for i in range(len(corpus))):

@@ -15,12 +15,10 @@ from tasks.errors import InputError
 
 BASE = {
     "weights_digest": "w",
-    "prompt_ids": [1, 2, 3],
+    "prompt": [1, 2, 3],
     "sampling": Sampling(max_new_tokens=8, stop=("x",), temperature=0.5),
     "sample_index": 0,
-    "engine": "vllm",
-    "engine_version": "vllm 1",
-    "dtype": "float32",
+    "made_by": ("vllm", "vllm 1", "float32", "whole"),
 }
 SAMPLING: Sampling = BASE["sampling"]
 
@@ -29,12 +27,14 @@ SAMPLING: Sampling = BASE["sampling"]
     "change",
     [
         {"weights_digest": "v"},
-        {"prompt_ids": [1, 2]},
-        {"prompt_ids": [12, 3]},
+        {"prompt": [1, 2]},
+        {"prompt": [12, 3]},
+        {"prompt": "[1, 2, 3]"},
         {"sample_index": 1},
-        {"engine": "hf"},
-        {"engine_version": "vllm 2"},
-        {"dtype": "bfloat16"},
+        {"made_by": ("hf", "vllm 1", "float32", "whole")},
+        {"made_by": ("vllm", "vllm 2", "float32", "whole")},
+        {"made_by": ("vllm", "vllm 1", "bfloat16", "whole")},
+        {"made_by": ("vllm", "vllm 1", "float32", "beside its base")},
         {"sampling": replace(SAMPLING, max_new_tokens=9)},
         {"sampling": replace(SAMPLING, stop=("y",))},
         {"sampling": replace(SAMPLING, stop=())},
@@ -52,6 +52,19 @@ def test_greedy_decoding_has_no_seed() -> None:
     greedy = replace(SAMPLING, temperature=0.0)
     keys = {generation_key(**{**BASE, "sampling": replace(greedy, seed=seed)}) for seed in range(3)}
     assert len(keys) == 1
+
+
+def test_a_sample_is_the_same_however_many_are_drawn() -> None:
+    assert generation_key(**{**BASE, "sampling": replace(SAMPLING, n=5)}) == generation_key(**BASE)
+
+
+def test_many_keys_are_found_at_once(tmp_path: Path) -> None:
+    """More than SQLite takes in one question."""
+    completion = Completion("text", "stop", 1, 1)
+    with GenerationStore(tmp_path / "store.sqlite") as store:
+        for key in range(0, 2500, 2):
+            store.put(str(key), completion, 0.1)
+        assert set(store.get(map(str, range(2500)))) == {str(key) for key in range(0, 2500, 2)}
 
 
 def test_puts_and_gets_any_text(tmp_path: Path) -> None:

@@ -1,0 +1,259 @@
+"""A checkpoint's card: what it is, what it scored and what that is worth, from the stored run alone.
+
+`README.md` in the form of the Hub, with results in its metadata (`card_metadata`), and beside it
+`.eval_results/`, the Hub's newer form of the same. Nothing is claimed that the paired test does not support.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from harness.card_metadata import card_data, evaluation_files
+from harness.config import Config
+from leaderboards.results import Entry, RunResults, describe
+from leaderboards.rows import MACRO, METRICS, Board, Cell, Row
+from leaderboards.wording import (
+    METRIC_NAMES,
+    bounds,
+    duration,
+    enumerated,
+    interval,
+    large,
+    memory,
+    p_value,
+    percent,
+    points,
+    value,
+)
+from tasks.errors import InputError
+
+TEMPLATE = Path(__file__).with_name("card.md.j2")
+_METHODS = {
+    "full": "full fine-tuning",
+    "lora": "LoRA",
+    "dora": "DoRA",
+    "rslora": "rank-stabilised LoRA",
+    "qlora": "LoRA on a quantised base",
+}
+_ROLES = {
+    "base": "This is the untrained base model of a comparison.",
+    "external": "It was trained elsewhere; nothing is known here of how.",
+}
+
+
+@dataclass(frozen=True)
+class Card:
+    """A card, ready to be written.
+
+    Attributes:
+        readme: Content of `README.md`.
+        evaluations: Name in `.eval_results/` -> content; none where only a part of a benchmark was asked.
+        checkpoint: Where the weights are.
+    """
+
+    readme: str
+    evaluations: Mapping[str, str]
+    checkpoint: str
+
+    def write(self, path: Path) -> None:
+        """Writes the card, and what the Hub reads beside it.
+
+        Raises:
+            InputError: It cannot be written there.
+        """
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(self.readme, encoding="utf-8")
+            for name, text in self.evaluations.items():
+                (path.parent / ".eval_results").mkdir(exist_ok=True)
+                (path.parent / ".eval_results" / name).write_text(text, encoding="utf-8")
+        except OSError as error:
+            raise InputError(f"{path}: cannot be written ({error.strerror}); use another --out") from error
+
+
+def make_card(results: RunResults, config: Config, name: str, seed: int | None) -> Card:
+    """Makes the card of one checkpoint of a run.
+
+    Args:
+        results: The stored run.
+        config: Its configuration.
+        name: The entry.
+        seed: Of its training; the only one where None.
+
+    Raises:
+        InputError: There is no such checkpoint, or several.
+    """
+    from huggingface_hub import ModelCard
+
+    from leaderboards.board import build_board
+
+    entry = _find(results, name, seed)
+    rank_by, alpha = config.rank_by, config.alpha
+    board = build_board([results], reference=config.reference, rank_by=rank_by, alpha=alpha)
+    (own,) = build_board([_alone(results, entry)], rank_by=rank_by, alpha=alpha).rows
+    row = next(row for row in board.rows if (row.name, row.model) == (entry.name, entry.model))
+    body = _body(entry, own, row, board, config)
+    card = ModelCard(f"---\n{card_data(entry, own, config).to_yaml()}\n---\n\n{body}")
+    created = results.provenance.get("created")
+    return Card(str(card), evaluation_files(entry, own, config, created), entry.checkpoint)
+
+
+def _find(results: RunResults, name: str, seed: int | None) -> Entry:
+    named = [entry for entry in results.entries if entry.name == name]
+    if not named:
+        known = ", ".join(dict.fromkeys(entry.name for entry in results.entries))
+        raise InputError(f"{results.source}: no entry named {name!r}; the run holds {known}")
+    found = [entry for entry in named if seed is None or entry.seed == seed]
+    seeds = ", ".join(str(entry.seed) for entry in named)
+    if not found:
+        raise InputError(f"{results.source}: {name} has no seed {seed}; it has {seeds}")
+    if len(found) > 1:
+        raise InputError(f"{results.source}: {name} has the seeds {seeds}; a card is of one: --seed N")
+    return found[0]
+
+
+def _alone(results: RunResults, entry: Entry) -> RunResults:
+    """The run as if it had this checkpoint alone, so that its figures are its own and not a mean."""
+    samples = results.samples
+    seed = samples["seed"].isna() if entry.seed is None else samples["seed"] == entry.seed
+    mine = (samples["entry"] == entry.name) & (samples["model"] == entry.model) & seed
+    return dataclasses.replace(
+        results,
+        entries=(entry,),
+        samples=samples[mine].reset_index(drop=True),
+        curves=results.curves.iloc[:0],
+    )
+
+
+def _body(entry: Entry, own: Row, row: Row, board: Board, config: Config) -> str:
+    import jinja2
+
+    environment = jinja2.Environment(
+        trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined, autoescape=False
+    )
+    template = environment.from_string(TEMPLATE.read_text(encoding="utf-8"))
+    return template.render(
+        title=describe(entry.name, entry.seed),
+        summary=_summary(entry),
+        metrics=[METRIC_NAMES[metric] for metric in METRICS],
+        confidence=f"{100 * board.confidence:.0f} %",
+        results=[_result(cell, entry) for cell in _cells(own)],
+        tagged=entry.tagged,
+        alpha=f"{board.alpha:g}",
+        rest=f"{1 - board.alpha:g}",
+        comparison=_comparison(row, board),
+        training=_training(entry, config),
+        integrity=_integrity(entry),
+        cautions=board.notes,
+        evaluation=_evaluation(entry, config),
+        provenance=dict(board.provenance[0][1]),
+    )
+
+
+def _summary(entry: Entry) -> str:
+    if entry.role != "trained":
+        linked = f" See {entry.link}." if entry.link else ""
+        return _ROLES[entry.role] + linked
+    method = _METHODS.get(entry.method or "", entry.method or "")
+    form = f"in the tag format `{entry.tags}`" if entry.tagged else "without tags"
+    return f"{_description(entry.name)} Trained from `{entry.model}` by {method}; it answers {form}."
+
+
+def _description(name: str) -> str:
+    from sftkey_train.variants import load_variant
+
+    try:
+        return load_variant(name).description
+    except InputError:  # a variant of a file that is not here any more
+        return f"The variant `{name}`."
+
+
+def _cells(row: Row) -> list[Cell]:
+    several = row.macro is not None and len(row.cells) > 1
+    return [*row.cells, *([row.macro] if several and row.macro else [])]
+
+
+def _result(cell: Cell, entry: Entry) -> list[str]:
+    name = "macro average" if cell.benchmark == MACRO else cell.benchmark
+    asked = sum(one.n for one in entry.evaluations if cell.benchmark in (one.benchmark, MACRO))
+    figures = [f"{value(cell, metric)} {interval(cell, metric)}" for metric in METRICS]
+    return [name, str(asked), *figures, percent(cell.truncated)]
+
+
+def _comparison(row: Row, board: Board) -> list[str]:
+    """What the run says of the variant against the reference, over all its seeds."""
+    if row.is_reference:
+        return [f"`{row.name}` is what the other entries of its run were compared with."]
+    lines = [line for cell in reversed(_cells(row)) for line in _verdict(cell, board)]
+    seeds = len(row.seeds)
+    over = f"the mean of {seeds} seeds" if seeds > 1 else "one checkpoint: how training varies is not known"
+    return [f"Against `{board.reference}` ({over}):", *lines] if lines else []
+
+
+def _verdict(cell: Cell, board: Board) -> Iterator[str]:
+    found = cell.metric(board.rank_by).comparison
+    if found is not None:
+        where = "over all benchmarks" if cell.benchmark == MACRO else f"on {cell.benchmark}"
+        between = bounds(found.difference.low, found.difference.high)
+        yield (
+            f"{METRIC_NAMES[board.rank_by].capitalize()} {where}: {points(found.difference.mean)} points "
+            f"({100 * board.confidence:.0f} % interval {between}; p = {p_value(found.p_holm)} after Holm's "
+            f"correction): **{found.verdict}**."
+        )
+
+
+def _training(entry: Entry, config: Config) -> list[tuple[str, str]]:
+    cost = entry.training
+    if cost is None:
+        return []
+    settings = config.settings_of(entry.name)
+    rows = [
+        ("stages", enumerated(cost.stages)),
+        ("budget", cost.budget or "not noted"),
+        ("optimiser steps", str(cost.steps)),
+        ("tokens seen / with loss", f"{large(cost.tokens_forward)} / {large(cost.tokens_loss)}"),
+        ("compute", f"{large(cost.flops)} FLOP in {duration(cost.wall_seconds)}"),
+        ("learning rate", f"{settings.learning_rate:g}"),
+        ("examples a step", str(settings.batch_size)),
+        ("training questions from", enumerated(config.benchmarks)),
+    ]
+    if cost.reference_flops:
+        rows.append(("reference model, on top", f"{large(cost.reference_flops)} FLOP"))
+    if cost.peak_memory_bytes is not None:
+        rows.append(("most memory held", memory(cost.peak_memory_bytes)))
+    return rows
+
+
+def _integrity(entry: Entry) -> list[str]:
+    lines = []
+    for one in entry.evaluations:
+        if one.overlap is None:
+            lines.append(f"{one.benchmark}: whether its questions were trained on is not known.")
+        else:
+            found = one.overlap
+            lines.append(
+                f"{one.benchmark}: of {found.n} test questions {found.exact} stand word for word in the "
+                f"{found.num_train} training records, {found.ngram} share {found.ngram_size} words in a row."
+            )
+    return lines
+
+
+def _evaluation(entry: Entry, config: Config) -> list[tuple[str, str]]:
+    first = entry.evaluations[0]
+    how = first.generation
+    decoding = "greedy" if not how.get("temperature") else f"temperature {how['temperature']}"
+    budgets = dict.fromkeys(str(one.generation.get("max_new_tokens")) for one in entry.evaluations)
+    return [
+        ("engine", f"{first.engine}, {first.dtype}"),
+        ("decoding", f"{decoding}, at most {' / '.join(budgets)} new tokens"),
+        ("outputs a question", str(first.num_samples)),
+        ("examples before a question", str(how.get("num_fewshot") or 0)),
+        ("told the format in the prompt", "yes" if how.get("instruct") else "no"),
+        (
+            "split",
+            f"{how.get('split', config.eval.split)}{f', first {config.limit}' if config.limit else ''}",
+        ),
+    ]

@@ -1,0 +1,91 @@
+"""The store of finished evaluations: one checkpoint on one benchmark, scored, keyed by all that decides it.
+
+With it a rerun of a finished run reads tables and nothing else: no engine, no lm-eval, no scoring.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from harness.asking import Prompts
+from harness.candidates import Candidate
+from harness.config import Config
+from harness.engines import Engine, Sampling
+from harness.provenance import package_versions
+from leaderboards.results import Evaluation, SampleRow, read_results, write_results
+from tasks.benchmarks import Benchmark
+from tasks.errors import InputError
+from tasks.prompts import render_prompt
+from tasks.records import Record, records_digest
+from tasks.scoring import scorer_digest
+from tasks.tags import get_tag_format
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def evaluation_key(
+    candidate: Candidate,
+    benchmark: Benchmark,
+    records: list[Record],
+    prompts: Prompts,
+    sampling: Sampling,
+    engine: Engine,
+    config: Config,
+) -> str:
+    """Content address of a checkpoint's scored samples on a benchmark."""
+    instruction = get_tag_format(candidate.tags).instruction if config.eval.instruct else None
+    content = [
+        candidate.checkpoint.digest,
+        benchmark.task,
+        benchmark.kind,
+        records_digest(records),
+        render_prompt(records[0], instruction=instruction),
+        asdict(get_tag_format(candidate.tags)),
+        prompts.digest(),
+        asdict(sampling),
+        config.eval.num_fewshot,
+        config.eval.split,
+        config.alpha,
+        [engine.name, engine.version, engine.dtype],
+        scorer_digest(),
+        [package_versions().get(name) for name in ("lm-eval", "math-verify")],
+    ]
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+class EvaluationStore:
+    """Finished evaluations on disk, a folder each.
+
+    Args:
+        directory: Where they are.
+    """
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+
+    def get(self, key: str, candidate: Candidate) -> tuple[Evaluation, pd.DataFrame] | None:
+        """An evaluation and its samples under the name of a candidate; None where it is not (whole) there."""
+        import pandas as pd
+
+        if not (self._directory / key).is_dir():
+            return None
+        try:
+            stored = read_results(self._directory / key)
+        except InputError:
+            return None
+        samples = stored.samples.assign(
+            entry=candidate.name,
+            model=candidate.model,
+            seed=pd.array([candidate.seed] * len(stored.samples), dtype="Int64"),
+        )
+        return stored.entries[0].evaluations[0], samples
+
+    def put(self, key: str, candidate: Candidate, evaluation: Evaluation, rows: list[SampleRow]) -> None:
+        """Keeps an evaluation."""
+        entry = replace(candidate.entry((evaluation,)), training=None)
+        write_results(self._directory / key, {"key": key}, [entry], rows)

@@ -1,0 +1,124 @@
+"""`--exact`: a sample of the outputs made again by transformers, which fast engines approximate."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from harness.asking import Asked, Questionnaire
+from harness.candidates import Candidate
+from harness.config import Config
+from harness.engines import Completion, Engine, new_engine
+from harness.generations import GenerationStore
+from harness.progress import Reporter
+from harness.queue import Queue
+from leaderboards.results import Entry, Evaluation, ExactCheck
+from tasks.errors import InputError
+from tasks.scoring import score_output
+from tasks.tags import get_tag_format, opens_reasoning
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+REFERENCE = "hf"
+
+
+def check_exactness(
+    config: Config,
+    questions: Questionnaire,
+    candidates: Sequence[Candidate],
+    found: Sequence[tuple[Entry, pd.DataFrame]],
+    store: GenerationStore,
+    reporter: Reporter,
+) -> list[tuple[Entry, pd.DataFrame]]:
+    """Fills in `Evaluation.exact` from `eval.exact` outputs of each benchmark, the same questions for all.
+
+    Args:
+        config: Of the run.
+        questions: Its benchmarks.
+        candidates: What was evaluated.
+        found: The entry and the samples of each.
+        store: Where completions are kept, those of the reference too.
+        reporter: Says what was found.
+
+    Raises:
+        InputError: A served model has no weights here, or the run's engine is the reference itself.
+    """
+    if any(candidate.served for candidate in candidates):
+        raise InputError("--exact: a served model's weights are not here; leave it out")
+    if config.eval.engine == REFERENCE:
+        raise InputError("--exact compares with the hf engine, which made these outputs; leave it out")
+    dtype = found[0][0].evaluations[0].dtype
+    engine = new_engine(REFERENCE, replace(config.eval.engine_settings, dtype=dtype))  # type: ignore[arg-type]
+    queue = Queue(engine, store, reporter, config.store_dir / "merged")
+    asked = [
+        _some(one, config.eval.exact) for c in candidates for one in questions.ask(c, questions.benchmarks)
+    ]
+    reporter.line(f"the same from {engine.version}: {sum(len(one.requests) for one in asked)} outputs")
+    try:
+        queue.answer(asked)
+    finally:
+        engine.close()
+    return [
+        _checked(entry, samples, [one for one in asked if one.candidate is candidate], queue, reporter)
+        for candidate, (entry, samples) in zip(candidates, found, strict=True)
+    ]
+
+
+def _some(asked: Asked, number: int) -> Asked:
+    requests = asked.requests
+    return replace(
+        asked, requests=tuple(requests[i] for i in _chosen(asked.benchmark.name, len(requests), number))
+    )
+
+
+def _chosen(benchmark: str, n: int, number: int) -> list[int]:
+    """Positions of the questions: the same for every checkpoint, in this run and in any other."""
+    return sorted(random.Random(benchmark).sample(range(n), min(number, n)))
+
+
+def _checked(
+    entry: Entry, samples: pd.DataFrame, asked: Sequence[Asked], queue: Queue, reporter: Reporter
+) -> tuple[Entry, pd.DataFrame]:
+    """The entry with what was found."""
+    evaluations = []
+    for one, evaluation in zip(asked, entry.evaluations, strict=True):
+        rows = samples[samples["benchmark"] == evaluation.benchmark]
+        rows = rows.iloc[_chosen(evaluation.benchmark, len(rows), len(one.requests))]
+        made = [drawn[0][0] for drawn in queue.completions(one.candidate, one.requests)]
+        check = _compare(evaluation, one.candidate.tags, rows, made, queue.engine)
+        reporter.line(f"  {one.candidate.label}, {evaluation.benchmark}: {wording(check)}")
+        evaluations.append(replace(evaluation, exact=check))
+    return replace(entry, evaluations=tuple(evaluations)), samples
+
+
+def _compare(
+    evaluation: Evaluation, tags: str, rows: pd.DataFrame, made: Sequence[Completion], engine: Engine
+) -> ExactCheck:
+    texts = verdicts = 0
+    for row, completion in zip(rows.itertuples(index=False), made, strict=True):
+        texts += completion.text != row.output
+        verdicts += _is_right(completion, row, evaluation, tags) != row.accuracy
+    name = f"{engine.name} ({engine.version})"
+    return ExactCheck(len(made), name, engine.dtype, int(texts), int(verdicts))
+
+
+def _is_right(completion: Completion, row: Any, evaluation: Evaluation, tags: str) -> bool:
+    tag_format = get_tag_format(tags)
+    return score_output(
+        completion.text,
+        gold=row.gold,
+        kind=evaluation.kind,
+        choices=None if row.choices is None else tuple(row.choices),
+        tag_format=tag_format,
+        truncated=completion.finish_reason == "length",
+        reasoning_open=opens_reasoning(row.prompt, tag_format),
+    ).accuracy
+
+
+def wording(check: ExactCheck) -> str:
+    """What was found, in words."""
+    same = check.n - check.texts_differ
+    return f"{same} of {check.n} texts are the same, {check.verdicts_differ} verdicts differ"

@@ -1,0 +1,167 @@
+"""All checkpoints and all benchmarks through one engine: what the store lacks is generated and put there."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from harness.asking import Asked
+from harness.candidates import Candidate
+from harness.engines import Completion, Engine, Request
+from harness.engines.adapters import AdapterRefused
+from harness.generations import GenerationStore, generation_key
+from harness.intake import merged
+from harness.progress import Reporter
+
+MAX_ADAPTERS = 32
+"""Beside one base at a time: each takes memory, and work in every batch."""
+
+
+@dataclass(frozen=True)
+class _Missing:
+    candidate: Candidate
+    request: Request
+    keys: tuple[str, ...]
+
+    def after(self, num_drawn: int) -> _Missing:
+        """What is left to draw: samples are drawn in order, so the first ones are those that are there."""
+        how = self.request.sampling
+        rest = replace(how, seed=how.seed + num_drawn, n=how.n - num_drawn) if num_drawn else how
+        return replace(self, request=replace(self.request, sampling=rest), keys=self.keys[num_drawn:])
+
+
+class Queue:
+    """Answers requests from the store, and with the engine those that are not in it.
+
+    The engine holds one base model at a time, with its LoRA adapters beside it where it can serve them; full
+    checkpoints, and adapters that can only be merged, take turns.
+
+    Args:
+        engine: What generates.
+        store: Where completions are kept.
+        reporter: Shows progress.
+        scratch: Folder for merged weights.
+    """
+
+    def __init__(self, engine: Engine, store: GenerationStore, reporter: Reporter, scratch: Path) -> None:
+        self.engine = engine
+        self._store = store
+        self._reporter = reporter
+        self._scratch = scratch
+        self._refused: set[str] = set()
+
+    def answer(self, asked: Sequence[Asked]) -> None:
+        """Generates what the store lacks; each completion is there the moment it is finished."""
+        of_candidate: dict[str, list[Asked]] = {}
+        for one in asked:
+            of_candidate.setdefault(one.candidate.checkpoint.digest, []).append(one)
+        for group in self._groups(list(of_candidate.values())):
+            self._answer_group(group)
+
+    def completions(
+        self, candidate: Candidate, requests: Sequence[Request]
+    ) -> list[list[tuple[Completion, float]]]:
+        """The n completions of each request, from the store, with the wall seconds that each took.
+
+        Raises:
+            LookupError: One is missing: `answer` was not asked this.
+        """
+        keys = [self._keys(candidate, request) for request in requests]
+        found = self._store.get(key for some in keys for key in some)
+        lacking = next((i for i, some in enumerate(keys) for key in some if key not in found), None)
+        if lacking is not None:
+            raise LookupError(f"{candidate.label}: request {lacking} was never answered")
+        return [[found[key] for key in some] for some in keys]
+
+    def _beside_base(self, candidate: Candidate) -> bool:
+        """Whether an adapter is served as such, rather than merged into its base."""
+        adapter, digest = candidate.checkpoint.adapter_dir, candidate.checkpoint.digest
+        return adapter is not None and digest not in self._refused and self.engine.refusal(adapter) is None
+
+    def _keys(self, candidate: Candidate, request: Request) -> tuple[str, ...]:
+        held = "beside its base" if self._beside_base(candidate) else "whole"
+        made_by = (self.engine.name, self.engine.version, self.engine.dtype, held)
+        return tuple(
+            generation_key(candidate.checkpoint.digest, request.prompt, request.sampling, i, made_by)
+            for i in range(request.sampling.n)
+        )
+
+    def _groups(self, of_candidate: list[list[Asked]]) -> Iterator[list[Asked]]:
+        """What the engine can hold at once: a base with its adapters, or one checkpoint."""
+        racks: dict[Path, list[list[Asked]]] = {}
+        for some in of_candidate:
+            if self._beside_base(some[0].candidate):
+                racks.setdefault(some[0].candidate.checkpoint.model_dir, []).append(some)
+        for some in of_candidate:
+            checkpoint = some[0].candidate.checkpoint
+            if checkpoint.adapter_dir is None and checkpoint.model_dir in racks:
+                racks[checkpoint.model_dir][0] = some + racks[checkpoint.model_dir][0]
+            elif not self._beside_base(some[0].candidate):
+                yield some
+        for rack in racks.values():
+            for start in range(0, len(rack), MAX_ADAPTERS):
+                yield [one for some in rack[start : start + MAX_ADAPTERS] for one in some]
+
+    def _answer_group(self, group: list[Asked]) -> None:
+        missing, total = self._missing(group)
+        names = list(dict.fromkeys(one.candidate.label for one in group))
+        label = names[0] if len(names) == 1 else f"{len(names)} checkpoints in one queue"
+        with self._reporter.evaluation(label, total, total - sum(len(m.keys) for m in missing)) as progress:
+            if not missing:
+                return
+            try:
+                with ExitStack() as stack:
+                    self._load([m.candidate for m in missing], stack)
+                    for completion in self._generate(missing):
+                        progress.advance(completion.num_output_tokens)
+                return
+            except AdapterRefused as refused:
+                again = self._refuse(refused, group)
+        self.answer(again)
+
+    def _missing(self, group: Sequence[Asked]) -> tuple[list[_Missing], int]:
+        """What is not in the store, longest first, and how many completions are wanted in all."""
+        wanted: dict[tuple[str, ...], _Missing] = {}
+        for one in group:
+            for request in one.requests:
+                keys = self._keys(one.candidate, request)
+                adapter = one.candidate.checkpoint.adapter_dir if self._beside_base(one.candidate) else None
+                wanted.setdefault(keys, _Missing(one.candidate, replace(request, adapter=adapter), keys))
+        found = self._store.get(key for keys in wanted for key in keys)
+        missing = [m.after(sum(key in found for key in m.keys)) for m in wanted.values()]
+        missing = [m for m in missing if m.keys]
+        missing.sort(key=lambda m: len(m.request.prompt) + m.request.sampling.max_new_tokens, reverse=True)
+        return missing, sum(map(len, wanted))
+
+    def _load(self, candidates: Sequence[Candidate], stack: ExitStack) -> None:
+        checkpoint = candidates[0].checkpoint
+        adapters = dict.fromkeys(
+            candidate.checkpoint.adapter_dir for candidate in candidates if self._beside_base(candidate)
+        )
+        if adapters:
+            self.engine.load(checkpoint.model_dir, [path for path in adapters if path is not None])
+            return
+        self.engine.load(stack.enter_context(merged(checkpoint, self._scratch))())
+
+    def _generate(self, missing: Sequence[_Missing]) -> Iterator[Completion]:
+        """What takes time between two answers counts to the later one: their sum is the time spent."""
+        last = time.perf_counter()
+        for index, completions in self.engine.generate([m.request for m in missing]):
+            now = time.perf_counter()
+            for key, completion in zip(missing[index].keys, completions, strict=True):
+                self._store.put(key, completion, (now - last) / len(completions))
+                yield completion
+            last = now
+
+    def _refuse(self, refused: AdapterRefused, group: list[Asked]) -> list[Asked]:
+        """Marks what the engine does not serve, so that it is merged."""
+        for one in group:
+            adapter = one.candidate.checkpoint.adapter_dir
+            if adapter is not None and refused.adapter in (None, adapter):
+                self._refused.add(one.candidate.checkpoint.digest)
+        what = refused.adapter or "adapters"
+        self._reporter.line(f"  {what}: merged, as {self.engine.name} does not serve it ({refused})")
+        return group
