@@ -129,8 +129,10 @@ class TextPath:
         bos = self.tokenizer.bos_token_id
         return bos if bos is not None and self.tokenizer("a")["input_ids"][:1] == [bos] else None
 
-    def render(self, turns: list[dict[str, str]], generation_prompt: bool) -> str:
+    def render(self, turns: list[dict[str, str]], add_generation_prompt: bool) -> str:
         """Turns of a conversation as text, by the chat template."""
         return str(
-            self.tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=generation_prompt)
+            self.tokenizer.apply_chat_template(
+                turns, tokenize=False, add_generation_prompt=add_generation_prompt
+            )
         )
