@@ -29,7 +29,7 @@ class JudgeSettings:
             there is no judge.
         server: Where it is served.
         max_new_tokens: Token budget of a verdict; a judge that reasons first needs it.
-        prompt: Name of the prompt, a file in `harness/judge_prompts`.
+        prompt: Name of the prompt, a file in `harness/evaluation/judge_prompts`.
     """
 
     model: str | None = None

@@ -9,8 +9,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from harness.kept_formats import FOLDER as FORMATS
-from harness.kept_formats import format_of
+from harness.evaluation.kept_formats import FOLDER as FORMATS
+from harness.evaluation.kept_formats import format_of
 from leaderboards.results import (
     RESULTS_FILE,
     SAMPLES_FILE,
@@ -277,7 +277,7 @@ def _write(folder: Path, results: RunResults) -> None:
 def _refresh_lm_eval_files(folder: Path) -> None:
     """So that they do not go on saying what no longer holds."""
     from harness.config import load_config
-    from harness.lm_eval_files import FOLDER, write_lm_eval_files
+    from harness.sharing.lm_eval_files import FOLDER, write_lm_eval_files
 
     if (folder / FOLDER).is_dir():
         write_lm_eval_files(folder, read_results(folder), load_config(folder / _CONFIG, {}, []))

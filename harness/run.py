@@ -11,20 +11,20 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from harness.candidates import Candidate
 from harness.config import Config, dump_config
 from harness.data import TrainingRecords
-from harness.evaluate import Evaluator
-from harness.exact import check_exactness
-from harness.generations import GenerationStore
+from harness.evaluation.candidates import Candidate
+from harness.evaluation.evaluate import Evaluator
+from harness.evaluation.exact import check_exactness
+from harness.evaluation.generations import GenerationStore
+from harness.evaluation.judge import judge_results
+from harness.evaluation.kept_formats import keep_formats
+from harness.evaluation.overlap import find_overlaps
 from harness.intake import Checkpoint, whole_model, with_adapter
-from harness.judge import judge_results
-from harness.kept_formats import keep_formats
-from harness.lm_eval_files import write_lm_eval_files
-from harness.overlap import find_overlaps
 from harness.plan import UNTAGGED, Plan
 from harness.progress import Reporter
 from harness.provenance import provenance
+from harness.sharing.lm_eval_files import write_lm_eval_files
 from harness.training import cost, curves
 from leaderboards.results import Entry, Overlap, read_results, write_results
 from sftkey_train import processes

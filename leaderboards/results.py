@@ -61,7 +61,7 @@ class TrainingCost:
 
 @dataclass(frozen=True, slots=True)
 class Overlap:
-    """Test questions that also stand in what a checkpoint was trained on (`harness.overlap` says how).
+    """Test questions that also stand in what a checkpoint was trained on (see `harness.evaluation.overlap`).
 
     Attributes:
         n: Test questions looked at.

@@ -27,7 +27,7 @@ from harness.cli.screen import console
 
 if TYPE_CHECKING:
     from harness.config import Config
-    from harness.external import External
+    from harness.evaluation.external import External
     from leaderboards.entries import EntryFile
 
 
@@ -68,7 +68,7 @@ def evaluate(
 ) -> None:
     """Evaluate checkpoints trained elsewhere."""
     from harness.config import judge_flags
-    from harness.external import External
+    from harness.evaluation.external import External
 
     given = flags(model, benchmarks, None, None, None, engine, data_dir, limit, out)
     given |= {"eval.instruct": True if instruct else None, "tags": tags, "eval.exact": exact}
@@ -134,7 +134,7 @@ def _resolve_entry(
 ) -> tuple[Config, External]:
     """The entry below what the command line says."""
     from harness.config import load_config
-    from harness.external import External
+    from harness.evaluation.external import External
 
     out = given["out"]
     folder = entry.out if out is None else out / entry.out.name if num_entries > 1 else out
@@ -150,7 +150,7 @@ def _resolve_entry(
 def _run(config: Config, said: External) -> None:
     """Looks at the checkpoints, then evaluates them."""
     from harness import run
-    from harness.external import check_out, external_candidates
+    from harness.evaluation.external import check_out, external_candidates
     from harness.progress import Reporter
     from tasks.tags import get_tag_format
 

@@ -25,7 +25,7 @@ def overlap(
     data_dir: DataDir = None,
 ) -> None:
     """Seek a benchmark's test questions in training data."""
-    from harness.overlap import find_overlaps, iter_questions
+    from harness.evaluation.overlap import find_overlaps, iter_questions
     from tasks.benchmarks import load_benchmark
 
     found = [load_benchmark(name.strip()) for name in benchmarks.split(",")]
@@ -58,8 +58,8 @@ def card(
     ] = False,
 ) -> None:
     """Write a checkpoint's card for the Hub: what it is, its results, and what they are worth."""
-    from harness.card import make_card
     from harness.config import load_config
+    from harness.sharing.card import make_card
     from leaderboards import read_results
     from tasks.errors import InputError
 
@@ -71,7 +71,7 @@ def card(
     made.write(path)
     print(f"card: {path}")
     if push_to_hub is not None:
-        from harness.hub import push
+        from harness.sharing.hub import push
 
         print(f"pushed: {push(made, push_to_hub, weights=weights)}")
 

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 from fake_hub import TOKEN, FakeHub, fake_hub
 
-from harness.card import Card, make_card
 from harness.config import Config, EvalSettings, dump_config
-from harness.hub import push
+from harness.sharing.card import Card, make_card
+from harness.sharing.hub import push
 from leaderboards.results import (
     Entry,
     Evaluation,

@@ -162,11 +162,11 @@ def test_the_prompt_that_is_trained_is_the_prompt_that_is_evaluated(
     """With the same data, every prompt that reaches an engine is the start of a training example."""
     from rich.console import Console
 
-    from harness.candidates import Candidate
     from harness.config import load_config
     from harness.engines.hf import HfEngine
-    from harness.evaluate import Evaluator
-    from harness.generations import GenerationStore
+    from harness.evaluation.candidates import Candidate
+    from harness.evaluation.evaluate import Evaluator
+    from harness.evaluation.generations import GenerationStore
     from harness.intake import whole_model
     from harness.plan import make_plan
     from harness.progress import Reporter

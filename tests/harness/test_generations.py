@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from harness.engines import Completion, Sampling
-from harness.generations import GenerationStore, generation_key
+from harness.evaluation.generations import GenerationStore, generation_key
 from tasks.errors import InputError
 
 BASE = {
@@ -80,7 +80,7 @@ def test_a_process_killed_after_put_loses_nothing(tmp_path: Path) -> None:
     path = tmp_path / "store.sqlite"
     code = (
         "import sys, time; from pathlib import Path; from harness.engines import Completion\n"
-        "from harness.generations import GenerationStore\n"
+        "from harness.evaluation.generations import GenerationStore\n"
         f"store = GenerationStore(Path({str(path)!r}))\n"
         "for i in range(50): store.put(str(i), Completion('t', 'stop', 1, 1), 0.1)\n"
         "print('done', flush=True); time.sleep(60)\n"

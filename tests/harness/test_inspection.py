@@ -47,9 +47,9 @@ def test_the_facts_of_a_model_are_told(model: Path) -> None:
 
 @pytest.mark.parametrize("style", ["auto", "plain"])
 def test_the_prompt_is_exactly_what_the_evaluator_sends(model: Path, style: str) -> None:
-    from harness.asking import Questionnaire
-    from harness.candidates import Candidate
     from harness.config import load_config
+    from harness.evaluation.asking import Questionnaire
+    from harness.evaluation.candidates import Candidate
     from tasks.benchmarks import load_benchmark
 
     flags = {"model": str(model), "benchmarks": "world_choice", "prompt_style": style, "limit": 1}

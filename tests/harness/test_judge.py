@@ -14,9 +14,9 @@ from rich.console import Console
 
 from harness.config import JudgeSettings, judge_flags, load_config
 from harness.engines import Completion, ServerSettings
-from harness.generations import GenerationStore
-from harness.judge import DIFFERENCES_FILE, Judge, judge_results
-from harness.judge_prompt import MAX_CANDIDATE_CHARS, JudgePrompt, final_part, read_verdict
+from harness.evaluation.generations import GenerationStore
+from harness.evaluation.judge import DIFFERENCES_FILE, Judge, judge_results
+from harness.evaluation.judge_prompt import MAX_CANDIDATE_CHARS, JudgePrompt, final_part, read_verdict
 from harness.progress import Reporter
 from leaderboards.results import Entry, Evaluation, SampleRow, read_results, write_results
 from leaderboards.sample_table import SAMPLES

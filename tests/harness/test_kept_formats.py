@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.kept_formats import FOLDER, format_of, keep_formats
+from harness.evaluation.kept_formats import FOLDER, format_of, keep_formats
 from tasks.errors import InputError
 from tasks.tags import get_tag_format
 

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from harness.config import Config, EvalSettings
-from harness.lm_eval_files import sanitized, write_lm_eval_files
+from harness.sharing.lm_eval_files import sanitized, write_lm_eval_files
 from leaderboards.results import Entry, Evaluation, RunResults, SampleRow
 from leaderboards.sample_table import SAMPLES
 from tasks.benchmarks import TASKS_DIR, load_benchmark

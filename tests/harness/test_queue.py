@@ -10,12 +10,12 @@ from rich.console import Console
 from test_adapters_served import adapter
 from test_engines import needs_vllm, random_llama
 
-from harness.candidates import Candidate
 from harness.config import Config, load_config
 from harness.engines import Request
 from harness.engines.hf import HfEngine
-from harness.evaluate import Evaluator
-from harness.generations import GenerationStore
+from harness.evaluation.candidates import Candidate
+from harness.evaluation.evaluate import Evaluator
+from harness.evaluation.generations import GenerationStore
 from harness.intake import Checkpoint, whole_model, with_adapter
 from harness.progress import Reporter
 from tasks.benchmarks import load_benchmark
@@ -211,7 +211,7 @@ def test_an_error_in_one_of_several_processes_is_one_line(base: Path, tmp_path: 
 
 def test_completions_that_were_never_asked_for_are_missed(base: Path, tmp_path: Path) -> None:
     from harness.engines import Sampling, create_engine
-    from harness.queue import Queue
+    from harness.evaluation.queue import Queue
 
     config = config_of(tmp_path, "hf")
     with GenerationStore(tmp_path / "generations.sqlite") as store:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from harness.asking import Prompts
 from harness.engines import Completion, Sampling
+from harness.evaluation.asking import Prompts
 from tasks.errors import InputError
 from tasks.scoring import Output
 

@@ -7,17 +7,17 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from harness.asking import Asked, Prompts, Questionnaire
-from harness.candidates import Candidate
 from harness.config import Config
 from harness.engines import Completion, Engine, choose_engine, create_engine
-from harness.evaluations import EvaluationStore, evaluation_key
-from harness.generations import GenerationStore
+from harness.evaluation.asking import Asked, Prompts, Questionnaire
+from harness.evaluation.candidates import Candidate
+from harness.evaluation.evaluations import EvaluationStore, evaluation_key
+from harness.evaluation.generations import GenerationStore
+from harness.evaluation.lm import Answer, store_lm
+from harness.evaluation.parity import check_prompt_parity
+from harness.evaluation.queue import Queue
 from harness.intake import check_context
-from harness.lm import Answer, store_lm
-from harness.parity import check_prompt_parity
 from harness.progress import Reporter
-from harness.queue import Queue
 from leaderboards.results import Entry, Evaluation, SampleRow
 from sftkey_train.text import TextPath
 from tasks.benchmarks import Benchmark

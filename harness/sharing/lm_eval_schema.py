@@ -9,7 +9,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from harness.asking import FEWSHOT_SEED
+from harness.evaluation.asking import FEWSHOT_SEED
 from leaderboards.results import Entry, Evaluation
 from tasks.benchmarks import Benchmark, read_task_yaml
 from tasks.errors import InputError

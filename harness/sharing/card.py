@@ -11,8 +11,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness.card_metadata import card_data, evaluation_files
 from harness.config import Config
+from harness.sharing.card_metadata import card_data, evaluation_files
 from leaderboards.results import Entry, RunResults, describe
 from leaderboards.rows import MACRO, METRICS, Board, Cell, Row
 from leaderboards.wording import (

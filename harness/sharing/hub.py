@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from harness.card import Card
+from harness.sharing.card import Card
 from tasks.errors import InputError
 
 if TYPE_CHECKING:

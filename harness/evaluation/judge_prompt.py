@@ -20,7 +20,7 @@ _VERDICTS = {"CORRECT": True, "INCORRECT": False}
 
 @dataclass(frozen=True)
 class JudgePrompt:
-    """A prompt from `harness/judge_prompts`.
+    """A prompt from `harness/evaluation/judge_prompts`.
 
     Attributes:
         version: Its name and the digest of its text.

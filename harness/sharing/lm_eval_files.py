@@ -16,7 +16,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from harness import lm_eval_schema as schema
+from harness.sharing import lm_eval_schema as schema
 from leaderboards.results import Entry, Evaluation, RunResults
 from tasks.benchmarks import Benchmark, load_benchmark
 from tasks.errors import InputError

@@ -11,10 +11,10 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from harness.asking import Prompts
-from harness.candidates import Candidate
 from harness.config import Config
 from harness.engines import Engine, Sampling
+from harness.evaluation.asking import Prompts
+from harness.evaluation.candidates import Candidate
 from harness.provenance import package_versions
 from leaderboards.results import Evaluation, SampleRow, read_results, write_results
 from tasks.benchmarks import Benchmark

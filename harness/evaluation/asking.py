@@ -6,9 +6,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
-from harness.candidates import Candidate
 from harness.config import Config
 from harness.engines import Request, Sampling
+from harness.evaluation.candidates import Candidate
 from sftkey_train.text import PromptStyle, TextPath
 from tasks.benchmarks import TASKS_DIR, Benchmark
 from tasks.errors import InputError

@@ -7,8 +7,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness.candidates import Candidate
 from harness.config import EMBEDDED, Config
+from harness.evaluation.candidates import Candidate
 from harness.intake import (
     Checkpoint,
     adapter_config,

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING
 
 from harness.config import JudgeSettings
 from harness.engines import Completion, Request, Sampling
-from harness.generations import GenerationStore, generation_key
-from harness.judge_prompt import JudgePrompt, final_part, read_verdict
+from harness.evaluation.generations import GenerationStore, generation_key
+from harness.evaluation.judge_prompt import JudgePrompt, final_part, read_verdict
 from harness.progress import Reporter
 from leaderboards.results import Entry, JudgeCheck
 from tasks.agreement import agreement

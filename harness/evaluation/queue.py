@@ -8,11 +8,11 @@ from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from harness.asking import Asked
-from harness.candidates import Candidate
 from harness.engines import Completion, Engine, Request
 from harness.engines.adapters import AdapterRefused
-from harness.generations import GenerationStore, generation_key
+from harness.evaluation.asking import Asked
+from harness.evaluation.candidates import Candidate
+from harness.evaluation.generations import GenerationStore, generation_key
 from harness.intake import merged
 from harness.progress import Reporter
 

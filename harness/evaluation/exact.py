@@ -7,13 +7,13 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from harness.asking import Asked, Questionnaire
-from harness.candidates import Candidate
 from harness.config import Config
 from harness.engines import Completion, Engine, new_engine
-from harness.generations import GenerationStore
+from harness.evaluation.asking import Asked, Questionnaire
+from harness.evaluation.candidates import Candidate
+from harness.evaluation.generations import GenerationStore
+from harness.evaluation.queue import Queue
 from harness.progress import Reporter
-from harness.queue import Queue
 from leaderboards.results import Entry, Evaluation, ExactCheck
 from tasks.errors import InputError
 from tasks.scoring import score_output

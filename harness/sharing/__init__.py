@@ -1,0 +1,1 @@
+"""What leaves a run for others: lm-eval files, cards, the Hub."""
