@@ -7,7 +7,9 @@ import importlib.metadata
 import os
 import platform
 import subprocess
+from collections.abc import Mapping
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 
 PACKAGES = (
@@ -41,7 +43,8 @@ def provenance(config_text: str) -> dict[str, str]:
     }
 
 
-def package_versions() -> dict[str, str]:
+@cache
+def package_versions() -> Mapping[str, str]:
     """Versions of the packages that decide results, those that are installed."""
     versions = {}
     for name in PACKAGES:

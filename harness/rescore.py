@@ -11,16 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from harness.evaluation.kept_formats import FOLDER as FORMATS
 from harness.evaluation.kept_formats import format_of
-from leaderboards.results import (
-    RESULTS_FILE,
-    SAMPLES_FILE,
-    TRAINING_FILE,
-    Entry,
-    Evaluation,
-    RunResults,
-    read_results,
-    write_results,
-)
+from leaderboards.results import read_results, write_results
+from leaderboards.schema import RESULTS_FILE, SAMPLES_FILE, TRAINING_FILE, Entry, Evaluation, RunResults
 from tasks.agreement import agreement
 from tasks.errors import InputError
 from tasks.parallel import ScoreItem, score_many

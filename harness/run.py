@@ -26,7 +26,8 @@ from harness.progress import Reporter
 from harness.provenance import provenance
 from harness.sharing.lm_eval_files import write_lm_eval_files
 from harness.training import cost, curves
-from leaderboards.results import Entry, Overlap, read_results, write_results
+from leaderboards.results import read_results, write_results
+from leaderboards.schema import Entry, Overlap
 from sftkey_train import processes
 from sftkey_train.checkpoint import read_manifest
 from tasks.benchmarks import Benchmark, load_benchmark

@@ -20,7 +20,7 @@ from harness.plan import Plan
 from harness.pool import num_workers, train_side_by_side
 from harness.progress import Reporter, StageReporter
 from harness.provenance import package_versions
-from leaderboards.results import CurvePoint, TrainingCost
+from leaderboards.schema import CurvePoint, TrainingCost
 from sftkey_train import processes
 from sftkey_train.checkpoint import read_history, read_manifest, save_checkpoint
 from sftkey_train.settings import TrainSettings

@@ -15,7 +15,6 @@ from leaderboards.findings import notes, summary
 from leaderboards.integrity import checks, warnings
 from leaderboards.merge import Group, merge_runs
 from leaderboards.pairing import differences, seed_pairs, seeds_on_all
-from leaderboards.results import RunResults
 from leaderboards.rows import (
     FORMAT_DEPENDENT,
     MACRO,
@@ -27,6 +26,7 @@ from leaderboards.rows import (
     Row,
     Verdict,
 )
+from leaderboards.schema import RunResults
 from leaderboards.stats import CONFIDENCE, Difference, holm, paired_difference
 from tasks.errors import InputError
 

@@ -10,7 +10,6 @@ from leaderboards.judging import judged
 from leaderboards.merge import Group
 from leaderboards.outcomes import Outcomes
 from leaderboards.pairing import Seeds, seeds_on_all, take_seeds, values
-from leaderboards.results import Evaluation
 from leaderboards.rows import (
     FORMAT_DEPENDENT,
     MACRO,
@@ -24,6 +23,7 @@ from leaderboards.rows import (
     Sampled,
 )
 from leaderboards.sampling import Curve, sampled_curve, sampled_points
+from leaderboards.schema import Evaluation
 from leaderboards.stats import mean_interval
 
 

@@ -6,7 +6,7 @@ import pandas as pd
 import pyarrow as pa
 
 from leaderboards.parquet import Table
-from leaderboards.results import TRAINING_FILE, Entry, describe
+from leaderboards.schema import TRAINING_FILE, Entry, describe
 from tasks.errors import InputError
 
 _CHECKPOINT_KEY = ["model", "entry", "seed"]

@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from leaderboards.results import RunResults
 from leaderboards.rows import Curve, Grid, Line, StageEnd
+from leaderboards.schema import RunResults
 
 MAX_POINTS = 300
 QUANTITIES = (

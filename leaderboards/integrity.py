@@ -8,8 +8,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
 
 from leaderboards.merge import Group
-from leaderboards.results import Evaluation, ExactCheck, Overlap
 from leaderboards.rows import Board, Row
+from leaderboards.schema import Evaluation, ExactCheck, Overlap
 from leaderboards.wording import MISSING, enumerated, label, percent
 
 MANY_TRUNCATED = 0.05

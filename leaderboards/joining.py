@@ -11,7 +11,7 @@ from leaderboards.entries import STORED_DIR, EntryFile
 from tasks.errors import InputError
 
 if TYPE_CHECKING:
-    from leaderboards.results import Entry, Evaluation, RunResults
+    from leaderboards.schema import Entry, Evaluation, RunResults
 
 
 class Joined(NamedTuple):

@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 
 from leaderboards.outcomes import Verdicts
-from leaderboards.results import JudgeCheck
 from leaderboards.rows import Judged
+from leaderboards.schema import JudgeCheck
 from tasks.agreement import cohens_kappa
 
 

@@ -11,7 +11,7 @@ import pandas as pd
 
 from leaderboards.curves import merge_curves
 from leaderboards.outcomes import Block, Outcomes, load_samples, stack
-from leaderboards.results import Entry, Evaluation, RunResults, describe
+from leaderboards.schema import Entry, Evaluation, RunResults, describe
 from tasks.errors import InputError
 
 Key = tuple[str, str, int | None]

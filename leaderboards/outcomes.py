@@ -14,8 +14,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from leaderboards.results import Entry, Evaluation, RunResults, describe
 from leaderboards.sample_table import checkpoint_codes
+from leaderboards.schema import Entry, Evaluation, RunResults, describe
 from tasks.errors import InputError
 
 _MEANS = ("accuracy", "accuracy_strict", "format_valid", "truncated", "output_tokens")

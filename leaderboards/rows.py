@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal, get_args
 
-from leaderboards.results import Role
+from leaderboards.schema import Role
 from leaderboards.stats import Difference, Estimate
 
 Metric = Literal["accuracy", "accuracy_strict", "format_valid", "score"]

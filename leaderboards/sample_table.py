@@ -8,7 +8,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from leaderboards.parquet import Table
-from leaderboards.results import RESULTS_FILE, SAMPLES_FILE, Entry, Evaluation, describe
+from leaderboards.schema import RESULTS_FILE, SAMPLES_FILE, Entry, Evaluation, describe
 from tasks.errors import InputError
 
 _CHECKPOINT_KEY = ["model", "entry", "seed", "benchmark"]

@@ -1,5 +1,6 @@
 """When an answer is right: one notion of equality for each kind of answer."""
 
+import re
 from collections.abc import Sequence
 
 from tasks.choices import choice_letter
@@ -13,12 +14,16 @@ from tasks.words import normalise_words
 __all__ = ["answers_equal", "extract_final_answer", "prepare_judge", "reference_answer"]
 
 
+_LABELLED_CHARS = 2_000
+_LABEL = re.compile(r"^\s*[(\[][A-Z][)\]]\s+(?=\S)")
+
+
 def answers_equal(gold: str, answer: str, kind: Kind, choices: Sequence[str] | None) -> bool:
     """Whether an answer equals the reference, by the rules of its kind.
 
     number: same exact value, notation and currency aside (`numeric.numbers_equal`); choice: same letter,
     however named; latex: same text, or mathematically equal by form or by Math-Verify; text: same words,
-    case, punctuation and articles aside.
+    case, punctuation, articles and the letter of a choice before them, as in "(B) a surplus", aside.
 
     Args:
         gold: the reference.
@@ -36,7 +41,10 @@ def answers_equal(gold: str, answer: str, kind: Kind, choices: Sequence[str] | N
         return wanted is not None and wanted == choice_letter(answer, choices)
     if kind == "latex":
         return latex_equal(gold, answer)
-    return normalise_words(gold) == normalise_words(answer)
+    wanted = normalise_words(gold)
+    return wanted == normalise_words(answer) or (
+        len(answer) <= _LABELLED_CHARS and wanted == normalise_words(_LABEL.sub("", answer))
+    )
 
 
 def reference_answer(gold: str) -> str:

@@ -10,14 +10,28 @@ from tasks.words import normalise_words, strip_markup
 _STATED_CHARS = 1_000
 _DEFAULT_LETTERS = LETTERS[:10]
 _LONE = re.compile(r"^[(\[]?\s*([A-Za-z])\s*[)\]]?\s*[.:,;!]*$")
+# A letter is over where no Latin letter follows; in Chinese none stands between it and the next word.
+_AFTER_WORD, _BEFORE_WORD = "(?<![A-Za-zÀ-ɏ0-9_'’])", "(?![A-Za-zÀ-ɏ0-9_'’])"
 _LEADING = re.compile(
-    r"^(?:(?i:option|choice|answer|letter)\s+)?(?:[(\[]\s*([A-Za-z])\s*[)\]]|([A-Z])(?![\w'’]))"
+    rf"^(?:(?i:option|choice|answer|letter)\s+)?(?:[(\[]\s*([A-Za-z])\s*[)\]]|([A-Z]){_BEFORE_WORD})"
 )
 _LABEL = re.compile(r"[(\[]?([A-Z])[)\].:]+\s*")
-_HEDGE = re.compile(r"^\W*(?:,|/|&|\band\b|\bor\b)\s*[(\[]?([A-Z])(?![\w'’])", re.IGNORECASE)
+_HEDGE = re.compile(
+    r"^(?:[^\w,]*|[)\]][^,.;()\[\]\n]{1,60}(?=\b(?:and|or)\b))"
+    rf"(?:,(?:\s*(?:and|or)\b)?|/|&|\band\b|\bor\b)\s*[(\[]?(?-i:([A-Z])){_BEFORE_WORD}(?!\s+(?:is|are|was|has|does|would|can)\b)",
+    re.IGNORECASE,
+)
+_NO_CHOICE = re.compile(
+    r"\W*(?:none of (?:the|these|them)\b|neither\b|(?:can(?:not|'t)|could not) be (?:determined|answered)\b)",
+    re.IGNORECASE,
+)
+_CLAUSE_END = re.compile(r"[,;:\n]|\b(?:because|since|as|but|not|than|while|if)\b|n't\b")
 _TRUTHS = {"yes": True, "true": True, "no": False, "false": False}
 _GOES_ON = re.compile(r" +(?!(?:because|since|as|for|due|which|and|or|but|so)\b)[a-z]")
-_STANDALONE = re.compile(r"(?<![\w'’])[(\[]?([A-Z])[)\]]?(?![\w'’])")
+_STANDALONE = re.compile(rf"{_AFTER_WORD}[(\[]?([A-Z])[)\]]?{_BEFORE_WORD}")
+_SYMBOL_BEFORE = re.compile(r"(?:[\\{}_^$=+/|<>≈×·Δ0-9]|(?<!\*)\*)\s?\Z")
+_SYMBOL_AFTER = re.compile(r"\s?(?:[\\{}_^$=+/|<>≈×·(]|\*(?!\*))|-|\. [a-z]|\s[0-9]")
+_NAMED = re.compile(r"\b(?:option|choice|answer|letter)\W{0,4}\Z", re.IGNORECASE)
 
 
 def choice_letter(answer: str, choices: Sequence[str] | None) -> str | None:
@@ -31,10 +45,10 @@ def choice_letter(answer: str, choices: Sequence[str] | None) -> str | None:
         The capital letter, or None where the answer names no choice or more than one.
     """
     text = strip_markup(answer)
-    letters = LETTERS[: len(choices)] if choices else _DEFAULT_LETTERS
+    letters = _letters(choices)
     if lone := _LONE.match(text):
         letter = lone[1].upper()
-        return letter if letter in letters else None
+        return letter if letter in letters else _exact_choice(text, choices or ())
     if choices and (letter := _exact_choice(text, choices) or _labelled_choice(text, choices)):
         return letter
     if choices and (letter := _leading_choice(text, choices) or _equal_choice(text, choices)):
@@ -42,15 +56,15 @@ def choice_letter(answer: str, choices: Sequence[str] | None) -> str | None:
     if (leading := _LEADING.match(text)) and (letter := (leading[1] or leading[2]).upper()) in letters:
         after = text[leading.end() :]
         hedge = _HEDGE.match(after)
-        if hedge and hedge[1].upper() in letters and hedge[1].upper() != letter:
+        if hedge and hedge[1] in letters and hedge[1] != letter:
             return None
         if not _is_article(letter, leading[2], after):
             return letter
-    return mentioned_choice(text, choices) or _only_letter(text, letters)
+    return mentioned_choice(text, choices) or _only_letter(text, letters) or _clause_letter(text, letters)
 
 
 def last_letter(text: str, choices: Sequence[str] | None) -> str | None:
-    """Find the last letter of a choice that stands alone; the article A and the pronoun I do not count.
+    """Find the last letter of a choice that stands alone; articles and the symbols of formulas do not count.
 
     Args:
         text: reasoning that never states its answer outright.
@@ -59,34 +73,35 @@ def last_letter(text: str, choices: Sequence[str] | None) -> str | None:
     Returns:
         The letter, or None.
     """
-    letters = LETTERS[: len(choices)] if choices else _DEFAULT_LETTERS
-    found = None
+    letters, found = _letters(choices), None
     for match in _STANDALONE.finditer(text):
         if match[1] in letters and not _is_article(
             match[1], match.group(), text[match.end() : match.end() + 40]
         ):
-            found = match[1]
+            found = found if _is_symbol(text, match) else match[1]
     return found
 
 
-def is_hedge(stated: str, choices: Sequence[str] | None) -> bool:
-    """Whether a statement begins with two letters of choices: "A or B", "both (A) and (B)".
+def names_no_choice(stated: str, choices: Sequence[str] | None) -> bool:
+    """Whether a statement names no single choice: "A or B", "none of the above", (F) where there is no F.
 
     Args:
-        stated: the rest of "The answer is …".
+        stated: the rest of "The answer is …", of which no answer could be read.
         choices: as for `choice_letter`.
 
     Returns:
-        The verdict.
+        The verdict; also False where it says nothing of choices.
     """
-    letters = LETTERS[: len(choices)] if choices else _DEFAULT_LETTERS
-    text = re.sub(r"^\W*(?:either|both)\s+", "", strip_markup(stated[:_STATED_CHARS]))
-    leading = _LEADING.match(text)
-    hedge = _HEDGE.match(text[leading.end() :]) if leading else None
-    if leading is None or hedge is None:
+    letters, text = _letters(choices), strip_markup(stated[:_STATED_CHARS])
+    if _NO_CHOICE.match(text):
+        return True
+    first = _STANDALONE.search(text)
+    if first is None:
         return False
-    first, second = (leading[1] or leading[2]).upper(), hedge[1].upper()
-    return first != second and first in letters and second in letters
+    if first[1] not in letters:
+        return _LEADING.match(text) is not None and (first.group() != first[1] or first.end() == len(text))
+    hedge = _HEDGE.match(text[first.end(1) :])
+    return hedge is not None and hedge[1] in letters and hedge[1] != first[1]
 
 
 def mentioned_choice(text: str, choices: Sequence[str] | None) -> str | None:
@@ -158,6 +173,20 @@ def _equal_choice(text: str, choices: Sequence[str]) -> str | None:
     return LETTERS[same.index(True)] if meant is not None else None
 
 
+def _letters(choices: Sequence[str] | None) -> str:
+    return LETTERS[: len(choices)] if choices else _DEFAULT_LETTERS
+
+
+def _clause_letter(text: str, letters: str) -> str | None:
+    """The letter of a first clause that holds no other: "for sure D, it can't be A"."""
+    end = _CLAUSE_END.search(text)
+    if end is None:
+        return None
+    first = _STANDALONE.search(text, 0, end.start())
+    hedge = _HEDGE.match(text[first.end(1) :]) if first else None
+    return None if hedge and hedge[1] in letters else _only_letter(text[: end.start()], letters)
+
+
 def _only_letter(text: str, letters: str) -> str | None:
     found = {
         match[1]
@@ -165,6 +194,16 @@ def _only_letter(text: str, letters: str) -> str | None:
         if match[1] in letters and not _is_article(match[1], match.group(), text[match.end() :])
     }
     return found.pop() if len(found) == 1 else None
+
+
+def _is_symbol(text: str, letter: re.Match[str]) -> bool:
+    """Whether a bare letter belongs to a formula, a quantity or a name: B = 2, 30 N, $A$, E. coli."""
+    if letter.group() != letter[1]:
+        return False
+    before = text[max(letter.start() - 25, 0) : letter.start()]
+    if _NAMED.search(before):
+        return False
+    return bool(_SYMBOL_BEFORE.search(before) or _SYMBOL_AFTER.match(text, letter.end()))
 
 
 def _is_article(letter: str, written: str | None, after: str) -> bool:

@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from tasks.boxes import Box, closed_boxes
-from tasks.choices import choice_letter, is_hedge, last_letter, mentioned_choice
+from tasks.choices import choice_letter, last_letter, mentioned_choice, names_no_choice
+from tasks.conclusions import concluding_number
 from tasks.formulas import first_formula, joined_boxes, last_formula
 from tasks.numeric import first_number, last_number, stated_number
 from tasks.records import Kind
@@ -22,12 +23,14 @@ from tasks.words import strip_markup
 
 _TAIL_CHARS = 50_000
 _SENTENCE_CHARS = 300
+_MENTION_CHARS = 1_000
+"""A longer text mentions many things: the words of a choice somewhere in it are no answer."""
 _MOST_STATEMENTS = 5
 _MOST_QUESTIONS = 3
 _HASHES = re.compile(r"####[ \t]*([^\n]*)")
 _GAP = r"[ \t]{0,20}+"
 _STATEMENT = re.compile(
-    rf"\b(?P<final>final[ \t]{{1,20}}+)?answer{_GAP}(?:\*\*|__)?+"
+    rf"\b(?P<final>final[ \t]{{1,20}}+)?answer{_GAP}(?:\*\*|__)?+(?:{_GAP}\([^()\n]{{1,40}}\))?+"
     rf"(?:{_GAP}(?:(?<=[ \t])(?:to|for|of)\b[^\n.:]{{0,80}}?|,[^\n,.:]{{0,40}},))?{_GAP}"
     rf"(?:(?:is|are|was|equals|(?:will|would|should|must) be|(?:comes|turns) out to(?: be)?)\b"
     rf"(?!{_GAP}(?:not|(?:in)?correct|wrong|right)\b){_GAP}(?:\*\*)?:?|:|=|→|->)"
@@ -37,6 +40,7 @@ _STATEMENT = re.compile(
 )
 _SENTENCE_END = re.compile(r"\.\s+(?=[^\s\d])|\n")
 _EQUALS = re.compile(r"[=≈]|\\approx")
+_LABELLED_LINE = re.compile(r"[(\[]?[A-Z][)\].:,。，：、].{1,300}")
 _BEGINS_WITH_NUMBER = re.compile(r"[\s$€£¥*~(\\]*[-−]?\.?[0-9][0-9.,]*(?!\s*[-+*/×÷x^0-9])")
 
 
@@ -92,7 +96,7 @@ def find_answer(text: str, kind: Kind, choices: Sequence[str] | None) -> Found |
     tail = turn[-_TAIL_CHARS:]
     if found := _find_stated(tail, kind, choices):
         return found
-    if kind == "choice" and any(is_hedge(stated.text, choices) for stated in _statements(tail, kind)):
+    if kind == "choice" and any(names_no_choice(stated.text, choices) for stated in _statements(tail, kind)):
         return None
     guess = _guess(tail, kind, choices)
     return Found(guess, explicit=False, complete=False) if guess else None
@@ -133,7 +137,9 @@ def read_span(text: str, kind: Kind, choices: Sequence[str] | None) -> str | Non
     if kind == "number":
         return _span_number(text[-_TAIL_CHARS:])
     if kind == "choice":
-        return choice_letter(text, choices) or last_letter(text, choices)
+        tail = text[-_TAIL_CHARS:]
+        letter = choice_letter(tail, choices)
+        return letter or (None if names_no_choice(tail, choices) else last_letter(tail, choices))
     return text.strip() or None
 
 
@@ -202,13 +208,20 @@ def _is_followed(stated: str, answer: str, kind: Kind) -> bool:
 
 def _guess(text: str, kind: Kind, choices: Sequence[str] | None) -> str | None:
     if kind == "number":
-        return last_number(text)
+        return concluding_number(text)
     if kind == "choice":
-        sentence = _SENTENCE_END.split(text.strip()[-_SENTENCE_CHARS:])[-1]
-        letter = (
-            choice_letter(sentence, choices) or last_letter(text, choices) or mentioned_choice(text, choices)
-        )
-        return letter or mentioned_choice(text.rstrip().rpartition("\n")[2], choices)
+        return _guess_choice(text.strip(), choices)
     if kind == "latex" and (formula := last_formula(text)):
         return formula
     return text.rstrip().rpartition("\n")[2].strip() or None
+
+
+def _guess_choice(text: str, choices: Sequence[str] | None) -> str | None:
+    """The choice that a short answer begins with, that the last sentence names, or the last that is named."""
+    if _LABELLED_LINE.fullmatch(text) and (letter := choice_letter(text, choices)):
+        return letter
+    sentence = _SENTENCE_END.split(text[-_SENTENCE_CHARS:])[-1]
+    if letter := choice_letter(sentence, choices) or last_letter(text, choices):
+        return letter
+    short = text if len(text) <= _MENTION_CHARS else ""
+    return mentioned_choice(short, choices) or mentioned_choice(text.rpartition("\n")[2], choices)

@@ -21,7 +21,7 @@ _END = re.compile(r"\.\s+(?=[^\s\d])|\n\n|\.?\s+I hope it is correct")
 _VERB = re.compile(r"\s{0,5}(?:is|are|equals?)\b:?(?=\s{0,5}(?:[-0-9.$]|\\[(\[]))")
 _BETWEEN_BOXES = re.compile(
     r"(?:[\s$\\()\[\],;.{}~]|\\[!,;: ]|\\q?quad|\\text|\\left|\\right)*"
-    r"(?:,|;|and|or|\\quad)"
+    r"(?:,|;|and|or|\\quad|\\text\{[^{}]{0,40}\b(?:and|or)\s?\})"
     r"(?:[\s$\\()\[\],;{}~]|\\q?quad|\\text)*(?:[a-zA-Z](?:_\{?\w{1,3}\}?)?\s*=\s*)?"
 )
 

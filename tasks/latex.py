@@ -3,14 +3,15 @@ r"""Whether two LaTeX answers are equal: by text or form where that settles it, 
 import re
 
 from tasks.latex_forms import equal_forms
+from tasks.latex_text import split_top, unbox
 from tasks.math_verify_client import JUDGE, judged_equal
 from tasks.numeric import is_number, numbers_equal
 
 _MAX_CHARS = 4_000
+_EQUALS = re.compile(r"&?=|\\approx(?![a-zA-Z])")
 _MARKUP = re.compile(
     r"\\left|\\right|\\[!,;:> ]|\\(?:big|Big|bigg|Bigg)[lr]?(?![a-zA-Z])|\\displaystyle|\\quad|\\qquad|[~$\s]"
 )
-_BOX = re.compile(r"\\boxed\{([^{}]*)\}")
 
 
 def latex_equal(gold: str, answer: str) -> bool:
@@ -45,6 +46,11 @@ def settled_equal(gold: str, answer: str) -> bool | None:
     return equal_forms(gold, answer)
 
 
+def last_side(answer: str) -> str:
+    """What stands after the last equals sign of a formula that is worked out in steps; all of it else."""
+    return split_top(answer, _EQUALS)[-1] if len(answer) <= _MAX_CHARS else answer
+
+
 def normalise_latex(text: str) -> str:
     r"""Take off what does not change the meaning: dollars, a box, spacing, \left and \right, a full stop.
 
@@ -56,6 +62,6 @@ def normalise_latex(text: str) -> str:
     """
     bare = " ".join(text[: _MAX_CHARS + 1].split()).rstrip(".")
     bare = _MARKUP.sub("", bare).removeprefix("\\(").removesuffix("\\)")
-    bare = _BOX.sub(r"\1", bare)
+    bare = unbox(bare)
     bare = re.sub(r"\\[dt]frac", r"\\frac", bare)
     return re.sub(r"(?<=[0-9])\{,\}(?=[0-9]{3})", "", bare).rstrip(".")

@@ -29,6 +29,7 @@ _MAX_CHARS = 600
 _MAX_PARTS = 12
 _LIST = re.compile(r"[,;]|\\text\s*\{\s*,?\s*(?:and|or)\s*\}|(?<![a-zA-Z\\])(?:and|or)(?![a-zA-Z])")
 _EQUALS = re.compile(r"(?<![<>!])=")
+_APPROX = re.compile(r"\\approx(?![a-zA-Z])")
 _CUP = re.compile(r"\\cup(?![a-zA-Z])")
 _ROWS = re.compile(r"\\\\")
 _CELLS = re.compile(r"&")
@@ -69,8 +70,19 @@ def equal_forms(gold: str, answer: str) -> bool | None:
     gold, answer = clean_latex(gold), clean_latex(answer)
     if gold == answer and gold:
         return True
-    verdict = _compare(gold, answer, depth=0)
+    verdict = _by_approximation(gold, answer)
     return False if verdict is None and _same_but_for_numbers(gold, answer) else verdict
+
+
+def _by_approximation(gold: str, answer: str) -> bool | None:
+    r"""Compare; where a side is "1/3 \\approx 0.33", either its exact or its rounded part may be meant."""
+    golds, answers = split_top(gold, _APPROX), split_top(answer, _APPROX)
+    if len(golds) == len(answers) == 1:
+        return _compare(gold, answer, depth=0)
+    verdicts = [_compare(left, right, depth=1) for left in golds[:2] for right in answers[:2]]
+    if True in verdicts:
+        return True
+    return None if None in verdicts else False
 
 
 def _same_but_for_numbers(gold: str, answer: str) -> bool:

@@ -15,7 +15,8 @@ _SPELLINGS = (
     (re.compile(r"\\gt(?![a-zA-Z])"), ">"),
     (re.compile(r"\\(?:neq?)(?![a-zA-Z])|!=|≠"), r"\\ne "),
     (re.compile(r"\\[dtc]frac(?![a-zA-Z])"), r"\\frac"),
-    (re.compile(r"\\(?:approx|simeq|equiv)(?![a-zA-Z])|≈"), "="),
+    (re.compile(r"\\(?:approx|simeq)(?![a-zA-Z])|≈"), r"\\approx "),
+    (re.compile(r"\\equiv(?![a-zA-Z])"), "="),
     (re.compile(r"∪"), r"\\cup "),
     (re.compile(r"∈"), r"\\in "),
     (re.compile(r"−|–"), "-"),
@@ -37,11 +38,16 @@ def clean_latex(text: str) -> str:
     text = _GROUPED.sub("", text)
     text = _SIZES.sub(" ", _DEGREES.sub("", text))
     text = re.sub(r"(?<!\\)(?:\\[()]|\\\[|\\\])|\\?\$", " ", text)
-    text = _BOX.sub(r"\1", text)
+    text = unbox(text)
     for pattern, spelling in _SPELLINGS:
         text = pattern.sub(spelling, text)
     text = " ".join(_SPACES.sub(" ", text.replace("\\\\", "\0")).split()).replace("\0", "\\\\")
     return text.strip(" .,;:") if text.endswith((".", ",", ";", ":", " ")) else text
+
+
+def unbox(text: str) -> str:
+    r"""Replace \boxed{…} and \fbox{…} by what they hold, which may have braces in it."""
+    return _BOX.sub(r"\1", text) if "box" in text else text
 
 
 def unwrap_text(text: str) -> str:

@@ -36,7 +36,7 @@ _POWER = (
 _FRACTION = rf"\\[dtc]?frac\s*(?:\{{\s*[{_MINUS}]?{_DECIMAL}\s*\}}\s*\{{\s*{_DECIMAL}\s*\}}|[0-9]\s*[0-9])"
 _NUMBER = re.compile(
     # a minus with a space after it is a sign, unless a list's dash or a subtraction
-    rf"(?<![\w\\])(?<![0-9]\.)(?P<sign>(?<![)\]}}])[{_MINUS}](?:(?<!\n.)(?<![0-9)]\s.)\s)?)?"
+    rf"(?<![A-Za-zÀ-ɏ0-9_\\])(?<![0-9]\.)(?P<sign>(?<![)\]}}])[{_MINUS}](?:(?<!\n.)(?<![0-9)]\s.)\s)?)?"
     rf"(?:{_CURRENCY}\s?)?(?P<sign2>[{_MINUS}])?"
     rf"(?:(?P<latex_whole>[0-9]{{1,30}}\s*)?(?P<latex>{_FRACTION})"
     r"|(?:(?P<vulgar_whole>[0-9]{1,30})\s?)?(?P<vulgar>[¼½¾⅐-⅞])"
@@ -63,6 +63,11 @@ def last_number(text: str) -> str | None:
     """Return the last number of a text as it is written there, or None."""
     matches = deque(_NUMBER.finditer(text), maxlen=1)
     return matches.pop().group().strip() if matches else None
+
+
+def every_number(text: str) -> list[str]:
+    """Return the numbers of a short text as they are written there, in order."""
+    return [match.group().strip() for match in _NUMBER.finditer(text)]
 
 
 def stated_number(text: str) -> str | None:
@@ -153,11 +158,18 @@ def _same(left: Value, right: Value, factor: Fraction) -> bool:
     if isinstance(left, tuple) or isinstance(right, tuple):
         return left == right
     left *= factor
-    if left == right:
+    if left == right or _float_noise(left, right):
         return True
     rounded = [value for value in (left, right) if _places(value) is None]
     exact = [value for value in (left, right) if (_places(value) or 0) >= 6]
     return bool(rounded and exact) and rounds_alike(left, right)
+
+
+def _float_noise(left: Fraction, right: Fraction) -> bool:
+    """Whether two numbers differ as floating point does, such as 0.30000000000000004 from 0.3."""
+    if abs(left - right) * 10**11 > abs(right):
+        return False
+    return max(_places(left) or 0, _places(right) or 0) >= 12
 
 
 def _places(value: Fraction) -> int | None:

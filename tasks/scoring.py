@@ -11,7 +11,7 @@ from pathlib import Path
 from tasks.answers import answers_equal, reference_answer
 from tasks.choices import choice_letter, last_letter
 from tasks.extraction import Found, find_answer, read_span
-from tasks.latex import settled_equal
+from tasks.latex import last_side, settled_equal
 from tasks.records import Kind
 from tasks.tag_formats import THINK_ANSWER
 from tasks.tags import Defect, Parsed, TagFormat, parse_output
@@ -21,11 +21,13 @@ DEFAULT_ALPHA = 0.7
 JUDGING_PACKAGES = ("math-verify", "latex2sympy2_extended", "sympy")
 """Libraries whose versions are part of the scorer."""
 
-_READABLE_CHARS = 3_000
+_READABLE_CHARS = 1_000
+_ESSAY_CHARS = 20
+"""A reference of so many characters is right where the output ends in its very words."""
 _SPAN_CHARS = 50_000
 _MOST_QUESTIONS = 3
 # Single dollars on lines of their own set no formula in Markdown, nor for those who published verdicts.
-_BROKEN_DOLLARS = re.compile(r"(?<![$\\])\$[ \t]*\n[^$]*\n[ \t]*\$\Z")
+_BROKEN_DOLLARS = re.compile(r"(?:(?<![$\\])\$[ \t]*\n[^$]*\n[ \t]*\$|\\\([ \t]*\n[^$]*\n[ \t]*\\\))\Z")
 _LETTER_GOLD = re.compile(r"[(\[]?[A-J][)\]]?(?:\s+[A-Z][\w ]*)?")
 
 
@@ -122,7 +124,8 @@ def score_output(
     found, text = _locate(output, lenient, kind, choices, tag_format, truncated)
     explicit = found is not None and found.explicit
     if found is not None and kind == "latex" and not explicit:
-        right = settled_equal(gold, found.answer) is True  # Math-Verify is asked once, about the text
+        # Math-Verify is asked once, about the text
+        right = any(settled_equal(gold, side) is True for side in (found.answer, last_side(found.answer)))
     else:
         right = found is not None and answers_equal(gold, found.answer, kind, choices)
     if kind == "latex" and not right and text is not None and not truncated:
@@ -186,7 +189,9 @@ def _locate(
     truncated: bool,
 ) -> tuple[Found | None, str | None]:
     """Find the answer, and the free text it was sought in where that was not an answer span."""
-    if parsed.answer is not None and tag_format.answer_style != "text":
+    # Without tags a line is a statement like others: one that comes later counts.
+    last = tag_format.tagged or "text_outside" not in parsed.defects
+    if parsed.answer is not None and tag_format.answer_style != "text" and last:
         answer = read_span(parsed.answer, kind, choices)
         several = parsed.rest if "repeated" in parsed.defects and tag_format.answer_style == "boxed" else None
         return (Found(answer, explicit=True, complete=True) if answer else None), several
@@ -221,7 +226,26 @@ def _equal_as_text(gold: str, text: str, stated: bool) -> bool:
         return wanted is not None and wanted == (
             choice_letter(text[-200:], None) or last_letter(text[-3000:], None)
         )
-    end = text.strip()[-_READABLE_CHARS:]
+    end = text[-_SPAN_CHARS:].strip()
+    if _ends_in_essay(gold, end):
+        return True
     if stated or not end or _BROKEN_DOLLARS.search(end):
         return False
-    return answers_equal(gold, end, "latex", None)
+    return answers_equal(gold, _last_paragraph(end), "latex", None)
+
+
+def _ends_in_essay(gold: str, text: str) -> bool:
+    """Whether a text ends in a long reference, word for word, spaces and a full stop aside."""
+    wanted = " ".join(gold.split()).rstrip(" .")
+    if not _ESSAY_CHARS <= len(wanted) <= _SPAN_CHARS // 2:
+        return False
+    words = " ".join(text.removesuffix("I hope it is correct.").split()).rstrip(" .*")
+    return words.endswith(wanted) and words[: -len(wanted)][-1:] in ("", " ")
+
+
+def _last_paragraph(text: str) -> str:
+    """A short text, or the end of a longer one; blank where that is a formula without its beginning."""
+    if len(text) <= _READABLE_CHARS:
+        return text
+    end = text.rpartition("\n\n")[2][-_READABLE_CHARS:]
+    return "" if end.count("$") % 2 or end.count("\\begin") != end.count("\\end") else end

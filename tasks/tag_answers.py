@@ -1,15 +1,15 @@
 r"""Answers that no closing tag ends: the text after the reasoning, a ``\boxed{…}``, a last line."""
 
 import re
-from collections import deque
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
-from itertools import islice
 
 from tasks.boxes import closed_boxes
 from tasks.tag_formats import Defect, TagFormat
 
-_MOST_LINES = 10_000
+_MOST_LINES = 1_000
+_TAIL_CHARS = 100_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,8 +78,7 @@ def _stated(line: re.Match[str], tag_format: TagFormat) -> str | None:
 def _last_line(text: str, tag_format: TagFormat, truncated: bool) -> MarkedAnswer:
     answer, start, end = None, None, 0
     defects: set[Defect] = set()
-    matches = (match for match in _line_pattern(tag_format).finditer(text) if _starts_line(match))
-    for match in (*islice(matches, _MOST_LINES), *deque(matches, maxlen=_MOST_LINES)):
+    for match in _answer_lines(text, tag_format):
         stated = _stated(match, tag_format)
         if stated is not None:
             if answer is not None:
@@ -94,6 +93,20 @@ def _last_line(text: str, tag_format: TagFormat, truncated: bool) -> MarkedAnswe
     if truncated and not tag_format.answer_close and end == len(text):
         answer = None  # nothing shows that it was not cut off
     return MarkedAnswer(answer, start, frozenset(defects))
+
+
+def _answer_lines(text: str, tag_format: TagFormat) -> Iterator[re.Match[str]]:
+    """The lines of the format; of more than 1,000 the first and those in the last 100,000 characters."""
+    pattern, end, num_lines = _line_pattern(tag_format), 0, 0
+    for match in pattern.finditer(text):
+        end, num_lines = match.end(), num_lines + 1
+        if _starts_line(match):
+            yield match
+        if num_lines == _MOST_LINES:
+            break
+    else:
+        return
+    yield from filter(_starts_line, pattern.finditer(text, max(end, len(text) - _TAIL_CHARS)))
 
 
 @lru_cache(maxsize=64)

@@ -50,6 +50,18 @@ def against(ours: Sequence[float], theirs: Sequence[float], goal: float) -> str:
     return f"{ratio(ours, theirs)} (goal ≤ {goal:.2g}: {'reached' if reached else 'missed'})"
 
 
+def at_least(ours: Sequence[float], theirs: Sequence[float], goal: float) -> str:
+    """Likewise where more is better: the ratio must reach the goal from below."""
+    reached = statistics.median(ours) >= goal * statistics.median(theirs)
+    return f"{ratio(ours, theirs)} (goal ≥ {goal:.2g}: {'reached' if reached else 'missed'})"
+
+
+def within(values: Sequence[float], limit: float, digits: int = 2) -> str:
+    """The median against a limit of its own."""
+    reached = statistics.median(values) <= limit
+    return f"{spread(values, digits)} (goal ≤ {limit:g}: {'reached' if reached else 'missed'})"
+
+
 def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """A Markdown table."""
     lines = [head, ["---"] * len(head), *rows]

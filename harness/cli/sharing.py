@@ -13,7 +13,7 @@ from harness.cli.screen import console
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from leaderboards.results import Overlap
+    from leaderboards.schema import Overlap
 
 
 def overlap(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from harness.intake import Checkpoint
-from leaderboards.results import Entry, Evaluation, Role, TrainingCost
+from leaderboards.schema import Entry, Evaluation, Role, TrainingCost
 from tasks.tags import get_tag_format
 
 

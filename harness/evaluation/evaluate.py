@@ -18,7 +18,7 @@ from harness.evaluation.parity import check_prompt_parity
 from harness.evaluation.queue import Queue
 from harness.intake import check_context
 from harness.progress import Reporter
-from leaderboards.results import Entry, Evaluation, SampleRow
+from leaderboards.schema import Entry, Evaluation, SampleRow
 from sftkey_train.text import TextPath
 from tasks.benchmarks import Benchmark
 from tasks.errors import InputError

@@ -16,7 +16,8 @@ from harness.engines import Engine, Sampling
 from harness.evaluation.asking import Prompts
 from harness.evaluation.candidates import Candidate
 from harness.provenance import package_versions
-from leaderboards.results import Evaluation, SampleRow, read_results, write_results
+from leaderboards.results import read_results, write_results
+from leaderboards.schema import Evaluation, SampleRow
 from tasks.benchmarks import Benchmark
 from tasks.errors import InputError
 from tasks.prompts import render_prompt

@@ -14,7 +14,7 @@ from harness.evaluation.candidates import Candidate
 from harness.evaluation.generations import GenerationStore
 from harness.evaluation.queue import Queue
 from harness.progress import Reporter
-from leaderboards.results import Entry, Evaluation, ExactCheck
+from leaderboards.schema import Entry, Evaluation, ExactCheck
 from tasks.errors import InputError
 from tasks.scoring import score_output
 from tasks.tags import get_tag_format, opens_reasoning

@@ -23,7 +23,7 @@ from harness.intake import (
     whole_model,
     with_adapter,
 )
-from leaderboards.results import RESULTS_FILE
+from leaderboards.schema import RESULTS_FILE
 from tasks.errors import InputError
 
 

@@ -18,7 +18,7 @@ from harness.engines import Completion, Request, Sampling
 from harness.evaluation.generations import GenerationStore, generation_key
 from harness.evaluation.judge_prompt import JudgePrompt, final_part, read_verdict
 from harness.progress import Reporter
-from leaderboards.results import Entry, JudgeCheck
+from leaderboards.schema import Entry, JudgeCheck
 from tasks.agreement import agreement
 from tasks.errors import InputError
 from tasks.records import Record

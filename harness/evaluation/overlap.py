@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from leaderboards.results import Overlap
+from leaderboards.schema import Overlap
 from tasks.errors import InputError
 from tasks.jsonl import iter_objects
 from tasks.records import Record

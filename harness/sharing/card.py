@@ -13,8 +13,8 @@ from pathlib import Path
 
 from harness.config import Config
 from harness.sharing.card_metadata import card_data, evaluation_files
-from leaderboards.results import Entry, RunResults, describe
 from leaderboards.rows import MACRO, METRICS, Board, Cell, Row
+from leaderboards.schema import Entry, RunResults, describe
 from leaderboards.wording import (
     METRIC_NAMES,
     bounds,

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness.config import EMBEDDED, Config
-from leaderboards.results import Entry, Evaluation
 from leaderboards.rows import METRICS, Metric, Row
+from leaderboards.schema import Entry, Evaluation
 from leaderboards.wording import METRIC_NAMES
 from tasks.benchmarks import Benchmark, load_benchmark
 from tasks.errors import InputError

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.evaluation.asking import FEWSHOT_SEED
-from leaderboards.results import Entry, Evaluation
+from leaderboards.schema import Entry, Evaluation
 from tasks.benchmarks import Benchmark, read_task_yaml
 from tasks.errors import InputError
 from tasks.lm_eval_task import metrics

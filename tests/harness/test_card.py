@@ -13,16 +13,9 @@ from fake_hub import TOKEN, FakeHub, fake_hub
 from harness.config import Config, EvalSettings, dump_config
 from harness.sharing.card import Card, make_card
 from harness.sharing.hub import push
-from leaderboards.results import (
-    Entry,
-    Evaluation,
-    Overlap,
-    RunResults,
-    SampleRow,
-    TrainingCost,
-    write_results,
-)
+from leaderboards.results import write_results
 from leaderboards.sample_table import SAMPLES
+from leaderboards.schema import Entry, Evaluation, Overlap, RunResults, SampleRow, TrainingCost
 from tasks.errors import InputError
 
 CONFIG = Config(

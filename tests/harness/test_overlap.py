@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from harness.evaluation.overlap import LARGEST_SHARE, find_overlaps, iter_questions
-from leaderboards.results import Overlap
+from leaderboards.schema import Overlap
 from tasks.benchmarks import load_benchmark
 from tasks.errors import InputError
 from tasks.records import Record

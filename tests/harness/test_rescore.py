@@ -12,16 +12,8 @@ import pytest
 from rich.console import Console
 
 from harness.rescore import KEPT, MOST_CHANGES_SHOWN, print_report, rescore
-from leaderboards.results import (
-    RESULTS_FILE,
-    SAMPLES_FILE,
-    Entry,
-    Evaluation,
-    JudgeCheck,
-    SampleRow,
-    read_results,
-    write_results,
-)
+from leaderboards.results import read_results, write_results
+from leaderboards.schema import RESULTS_FILE, SAMPLES_FILE, Entry, Evaluation, JudgeCheck, SampleRow
 from tasks.errors import InputError
 from tasks.scoring import score_output, scorer_digest
 from tasks.tags import get_tag_format

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 from synthetic_board import synthetic_run
 
-from leaderboards.results import RunResults
+from leaderboards.schema import RunResults
 
 
 @pytest.fixture(scope="session")

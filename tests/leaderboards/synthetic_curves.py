@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from leaderboards.results import CurvePoint, Entry
+from leaderboards.schema import CurvePoint, Entry
 
 NAN = math.nan
 

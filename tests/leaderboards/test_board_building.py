@@ -9,8 +9,8 @@ import pytest
 from synthetic_board import BENCHMARKS, VARIANTS, Variant, synthetic_run
 
 from leaderboards.board import build_board
-from leaderboards.results import Entry, RunResults
 from leaderboards.rows import METRICS, Board, Row
+from leaderboards.schema import Entry, RunResults
 from tasks.errors import InputError
 
 BY_NAME = {variant.name: variant for variant in VARIANTS}

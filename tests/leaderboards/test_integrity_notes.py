@@ -14,17 +14,9 @@ from synthetic_samples import change_evaluations
 
 from leaderboards.board import build_board
 from leaderboards.page.render import page_html
-from leaderboards.results import (
-    Entry,
-    Evaluation,
-    ExactCheck,
-    JudgeCheck,
-    Overlap,
-    RunResults,
-    read_outcomes,
-    write_results,
-)
+from leaderboards.results import read_outcomes, write_results
 from leaderboards.rows import Board
+from leaderboards.schema import Entry, Evaluation, ExactCheck, JudgeCheck, Overlap, RunResults
 from leaderboards.terminal import render
 from leaderboards.wording import web_link
 from leaderboards.writers import csv_text, markdown

@@ -10,8 +10,8 @@ from synthetic_board import BENCHMARKS, VARIANTS, synthetic_run
 
 from leaderboards.board import build_board
 from leaderboards.page.render import inline_json, page_html
-from leaderboards.results import RunResults
 from leaderboards.rows import Board
+from leaderboards.schema import RunResults
 
 EVIL = "</script><img src=x onerror=alert(1)>\u2028&"
 

@@ -12,8 +12,8 @@ from synthetic_board import BENCHMARKS, VARIANTS, synthetic_run
 
 from leaderboards.board import build_board
 from leaderboards.report import write_report
-from leaderboards.results import RunResults
 from leaderboards.rows import METRICS, Board
+from leaderboards.schema import RunResults
 from leaderboards.terminal import render
 from leaderboards.wording import duration, large, p_value, points
 from leaderboards.writers import CSV_COLUMNS, csv_text, markdown

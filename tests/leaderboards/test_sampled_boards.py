@@ -13,8 +13,9 @@ from synthetic_samples import change_evaluations, sampled_run
 from leaderboards.board import build_board
 from leaderboards.merge import merge_runs
 from leaderboards.page.render import page_html
-from leaderboards.results import Entry, Evaluation, RunResults, read_outcomes, read_results, write_results
+from leaderboards.results import read_outcomes, read_results, write_results
 from leaderboards.rows import Board
+from leaderboards.schema import Entry, Evaluation, RunResults
 from leaderboards.terminal import render
 from leaderboards.writers import csv_text, markdown
 from tasks.errors import InputError

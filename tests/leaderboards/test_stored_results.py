@@ -10,7 +10,8 @@ from subprocess import run as run_process
 import pandas as pd
 import pytest
 
-from leaderboards.results import Entry, Evaluation, RunResults, SampleRow, read_results, write_results
+from leaderboards.results import read_results, write_results
+from leaderboards.schema import Entry, Evaluation, RunResults, SampleRow
 from tasks.errors import InputError
 
 SAMPLE = SampleRow(

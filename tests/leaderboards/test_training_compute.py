@@ -10,8 +10,8 @@ from synthetic_board import VARIANTS, synthetic_run
 
 from leaderboards.board import build_board
 from leaderboards.page.render import page_html
-from leaderboards.results import Entry, RunResults, TrainingCost
 from leaderboards.rows import Board
+from leaderboards.schema import Entry, RunResults, TrainingCost
 from leaderboards.terminal import render
 from leaderboards.wording import enumerated, memory
 from leaderboards.writers import csv_text, markdown

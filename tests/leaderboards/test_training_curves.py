@@ -18,8 +18,9 @@ from leaderboards.board import build_board
 from leaderboards.curve_table import CURVES
 from leaderboards.curves import MAX_POINTS, QUANTITIES, curve_of
 from leaderboards.page.render import page_html
-from leaderboards.results import CurvePoint, RunResults, read_results, write_results
+from leaderboards.results import read_results, write_results
 from leaderboards.rows import Board, Curve, Line, Row
+from leaderboards.schema import CurvePoint, RunResults
 from tasks.errors import InputError
 
 POINT = CurvePoint(
