@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from typing import TYPE_CHECKING, Literal
 
 from tasks.records import Kind
@@ -254,6 +255,7 @@ class CurvePoint:
     wall_seconds: float
 
 
+@cache
 def no_curves() -> pd.DataFrame:
     """The table of a run that trained nothing."""
     from leaderboards.curve_table import CURVES

@@ -53,6 +53,7 @@ class Evaluator:
         self._reporter = reporter
         self.questions = Questionnaire(config, benchmarks)
         self._records: dict[str, list[Record]] = {}
+        self._digests: dict[str, str] = {}
         self._prompts: dict[str, Prompts] = {}
         self._checked: set[tuple[str, str]] = set()
         self._evaluations = EvaluationStore(config.store_dir / "evaluations")
@@ -98,14 +99,18 @@ class Evaluator:
             raise InputError(f"benchmark '{benchmark.name}': its {self._config.eval.split} split is empty")
         return self._records[benchmark.name]
 
+    def _digest(self, benchmark: Benchmark) -> str:
+        if benchmark.name not in self._digests:
+            self._digests[benchmark.name] = records_digest(self.records(benchmark))
+        return self._digests[benchmark.name]
+
     def _cell(self, candidate: Candidate, benchmark: Benchmark) -> _Cell:
         """A candidate on a benchmark, with what an earlier run has found."""
         prompts = self._prompts_of(candidate)
         kwargs = {"max_gen_toks": benchmark.max_new_tokens, "until": benchmark.stop}
         sampling = self.questions.sampling(kwargs, prompts)
-        key = evaluation_key(
-            candidate, benchmark, self.records(benchmark), prompts, sampling, self.engine, self._config
-        )
+        data = (self._digest(benchmark), self.records(benchmark)[0])
+        key = evaluation_key(candidate, benchmark, data, prompts, sampling, self.engine, self._config)
         evaluation, samples = self._evaluations.get(key, candidate) or (None, None)
         return _Cell(candidate, benchmark, key, evaluation, samples)
 
@@ -201,7 +206,7 @@ class Evaluator:
         return Evaluation(
             benchmark=benchmark.name,
             n=len(samples),
-            data_digest=records_digest(self.records(benchmark)),
+            data_digest=self._digest(benchmark),
             engine=f"{self.engine.name} ({self.engine.version})",
             dtype=self.engine.dtype,
             prompt_tokens=sum(some[0].completion.num_prompt_tokens for some in answers),

@@ -21,7 +21,7 @@ from leaderboards.schema import Evaluation, SampleRow
 from tasks.benchmarks import Benchmark
 from tasks.errors import InputError
 from tasks.prompts import render_prompt
-from tasks.records import Record, records_digest
+from tasks.records import Record
 from tasks.scoring import scorer_digest
 from tasks.tags import get_tag_format
 
@@ -32,20 +32,30 @@ if TYPE_CHECKING:
 def evaluation_key(
     candidate: Candidate,
     benchmark: Benchmark,
-    records: list[Record],
+    data: tuple[str, Record],
     prompts: Prompts,
     sampling: Sampling,
     engine: Engine,
     config: Config,
 ) -> str:
-    """Content address of a checkpoint's scored samples on a benchmark."""
+    """Content address of a checkpoint's scored samples on a benchmark.
+
+    Args:
+        candidate: The checkpoint.
+        benchmark: What it is asked.
+        data: Digest of the questions, and the first of them, which shows how prompts are worded.
+        prompts: How they are written for the checkpoint.
+        sampling: How answers are drawn.
+        engine: What generates.
+        config: Of the run.
+    """
     instruction = get_tag_format(candidate.tags).instruction if config.eval.instruct else None
     content = [
         candidate.checkpoint.digest,
         benchmark.task,
         benchmark.kind,
-        records_digest(records),
-        render_prompt(records[0], instruction=instruction),
+        data[0],
+        render_prompt(data[1], instruction=instruction),
         asdict(get_tag_format(candidate.tags)),
         prompts.digest(),
         asdict(sampling),
@@ -76,7 +86,7 @@ class EvaluationStore:
         if not (self._directory / key).is_dir():
             return None
         try:
-            stored = read_results(self._directory / key)
+            stored = read_results(self._directory / key, checked=False)  # by this very class
         except InputError:
             return None
         samples = stored.samples.assign(
