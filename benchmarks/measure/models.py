@@ -1,0 +1,114 @@
+"""Models with random weights, and adapters on them: what an engine does depends on shapes alone."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from sftkey_train.embedded import RECIPE
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
+ADAPTER_RANK = 16
+_ADAPTER_STD = 0.02
+
+
+@dataclass(frozen=True)
+class Shape:
+    """Of a Llama.
+
+    Attributes:
+        name: In the tables.
+        width: Hidden size.
+        intermediate: Of the MLP.
+        num_layers: Transformer layers.
+        num_heads: Attention heads.
+        num_kv_heads: Likewise, for keys and values.
+    """
+
+    name: str
+    width: int
+    intermediate: int
+    num_layers: int
+    num_heads: int
+    num_kv_heads: int
+
+
+EMBEDDED = Shape(
+    "the embedded model's shape",
+    RECIPE.width,
+    2 * RECIPE.width,
+    RECIPE.num_layers,
+    RECIPE.num_heads,
+    RECIPE.num_heads,
+)
+QWEN_4_LAYERS = Shape("4 layers of Qwen2.5-0.5B's shape", 896, 4864, 4, 14, 2)
+
+
+def embedded_tokenizer() -> PreTrainedTokenizerBase:
+    """The embedded model's tokenizer, trained where the cache lacks it."""
+    from harness.intake import cache_dir
+    from sftkey_train import embedded
+    from sftkey_train.model import load_tokenizer
+
+    return load_tokenizer(str(embedded.embedded_tokenizer(cache_dir())))
+
+
+def write_llama(
+    folder: Path, tokenizer: PreTrainedTokenizerBase, shape: Shape, context: int = RECIPE.context
+) -> int:
+    """Saves a model with random weights, float32, its head not tied; gives the number of its weights."""
+    import torch
+    from transformers import LlamaConfig, LlamaForCausalLM
+    from transformers.utils import logging
+
+    logging.disable_progress_bar()
+    torch.manual_seed(0)
+    model = LlamaForCausalLM(
+        LlamaConfig(
+            vocab_size=len(tokenizer),
+            hidden_size=shape.width,
+            intermediate_size=shape.intermediate,
+            num_hidden_layers=shape.num_layers,
+            num_attention_heads=shape.num_heads,
+            num_key_value_heads=shape.num_kv_heads,
+            max_position_embeddings=context,
+            tie_word_embeddings=False,
+            bos_token_id=tokenizer.bos_token_id,
+            eos_token_id=tokenizer.eos_token_id,
+        )
+    )
+    model.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return sum(weights.numel() for weights in model.parameters())
+
+
+def embedded_base() -> Path:
+    """Folder of the embedded model, which is built where the cache lacks it; that takes a minute."""
+    from harness.intake import cache_dir
+    from sftkey_train.embedded import build_embedded_base, recipe_digest
+
+    folder = cache_dir() / "base" / recipe_digest()
+    return folder if folder.is_dir() else build_embedded_base(cache_dir(), lambda metrics: None)
+
+
+def write_adapters(base: Path, folder: Path, count: int) -> list[Path]:
+    """Saves LoRA adapters of all linear layers, random and small enough to leave the base's ways to it."""
+    import torch
+    from peft import LoraConfig, get_peft_model
+    from transformers import AutoModelForCausalLM
+    from transformers.utils import logging
+
+    logging.disable_progress_bar()
+    paths = [folder / f"lora-{number}" for number in range(count)]
+    for seed, path in enumerate(paths):
+        torch.manual_seed(seed)
+        config = LoraConfig(task_type="CAUSAL_LM", r=ADAPTER_RANK, target_modules="all-linear")
+        model = get_peft_model(AutoModelForCausalLM.from_pretrained(base), config)
+        for name, weights in model.named_parameters():
+            if "lora_B" in name:
+                torch.nn.init.normal_(weights, std=_ADAPTER_STD)
+        model.save_pretrained(path)
+    return paths
