@@ -1,10 +1,9 @@
 """Exact algebra, as far as it settles whether two answers are equal: polynomials and their ratios.
 
-A polynomial maps monomials to rational coefficients; a monomial is a sorted tuple of (generator, exponent).
-Generators are letters, primes to a fractional power, the imaginary unit with i² = −1, and opaque terms such
-as sin(x), of which nothing is known but their name and their value at one point. Without opaque terms the
-generators are independent and the ring has no zero divisors, so that equality is certain both ways; with
-them, two values that differ at that point differ. All sizes are bounded: what is too large is left unsettled.
+The generators of the polynomials are letters, primes to a fractional power, i with i² = −1, and opaque terms
+such as sin(x), of which nothing is known but their name and their value at one point. Without opaque terms
+the generators are independent and the ring has no zero divisors, so that equality is certain both ways; with
+them, two values that differ at that point differ. What is too large is left unsettled.
 """
 
 import cmath
@@ -14,20 +13,18 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from fractions import Fraction
 
-Monomial = tuple[tuple[str, Fraction | int], ...]
-Polynomial = dict[Monomial, Fraction]
+from tasks.polynomials import (
+    IMAGINARY,
+    Polynomial,
+    UnsettledError,
+    bound_bits,
+    plus,
+    prime_factors,
+    times,
+)
 
-IMAGINARY = "i"
 _CONSTANTS: dict[str, float] = {"e": math.e, "\\pi": math.pi}
-_MAX_TERMS = 120
-_MAX_PRODUCTS = 2_000
-_MAX_BITS = 1_500
 _MAX_EXPONENT = 32
-_MAX_RADICAND = 10**8
-
-
-class UnsettledError(Exception):
-    """Too large, or outside what this algebra knows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +48,7 @@ class Ratio:
 
 def constant(value: Fraction, decimal: bool = False) -> Ratio:
     """A rational number."""
-    _bound_bits(value)
+    bound_bits(value)
     top: Polynomial = {(): value} if value else {}
     return Ratio(top, {(): Fraction(1)}, decimal, at_point=_tried(lambda: complex(value)))
 
@@ -77,10 +74,10 @@ def function(name: str, argument: Ratio, evaluate: Callable[[complex], complex] 
 def add(left: Ratio, right: Ratio) -> Ratio:
     """left + right."""
     if left.bottom == right.bottom:
-        top, bottom = _sum(left.top, right.top), left.bottom
+        top, bottom = plus(left.top, right.top), left.bottom
     else:
-        top = _sum(_product(left.top, right.bottom), _product(right.top, left.bottom))
-        bottom = _product(left.bottom, right.bottom)
+        top = plus(times(left.top, right.bottom), times(right.top, left.bottom))
+        bottom = times(left.bottom, right.bottom)
     return _ratio(top, bottom, left, right, _combined(left, right, lambda one, other: one + other))
 
 
@@ -92,7 +89,7 @@ def negative(value: Ratio) -> Ratio:
 
 def multiply(left: Ratio, right: Ratio) -> Ratio:
     """left * right."""
-    top, bottom = _product(left.top, right.top), _product(left.bottom, right.bottom)
+    top, bottom = times(left.top, right.top), times(left.bottom, right.bottom)
     return _ratio(top, bottom, left, right, _combined(left, right, lambda one, other: one * other))
 
 
@@ -159,7 +156,7 @@ def equal(left: Ratio, right: Ratio) -> bool | None:
     A decimal fraction equals a number that it rounds to six places, as in Math-Verify, unless that would
     take much of the value away: 0.333333 equals 1/3, and 0.0000001 does not equal 0.0000002.
     """
-    if _product(left.top, right.bottom) == _product(right.top, left.bottom):
+    if times(left.top, right.bottom) == times(right.top, left.bottom):
         return True
     decimal = left.decimal or right.decimal
     if left.opaque or right.opaque:
@@ -232,64 +229,13 @@ def _tried(evaluate: Callable[[], complex]) -> complex | None:
         return None
 
 
-def _sum(left: Polynomial, right: Polynomial) -> Polynomial:
-    total = dict(left)
-    for monomial, factor in right.items():
-        total[monomial] = total.get(monomial, Fraction(0)) + factor
-    return _bounded(total)
-
-
-def _product(left: Polynomial, right: Polynomial) -> Polynomial:
-    if len(left) * len(right) > _MAX_PRODUCTS:
-        raise UnsettledError
-    total: Polynomial = {}
-    for left_monomial, left_factor in left.items():
-        for right_monomial, right_factor in right.items():
-            monomial, factor = _joined(left_monomial, right_monomial)
-            total[monomial] = total.get(monomial, Fraction(0)) + left_factor * right_factor * factor
-    return _bounded(total)
-
-
-def _joined(left: Monomial, right: Monomial) -> tuple[Monomial, int]:
-    """The product of two monomials, and the factor of i² = −1 and of primes to whole powers in it."""
-    if not left or not right:
-        return left or right, 1
-    exponents, factor = dict(left), 1
-    for name, exponent in right:
-        exponents[name] = exponents.get(name, 0) + exponent
-        if exponents[name] > 1 and name == IMAGINARY:
-            factor, exponents[name] = -factor, 0
-        elif exponents[name] >= 1 and name.isdigit():
-            factor, exponents[name] = factor * int(name), exponents[name] - 1
-    return tuple(sorted((name, exponent) for name, exponent in exponents.items() if exponent)), factor
-
-
-def _bounded(polynomial: Polynomial) -> Polynomial:
-    if len(polynomial) > _MAX_TERMS:
-        raise UnsettledError
-    for factor in polynomial.values():
-        _bound_bits(factor)
-    return {monomial: factor for monomial, factor in polynomial.items() if factor}
-
-
-def _bound_bits(value: Fraction) -> None:
-    if value.numerator.bit_length() + value.denominator.bit_length() > _MAX_BITS:
-        raise UnsettledError
-
-
-def _not_zero(polynomial: Polynomial) -> Polynomial:
-    if not polynomial:
-        raise UnsettledError
-    return polynomial
-
-
 def _whole_root(value: int, degree: int) -> Ratio:
     """The root of a whole number, as a product of primes to powers below one."""
     result = constant(Fraction(1))
-    for prime, times in _factors(value).items():
-        result = multiply(result, constant(Fraction(prime ** (times // degree))))
-        if times % degree:
-            exponent = Fraction(times % degree, degree)
+    for prime, count in prime_factors(value).items():
+        result = multiply(result, constant(Fraction(prime ** (count // degree))))
+        if count % degree:
+            exponent = Fraction(count % degree, degree)
             at_point = complex(prime ** float(exponent))
             result = multiply(
                 result, Ratio({((str(prime), exponent),): Fraction(1)}, {(): Fraction(1)}, at_point=at_point)
@@ -297,18 +243,7 @@ def _whole_root(value: int, degree: int) -> Ratio:
     return result
 
 
-def _factors(value: int) -> dict[int, int]:
-    """The prime factors of a whole number and how often each divides it; empty for 0 and 1."""
-    factors: dict[int, int] = {}
-    if (whole := math.isqrt(value)) ** 2 == value and whole > 1:
-        return {prime: 2 * times for prime, times in _factors(whole).items()}
-    if value > _MAX_RADICAND:
+def _not_zero(polynomial: Polynomial) -> Polynomial:
+    if not polynomial:
         raise UnsettledError
-    prime = 2
-    while prime * prime <= value:
-        while value % prime == 0:
-            value, factors[prime] = value // prime, factors.get(prime, 0) + 1
-        prime += 1
-    if value > 1:
-        factors[value] = factors.get(value, 0) + 1
-    return factors
+    return polynomial

@@ -15,7 +15,8 @@ __all__ = ["answers_equal", "extract_final_answer", "prepare_judge", "reference_
 
 
 _LABELLED_CHARS = 2_000
-_LABEL = re.compile(r"^\s*[(\[][A-Z][)\]]\s+(?=\S)")
+_MAX_TEXT_CHARS = 50_000
+_LABEL = re.compile(r"^\s*[(\[]?[A-Z][)\].:]\s+(?=\S)")
 
 
 def answers_equal(gold: str, answer: str, kind: Kind, choices: Sequence[str] | None) -> bool:
@@ -41,6 +42,8 @@ def answers_equal(gold: str, answer: str, kind: Kind, choices: Sequence[str] | N
         return wanted is not None and wanted == choice_letter(answer, choices)
     if kind == "latex":
         return latex_equal(gold, answer)
+    if max(len(gold), len(answer)) > _MAX_TEXT_CHARS:
+        return gold.strip() == answer.strip()
     wanted = normalise_words(gold)
     return wanted == normalise_words(answer) or (
         len(answer) <= _LABELLED_CHARS and wanted == normalise_words(_LABEL.sub("", answer))

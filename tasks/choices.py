@@ -191,7 +191,9 @@ def _only_letter(text: str, letters: str) -> str | None:
     found = {
         match[1]
         for match in _STANDALONE.finditer(text)
-        if match[1] in letters and not _is_article(match[1], match.group(), text[match.end() :])
+        if match[1] in letters
+        and not _is_article(match[1], match.group(), text[match.end() :])
+        and not _is_symbol(text, match)
     }
     return found.pop() if len(found) == 1 else None
 

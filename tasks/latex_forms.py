@@ -11,17 +11,19 @@ from itertools import chain
 
 from tasks.algebra import (
     Ratio,
-    UnsettledError,
     add,
     constant,
     equal,
     multiply,
     negative,
     proportional,
+    rational,
 )
+from tasks.latex_matrices import matrix_rows
 from tasks.latex_parser import read_expression
 from tasks.latex_text import bracketed, clean_latex, split_top, split_unit, unwrap_text
 from tasks.number_words import words_value
+from tasks.polynomials import UnsettledError
 from tasks.quantities import conversion
 from tasks.words import normalise_words
 
@@ -31,17 +33,14 @@ _LIST = re.compile(r"[,;]|\\text\s*\{\s*,?\s*(?:and|or)\s*\}|(?<![a-zA-Z\\])(?:a
 _EQUALS = re.compile(r"(?<![<>!])=")
 _APPROX = re.compile(r"\\approx(?![a-zA-Z])")
 _CUP = re.compile(r"\\cup(?![a-zA-Z])")
-_ROWS = re.compile(r"\\\\")
-_CELLS = re.compile(r"&")
 _RELATION = re.compile(r"[<>]|\\(?:le|ge|ne|in|pm|mp|notin)(?![a-zA-Z])|±")
 _LETTER = r"(?:\\(?:mathbf|vec) ?\{[a-z]\}|[A-Za-z](?:_\{?\w+\}?)?)"
 _NAME = re.compile(rf"\(?{_LETTER}(?:, ?{_LETTER})*\)?(?:\^\{{-1\}})?(?: ?\([a-z](?:, ?[a-z])*\))?")
 _MEMBER = re.compile(r"[A-Za-z] ?\\in(?![a-zA-Z]) ?")
-_MATRIX = re.compile(r"\\begin\s*\{([pbB]?matrix|array)\}\s*(?:\{[lcr| ]*\})?(.*)\\end\s*\{\1\}", re.DOTALL)
 _GROUPS = re.compile(r"-?[0-9]{1,3}(?:,[0-9]{3})+(?:\.[0-9]+)?")
+_GROUPED = re.compile(r"(?<![0-9])[0-9]{1,3},[0-9]{3}(?![0-9])")
 _IN_OTHER_BASE = re.compile(r"([0-9A-F]+)_\{?([0-9]+)\}?")
 _WORDS = re.compile(r"[A-Za-z]{2,}(?:[' .-]+[A-Za-z]+)*")
-_DIGITS = re.compile(r"-?[0-9][0-9.,]*")
 _NUMBER = re.compile(r"[0-9]{1,60}(?:\.[0-9]{1,60})?")
 _MANIFOLD = re.compile(r"[<>!]|\\(?:le|ge|log|binom)(?![a-zA-Z])")
 """What can be written with other numbers and mean the same: 2x < 4 and 4x < 8, 5 over 2 and 5 over 3."""
@@ -121,7 +120,8 @@ def _by_words(gold: str, answer: str, depth: int) -> Verdict:
     worded = [text for text in (left, right) if len(text) > 2 and _WORDS.fullmatch(text)]
     if len(worded) == 1 and words_value(worded[0]) is None:
         other = right if worded[0] is left else left
-        return (True, False) if _DIGITS.fullmatch(other) else _OTHER_FORM
+        value = _value(other)
+        return (True, False) if value is not None and rational(value) is not None else _OTHER_FORM
     if len(worded) < 2:
         return _OTHER_FORM
     if normalise_words(left) == normalise_words(right):
@@ -166,23 +166,13 @@ def _assignment(text: str) -> tuple[str, str] | None:
 
 
 def _by_matrix(gold: str, answer: str, depth: int) -> Verdict:
-    left, right = _matrix(gold), _matrix(answer)
+    left, right = matrix_rows(gold), matrix_rows(answer)
     if left is None or right is None:
         return (True, None) if "\\begin" in gold + answer else _OTHER_FORM
     if [len(row) for row in left] != [len(row) for row in right]:
         return True, False
     pairs = zip(chain.from_iterable(left), chain.from_iterable(right), strict=True)
     return True, _all(_compare(*pair, depth + 1) for pair in pairs)
-
-
-def _matrix(text: str) -> list[list[str]] | None:
-    if (group := bracketed(text)) and _MATRIX.fullmatch(group[1]):
-        text = group[1]
-    match = _MATRIX.fullmatch(text)
-    if match is None or "\\begin" in match[2]:
-        return None
-    rows = [row for row in split_top(match[2].strip(), _ROWS) if row]
-    return [split_top(row, _CELLS) for row in rows]
 
 
 def _by_list(gold: str, answer: str, depth: int) -> Verdict:
@@ -193,7 +183,7 @@ def _by_list(gold: str, answer: str, depth: int) -> Verdict:
     if len(left) == len(right) == 1:
         return _OTHER_FORM
     left, right = _without_name(left), _without_name(right)
-    if any(re.search(r"(?<![0-9])[0-9]{1,3},[0-9]{3}(?![0-9])", text) for text in (gold, answer)):
+    if any(_GROUPED.search(text) for text in (gold, answer)):
         return True, None  # 1,234 may be a number or two of them
     if len(left) == 1 or len(right) == 1:
         return True, False if all(_is_value(part) for part in (*left, *right)) else None
@@ -230,7 +220,7 @@ def _same_members(left: list[str], right: list[str], depth: int) -> bool | None:
 def _by_brackets(gold: str, answer: str, depth: int) -> Verdict:
     left, right = bracketed(gold), bracketed(answer)
     if left is None or right is None:
-        return _OTHER_FORM
+        return (True, False) if _is_group(gold, answer) or _is_group(answer, gold) else _OTHER_FORM
     members = _members(left[1]), _members(right[1])
     if max(len(part) for part in members) < 2:
         return _OTHER_FORM
@@ -242,6 +232,14 @@ def _by_brackets(gold: str, answer: str, depth: int) -> Verdict:
     if len(members[0]) != len(members[1]):
         return True, False
     return True, _all(_compare(*pair, depth + 1) for pair in zip(*members, strict=True))
+
+
+def _is_group(text: str, value: str) -> bool:
+    """Whether a text is a tuple or an interval, which no single value is; (1,234) may be a number."""
+    group = bracketed(text)
+    if group is None or len(_members(group[1])) < 2 or _GROUPED.search(text):
+        return False
+    return _is_value(value)
 
 
 def _by_union(gold: str, answer: str, depth: int) -> Verdict:

@@ -10,7 +10,6 @@ from fractions import Fraction
 
 from tasks.algebra import (
     Ratio,
-    UnsettledError,
     add,
     constant,
     divide,
@@ -22,6 +21,7 @@ from tasks.algebra import (
     root,
     symbol,
 )
+from tasks.polynomials import UnsettledError
 
 _MAX_CHARS = 300
 _MAX_DEPTH = 25

@@ -45,7 +45,7 @@ _NUMBER = re.compile(
     rf"(?:\s?{_CURRENCY})?(?P<scale>\s?(?:{'|'.join(SCALES)})\b|[kK]\b)?"
     r"(?P<percent>\s*(?:\\?%|percent(?:age)?\b|per cent\b|pct\b))?"
 )
-_SIMPLE = re.compile(r"-?[0-9]{1,15}(?:\.[0-9]{1,15})?")
+_SIMPLE = re.compile(r"-?[0-9]{1,15}(?:\.[0-9]{1,11})?")
 _BETWEEN = re.compile(r"\s*(?:,|;|/|,?\s*\b(?:and|or|to)\b|[-–—~])\s*(?:US)?", re.IGNORECASE)
 _BEFORE_LIST = re.compile(r"\s*(?:(?:between|either|from|about|x\s*=)\s*)?", re.IGNORECASE)
 _UNIT = re.compile(

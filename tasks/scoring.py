@@ -10,8 +10,10 @@ from pathlib import Path
 
 from tasks.answers import answers_equal, reference_answer
 from tasks.choices import choice_letter, last_letter
+from tasks.conclusions import concluding_number
 from tasks.extraction import Found, find_answer, read_span
 from tasks.latex import last_side, settled_equal
+from tasks.numeric import is_number, numbers_equal
 from tasks.records import Kind
 from tasks.tag_formats import THINK_ANSWER
 from tasks.tags import Defect, Parsed, TagFormat, parse_output
@@ -22,12 +24,12 @@ JUDGING_PACKAGES = ("math-verify", "latex2sympy2_extended", "sympy")
 """Libraries whose versions are part of the scorer."""
 
 _READABLE_CHARS = 1_000
-_ESSAY_CHARS = 20
+_ESSAY_CHARS = 12
 """A reference of so many characters is right where the output ends in its very words."""
 _SPAN_CHARS = 50_000
 _MOST_QUESTIONS = 3
 # Single dollars on lines of their own set no formula in Markdown, nor for those who published verdicts.
-_BROKEN_DOLLARS = re.compile(r"(?:(?<![$\\])\$[ \t]*\n[^$]*\n[ \t]*\$|\\\([ \t]*\n[^$]*\n[ \t]*\\\))\Z")
+_BROKEN_DOLLARS = re.compile(r"(?<![$\\])\$[ \t]*\n[^$]*\n[ \t]*\$\Z")
 _LETTER_GOLD = re.compile(r"[(\[]?[A-J][)\]]?(?:\s+[A-Z][\w ]*)?")
 
 
@@ -231,7 +233,9 @@ def _equal_as_text(gold: str, text: str, stated: bool) -> bool:
         return True
     if stated or not end or _BROKEN_DOLLARS.search(end):
         return False
-    return answers_equal(gold, _last_paragraph(end), "latex", None)
+    end = _last_paragraph(end)
+    number = concluding_number(end) if is_number(gold) and "\\" not in end else None
+    return (number is not None and numbers_equal(gold, number)) or answers_equal(gold, end, "latex", None)
 
 
 def _ends_in_essay(gold: str, text: str) -> bool:
@@ -244,8 +248,10 @@ def _ends_in_essay(gold: str, text: str) -> bool:
 
 
 def _last_paragraph(text: str) -> str:
-    """A short text, or the end of a longer one; blank where that is a formula without its beginning."""
+    """A short text, or the last paragraph of a longer one; blank where that is long or a formula's half."""
     if len(text) <= _READABLE_CHARS:
         return text
-    end = text.rpartition("\n\n")[2][-_READABLE_CHARS:]
-    return "" if end.count("$") % 2 or end.count("\\begin") != end.count("\\end") else end
+    end = text.rpartition("\n\n")[2]
+    if len(end) > _READABLE_CHARS or end.count("$") % 2 or end.count("\\begin") != end.count("\\end"):
+        return ""
+    return end

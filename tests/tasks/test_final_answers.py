@@ -33,6 +33,15 @@ NUMBERS = [
     ("Therefore the answer is therefore 18.", "18"),
     ("The answer to this question is 18.", "18"),
     ("The answer, then, is 18.", "18"),
+    ("I gave 3 of 21.\nThe answer (in digits) is 18.", "18"),
+    ("Therefore, the answer (in digits) is:\n\nTom has 18 left of 30.", "18"),
+    ("The answer is 9 eggs times 2, which equals 18.\nTherefore, the answer (in digits) is 18.", "18"),
+    # of several numbers in the last sentence, the one that was worked out
+    ("$6 + $12 = $18\nShe needs $18 to buy 2 books and 3 pens.", "18"),
+    ("6 times 3 equals 18. So 18 people sat in the first 4 rows.", "18"),
+    ("There are 18 spiders on 3 twigs.", "18"),
+    ("3 twigs hold 18 spiders.", "18"),
+    ("所以一共有18只鸟", "18"),
     ("The answer would be 18.", "18"),
     ("Answer = 18", "18"),
     ("Final Answer: 18", "18"),
@@ -98,6 +107,21 @@ NUMBERS = [
 ]
 
 CHOSEN = [
+    ("The answer is for sure D, it can't be A or B.", "D"),
+    ("D. it can't be A or B", "D"),
+    ("B不是 A", "B"),
+    ("The answer is O.", None),
+    # several are no choice, and no letter said before makes up for that
+    ("It may be B.\nThe answer is (A, C).", None),
+    ("It may be B.\nThe answer is most likely A, C, or D.", None),
+    ("It may be B.\nThe answer is C) the plains or E) desert.", None),
+    ("(A) is dry, (B) is cold. The answer is (G).", None),
+    ("(A) is dry, (B) is cold. The answer is (None of the above).", None),
+    # the letters of formulas, quantities and names are no choices
+    ("The best is (C). The force is $B = 3$.", "C"),
+    ("The best is (C), as E. coli grows at 30 D.", "C"),
+    ("We choose (C) since B = 2A and 5 A flow.", "C"),
+    ("We choose **B** in the end, I think.", "B"),
     ("So the answer is (B).", "B"),
     ("The answer is B", "B"),
     ("The answer is b.", "B"),
@@ -146,6 +170,9 @@ CHOSEN = [
 ]
 
 FORMULAS = [
+    ("We know that $(2+1)(5+1) = 18$.", "18"),
+    ("The value is $\\frac{1}{3} \\approx 0.333$", "1/3"),
+    ("$\\boxed{(3, 3)} \\text{ for the first and } \\boxed{(1, 1)}$", "(3,3),(1,1)"),
     ("Thus $x = \\boxed{\\frac{1}{\\sqrt{2}}}$.", "\\frac{1}{\\sqrt{2}}"),
     ("The answer is $\\frac{3}{56}$.", "\\frac{3}{56}"),
     ("The answer is \\frac{3}{56}.", "\\frac{3}{56}"),
@@ -202,6 +229,8 @@ def test_the_formula_that_a_text_ends_in(text: str, answer: str) -> None:
         ("Reason.\nThe answer is **Paris**.", "Paris"),
         ("Reason.\nParis", "Paris"),
         ("Reason.\nFinal answer: the Eiffel Tower", "Eiffel Tower"),
+        ("The answer is (B) Paris.", "Paris"),
+        ("The answer is D: Paris", "Paris"),
         ("The answer is Paris.\n\nQuestion: And of Italy?\nThe answer is Rome.", "Paris"),
     ],
 )
@@ -214,6 +243,17 @@ def test_the_words_that_a_text_ends_in(text: str, answer: str) -> None:
 @pytest.mark.parametrize(("text", "kind"), [("no digits", "number"), ("", "number"), ("  \n", "text")])
 def test_a_text_may_give_no_answer(text: str, kind: Kind) -> None:
     assert extract_final_answer(text, kind, None) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "letter"),
+    [
+        ("So it is a sea.\nTherefore, the answer (Yes or No) is No.", "B"),
+        ("Therefore, the answer (yes or no) is: Yes, it is.", "A"),
+    ],
+)
+def test_what_is_asked_for_may_stand_in_brackets(text: str, letter: str) -> None:
+    assert extract_final_answer(text, "choice", ("yes", "no")) == letter
 
 
 def test_a_yes_counts_though_the_reason_says_no() -> None:
