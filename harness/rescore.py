@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness.evaluation.kept_formats import FOLDER as FORMATS
 from harness.evaluation.kept_formats import format_of
+from harness.locking import locked
 from leaderboards.results import read_results, write_results
 from leaderboards.schema import RESULTS_FILE, SAMPLES_FILE, TRAINING_FILE, Entry, Evaluation, RunResults
 from tasks.agreement import agreement
@@ -81,7 +81,7 @@ def rescore(run_dir: Path, out: Path | None = None, workers: int | None = None) 
     """
     if not run_dir.is_dir():
         raise InputError(f"{run_dir}: no such folder; name that of a finished run")
-    with _locked(out or run_dir):
+    with locked(out or run_dir):
         _put_back(run_dir)
         results = read_results(run_dir)
         scores = list(score_many(_items(results, run_dir), workers))
@@ -232,24 +232,6 @@ def _alpha(run_dir: Path) -> float:
         return float(alpha)
     except (OSError, UnicodeDecodeError, yaml.YAMLError, AttributeError, TypeError, ValueError) as error:
         raise InputError(f"{path}: alpha cannot be read ({' '.join(str(error).split())})") from error
-
-
-@contextmanager
-def _locked(folder: Path) -> Iterator[None]:
-    """Keeps others who work in a run's folder out, as `harness.run.run_folder` does."""
-    import fcntl
-
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        lock = (folder / ".lock").open("w")
-    except OSError as error:
-        raise InputError(f"{folder}: cannot be written ({error.strerror}); use another --out") from error
-    with lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise InputError(f"{folder}: another run works in this folder; wait for it") from error
-        yield
 
 
 def _write(folder: Path, results: RunResults) -> None:

@@ -21,6 +21,7 @@ from harness.evaluation.judge import judge_results
 from harness.evaluation.kept_formats import keep_formats
 from harness.evaluation.overlap import find_overlaps
 from harness.intake import Checkpoint, whole_model, with_adapter
+from harness.locking import locked
 from harness.plan import UNTAGGED, Plan
 from harness.progress import Reporter
 from harness.provenance import provenance
@@ -31,7 +32,6 @@ from leaderboards.schema import Entry, Overlap
 from sftkey_train import processes
 from sftkey_train.checkpoint import read_manifest
 from tasks.benchmarks import Benchmark, load_benchmark
-from tasks.errors import InputError
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -142,22 +142,9 @@ def run_folder(config: Config) -> Iterator[None]:
     Raises:
         InputError: Another process works in it, or it cannot be written.
     """
-    import fcntl
-
     if not processes.is_first():
         yield
         return
-    try:
-        config.out.mkdir(parents=True, exist_ok=True)
-        lock = (config.out / ".lock").open("w")
-    except OSError as error:
-        raise InputError(f"{config.out}: cannot be written ({error.strerror}); use another --out") from error
-    with lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise InputError(
-                f"{config.out}: another run works in this folder; wait for it or use --out"
-            ) from error
+    with locked(config.out):
         (config.out / "config.yaml").write_text(dump_config(config), encoding="utf-8")
         yield

@@ -81,8 +81,8 @@ class EngineSettings:
         max_num_seqs: Responses generated at once.
         kv_cache_gib: Memory for keys and values on a CPU; a GPU takes what is free.
         adapters: LoRA adapters are served by vLLM `beside` their base, all in one queue, or `merged` into it
-            and take turns. `auto` is beside on a GPU, and merged on a CPU, where serving them costs vLLM more
-            than half of its speed.
+            and take turns. `auto` is beside on a GPU, and merged on a CPU, for which vLLM has no kernels of
+            its own for adapters.
         data_parallel: Processes that each hold the model and share the requests; one per GPU where None.
     """
 
