@@ -48,10 +48,7 @@ class Judge:
             for _ in range(2):
                 process = self._ready()
                 try:
-                    assert process.stdin is not None
-                    process.stdin.write(json.dumps(question).encode() + b"\n")
-                    process.stdin.flush()
-                    return self._verdict(process)
+                    return self._verdict(process, json.dumps(question).encode() + b"\n")
                 except TimeoutError:
                     self._replace_worker()
                     return False
@@ -105,12 +102,16 @@ class Judge:
             if "worker" in reply:
                 self.worker_id = int(reply["worker"])
 
-    def _verdict(self, process: subprocess.Popen[bytes]) -> bool:
-        deadline = time.monotonic() + _WALL_SECONDS
+    def _verdict(self, process: subprocess.Popen[bytes], question: bytes) -> bool:
+        _send(process, question)
+        deadline, asked_again = time.monotonic() + _WALL_SECONDS, False
         while True:
             reply = self._reply(process, deadline - time.monotonic())
             if "worker" in reply:
-                self.worker_id = int(reply["worker"])  # the one before had died; this one reads the question
+                self.worker_id = int(reply["worker"])
+                if not asked_again:  # the one before died, perhaps with the question read
+                    _send(process, question)
+                    deadline, asked_again = time.monotonic() + _WALL_SECONDS, True
             elif reply["number"] == self._asked:
                 return reply["equal"] is True
 
@@ -140,6 +141,12 @@ class Judge:
         reply, _, self._unread = self._unread.partition(b"\n")
         message: dict[str, Any] = json.loads(reply)
         return message
+
+
+def _send(process: subprocess.Popen[bytes], line: bytes) -> None:
+    assert process.stdin is not None
+    process.stdin.write(line)
+    process.stdin.flush()
 
 
 JUDGE = Judge()
