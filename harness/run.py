@@ -15,7 +15,7 @@ from harness.config import Config, dump_config
 from harness.data import TrainingRecords
 from harness.evaluation.candidates import Candidate
 from harness.evaluation.evaluate import Evaluator
-from harness.evaluation.exact import check_exactness
+from harness.evaluation.exact import check_exactness, refuse_comparison
 from harness.evaluation.generations import GenerationStore
 from harness.evaluation.judge import judge_results
 from harness.evaluation.kept_formats import keep_formats
@@ -91,6 +91,8 @@ def evaluate(
     reporter.line(f"evaluating {len(wanted)} checkpoints on {', '.join(b.name for b in benchmarks)}")
     with GenerationStore(config.store_dir / "generations.sqlite") as store:
         evaluator = Evaluator(config, benchmarks, store, reporter)
+        if config.eval.exact:
+            refuse_comparison(wanted, evaluator.engine)
         try:
             found = evaluator.evaluate(wanted)
         finally:

@@ -100,6 +100,11 @@ class TextPath:
 
     def digest(self) -> str:
         """Digest of all that decides the token ids of a text that is wrapped, answered and ended here."""
+        return self._digest
+
+    @cached_property
+    def _digest(self) -> str:
+        """Made once: a large tokenizer takes a good part of a second to write itself down."""
         content = [
             self.style,
             self.tokenizer.chat_template if self.style == "chat" else None,

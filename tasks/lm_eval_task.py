@@ -93,7 +93,7 @@ class LazySplits(Mapping[str, Any]):
             raise KeyError(split)
         if split not in self._loaded:
             records = self._fewshot() if split == "fewshot" else list(self._records(self._evaluated))
-            self._loaded[split] = _dataset([self._doc(record) for record in records])
+            self._loaded[split] = _dataset([document(record, self._extra) for record in records])
         return self._loaded[split]
 
     def __iter__(self) -> Iterator[str]:
@@ -126,16 +126,18 @@ class LazySplits(Mapping[str, Any]):
             return False
         return True
 
-    def _doc(self, record: Record) -> dict[str, Any]:
-        return {
-            "id": record.id,
-            "question": record.question,
-            "choices": list(record.choices) if record.choices else None,
-            "rationale": record.rationale,
-            "answer": record.answer,
-            "kind": record.kind,
-            **self._extra,
-        }
+
+def document(record: Record, settings: Mapping[str, Any]) -> dict[str, Any]:
+    """A record as lm-eval is handed it, with the run's tag format, weight of accuracy and instruction."""
+    return {
+        "id": record.id,
+        "question": record.question,
+        "choices": list(record.choices) if record.choices else None,
+        "rationale": record.rationale,
+        "answer": record.answer,
+        "kind": record.kind,
+        **settings,
+    }
 
 
 def doc_to_text(doc: Doc) -> str:

@@ -42,7 +42,7 @@ def serving_refusal(adapter_dir: Path) -> str | None:
 
     Such adapters are merged instead.
     """
-    config = json.loads((adapter_dir / "adapter_config.json").read_text(encoding="utf-8"))
+    config = _configuration(adapter_dir)
     reasons = {
         f"it is {config.get('peft_type')}, not LoRA": config.get("peft_type", "LORA") != "LORA",
         "DoRA": config.get("use_dora"),
@@ -60,6 +60,11 @@ def serving_refusal(adapter_dir: Path) -> str | None:
         & set(_names(config.get("target_modules"))),
     }
     return next((reason for reason, holds in reasons.items() if holds), None)
+
+
+def _configuration(adapter_dir: Path) -> dict[str, Any]:
+    config: dict[str, Any] = json.loads((adapter_dir / "adapter_config.json").read_text(encoding="utf-8"))
+    return config
 
 
 def largest_rank(adapter_config: dict[str, Any]) -> int:
@@ -95,7 +100,7 @@ class Rack:
     @classmethod
     def of(cls, model_dir: Path, adapters: Sequence[Path]) -> Rack:
         """A rack in which these adapters fit, with a slot more for the base."""
-        configs = [json.loads((path / "adapter_config.json").read_text("utf-8")) for path in adapters]
+        configs = [*map(_configuration, adapters)]
         rank = max(map(largest_rank, configs))
         fitting = next((allowed for allowed in RANKS if allowed >= rank), None)
         if fitting is None:

@@ -145,12 +145,9 @@ class Evaluator:
             return
         way = (candidate.tags, path.digest())
         if way not in self._checked:
+            tasks, tag_format = self.questions.tasks(candidate.tags), get_tag_format(candidate.tags)
             for benchmark in self._benchmarks:
-                task, tag_format = (
-                    self.questions.tasks(candidate.tags)[benchmark.task],
-                    get_tag_format(candidate.tags),
-                )
-                check_prompt_parity(benchmark, task, path, tag_format, self._config.data_dir)
+                check_prompt_parity(benchmark, tasks[benchmark.task], path, tag_format, self._config.data_dir)
             self._checked.add(way)
 
     def _check_context(self, candidate: Candidate, asked: Sequence[Asked]) -> None:
@@ -183,9 +180,8 @@ class Evaluator:
         for cell in cells:
             samples = sorted(results["samples"][cell.benchmark.task], key=lambda sample: sample["doc_id"])
             rows = [row for sample in samples for row in _rows(candidate, cell.benchmark, sample)]
-            evaluation = self._evaluation(cell.benchmark, samples)
-            self._evaluations.put(cell.key, candidate, evaluation, rows)
-            cell.evaluation, cell.samples = evaluation, SAMPLES.to_frame(rows)
+            cell.evaluation, cell.samples = self._evaluation(cell.benchmark, samples), SAMPLES.to_frame(rows)
+            self._evaluations.put(cell.key, candidate, cell.evaluation, cell.samples)
 
     def _answers(
         self, candidate: Candidate, prompts: Prompts, instances: Sequence[Instance]

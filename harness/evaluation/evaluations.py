@@ -17,7 +17,7 @@ from harness.evaluation.asking import Prompts
 from harness.evaluation.candidates import Candidate
 from harness.provenance import package_versions
 from leaderboards.results import read_results, write_results
-from leaderboards.schema import Evaluation, SampleRow
+from leaderboards.schema import Evaluation
 from tasks.benchmarks import Benchmark
 from tasks.errors import InputError
 from tasks.prompts import render_prompt
@@ -49,14 +49,15 @@ def evaluation_key(
         engine: What generates.
         config: Of the run.
     """
-    instruction = get_tag_format(candidate.tags).instruction if config.eval.instruct else None
+    tag_format = get_tag_format(candidate.tags)
+    instruction = tag_format.instruction if config.eval.instruct else None
     content = [
         candidate.checkpoint.digest,
         benchmark.task,
         benchmark.kind,
         data[0],
         render_prompt(data[1], instruction=instruction),
-        asdict(get_tag_format(candidate.tags)),
+        tag_format.digest(),
         prompts.digest(),
         asdict(sampling),
         config.eval.num_fewshot,
@@ -64,7 +65,7 @@ def evaluation_key(
         config.alpha,
         [engine.name, engine.version, engine.dtype],
         scorer_digest(),
-        [package_versions().get(name) for name in ("lm-eval", "math-verify")],
+        package_versions().get("lm-eval"),
     ]
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
@@ -96,7 +97,7 @@ class EvaluationStore:
         )
         return stored.entries[0].evaluations[0], samples
 
-    def put(self, key: str, candidate: Candidate, evaluation: Evaluation, rows: list[SampleRow]) -> None:
+    def put(self, key: str, candidate: Candidate, evaluation: Evaluation, samples: pd.DataFrame) -> None:
         """Keeps an evaluation."""
         entry = replace(candidate.entry((evaluation,)), training=None)
-        write_results(self._directory / key, {"key": key}, [entry], rows)
+        write_results(self._directory / key, {"key": key}, [entry], samples)

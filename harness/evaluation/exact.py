@@ -42,14 +42,7 @@ def check_exactness(
         found: The entry and the samples of each.
         store: Where completions are kept, those of the reference too.
         reporter: Says what was found.
-
-    Raises:
-        InputError: A served model has no weights here, or the run's engine is the reference itself.
     """
-    if any(candidate.served for candidate in candidates):
-        raise InputError("--exact: a served model's weights are not here; leave it out")
-    if config.eval.engine == REFERENCE:
-        raise InputError("--exact compares with the hf engine, which made these outputs; leave it out")
     dtype = found[0][0].evaluations[0].dtype
     engine = new_engine(REFERENCE, replace(config.eval.engine_settings, dtype=dtype))  # type: ignore[arg-type]
     queue = Queue(engine, store, reporter, config.store_dir / "merged")
@@ -65,6 +58,18 @@ def check_exactness(
         _checked(entry, samples, [one for one in asked if one.candidate is candidate], queue, reporter)
         for candidate, (entry, samples) in zip(candidates, found, strict=True)
     ]
+
+
+def refuse_comparison(candidates: Sequence[Candidate], engine: Engine) -> None:
+    """Says before anything is generated where there is nothing to compare.
+
+    Raises:
+        InputError: A served model has no weights here, or the run's engine is the reference itself.
+    """
+    if any(candidate.served for candidate in candidates):
+        raise InputError("--exact: a served model's weights are not here; leave it out")
+    if engine.name == REFERENCE:
+        raise InputError("--exact compares with the hf engine, which made these outputs; leave it out")
 
 
 def _some(asked: Asked, number: int) -> Asked:

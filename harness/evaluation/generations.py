@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 import sqlite3
-from collections.abc import Iterable, Sequence
+import time
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from types import TracebackType
@@ -108,3 +109,22 @@ class GenerationStore:
                 wall_seconds,
             ),
         )
+
+    def put_as_finished(
+        self, answers: Iterable[tuple[int, tuple[Completion, ...]]], keys: Sequence[Sequence[str]]
+    ) -> Iterator[tuple[int, tuple[Completion, ...]]]:
+        """Stores what an engine generates, as it comes, and hands it on.
+
+        What takes time between two answers counts to the later one: their sum is the time spent.
+
+        Args:
+            answers: From `Engine.generate`.
+            keys: Of each request, one for each of its completions.
+        """
+        last = time.perf_counter()
+        for index, completions in answers:
+            now = time.perf_counter()
+            for key, completion in zip(keys[index], completions, strict=True):
+                self.put(key, completion, (now - last) / len(completions))
+            yield index, completions
+            last = now

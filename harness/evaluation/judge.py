@@ -7,7 +7,6 @@ stand beside it, with their agreement, and where the two differ is listed sample
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -66,11 +65,10 @@ class Judge:
                 self._engine.load(Path(self.model))
                 written = self._path.ids([self._path.wrap(prompt) for prompt in missing])
                 requests = [Request(prompt, self._sampling) for prompt in written]
-                last = time.perf_counter()
-                for index, (completion,) in self._engine.generate(requests):
-                    key, now = key_of[missing[index]], time.perf_counter()
-                    self._store.put(key, completion, now - last)
-                    found[key], last = completion, now
+                keys = [(key_of[prompt],) for prompt in missing]
+                answers = self._store.put_as_finished(self._engine.generate(requests), keys)
+                for index, (completion,) in answers:
+                    found[keys[index][0]] = completion
                     progress.advance(completion.num_output_tokens)
         return {prompt: found[key] for prompt, key in key_of.items()}
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
@@ -51,7 +50,7 @@ class Queue:
         self._store = store
         self._reporter = reporter
         self._scratch = scratch
-        self._refused: set[str] = set()
+        self._beside: dict[str, bool] = {}
 
     def answer(self, asked: Sequence[Asked]) -> None:
         """Generates what the store lacks; each completion is there the moment it is finished."""
@@ -79,7 +78,9 @@ class Queue:
     def _beside_base(self, candidate: Candidate) -> bool:
         """Whether an adapter is served as such, rather than merged into its base."""
         adapter, digest = candidate.checkpoint.adapter_dir, candidate.checkpoint.digest
-        return adapter is not None and digest not in self._refused and self.engine.refusal(adapter) is None
+        if digest not in self._beside:
+            self._beside[digest] = adapter is not None and self.engine.refusal(adapter) is None
+        return self._beside[digest]
 
     def _keys(self, candidate: Candidate, request: Request) -> tuple[str, ...]:
         held = "beside its base" if self._beside_base(candidate) else "whole"
@@ -147,21 +148,16 @@ class Queue:
         self.engine.load(stack.enter_context(merged(checkpoint, self._scratch))())
 
     def _generate(self, missing: Sequence[_Missing]) -> Iterator[Completion]:
-        """What takes time between two answers counts to the later one: their sum is the time spent."""
-        last = time.perf_counter()
-        for index, completions in self.engine.generate([m.request for m in missing]):
-            now = time.perf_counter()
-            for key, completion in zip(missing[index].keys, completions, strict=True):
-                self._store.put(key, completion, (now - last) / len(completions))
-                yield completion
-            last = now
+        answers = self.engine.generate([m.request for m in missing])
+        for _, completions in self._store.put_as_finished(answers, [m.keys for m in missing]):
+            yield from completions
 
     def _refuse(self, refused: AdapterRefused, group: list[Asked]) -> list[Asked]:
         """Marks what the engine does not serve, so that it is merged."""
         for one in group:
             adapter = one.candidate.checkpoint.adapter_dir
             if adapter is not None and refused.adapter in (None, adapter):
-                self._refused.add(one.candidate.checkpoint.digest)
+                self._beside[one.candidate.checkpoint.digest] = False
         what = refused.adapter or "adapters"
         self._reporter.line(f"  {what}: merged, as {self.engine.name} does not serve it ({refused})")
         return group

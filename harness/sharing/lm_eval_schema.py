@@ -13,6 +13,7 @@ from harness.evaluation.asking import FEWSHOT_SEED
 from leaderboards.schema import Entry, Evaluation
 from tasks.benchmarks import Benchmark, read_task_yaml
 from tasks.errors import InputError
+from tasks.lm_eval_task import document as task_document
 from tasks.lm_eval_task import metrics
 from tasks.records import Record
 from tasks.tags import get_tag_format
@@ -47,17 +48,8 @@ _FEWSHOT_DEFAULTS = {
 
 def document(record: Record, settings: Mapping[str, Any]) -> tuple[dict[str, Any], str]:
     """A question as the task hands it to lm-eval, and its hash."""
-    doc = {
-        "id": record.id,
-        "question": record.question,
-        "choices": list(record.choices) if record.choices else None,
-        "rationale": record.rationale,
-        "answer": record.answer,
-        "kind": record.kind,
-        "tags": settings["tags"],
-        "alpha": settings["alpha"],
-        "instruction": _instruction(settings),
-    }
+    own = {"tags": settings["tags"], "alpha": settings["alpha"], "instruction": _instruction(settings)}
+    doc = task_document(record, own)
     return doc, _hash(json.dumps(doc, indent=2, ensure_ascii=False))
 
 
