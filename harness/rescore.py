@@ -14,6 +14,7 @@ from harness.locking import locked
 from leaderboards.results import read_results, write_results
 from leaderboards.schema import RESULTS_FILE, SAMPLES_FILE, TRAINING_FILE, Entry, Evaluation, RunResults
 from tasks.agreement import agreement
+from tasks.answers import reference_answer
 from tasks.errors import InputError
 from tasks.parallel import ScoreItem, score_many
 from tasks.scoring import DEFAULT_ALPHA, SampleScore, scorer_digest
@@ -27,6 +28,10 @@ MOST_CHANGES_SHOWN = 20
 KEPT = "before-rescore"
 """The old files, beside the new while these are written; found again, they are put back first."""
 _CONFIG = "config.yaml"
+_JUDGED = (
+    *("extracted", "accuracy", "accuracy_strict", "format_valid", "score", "defects"),
+    "thinking_chars",
+)
 _FILES = (RESULTS_FILE, SAMPLES_FILE, TRAINING_FILE)
 _EntryKey = tuple[str, str, int | None]
 
@@ -156,9 +161,10 @@ def _with_scores(samples: pd.DataFrame, scores: Sequence[SampleScore]) -> pd.Dat
     import pandas as pd
 
     rescored = samples.copy()
-    for name in ("extracted", "accuracy", "accuracy_strict", "format_valid", "score", "defects"):
+    for name in _JUDGED:
         values = [getattr(score, name) for score in scores]
         rescored[name] = pd.Series(values, index=samples.index, dtype=samples[name].dtype)
+    rescored["gold_chars"] = samples["gold"].map(lambda gold: len(reference_answer(gold))).astype("Int64")
     return rescored
 
 

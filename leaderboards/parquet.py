@@ -17,11 +17,15 @@ from tasks.errors import InputError
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """What a table's rows are called in errors, how a damaged one is mended, and its schema."""
+    """What a table's rows are called in errors, how a damaged one is mended, and its schema.
+
+    `later` names columns that older files lack; they are read as null.
+    """
 
     rows: str
     mend: str
     schema: pa.Schema
+    later: frozenset[str] = frozenset()
 
     def to_frame(self, rows: Iterable[object] | pd.DataFrame) -> pd.DataFrame:
         """The rows as a DataFrame with exactly the schema's columns and types.
@@ -71,10 +75,13 @@ class Table:
             )
         try:
             stored = pq.read_schema(path).names
-            if missing := [name for name in self.schema.names if name not in stored]:
+            if missing := [n for n in self.schema.names if n not in stored and n not in self.later]:
                 raise ValueError(f"without the column {missing[0]!r}")
             schema = pa.schema([self.schema.field(name) for name in columns or self.schema.names])
-            table = pq.read_table(path, columns=schema.names).cast(schema)
+            table = pq.read_table(path, columns=[name for name in schema.names if name in stored])
+            for name in self.later.intersection(schema.names).difference(stored):
+                table = table.append_column(name, pa.nulls(len(table), schema.field(name).type))
+            table = table.select(schema.names).cast(schema)
             return self._from_arrow(table, lists_in_arrow=columns is not None)
         except (pa.ArrowException, KeyError, ValueError) as error:
             reason = str(error).splitlines()[0]

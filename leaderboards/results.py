@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from leaderboards.schema import (
+    READABLE_VERSIONS,
     RESULTS_FILE,
     SAMPLES_FILE,
     SCHEMA_VERSION,
@@ -122,9 +123,9 @@ def _read_run_file(path: Path) -> _RunFile:
             f"{path}: damaged ({str(error).splitlines()[0]}); run the evaluation again"
         ) from None
     version = raw.get("schema_version") if isinstance(raw, dict) else None
-    if version != SCHEMA_VERSION:
+    if version not in READABLE_VERSIONS:
         raise InputError(
-            f"{path}: schema version {version!r}, but this harness reads {SCHEMA_VERSION}; "
+            f"{path}: schema version {version!r}, but this harness reads {READABLE_VERSIONS}; "
             "run the evaluation again with this version"
         )
     try:

@@ -13,7 +13,10 @@ from tasks.errors import InputError
 
 _CHECKPOINT_KEY = ["model", "entry", "seed", "benchmark"]
 _Key = tuple[str, str, int | None, str]
-_OUTCOMES = ["accuracy", "accuracy_strict", "format_valid", "truncated", "output_tokens", "defects"]
+_OUTCOMES = [
+    *("accuracy", "accuracy_strict", "format_valid", "truncated", "output_tokens", "defects"),
+    *("thinking_chars", "gold_chars"),
+]
 
 SAMPLES = Table(
     rows="samples",
@@ -41,8 +44,11 @@ SAMPLES = Table(
             pa.field("prompt_tokens", pa.int64(), nullable=False),
             pa.field("output_tokens", pa.int64(), nullable=False),
             pa.field("judge", pa.bool_()),
+            pa.field("thinking_chars", pa.int64()),
+            pa.field("gold_chars", pa.int64()),
         ]
     ),
+    later=frozenset({"thinking_chars", "gold_chars"}),
 )
 
 

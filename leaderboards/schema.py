@@ -15,7 +15,9 @@ from tasks.records import Kind
 if TYPE_CHECKING:
     import pandas as pd
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
+READABLE_VERSIONS = (2, 3)
+"""Version 2 lacks the lengths of reasoning and answers, and the prompts' digest."""
 RESULTS_FILE = "results.json"
 SAMPLES_FILE = "samples.parquet"
 TRAINING_FILE = "training.parquet"
@@ -133,6 +135,7 @@ class Evaluation:
         kind: How answers are compared.
         num_samples: Outputs drawn for each question; there are n × num_samples rows.
         scorer: Digest of the scorer; empty where it is not known.
+        prompts: Digest of the texts of all prompts; empty where it is not known.
         overlap: With the training data, where that is known.
         exact: Comparison with the reference engine, where asked for.
         judge: What a judge model said, where asked for.
@@ -150,6 +153,7 @@ class Evaluation:
     kind: Kind = "text"
     num_samples: int = 1
     scorer: str = ""
+    prompts: str = ""
     overlap: Overlap | None = None
     exact: ExactCheck | None = None
     judge: JudgeCheck | None = None
@@ -182,7 +186,8 @@ class SampleRow:
     """One scored sample; the fields are the columns of `samples.parquet`, in this order.
 
     `sample_index` counts the outputs drawn for one question from 0; `choices` are the texts of a choice
-    question; `judge` is a judge model's verdict, None where there is none.
+    question; `judge` is a judge model's verdict, None where there is none. `thinking_chars` is the length of
+    the output's own reasoning, None where none was found, `gold_chars` that of the reference answer.
     """
 
     entry: str
@@ -206,6 +211,8 @@ class SampleRow:
     prompt_tokens: int
     output_tokens: int
     judge: bool | None = None
+    thinking_chars: int | None = None
+    gold_chars: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

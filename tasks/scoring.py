@@ -71,6 +71,7 @@ class SampleScore:
         truncated: generation stopped at the token limit.
         defects: every format defect.
         extracted: the answer that was compared; None where there is none.
+        thinking_chars: length of the reasoning; None where none was found.
     """
 
     accuracy: bool
@@ -80,6 +81,7 @@ class SampleScore:
     truncated: bool
     defects: tuple[Defect, ...]
     extracted: str | None
+    thinking_chars: int | None = None
 
 
 def score_output(
@@ -141,6 +143,7 @@ def score_output(
         truncated=truncated,
         defects=parsed.defects,
         extracted=found.answer if found else None,
+        thinking_chars=None if lenient.thinking is None else len(lenient.thinking),
     )
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import hashlib
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING, Any
@@ -20,6 +21,7 @@ from harness.intake import check_context
 from harness.progress import Reporter
 from leaderboards.schema import Entry, Evaluation, SampleRow
 from sftkey_train.text import TextPath
+from tasks.answers import reference_answer
 from tasks.benchmarks import Benchmark
 from tasks.errors import InputError
 from tasks.records import Record, records_digest
@@ -221,6 +223,7 @@ class Evaluator:
             kind=benchmark.kind,
             num_samples=sampling.n,
             scorer=scorer_digest(),
+            prompts=_texts_digest(str(sample["arguments"][0][0]) for sample in samples),
         )
 
 
@@ -261,7 +264,16 @@ def _rows(candidate: Candidate, benchmark: Benchmark, sample: dict[str, Any]) ->
             finish_reason=completion.finish_reason,
             prompt_tokens=completion.num_prompt_tokens,
             output_tokens=completion.num_output_tokens,
+            thinking_chars=score.thinking_chars,
+            gold_chars=len(reference_answer(str(doc["answer"]))),
         )
+
+
+def _texts_digest(texts: Iterable[str]) -> str:
+    digest = hashlib.sha256()
+    for text in texts:
+        digest.update(text.encode("utf-8", "surrogatepass") + b"\0")
+    return digest.hexdigest()[:12]
 
 
 def _quiet() -> None:

@@ -48,6 +48,7 @@ def sample(index: int, output: str, *, prompt: str = "2+3?", **more: Any) -> Sam
         finish_reason="stop",
         prompt_tokens=5,
         output_tokens=4,
+        gold_chars=1,
         **verdict,
     )
     return replace(row, **more)

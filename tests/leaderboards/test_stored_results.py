@@ -1,6 +1,7 @@
 """A stored run comes back as it was written; what is damaged or contradictory is refused in one line."""
 
 import dataclasses
+import hashlib
 import json
 import sys
 from collections.abc import Callable
@@ -8,9 +9,10 @@ from pathlib import Path
 from subprocess import run as run_process
 
 import pandas as pd
+import pyarrow.parquet as pq
 import pytest
 
-from leaderboards.results import read_results, write_results
+from leaderboards.results import read_outcomes, read_results, write_results
 from leaderboards.schema import Entry, Evaluation, RunResults, SampleRow
 from tasks.errors import InputError
 
@@ -110,6 +112,18 @@ def test_another_schema_version_is_refused(stored: Path) -> None:
     with pytest.raises(InputError) as error:
         read_results(stored)
     assert_one_line(error, str(path), "schema version 99")
+
+
+def test_a_run_of_the_version_before_is_read_without_what_it_lacks(stored: Path) -> None:
+    table = pq.read_table(stored / "samples.parquet").drop_columns(["thinking_chars", "gold_chars"])
+    pq.write_table(table, stored / "samples.parquet")
+    raw = json.loads((stored / "results.json").read_text())
+    digest = hashlib.sha256((stored / "samples.parquet").read_bytes()).hexdigest()
+    del raw["entries"][0]["evaluations"][0]["prompts"]
+    (stored / "results.json").write_text(json.dumps({**raw, "schema_version": 2, "samples_sha256": digest}))
+    for results in (read_results(stored), read_outcomes(stored)):
+        assert results.samples[["thinking_chars", "gold_chars"]].isna().all(axis=None)
+        assert results.entries == (ENTRY,)
 
 
 def test_a_wrong_field_is_named_by_its_place(stored: Path) -> None:

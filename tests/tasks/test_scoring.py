@@ -27,7 +27,7 @@ def score(
 
 def test_a_right_and_valid_output_scores_one() -> None:
     verdict = score("<Thinking>2+3</Thinking>\n<Answer>5</Answer>")
-    assert verdict == SampleScore(True, True, True, 1.0, False, (), "5")
+    assert verdict == SampleScore(True, True, True, 1.0, False, (), "5", thinking_chars=3)
 
 
 def test_the_score_weighs_accuracy_and_format() -> None:
