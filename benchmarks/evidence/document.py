@@ -95,7 +95,7 @@ def _method(design: Design, evidence: Evidence) -> Iterator[str]:
     yield (
         "Differences are paired by question and seed, with two-way clustered 95 % intervals; p-values are "
         "corrected by Holm's method over all variants × cells, and apart from these over all pooled "
-        "differences (`leaderboards/stats.py`). Intervals are not corrected. Decoding is greedy."
+        "differences (`leaderboards/stats`). Intervals are not corrected. Decoding is greedy."
     )
     yield _machine(design)
 
