@@ -5,45 +5,29 @@ thing (a final-answer line), with that of a tagged one; and calling a difference
 does not support.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
 
+from leaderboards.alpha import alpha_changes, score_by_alpha
+from leaderboards.buckets import buckets_of
 from leaderboards.cells import CellMaker, mean_cost
+from leaderboards.comparability import checked_aspects
+from leaderboards.comparing import Comparer
 from leaderboards.curves import curve_of
+from leaderboards.evidence_tables import alpha_sentence
 from leaderboards.findings import notes, summary
 from leaderboards.integrity import checks, warnings
 from leaderboards.merge import Group, merge_runs
-from leaderboards.pairing import differences, seed_pairs, seeds_on_all
-from leaderboards.rows import (
-    FORMAT_DEPENDENT,
-    MACRO,
-    METRICS,
-    Board,
-    Cell,
-    Comparison,
-    Metric,
-    Row,
-    Verdict,
-)
+from leaderboards.resampling import with_bootstrap
+from leaderboards.rows import MACRO, METRICS, Board, Bucket, Cell, Comparison, Metric, Place, Reported, Row
 from leaderboards.schema import RunResults
-from leaderboards.stats import CONFIDENCE, Difference, holm, paired_difference
+from leaderboards.stats import CONFIDENCE
+from leaderboards.tiers import tiers
+from leaderboards.wording import without_home
 from tasks.errors import InputError
 
 DEFAULT_REFERENCES = ("sft-tag-x2", "sft-tag", "sft")
-
-_Key = tuple[int, str, Metric]
-
-
-@dataclass(frozen=True, slots=True)
-class _Plan:
-    """What every row is built from: the groups, whom each is compared with, and how."""
-
-    groups: tuple[Group, ...]
-    partners: tuple[Group | None, ...]
-    benchmarks: tuple[str, ...]
-    rank_by: Metric
-    alpha: float
 
 
 def build_board(
@@ -52,6 +36,8 @@ def build_board(
     reference: str | None = None,
     rank_by: str = "accuracy",
     alpha: float = 0.7,
+    allow_different: Collection[str] = (),
+    reported: Sequence[Reported] = (),
 ) -> Board:
     """Builds the leaderboard of one or several stored runs.
 
@@ -61,40 +47,51 @@ def build_board(
             `sft-tag-x2`, else `sft-tag`, else `sft`, else the first trained entry, else the first.
         rank_by: accuracy, accuracy_strict, format_valid or score; the macro average decides.
         alpha: the weight of accuracy in score = α·accuracy + (1 - α)·format_valid.
+        allow_different: in what results may differ (data, prompt, generation, scorer) and be shown marked.
+        reported: figures that others report, to be shown beside the rows.
 
     Raises:
-        InputError: an unknown reference or metric, runs that contradict each other, or a row and its
-            reference that were not asked the same questions.
+        InputError: an unknown reference or metric, runs that contradict each other or are not comparable, or
+            a row and its reference that were not asked the same questions.
     """
     metric = _checked_metric(rank_by)
     if not 0 <= alpha <= 1:
         raise InputError(f"alpha: {alpha} is outside 0 to 1; it weighs accuracy against format in the score")
-    groups = merge_runs(runs)
+    groups = merge_runs(runs, checked_aspects(allow_different))
     name = _reference_name(groups, reference)
     benchmarks = tuple(dict.fromkeys(chain.from_iterable(group.outcomes for group in groups)))
-    partners = tuple(_partner(group, groups, name) for group in groups)
-    plan = _Plan(groups, partners, benchmarks, metric, alpha)
-    found = dict(_compare_all(plan))
-    corrected = _correct(found)
+    rows, groups = _ranked_rows(_RowMaker.of(groups, benchmarks, name, alpha), groups, metric)
+    rows = with_bootstrap(rows, groups, benchmarks, alpha)
+    comparer = Comparer(groups, benchmarks, alpha, rows)
+    found = comparer.all_differences()
+    versus = {each: comparer.against(each, found) for each in dict.fromkeys(row.name for row in rows)}
+    versus[name] = comparer.with_permutations(name, versus[name])
+    ranked = [position for position, row in enumerate(rows) if row.rank is not None]
+    pairs = comparer.all_pairs(found, metric, ranked)
+    rows = _compared_rows(rows, versus[name], tiers(ranked, pairs))
     board = Board(
-        rows=_ranked([_row(plan, index, name, found, corrected) for index in range(len(groups))], metric),
+        rows=rows,
         benchmarks=benchmarks,
         reference=name,
         rank_by=metric,
         alpha=alpha,
         confidence=CONFIDENCE,
-        family_macro=sum(where == MACRO and of == metric for _, where, of in found),
-        family_cells=sum(where != MACRO and of == metric for _, where, of in found),
+        family_macro=sum(where == MACRO and of == metric for _, where, of in versus[name]),
+        family_cells=sum(where != MACRO and of == metric for _, where, of in versus[name]),
         summary=(),
         notes=(),
         checks=(),
         provenance=tuple((run.source, dict(run.provenance)) for run in runs),
+        pairs=pairs,
+        alpha_changes=alpha_changes(rows, comparer.both_differ(found)),
+        reported=tuple(reported),
+        versus=versus,
     )
     return replace(
         board,
         summary=summary(board),
         notes=(*notes(board), *warnings(board, groups)),
-        checks=checks(board, groups),
+        checks=(*alpha_sentence(board), *checks(board, groups)),
     )
 
 
@@ -115,92 +112,90 @@ def _reference_name(groups: Sequence[Group], asked: str | None) -> str:
     return next(name for name in (*DEFAULT_REFERENCES, *trained, *names) if name in names)
 
 
-def _partner(group: Group, groups: Sequence[Group], name: str) -> Group | None:
-    """The reference of the same model, or the only one there is; None for the reference itself."""
-    references = [other for other in groups if other.name == name]
-    if group in references:
-        return None
-    same_model = [other for other in references if other.model == group.model]
-    if same_model or len(references) == 1:
-        return (same_model or references)[0]
-    return None
+@dataclass(frozen=True, slots=True, eq=False)
+class _RowMaker:
+    """What the rows of a board have in common."""
+
+    benchmarks: tuple[str, ...]
+    reference: str
+    alpha: float
+    buckets: Mapping[str, Mapping[tuple[str, str], tuple[Bucket, ...]]]
+    any_tagged: bool
+
+    @classmethod
+    def of(
+        cls, groups: Sequence[Group], benchmarks: tuple[str, ...], reference: str, alpha: float
+    ) -> "_RowMaker":
+        """Puts the outputs of all groups into buckets with common edges."""
+        buckets = {benchmark: buckets_of(groups, benchmark) for benchmark in benchmarks}
+        any_tagged = any(group.entries[0].tagged for group in groups)
+        return cls(benchmarks, reference, alpha, buckets, any_tagged)
+
+    def row(self, group: Group) -> Row:
+        """A row by itself: without rank, tier, comparisons and bootstrap, which need the other rows."""
+        first = group.entries[0]
+        maker = CellMaker.of(group, self.alpha)
+        cells = [
+            replace(cell, buckets=self.buckets[benchmark].get((group.model, group.name), ()))
+            for benchmark in self.benchmarks
+            if (cell := maker.cell(benchmark, (benchmark,)))
+        ]
+        on_all = all(group.is_comparable(benchmark) for benchmark in self.benchmarks)
+        own_format = self.any_tagged and not first.tagged
+        return Row(
+            rank=None,
+            tier=None,
+            name=group.name,
+            model=group.model,
+            role=first.role,
+            seeds=tuple(entry.seed for entry in group.entries),
+            tags=first.tags,
+            tagged=first.tagged,
+            method=first.method,
+            checkpoints=tuple(without_home(entry.checkpoint) for entry in group.entries),
+            is_reference=group.name == self.reference,
+            macro=maker.cell(MACRO, self.benchmarks) if on_all else None,
+            cells=tuple(cells),
+            cost=mean_cost(group),
+            curve=curve_of(group.curves),
+            evaluation_seconds=sum(evaluation.wall_seconds for evaluation in group.evaluations),
+            licence=first.licence,
+            link=first.link,
+            marks=tuple(dict.fromkeys(f"{one.benchmark}: {one.mark()}" for one in group.unlike)),
+            score_by_alpha=score_by_alpha(group, self.benchmarks) if on_all and not own_format else None,
+        )
 
 
-def _compare_all(plan: _Plan) -> Iterator[tuple[_Key, Difference]]:
-    """Every difference that may be shown: by row, benchmark (or macro) and metric."""
-    for index, (group, partner) in enumerate(zip(plan.groups, plan.partners, strict=True)):
-        if partner is None:
-            continue
-        shared = [b for b in plan.benchmarks if b in group.outcomes and b in partner.outcomes]
-        places: list[tuple[str, tuple[str, ...]]] = [(benchmark, (benchmark,)) for benchmark in shared]
-        if len(shared) == len(plan.benchmarks):
-            places.append((MACRO, plan.benchmarks))
-        for where, benchmarks in places:
-            pairs = seed_pairs(seeds_on_all(group, benchmarks), seeds_on_all(partner, benchmarks))
-            for metric in METRICS if pairs else ():
-                if metric in FORMAT_DEPENDENT and group.entries[0].tagged != partner.entries[0].tagged:
-                    continue
-                matrices = differences(group, partner, benchmarks, pairs, metric, plan.alpha)
-                yield (index, where, metric), paired_difference(matrices)
+def _ranked_rows(
+    maker: _RowMaker, groups: Sequence[Group], metric: Metric
+) -> tuple[tuple[Row, ...], tuple[Group, ...]]:
+    """The rows in the board's order, and their groups in the same."""
+    of_row = {(group.model, group.name): group for group in groups}
+    rows = _ranked([maker.row(group) for group in groups], metric)
+    return rows, tuple(of_row[row.model, row.name] for row in rows)
 
 
-def _correct(found: Mapping[_Key, Difference]) -> dict[_Key, float]:
-    """Holm's correction, for each metric over two families: the macro averages, and all single cells."""
-    corrected: dict[_Key, float] = {}
-    for metric in METRICS:
-        for is_macro in (True, False):
-            family = [key for key in found if key[2] == metric and (key[1] == MACRO) == is_macro]
-            adjusted = holm([found[key].p for key in family])
-            corrected.update(zip(family, adjusted, strict=True))
-    return corrected
+def _compared_rows(
+    rows: Sequence[Row], comparisons: Mapping[Place, Comparison], tier_of: Mapping[int, int]
+) -> tuple[Row, ...]:
+    """The rows with their tiers, and their cells with the comparisons to the reference."""
 
+    def with_comparisons(position: int, cell: Cell) -> Cell:
+        metrics = (
+            replace(figures, comparison=comparisons.get((position, cell.benchmark, figures.metric)))
+            for figures in cell.metrics
+        )
+        return replace(cell, metrics=tuple(metrics))
 
-def _row(
-    plan: _Plan,
-    index: int,
-    reference: str,
-    found: Mapping[_Key, Difference],
-    corrected: Mapping[_Key, float],
-) -> Row:
-    group = plan.groups[index]
-    first = group.entries[0]
-    maker = CellMaker.of(group, plan.alpha)
-
-    def cell(where: str, benchmarks: tuple[str, ...]) -> Cell | None:
-        comparisons = {
-            metric: _comparison(found[index, where, metric], corrected[index, where, metric])
-            for metric in METRICS
-            if (index, where, metric) in found
-        }
-        return maker.cell(where, benchmarks, comparisons)
-
-    cells = [cell(benchmark, (benchmark,)) for benchmark in plan.benchmarks]
-    return Row(
-        rank=None,
-        name=group.name,
-        model=group.model,
-        role=first.role,
-        seeds=tuple(entry.seed for entry in group.entries),
-        tags=first.tags,
-        tagged=first.tagged,
-        method=first.method,
-        checkpoints=tuple(entry.checkpoint for entry in group.entries),
-        is_reference=group.name == reference,
-        macro=cell(MACRO, plan.benchmarks),
-        cells=tuple(cell for cell in cells if cell is not None),
-        cost=mean_cost(group),
-        curve=curve_of(group.curves),
-        evaluation_seconds=sum(evaluation.wall_seconds for evaluation in group.evaluations),
-        licence=first.licence,
-        link=first.link,
+    return tuple(
+        replace(
+            row,
+            tier=tier_of.get(position),
+            macro=row.macro and with_comparisons(position, row.macro),
+            cells=tuple(with_comparisons(position, cell) for cell in row.cells),
+        )
+        for position, row in enumerate(rows)
     )
-
-
-def _comparison(difference: Difference, p_holm: float) -> Comparison:
-    verdict: Verdict = "not distinguishable"
-    if p_holm < 1 - CONFIDENCE:
-        verdict = "better" if difference.mean > 0 else "worse"
-    return Comparison(difference, p_holm, verdict)
 
 
 def _ranked(rows: Sequence[Row], metric: Metric) -> tuple[Row, ...]:

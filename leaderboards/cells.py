@@ -1,6 +1,6 @@
 """Fills one cell of the board, and a row's training cost, from the merged outcomes of a row."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 
@@ -15,16 +15,17 @@ from leaderboards.rows import (
     MACRO,
     METRICS,
     Cell,
-    Comparison,
     Cost,
     Judged,
     Metric,
     MetricCell,
+    Origin,
     Sampled,
 )
 from leaderboards.sampling import Curve, sampled_curve, sampled_points
-from leaderboards.schema import Evaluation
+from leaderboards.schema import Evaluation, GenerationValue
 from leaderboards.stats import mean_interval
+from leaderboards.wording import without_home
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -41,19 +42,15 @@ class CellMaker:
         drawn = {name: one.draws for name, one in group.outcomes.items() if one.draws}
         return cls(group, alpha, {name: sampled_curve(draws) for name, draws in drawn.items()})
 
-    def cell(
-        self, where: str, benchmarks: Sequence[str], comparisons: Mapping[Metric, Comparison]
-    ) -> Cell | None:
-        """The row on these benchmarks; None where no seed has results on all of them."""
+    def cell(self, where: str, benchmarks: Sequence[str]) -> Cell | None:
+        """The row on these benchmarks, not yet compared; None where no seed has results on all of them."""
         seeds = seeds_on_all(self.group, benchmarks)
         if not seeds:
             return None
         outcomes = [self.group.outcomes[benchmark] for benchmark in benchmarks]
         return Cell(
             benchmark=where,
-            metrics=tuple(
-                self._metric(metric, outcomes, seeds, comparisons.get(metric)) for metric in METRICS
-            ),
+            metrics=tuple(self._metric(metric, outcomes, seeds) for metric in METRICS),
             num_outputs=sum(one.accuracy.size * one.num_samples for one in outcomes),
             num_samples=min(one.num_samples for one in outcomes),
             truncated=float(np.mean([one.truncated.mean() for one in outcomes])),
@@ -61,17 +58,16 @@ class CellMaker:
             defects=_defects(outcomes),
             sampled=self._sampled(benchmarks, seeds),
             judged=None if where == MACRO else self._judged(where),
+            origins=() if where == MACRO else tuple(self._origins(where)),
         )
 
-    def _metric(
-        self, metric: Metric, outcomes: Sequence[Outcomes], seeds: Seeds, comparison: Comparison | None
-    ) -> MetricCell:
+    def _metric(self, metric: Metric, outcomes: Sequence[Outcomes], seeds: Seeds) -> MetricCell:
         matrices = [take_seeds(one, values(one, metric, self.alpha), seeds) for one in outcomes]
         return MetricCell(
             metric=metric,
             estimate=mean_interval(matrices, draws=[one.num_samples for one in outcomes]),
             own_format=metric in FORMAT_DEPENDENT and not self.group.entries[0].tagged,
-            comparison=comparison,
+            comparison=None,
         )
 
     def _sampled(self, benchmarks: Sequence[str], seeds: Seeds) -> Sampled | None:
@@ -96,6 +92,27 @@ class CellMaker:
             points=sampled_points(curves),
         )
 
+    def _origins(self, benchmark: str) -> Iterator[Origin]:
+        outcomes = self.group.outcomes[benchmark]
+        right_S = outcomes.accuracy.sum(axis=1) * outcomes.num_samples
+        for one in self.group.evaluated:
+            entry, evaluation = one.entry, one.evaluation
+            if evaluation.benchmark == benchmark:
+                yield Origin(
+                    seed=entry.seed,
+                    source=one.source,
+                    checkpoint=without_home(entry.checkpoint),
+                    digest=entry.digest,
+                    data_digest=evaluation.data_digest,
+                    engine=evaluation.engine,
+                    dtype=evaluation.dtype,
+                    scorer=evaluation.scorer,
+                    prompts=evaluation.prompts,
+                    generation=tuple((key, _worded(value)) for key, value in evaluation.generation.items()),
+                    num_right=round(right_S[outcomes.seeds.index(entry.seed)]),
+                    num_outputs=evaluation.n * evaluation.num_samples,
+                )
+
     def _judged(self, benchmark: str) -> Judged | None:
         verdicts = self.group.outcomes[benchmark].verdicts
         evaluations = [each for each in self.group.evaluations if each.benchmark == benchmark]
@@ -106,6 +123,10 @@ def _recorded(evaluations: Sequence[Evaluation], setting: str) -> str:
     """The values that a generation setting had, such as `0.7` or `0, 1, 2`; empty where none is recorded."""
     found = (each.generation.get(setting) for each in evaluations)
     return ", ".join(dict.fromkeys(str(value) for value in found if value is not None))
+
+
+def _worded(value: GenerationValue) -> str:
+    return ", ".join(map(repr, value)) if isinstance(value, tuple) else str(value)
 
 
 def _defects(outcomes: Sequence[Outcomes]) -> tuple[tuple[str, int], ...]:

@@ -3,12 +3,14 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from leaderboards.compute import flops_per_point, gained_points
 from leaderboards.rows import METRICS, Board, Cell, Cost, Metric, Row
 from leaderboards.wording import (
     METRIC_NAMES,
     MISSING,
     SIGNIFICANT_MARK,
     against_reference,
+    bootstrap_interval,
     differs,
     duration,
     interval,
@@ -30,9 +32,10 @@ class Column:
 
 
 def overall_columns(board: Board) -> tuple[Column, ...]:
-    """The heart of the board, which fits 80 columns: rank, entry, metric, difference, format, compute."""
+    """The heart of the board, which fits 80 columns: rank, tier, entry, metric, Δ, format, compute."""
     return (
         Column("#", lambda row: MISSING if row.rank is None else str(row.rank)),
+        Column("tier", lambda row: MISSING if row.tier is None else str(row.tier)),
         Column("entry", lambda row: role_label(row, board)),
         Column(METRIC_NAMES[board.rank_by], _macro(lambda cell: _main(cell, board))),
         Column(
@@ -48,6 +51,8 @@ def detail_columns(board: Board) -> tuple[Column, ...]:
     """What else is worth knowing of a row: the other metrics, seeds, output length."""
     return (
         *(_metric_column(metric) for metric in METRICS if metric not in (board.rank_by, "format_valid")),
+        Column("s.e.", _macro(lambda cell: percent(cell.metric(board.rank_by).estimate.se))),
+        Column("bootstrap", _macro(lambda cell: bootstrap_interval(cell, board.rank_by))),
         Column("cut %", _macro(lambda cell: percent(cell.truncated))),
         Column("tokens out", _macro(lambda cell: f"{cell.output_tokens:.0f}")),
         Column("seeds", lambda row: MISSING if row.seeds == (None,) else str(len(row.seeds))),
@@ -69,6 +74,8 @@ def cost_columns(board: Board) -> tuple[Column, ...]:
         Column("FLOPs", _cost(lambda cost: large(cost.flops))),
         Column("time", _cost(lambda cost: duration(cost.wall_seconds))),
     ]
+    if any(gained_points(row, board) is not None for row in board.rows):
+        columns.append(Column("FLOPs/point", lambda row: _per_point(row, board)))
     if any(cost.peak_memory_bytes is not None for cost in costs):
         columns.append(Column("memory", _cost(_peak_memory)))
     if any(cost.reference_tokens or cost.reference_flops for cost in costs):
@@ -77,6 +84,13 @@ def cost_columns(board: Board) -> tuple[Column, ...]:
     if any(cost.budget for cost in costs):
         columns.append(Column("budget", _cost(lambda cost: cost.budget or MISSING)))
     return tuple(columns)
+
+
+def _per_point(row: Row, board: Board) -> str:
+    if gained_points(row, board) is None:
+        return MISSING
+    spent = flops_per_point(row, board)
+    return "no gain" if spent is None else large(spent)
 
 
 def _peak_memory(cost: Cost) -> str:

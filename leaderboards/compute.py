@@ -33,6 +33,21 @@ def times_reference(board: Board, row: Row) -> str:
     return f", with {ratio:.2f} times its training compute"
 
 
+def gained_points(row: Row, board: Board) -> float | None:
+    """Points of macro accuracy above the untrained base of the same model; None where that is not known."""
+    base = next((r for r in board.rows if r.role == "base" and r.model == row.model), None)
+    if row.cost is None or row.macro is None or base is None or base.macro is None:
+        return None
+    mine, theirs = (each.metric("accuracy").estimate.mean for each in (row.macro, base.macro))
+    return 100 * (mine - theirs)
+
+
+def flops_per_point(row: Row, board: Board) -> float | None:
+    """All FLOPs of one seed, its reference model's too, for each point gained; None where none was gained."""
+    gained = gained_points(row, board)
+    return row.cost.total_flops / gained if row.cost and gained and gained > 0 else None
+
+
 def _matching(board: Board, trained: Sequence[_Trained], of_model: str) -> str:
     kinds = _kinds(trained)
     if len(kinds) == 1:

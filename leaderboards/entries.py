@@ -1,7 +1,8 @@
 """Entries: checkpoints trained elsewhere, one YAML file each that says what it is and how to evaluate it.
 
 A file under `leaderboards/entries/` puts its checkpoint on the leaderboard once it has been evaluated;
-`entries/_example.yaml` shows every key, and files whose names begin with `_` are left out.
+`entries/_example.yaml` shows every key, and files whose names begin with `_` are left out. A file with
+`kind: reported` holds no checkpoint but figures that others report (see `reported`).
 """
 
 from __future__ import annotations
@@ -10,14 +11,18 @@ import dataclasses
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from tasks.errors import InputError
 from tasks.suggest import did_you_mean
 
+if TYPE_CHECKING:
+    from pydantic import ValidationError
+
 ENTRIES_DIR = Path(__file__).parent / "entries"
 STORED_DIR = Path("runs/entries")
 """Where an entry's evaluation is stored: a folder by its name."""
+KIND_REPORTED = "reported"
 
 
 @dataclass(frozen=True)
@@ -119,14 +124,13 @@ class EntryFile:
         return f"{name}@{revision}" if revision else name
 
 
-def read_entry(path: Path) -> EntryFile:
-    """Reads and checks an entry.
+def read_yaml(path: Path) -> dict[str, Any]:
+    """The keys and values of a file of this folder, unchecked but for its kind.
 
     Raises:
-        InputError: One line that names the file, the key and the remedy.
+        InputError: It cannot be read, is not YAML, holds no keys, or is of a kind that is not known.
     """
     import yaml
-    from pydantic import TypeAdapter, ValidationError
 
     try:
         data = yaml.safe_load(path.read_text(encoding="utf-8"))
@@ -136,15 +140,46 @@ def read_entry(path: Path) -> EntryFile:
         raise InputError(f"{path}: not YAML ({' '.join(str(error).split())})") from error
     if not isinstance(data, dict):
         raise InputError(f"{path}: expected keys and values, as in {ENTRIES_DIR / '_example.yaml'}")
+    if "kind" in data and data["kind"] != KIND_REPORTED:
+        raise InputError(
+            f"{path}: kind: {data['kind']!r} is not known; say {KIND_REPORTED} for figures that others "
+            "report, and leave it out for a checkpoint"
+        )
+    return data
+
+
+def first_fault(error: ValidationError) -> str:
+    """What pydantic found, as one line: the key, what it should be, what it is."""
+    first = error.errors()[0]
+    key = ".".join(str(part) for part in first["loc"] if part not in ("str", "dict[str,any]"))
+    return f"{key}: {first['msg'].lower()}, not {first['input']!r}"
+
+
+def read_entry(path: Path) -> EntryFile:
+    """Reads and checks an entry.
+
+    Raises:
+        InputError: One line that names the file, the key and the remedy.
+    """
+    data = read_yaml(path)
+    if data.get("kind") == KIND_REPORTED:
+        raise InputError(
+            f"{path}: holds figures that others report, so there is nothing to evaluate; harness leaderboard "
+            "shows them beside runs on the same benchmarks"
+        )
+    return _entry(data, path)
+
+
+def _entry(data: dict[str, Any], path: Path) -> EntryFile:
+    from pydantic import TypeAdapter, ValidationError
+
     _check_keys(data, path)
     if isinstance(benchmarks := data.get("benchmarks"), str):
         data["benchmarks"] = [part.strip() for part in benchmarks.split(",") if part.strip()]
     try:
         entry = TypeAdapter(EntryFile).validate_python({**data, "path": path})
     except ValidationError as error:
-        first = error.errors()[0]
-        key = ".".join(str(part) for part in first["loc"] if part not in ("str", "dict[str,any]"))
-        raise InputError(f"{path}: {key}: {first['msg'].lower()}, not {first['input']!r}") from error
+        raise InputError(f"{path}: {first_fault(error)}") from error
     if entry.revision and Path(entry.model).is_dir():
         raise InputError(f"{path}: revision: weights are a folder, which has none; leave it out")
     return entry
@@ -153,6 +188,8 @@ def read_entry(path: Path) -> EntryFile:
 def _check_keys(data: dict[str, Any], path: Path) -> None:
     known = [item.name for item in dataclasses.fields(EntryFile) if item.name != "path"]
     inner = [item.name for item in dataclasses.fields(Generation)]
+    if "rows" in data:
+        raise InputError(f"{path}: no 'kind: {KIND_REPORTED}' above its rows of figures; add it")
     for key in data:
         if key not in known:
             raise InputError(f"{path}: unknown key '{key}'; {did_you_mean(str(key), known)}")
@@ -166,14 +203,16 @@ def _check_keys(data: dict[str, Any], path: Path) -> None:
 
 
 def read_entries(folder: Path = ENTRIES_DIR) -> list[EntryFile]:
-    """The entries of a folder, by file name.
+    """The checkpoints of a folder, by file name; files of reported figures are passed over.
 
     Raises:
         InputError: There is no such folder, one is faulty, or two have one name.
     """
     if not folder.is_dir():
         raise InputError(f"{folder}: no such folder of entries")
-    entries = [read_entry(path) for path in sorted(folder.glob("*.yaml")) if not path.name.startswith("_")]
+    paths = sorted(path for path in folder.glob("*.yaml") if not path.name.startswith("_"))
+    found = ((path, read_yaml(path)) for path in paths)
+    entries = [_entry(data, path) for path, data in found if data.get("kind") != KIND_REPORTED]
     seen: dict[str, Path] = {}
     for entry in entries:
         if entry.name in seen:

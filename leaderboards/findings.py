@@ -20,6 +20,7 @@ def summary(board: Board) -> tuple[str, ...]:
 def notes(board: Board) -> tuple[str, ...]:
     """Cautions about the figures themselves: few seeds, few questions, no rank, and figures near zero."""
     return (
+        *_power(board),
         *_few_seeds(board),
         *_few_questions(board),
         *_not_ranked(board),
@@ -67,6 +68,25 @@ def _equals(p: float) -> str:
     return text if text.startswith("<") else f"= {text}"
 
 
+def _power(board: Board) -> Iterator[str]:
+    """What could have been found: else "not distinguishable" is read as "the same"."""
+    found = [(row, comparison) for row in board.rows if (comparison := _comparison(board, row))]
+    open_ones = [pair for pair in found if pair[1].verdict == "not distinguishable"]
+    if open_ones:
+        (least, smallest), *_, (most, largest) = (
+            sorted(open_ones, key=lambda pair: pair[1].difference.detectable)
+            if len(open_ones) > 1
+            else open_ones * 2
+        )
+        span = f"{percent(smallest.difference.detectable)} points ({label(least, board)})"
+        if most is not least:
+            span += f" to {percent(largest.difference.detectable)} ({label(most, board)})"
+        yield (
+            f"Not distinguishable does not mean equal: before any correction, the questions and seeds here "
+            f"find a true difference to {board.reference} four times in five only from {span} on."
+        )
+
+
 def _few_seeds(board: Board) -> Iterator[str]:
     few = [row for row in board.rows if row.role == "trained" and len(row.seeds) < MIN_SEEDS]
     single = [label(row, board) for row in few if len(row.seeds) == 1]
@@ -99,7 +119,8 @@ def _few_questions(board: Board) -> Iterator[str]:
 def _not_ranked(board: Board) -> Iterator[str]:
     missing = [label(row, board) for row in board.rows if row.macro is None]
     if missing:
-        yield f"Not ranked, for want of results on all benchmarks: {', '.join(missing)}."
+        names = ", ".join(missing)
+        yield f"Not ranked, for want of results on the same questions of all benchmarks: {names}."
     other = [label(row, board) for row in board.rows if row.macro and row.rank is None]
     if other:
         yield (

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from leaderboards.comparability import Aspect, Evaluated, find_unlike
 from leaderboards.entries import STORED_DIR, EntryFile
 from tasks.errors import InputError
 
@@ -22,7 +23,10 @@ class Joined(NamedTuple):
 
 
 def join_entries(
-    runs: Sequence[RunResults], entries: Sequence[EntryFile], stored: Path = STORED_DIR
+    runs: Sequence[RunResults],
+    entries: Sequence[EntryFile],
+    stored: Path = STORED_DIR,
+    allowed: Collection[Aspect] = (),
 ) -> Joined:
     """The stored evaluations of entries that were asked what these runs were asked.
 
@@ -30,6 +34,7 @@ def join_entries(
         runs: The runs of the board.
         entries: As `read_entries` gives them.
         stored: Folder with one folder an entry.
+        allowed: In what their results may differ from the runs'.
 
     Returns:
         Runs to be read beside the others, and one line for entries that share a benchmark but are missing.
@@ -44,6 +49,8 @@ def join_entries(
             missing += [entry] if not entry.benchmarks or names & set(entry.benchmarks) else []
             continue
         found, line = _found(entry, folder, asked, present)
+        if found and (unlike := _unlike(runs, found, allowed)):
+            found, line = None, f"{entry.name} is left out: {unlike}"
         joined += [found] if found else []
         lines += [line] if line else []
     if missing:
@@ -77,6 +84,18 @@ def _found(
         f"{entry.name} is left out: it was asked other questions of {', '.join(sorted(shared))}; evaluate it "
         f"with the same data and limit (harness eval --entry {entry.path} --limit N)"
     )
+
+
+def _unlike(runs: Sequence[RunResults], found: RunResults, allowed: Collection[Aspect]) -> str | None:
+    """Why a stored entry is not comparable with the runs of a board; None where it is, or may differ."""
+    evaluated = [
+        Evaluated(entry, evaluation, run.source)
+        for run in (*runs, found)
+        for entry in run.entries
+        for evaluation in entry.evaluations
+    ]
+    differing = (one for one in find_unlike(evaluated) if found.source in (one.of.source, one.norm.source))
+    return next((one.refusal() for one in differing if one.aspect not in allowed), None)
 
 
 def _cut(entry: Entry, asked: set[tuple[str, str]]) -> Entry:

@@ -4,11 +4,12 @@ A group is one entry of one model with all its seeds. The same checkpoint stored
 two results that contradict each other are an error, never an average.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import pandas as pd
 
+from leaderboards.comparability import Aspect, Evaluated, Unlike, refuse_unlike
 from leaderboards.curves import merge_curves
 from leaderboards.outcomes import Block, Outcomes, load_samples, stack
 from leaderboards.schema import Entry, Evaluation, RunResults, describe
@@ -19,34 +20,70 @@ Key = tuple[str, str, int | None]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Group:
-    """One entry of one model, over its seeds; `outcomes` by benchmark, `curves` points of its training."""
+    """One entry of one model, over its seeds.
+
+    Attributes:
+        name: Of the entry.
+        model: Of the entry.
+        entries: One a seed.
+        evaluated: Its evaluations, and the runs that hold them.
+        outcomes: By benchmark.
+        curves: Points of its training.
+        unlike: In what its results differ from most others, where the user allowed that.
+    """
 
     name: str
     model: str
     entries: tuple[Entry, ...]
-    evaluations: tuple[Evaluation, ...]
+    evaluated: tuple[Evaluated, ...]
     outcomes: dict[str, Outcomes]
     curves: pd.DataFrame
+    unlike: tuple[Unlike, ...] = ()
+
+    @property
+    def evaluations(self) -> tuple[Evaluation, ...]:
+        """All of them, over seeds and benchmarks."""
+        return tuple(one.evaluation for one in self.evaluated)
+
+    def is_comparable(self, benchmark: str) -> bool:
+        """Whether it was asked this benchmark, and the questions that most were asked."""
+        apart = {one.benchmark for one in self.unlike if one.aspect == "data"}
+        return benchmark in self.outcomes and benchmark not in apart
 
 
 @dataclass(frozen=True, slots=True)
 class _Kept:
     run: int
-    source: str
-    entry: Entry
-    evaluation: Evaluation
+    evaluated: Evaluated
+
+    @property
+    def entry(self) -> Entry:
+        return self.evaluated.entry
+
+    @property
+    def evaluation(self) -> Evaluation:
+        return self.evaluated.evaluation
+
+    @property
+    def source(self) -> str:
+        return self.evaluated.source
 
 
-def merge_runs(runs: Sequence[RunResults]) -> tuple[Group, ...]:
+def merge_runs(runs: Sequence[RunResults], allowed: Collection[Aspect] = ()) -> tuple[Group, ...]:
     """Groups all entries of all runs by model and name, in the order in which they first appear.
 
+    Args:
+        runs: the stored runs.
+        allowed: in what results may differ from each other (see `comparability`).
+
     Raises:
-        InputError: runs that contradict each other: another data digest for one benchmark, another weights
-            digest, generation settings or role for one entry, or other questions for another seed.
+        InputError: runs that contradict each other (another weights digest, engine or role for one entry,
+            other questions for another seed), or results that are not comparable.
     """
     kept = _select(runs)
     if not any(item.evaluation.n for item in kept.values()):
         raise InputError("no evaluated entry in the given runs; there is nothing to put on a leaderboard")
+    unlike = refuse_unlike([item.evaluated for item in kept.values()], allowed)
     samples = load_samples(runs)
     blocks = {key: Block(item.entry, item.evaluation, samples[item.run]) for key, item in kept.items()}
     curves = merge_curves(runs)
@@ -55,9 +92,10 @@ def merge_runs(runs: Sequence[RunResults]) -> tuple[Group, ...]:
             name=name,
             model=model,
             entries=entries,
-            evaluations=tuple(item.evaluation for (key, _), item in kept.items() if key[:2] == (model, name)),
+            evaluated=tuple(item.evaluated for (key, _), item in kept.items() if key[:2] == (model, name)),
             outcomes=_outcomes(entries, blocks),
             curves=_of_seeds(curves.get((model, name), runs[0].curves[:0]), entries),
+            unlike=tuple(one for one in unlike if one.of.name == (model, name)),
         )
         for (model, name), entries in _by_name(kept).items()
     )
@@ -67,21 +105,14 @@ def _select(runs: Sequence[RunResults]) -> dict[tuple[Key, str], _Kept]:
     """Which run's samples stand for each (checkpoint, benchmark): the first that holds them."""
     kept: dict[tuple[Key, str], _Kept] = {}
     digests: dict[Key, tuple[str, str]] = {}
-    data: dict[str, tuple[str, str]] = {}
     for index, run in enumerate(runs):
         for entry in run.entries:
             key = (entry.model, entry.name, entry.seed)
             _same(digests.setdefault(key, (entry.digest, run.source)), entry, run.source)
             for evaluation in entry.evaluations:
                 name = evaluation.benchmark
-                first_digest, first_source = data.setdefault(name, (evaluation.data_digest, run.source))
-                if first_digest != evaluation.data_digest:
-                    raise InputError(
-                        f"{name}: {first_source} and {run.source} used different data (digests "
-                        f"{first_digest[:12]} and {evaluation.data_digest[:12]}); evaluate all entries on one"
-                    )
                 if (key, name) not in kept:
-                    kept[key, name] = _Kept(index, run.source, entry, evaluation)
+                    kept[key, name] = _Kept(index, Evaluated(entry, evaluation, run.source))
                 else:
                     _same_settings(kept[key, name], entry, evaluation, run.source)
     return kept
@@ -98,12 +129,12 @@ def _same(first: tuple[str, str], entry: Entry, source: str) -> None:
 
 def _same_settings(kept: _Kept, entry: Entry, evaluation: Evaluation, source: str) -> None:
     def settings(of: Evaluation) -> tuple[object, ...]:
-        return of.engine, of.dtype, of.generation, of.n, of.num_samples, of.scorer
+        return of.engine, of.dtype, of.generation, of.n, of.num_samples, of.scorer, of.data_digest
 
     if settings(kept.evaluation) != settings(evaluation):
         raise InputError(
             f"{describe(entry.name, entry.seed)} on {evaluation.benchmark}: {kept.source} and {source} "
-            "evaluated it with different engines, generation settings or scorers; give only one of the runs"
+            "evaluated it with different engines, data, generation settings or scorers; give only one of them"
         )
 
 

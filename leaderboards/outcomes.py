@@ -19,6 +19,7 @@ from leaderboards.schema import Entry, Evaluation, RunResults, describe
 from tasks.errors import InputError
 
 _MEANS = ("accuracy", "accuracy_strict", "format_valid", "truncated", "output_tokens")
+_LENGTHS = ("thinking_chars", "gold_chars")
 
 Place = tuple[str, str, int | None, str]
 Choices = tuple[str, ...] | None
@@ -45,6 +46,16 @@ class Verdicts:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class Lengths:
+    """Each of N = S·Q·k outputs: characters of its reasoning and of the reference (NaN: unknown), verdict."""
+
+    reasoning_N: NDArray[np.float64]
+    answer_N: NDArray[np.float64]
+    right_N: NDArray[np.bool_]
+    question_N: NDArray[np.intp]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Outcomes:
     """One row of the board on one benchmark: arrays of shape (S, Q), questions in one order for all rows."""
 
@@ -59,6 +70,7 @@ class Outcomes:
     num_samples: int = 1
     draws: Draws | None = None
     verdicts: Verdicts | None = None
+    lengths: Lengths | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -70,6 +82,7 @@ class RunSamples:
         question_ids: Their ids, by number.
         frame: What is read only where it is needed.
         means: The columns that are averaged.
+        lengths: The columns that outputs are put into buckets by, NaN where not known.
         rows: Positions of the samples of each place, ordered by question and then by sample index.
         defects: How often each defect occurs, for each place that has any.
     """
@@ -78,6 +91,7 @@ class RunSamples:
     question_ids: NDArray[np.object_]
     frame: pd.DataFrame
     means: dict[str, NDArray[np.float64]]
+    lengths: dict[str, NDArray[np.float64]]
     rows: dict[Place, NDArray[np.intp]]
     defects: dict[Place, dict[str, int]]
 
@@ -116,6 +130,7 @@ def _load(frame: pd.DataFrame, question_N: NDArray[np.intp], question_ids: NDArr
         question_ids=question_ids,
         frame=frame,
         means={name: frame[name].to_numpy(dtype=np.float64) for name in _MEANS},
+        lengths={name: frame[name].to_numpy(dtype=np.float64, na_value=np.nan) for name in _LENGTHS},
         rows=dict(zip(places, np.split(order_N, ends[:-1]), strict=True)),
         defects=_count_defects(frame["defects"], place_N, places),
     )
@@ -169,6 +184,7 @@ def stack(blocks: Sequence[Block]) -> Outcomes:
         defects=tuple(sorted(counts.items(), key=lambda item: (-item[1], item[0]))),
         draws=_draws(blocks) if num_samples > 1 else None,
         verdicts=_verdicts(blocks),
+        lengths=_lengths(blocks),
         **{name: np.stack([_drawn(block, name).mean(axis=1) for block in blocks]) for name in _MEANS},
     )
 
@@ -232,11 +248,29 @@ def _verdicts(blocks: Sequence[Block]) -> Verdicts | None:
     return Verdicts(both, rule_only, judge_only, neither)
 
 
+def _lengths(blocks: Sequence[Block]) -> Lengths | None:
+    """None where no length was stored."""
+
+    def column(name: str) -> NDArray[np.float64]:
+        parts = [block.samples.lengths[name][block.positions] for block in blocks]
+        return np.concatenate(parts)
+
+    reasoning_N, answer_N = column("thinking_chars"), column("gold_chars")
+    if np.isnan(reasoning_N).all() and np.isnan(answer_N).all():
+        return None
+    return Lengths(
+        reasoning_N=reasoning_N,
+        answer_N=answer_N,
+        right_N=np.concatenate([block.samples.means["accuracy"][block.positions] > 0 for block in blocks]),
+        question_N=np.concatenate([block.samples.question_N[block.positions] for block in blocks]),
+    )
+
+
 def check_same_questions(
     left: NDArray[np.object_], right: NDArray[np.object_], names: tuple[str, str], benchmark: str
 ) -> None:
     """Raises InputError unless both entries answered exactly the same questions, in the same order."""
-    if len(left) == len(right) and bool((left == right).all()):
+    if left is right or (len(left) == len(right) and bool((left == right).all())):
         return
     only_left, only_right = sorted(set(left) - set(right)), sorted(set(right) - set(left))
     example, owner = (only_left[0], names[0]) if only_left else (only_right[0], names[1])

@@ -4,10 +4,12 @@ Apart from `columns`, whose tables have one line for each row of the board.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
+from leaderboards.evidence_tables import alpha_tables, bucket_tables, test_tables
+from leaderboards.reported import reported_tables
 from leaderboards.rows import MACRO, Board, Cell, Judged, Row, Sampled
 from leaderboards.stats import Estimate
+from leaderboards.text_table import TextTable
 from leaderboards.wording import MISSING, enumerated, label, percent
 
 _SAMPLED_LEGEND = (
@@ -21,20 +23,16 @@ _JUDGED_LEGEND = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class TextTable:
-    """Cells as text under a heading; `detail` where a narrow terminal may leave it out."""
-
-    heading: str
-    columns: tuple[str, ...]
-    lines: tuple[tuple[str, ...], ...]
-    captions: tuple[str, ...]
-    detail: bool
-
-
 def text_tables(board: Board) -> tuple[TextTable, ...]:
-    """The tables that this board has, in order; none where each question had one output and no judge."""
-    return (*_sampled_tables(board), *_judged_tables(board))
+    """The tables that this board has, in order."""
+    return (
+        *test_tables(board),
+        *alpha_tables(board),
+        *_sampled_tables(board),
+        *_judged_tables(board),
+        *bucket_tables(board),
+        *reported_tables(board),
+    )
 
 
 def _sampled_tables(board: Board) -> Iterator[TextTable]:

@@ -15,7 +15,8 @@ from leaderboards.columns import (
     trained_rows,
 )
 from leaderboards.rows import Board, Row
-from leaderboards.tables import TextTable, text_tables
+from leaderboards.tables import text_tables
+from leaderboards.text_table import TextTable
 from leaderboards.wording import legend, origins, title
 
 if TYPE_CHECKING:
@@ -46,8 +47,8 @@ class _Table:
 
 def render(board: Board, console: Console) -> None:
     """Prints the leaderboard and its compute; from 120 columns on also by benchmark, and with details."""
-    rank, name, *others = overall_columns(board)
-    tables = [_Table(title(board), board.rows, (rank, name, *others))]
+    rank, tier, name, *others = overall_columns(board)
+    tables = [_Table(title(board), board.rows, (rank, tier, name, *others))]
     if console.width >= WIDE_CONSOLE:
         benchmarks = board.benchmarks if len(board.benchmarks) > 1 else ()
         by_benchmark = [benchmark_column(board, benchmark) for benchmark in benchmarks]
@@ -60,7 +61,7 @@ def render(board: Board, console: Console) -> None:
     for table in tables:
         console.print(_drawn(table, board))
     for more in text_tables(board):
-        if console.width >= WIDE_CONSOLE or not more.detail:
+        if more.in_terminal and (console.width >= WIDE_CONSOLE or not more.detail):
             console.print(_drawn_text(more))
             for caption in more.captions:
                 _paragraph(console, caption, "dim")

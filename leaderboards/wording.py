@@ -1,6 +1,7 @@
 """How figures are worded everywhere: percent, points, intervals, p-values, compute, and metric names."""
 
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from urllib.parse import urlsplit
 
 from leaderboards.rows import Board, Cell, Cost, Metric, Row
@@ -14,6 +15,7 @@ METRIC_NAMES: dict[Metric, str] = {
 MISSING = "–"
 OWN_FORMAT_MARK = "†"
 SIGNIFICANT_MARK = "*"
+UNLIKE_MARK = "‡"
 REFERENCE_WORD = "reference"
 
 
@@ -34,8 +36,9 @@ def bounds(low: float, high: float) -> str:
 
 
 def p_value(p: float) -> str:
-    """A p-value with two digits, or `< 0.001`."""
-    return "< 0.001" if p < 0.001 else f"{p:.2g}" if p < 0.095 else f"{p:.2f}"
+    """A p-value with two digits, or `< 0.001`; with more of them where two would read as the limit itself."""
+    text = "< 0.001" if p < 0.001 else f"{p:.2g}" if p < 0.095 else f"{p:.2f}"
+    return f"{p:.4f}" if text == "0.05" else text
 
 
 def large(number: float) -> str:
@@ -74,9 +77,9 @@ def duration(seconds: float) -> str:
 
 
 def label(row: Row, board: Board) -> str:
-    """The row's name, with its model where the board holds several."""
+    """The row's name, with its model where the board holds several, and marked where it is not comparable."""
     several = len({other.model for other in board.rows}) > 1
-    name = f"{row.name} · {row.model}" if several else row.name
+    name = (f"{row.name} · {row.model}" if several else row.name) + (UNLIKE_MARK if row.marks else "")
     return "".join(character if character.isprintable() else "\ufffd" for character in name)
 
 
@@ -111,6 +114,12 @@ def interval(cell: Cell, metric: Metric) -> str:
     return f"[{percent(estimate.low)}, {percent(estimate.high)}]"
 
 
+def bootstrap_interval(cell: Cell, metric: Metric) -> str:
+    """The hierarchical bootstrap's interval in percent, as `interval` words the analytic one."""
+    ends = cell.metric(metric).estimate.bootstrap
+    return f"[{percent(ends[0])}, {percent(ends[1])}]" if ends else MISSING
+
+
 def against_reference(row: Row, cell: Cell, metric: Metric) -> str:
     """The difference to the reference as `−0.8 [−3.1, +1.5]`, marked * where the corrected test finds one."""
     if row.is_reference:
@@ -121,6 +130,12 @@ def against_reference(row: Row, cell: Cell, metric: Metric) -> str:
     found = comparison.difference
     mark = SIGNIFICANT_MARK if differs(cell, metric) else ""
     return f"{points(found.mean)}{mark} [{points(found.low)}, {points(found.high)}]"
+
+
+def without_home(path: str) -> str:
+    """A path as a report may show it to anyone: the writer's home folder as `~`."""
+    home = str(Path.home())
+    return f"~{path[len(home) :]}" if path.startswith(f"{home}/") else path
 
 
 def web_link(text: str | None) -> str | None:
@@ -151,9 +166,21 @@ def legend(board: Board) -> tuple[str, ...]:
         f"(and, apart from them, over {board.family_cells} on single benchmarks). "
         "Intervals are not corrected.",
     ]
+    if board.pairs:
+        lines.append(
+            f"tier: the best entry of a tier and all that the test of all {len(board.pairs)} pairs, "
+            "corrected for their number, cannot tell from it; two others of a tier may still differ."
+        )
+    if any(row.marks for row in board.rows):
+        lines.append(f"{UNLIKE_MARK} not comparable with the others, and shown because that was asked for.")
     if any(row.cost and row.cost.reference_flops for row in board.rows):
         lines.append(
             "FLOPs: of one seed's own stages + of preparing the reference model that its objective needs."
+        )
+    if any(row.cost for row in board.rows) and any(row.role == "base" for row in board.rows):
+        lines.append(
+            "FLOPs/point: all of these for each point of accuracy gained over the untrained base; the higher "
+            "one stands, the more the next point costs."
         )
     if any(not row.tagged for row in board.rows):
         lines.append(

@@ -14,25 +14,39 @@ from leaderboards.columns import (
     overall_columns,
     trained_rows,
 )
+from leaderboards.reported import csv_fields
 from leaderboards.rows import Board, Cell, MetricCell, Row
 from leaderboards.stats import Estimate
 from leaderboards.tables import text_tables
 from leaderboards.wording import legend, origins, title
 
 CSV_COLUMNS = (
-    *("entry", "model", "role", "tags", "tagged", "method", "rank", "benchmark", "metric"),
-    *("mean", "ci_low", "ci_high", "n", "seeds", "samples", "own_format"),
+    *("entry", "model", "role", "tags", "tagged", "method", "rank", "tier", "marks", "benchmark", "metric"),
+    *(
+        "mean",
+        "ci_low",
+        "ci_high",
+        "se",
+        "bootstrap_low",
+        "bootstrap_high",
+        "n",
+        "seeds",
+        "samples",
+        "own_format",
+    ),
     *("reference", "diff", "diff_low", "diff_high", "p", "p_holm", "verdict"),
+    *("permutation_p", "mcnemar_p", "gained", "lost", "cohens_h", "detectable"),
     *("truncated", "output_tokens"),
     *("train_steps", "train_tokens_forward", "train_tokens_loss", "train_flops", "train_wall_seconds"),
     *("train_reference_tokens", "train_reference_flops", "train_peak_memory_bytes", "train_budget"),
-    *("licence", "link"),
+    *("licence", "link", "source"),
 )
 
 
 def markdown(board: Board) -> str:
     """The whole board as GitHub-flavoured Markdown."""
     overall = overall_columns(board)
+    rank, _, name, *_ = overall
     parts = [
         "# Leaderboard",
         "\n".join([f"**{_escape(board.summary[0])}**", "", *(f"- {_escape(s)}" for s in board.summary[1:])]),
@@ -42,15 +56,15 @@ def markdown(board: Board) -> str:
     ]
     if len(board.benchmarks) > 1:
         columns = [benchmark_column(board, benchmark) for benchmark in board.benchmarks]
-        parts += ["## By benchmark", _table(board.rows, (*overall[:2], *columns))]
-    parts += ["## Details", _table(board.rows, (overall[1], *detail_columns(board)))]
+        parts += ["## By benchmark", _table(board.rows, (rank, name, *columns))]
+    parts += ["## Details", _table(board.rows, (name, *detail_columns(board)))]
     if trained := trained_rows(board):
-        parts += ["## Training compute of one seed", _table(trained, (overall[1], *cost_columns(board)))]
+        parts += ["## Training compute of one seed", _table(trained, (name, *cost_columns(board)))]
     for table in text_tables(board):
         parts += [f"## {_escape(table.heading)}", _lines(table.columns, table.lines)]
         if table.captions:
             parts.append("\n".join(f"- {_escape(caption)}" for caption in table.captions))
-    parts += ["## Format defects", _table(board.rows, (overall[1], *_defect_columns(board)))]
+    parts += ["## Format defects", _table(board.rows, (name, *_defect_columns(board)))]
     if board.notes:
         parts += ["## Beware", "\n".join(f"- {_escape(note)}" for note in board.notes)]
     if board.checks:
@@ -63,8 +77,10 @@ def csv_text(board: Board) -> str:
     """One line per row × benchmark (and macro) × metric; shares of 1, empty where there is no figure.
 
     Beside the metrics of the board: `maj@k` and `pass@k` for each k where several outputs were drawn for a
-    question, and where a judge read them `judge_accuracy`, `judge_agreement` and `judge_kappa`, whose n is
-    the number of outputs.
+    question, where a judge read them `judge_accuracy`, `judge_agreement` and `judge_kappa`, whose n is the
+    number of outputs, and `accuracy[reasoning 40-80]`, `accuracy[answer 1-2]`: of the outputs whose
+    reasoning, or whose reference answer, has so many characters; `samples` counts them.
+    Figures that others report have the role `reported`, a mean and a `source`, and nothing else.
     """
     buffer = io.StringIO()
     writer = csv.DictWriter(buffer, CSV_COLUMNS, lineterminator="\n", restval="")
@@ -74,7 +90,9 @@ def csv_text(board: Board) -> str:
             fields = _row_fields(row) | _cell_fields(cell)
             for figures in cell.metrics:
                 writer.writerow(fields | _figures(figures, board))
-            writer.writerows(fields | more for more in (*_sampled(cell), *_judged(cell)))
+            more = (*_sampled(cell), *_judged(cell), *_buckets(cell))
+            writer.writerows(fields | each for each in more)
+    writer.writerows(csv_fields(board))
     return buffer.getvalue()
 
 
@@ -87,6 +105,8 @@ def _row_fields(row: Row) -> dict[str, object]:
         "tagged": _yes(row.tagged),
         "method": row.method or "",
         "rank": "" if row.rank is None else row.rank,
+        "tier": "" if row.tier is None else row.tier,
+        "marks": "; ".join(row.marks),
         "licence": row.licence or "",
         "link": row.link or "",
     }
@@ -120,6 +140,12 @@ def _figures(figures: MetricCell, board: Board) -> dict[str, object]:
             "p": _number(difference.p),
             "p_holm": _number(figures.comparison.p_holm),
             "verdict": figures.comparison.verdict,
+            "permutation_p": _maybe(figures.comparison.permutation_p),
+            "mcnemar_p": " ".join(map(_number, difference.mcnemar_p)),
+            "gained": difference.gained,
+            "lost": difference.lost,
+            "cohens_h": _number(figures.comparison.effect),
+            "detectable": _number(difference.detectable),
         }
     return fields
 
@@ -128,6 +154,12 @@ def _sampled(cell: Cell) -> Iterator[dict[str, object]]:
     for point in cell.sampled.points if cell.sampled else ():
         yield {"metric": f"maj@{point.size}", **_estimate(point.majority)}
         yield {"metric": f"pass@{point.size}", **_estimate(point.passing)}
+
+
+def _buckets(cell: Cell) -> Iterator[dict[str, object]]:
+    for bucket in cell.buckets:
+        name = f"accuracy[{bucket.by} {bucket.low}-{bucket.high}]"
+        yield {"metric": name, **_estimate(bucket.accuracy), "samples": bucket.num_outputs}
 
 
 def _judged(cell: Cell) -> Iterator[dict[str, object]]:
@@ -146,6 +178,8 @@ def _estimate(found: Estimate) -> dict[str, object]:
         "mean": _number(found.mean),
         "ci_low": _number(found.low),
         "ci_high": _number(found.high),
+        "se": _number(found.se),
+        **dict(zip(("bootstrap_low", "bootstrap_high"), map(_number, found.bootstrap or ()), strict=False)),
         "n": found.num_questions,
         "seeds": found.num_seeds,
     }
@@ -153,6 +187,10 @@ def _estimate(found: Estimate) -> dict[str, object]:
 
 def _number(value: float) -> str:
     return f"{value:.6g}"
+
+
+def _maybe(value: float | None) -> str:
+    return "" if value is None else _number(value)
 
 
 def _plain(value: float | str | None) -> str:

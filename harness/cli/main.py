@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 import typer
 
+from harness.cli.differences import diff
 from harness.cli.evaluation import evaluate
 from harness.cli.inspection import inspect
 from harness.cli.listing import list_known
@@ -25,6 +26,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "score": score,
     "rescore": rescore,
     "leaderboard": leaderboard,
+    "diff": diff,
     "overlap": overlap,
     "card": card,
     "list": list_known,

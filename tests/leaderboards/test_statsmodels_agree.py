@@ -1,4 +1,4 @@
-"""The statistics against statsmodels, where it has them; what only it has stands here, SciPy's beside the rest."""
+"""The statistics against statsmodels, where it has them; what SciPy has is held against that elsewhere."""
 
 import numpy as np
 import pytest
@@ -42,7 +42,7 @@ def test_wilson_interval(case: tuple[int, int]) -> None:
 @settings(max_examples=20, deadline=None)
 @given(st.integers(0, 2**31))
 def test_the_detectable_difference_has_a_power_of_four_in_five(seed: int) -> None:
-    """One seed and many questions: the test is the paired t test, whose power statsmodels computes exactly."""
+    """One seed and many questions: that is the paired t test, whose power statsmodels computes exactly."""
     rng = np.random.default_rng(seed)
     difference = rng.choice([-1.0, 0.0, 1.0], size=(1, 1000), p=[0.1, 0.75, 0.15])
     found = paired_difference([difference])

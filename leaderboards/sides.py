@@ -1,0 +1,115 @@
+"""Which entry a user means: by name within runs, a run's folder, or `RUN_DIR:ENTRY`."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+from leaderboards.comparability import ASPECTS
+from leaderboards.merge import Group, merge_runs
+from leaderboards.results import read_outcomes
+from leaderboards.schema import RESULTS_FILE, RunResults
+from tasks.errors import InputError
+from tasks.suggest import did_you_mean
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Side:
+    """One entry over its seeds, and the runs that hold it, cut to it.
+
+    Attributes:
+        group: Its outcomes.
+        runs: At least one.
+    """
+
+    group: Group
+    runs: tuple[RunResults, ...]
+
+    @property
+    def name(self) -> str:
+        """Of the entry."""
+        return self.group.name
+
+
+def find_sides(first: str, second: str, run_dirs: Sequence[Path]) -> tuple[Side, Side]:
+    """The two entries that are meant.
+
+    Args:
+        first: `ENTRY`, `RUN_DIR`, or `RUN_DIR:ENTRY`; where a run holds an entry for several models,
+            `ENTRY · MODEL`.
+        second: as the first.
+        run_dirs: the runs in which an entry is looked for that comes without one.
+
+    Raises:
+        InputError: one is not found or not the only one of its kind, both are the same, or a run cannot be
+            read.
+    """
+    read = cache(read_outcomes)
+
+    def side(text: str) -> Side:
+        dirs, name = _placed(text, run_dirs)
+        runs = [read(path) for path in dirs]
+        model, name = _entry(text, name, runs)
+        return cut_side(runs, model, name)
+
+    sides = side(first), side(second)
+    if _digests(sides[0]) == _digests(sides[1]):
+        raise InputError(f"{first} and {second} are the same entry; name two")
+    return sides
+
+
+def cut_side(runs: Sequence[RunResults], model: str, name: str) -> Side:
+    """One entry of these runs; runs without it are left out."""
+    cut = tuple(_cut(run, model, name) for run in runs)
+    held = tuple(run for run in cut if run.entries)
+    [group] = merge_runs(held, ASPECTS)
+    return Side(group, held)
+
+
+def _placed(text: str, run_dirs: Sequence[Path]) -> tuple[Sequence[Path], str | None]:
+    """The runs to look in, and the entry's name where one was given."""
+    if (Path(text) / RESULTS_FILE).is_file():
+        return [Path(text)], None
+    for position in (at for at, character in enumerate(text) if character == ":"):
+        folder = Path(text[:position])
+        if position and folder.is_dir():
+            return [folder], text[position + 1 :]
+    if not run_dirs:
+        raise InputError(f"{text}: no run to look in; say --run RUN_DIR, or write RUN_DIR:{text}")
+    return run_dirs, text
+
+
+def _entry(text: str, name: str | None, runs: Sequence[RunResults]) -> tuple[str, str]:
+    """Model and name of the entry that is meant."""
+    held = {(entry.model, entry.name): entry.role for run in runs for entry in run.entries}
+    where = ", ".join(run.source for run in runs)
+    if name is None:
+        keys = [key for key, role in held.items() if role != "base"] or list(held)
+        if len(keys) != 1:
+            names = ", ".join(dict.fromkeys(key[1] for key in keys)) or "none"
+            raise InputError(f"{text}: which entry? write {text}:ENTRY; it holds {names}")
+        return keys[0]
+    found = [key for key in held if name in (key[1], f"{key[1]} · {key[0]}")]
+    if not found:
+        raise InputError(f"{where}: no entry '{name}'; {did_you_mean(name, {key[1] for key in held})}")
+    if len(found) > 1:
+        ways = " or ".join(f"'{entry} · {model}'" for model, entry in found)
+        raise InputError(f"{where}: '{name}' is there for several models; write {ways}")
+    return found[0]
+
+
+def _cut(run: RunResults, model: str, name: str) -> RunResults:
+    entries = tuple(entry for entry in run.entries if (entry.model, entry.name) == (model, name))
+    rows = (run.samples["model"] == model) & (run.samples["entry"] == name)
+    return dataclasses.replace(
+        run, entries=entries, samples=run.samples[rows].reset_index(drop=True), curves=run.curves[:0]
+    )
+
+
+def _digests(side: Side) -> set[tuple[str, str, int | None, tuple[str, ...]]]:
+    """What tells one side from another: weights, and which evaluations of them."""
+    sources = tuple(run.source for run in side.runs)
+    return {(entry.name, entry.digest, entry.seed, sources) for entry in side.group.entries}
