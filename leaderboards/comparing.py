@@ -151,7 +151,7 @@ class Comparer:
                 yield metric, differences(left, right, benchmarks, pairs, metric, self.alpha)
 
 
-def partners(groups: Sequence[Group], name: str) -> tuple[int | None, ...]:
+def partners(groups: Sequence[Group | Row], name: str) -> tuple[int | None, ...]:
     """For each row the one of that name it is compared with: of the same model, or the only one there is."""
     references = [position for position, group in enumerate(groups) if group.name == name]
 

@@ -1,10 +1,17 @@
-"""Writes a board as files: one HTML page, Markdown and CSV."""
+"""Writes a board as files: an HTML page, Markdown, CSV, LaTeX, JSON and a manifest; on request many pages."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from leaderboards.json_form import json_text
+from leaderboards.latex import latex
+from leaderboards.manifest import MANIFEST_FILE, manifest_text
 from leaderboards.page.render import page_html
+from leaderboards.page.samples import MOST_SAMPLES, PackedSamples, collect_samples
+from leaderboards.page.site import INDEX_FILE, site_files
 from leaderboards.rows import Board
+from leaderboards.schema import RunResults
 from leaderboards.writers import csv_text, markdown
 
 
@@ -14,14 +21,66 @@ class ReportPaths(NamedTuple):
     html: Path
     markdown: Path
     csv: Path
+    latex: Path
+    json: Path
+    manifest: Path
 
 
-def write_report(board: Board, out_dir: Path) -> ReportPaths:
-    """Writes `leaderboard.html`, `.md` and `.csv` under `out_dir`, each moved into place when complete."""
+def write_report(
+    board: Board, out_dir: Path, runs: Sequence[RunResults] = (), most_samples: int = MOST_SAMPLES
+) -> ReportPaths:
+    """Writes `leaderboard.html`, `.md`, `.csv`, `.tex` and `.json`, and `manifest.json`, under `out_dir`.
+
+    Each is moved into its place when it is complete, the manifest, which has their digests, last.
+
+    Args:
+        board: the board.
+        out_dir: the folder, made where it is missing.
+        runs: what the board was built from; with them the page holds the samples.
+        most_samples: how many of them at most.
+    """
     out_dir.mkdir(parents=True, exist_ok=True)
-    paths = ReportPaths(*(out_dir / f"leaderboard.{suffix}" for suffix in ("html", "md", "csv")))
-    for path, text in zip(paths, (page_html(board), markdown(board), csv_text(board)), strict=True):
-        part = path.with_name(f"{path.name}.part")
-        part.write_text(text, encoding="utf-8", newline="\n")
-        part.replace(path)
-    return paths
+    texts = {
+        "leaderboard.html": page_html(board, _samples(board, runs, most_samples)),
+        "leaderboard.md": markdown(board),
+        "leaderboard.csv": csv_text(board),
+        "leaderboard.tex": latex(board),
+        "leaderboard.json": json_text(board),
+    }
+    texts[MANIFEST_FILE] = manifest_text(board, runs, texts)
+    for name, text in texts.items():
+        _write(out_dir / name, text)
+    return ReportPaths(*(out_dir / name for name in texts))
+
+
+def write_site(
+    board: Board, out_dir: Path, runs: Sequence[RunResults] = (), most_samples: int = MOST_SAMPLES
+) -> Path:
+    """Writes `index.html`, one page for each benchmark and comparison, and plotly.js beside them.
+
+    The pages link to each other and work from a folder without a server. Comparisons are those with the
+    reference, and all pairs where there are at most eight entries.
+
+    Args:
+        board: the board.
+        out_dir: the folder, made where it is missing.
+        runs: what the board was built from; with them the pages hold the samples.
+        most_samples: how many of them at most.
+
+    Returns:
+        The index.
+    """
+    out_dir.mkdir(parents=True, exist_ok=True)
+    for name, text in site_files(board, _samples(board, runs, most_samples)):
+        _write(out_dir / name, text)
+    return out_dir / INDEX_FILE
+
+
+def _samples(board: Board, runs: Sequence[RunResults], most: int) -> PackedSamples | None:
+    return collect_samples(board, runs, most) if most else None
+
+
+def _write(path: Path, text: str) -> None:
+    part = path.with_name(f"{path.name}.part")
+    part.write_text(text, encoding="utf-8", newline="\n")
+    part.replace(path)

@@ -12,6 +12,8 @@ from harness.cli.screen import console
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from leaderboards.gate import GateReport
+
 
 def leaderboard(
     run_dirs: Annotated[list[Path], typer.Argument(help="Folders of finished runs.", metavar="RUN_DIR…")],
@@ -33,6 +35,32 @@ def leaderboard(
             show_default=False,
         ),
     ] = None,
+    allow_different: Annotated[
+        str | None,
+        typer.Option(
+            help="Show results marked that are not comparable: data, prompt, generation, scorer.",
+            metavar="a,b",
+            show_default=False,
+        ),
+    ] = None,
+    pages: Annotated[
+        Path | None,
+        typer.Option(help="Also a folder with a page for each benchmark and comparison.", show_default=False),
+    ] = None,
+    samples: Annotated[int, typer.Option(help="At most so many samples in the page.", min=0)] = 100_000,
+    baseline: Annotated[
+        list[Path] | None,
+        typer.Option(help="Earlier run to compare with; may be repeated.", show_default=False),
+    ] = None,
+    fail_if: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="METRIC(BENCHMARK|macro|*) [of ENTRY] drops [by more than X points]: exit 1 if it does, by "
+            "the paired test against the baseline.",
+            metavar='"METRIC(BENCHMARK) drops"',
+            show_default=False,
+        ),
+    ] = None,
 ) -> None:
     """Write the report again from stored results alone; what is not said is as in the first run."""
     from harness.config import load_config
@@ -41,14 +69,25 @@ def leaderboard(
     if out is None and len(run_dirs) > 1:
         raise InputError("name the folder of the joint report: --out DIR")
     stored = load_config(run_dirs[0] / "config.yaml", {}, [])
+    weight = stored.alpha if alpha is None else alpha
+    gate = _gate(run_dirs, baseline or (), fail_if or (), weight)
     report(
         run_dirs,
         out or run_dirs[0] / "leaderboard",
         reference or stored.reference,
         rank_by or stored.rank_by,
-        stored.alpha if alpha is None else alpha,
-        entries,
+        weight,
+        entries=entries,
+        allow_different=[part.strip() for part in (allow_different or "").split(",") if part.strip()],
+        pages=pages,
+        most_samples=samples,
     )
+    if gate:
+        from harness.gate_view import print_gate
+
+        print_gate(gate, console())
+        if gate.failed:
+            raise typer.Exit(1)
 
 
 def report(
@@ -57,19 +96,54 @@ def report(
     reference: str | None,
     rank_by: str,
     alpha: float,
+    *,
     entries: Path | None = None,
+    allow_different: Sequence[str] = (),
+    pages: Path | None = None,
+    most_samples: int = 100_000,
 ) -> None:
     """Builds the board of stored runs and of the entries that belong beside them; writes and shows it."""
     from leaderboards import build_board, read_outcomes, render, write_report
+    from leaderboards.comparability import checked_aspects
     from leaderboards.entries import ENTRIES_DIR, read_entries
     from leaderboards.joining import join_entries
+    from leaderboards.report import write_site
+    from leaderboards.reported import matching_reported, read_reported
 
+    folder = entries or ENTRIES_DIR
     runs = [read_outcomes(path) for path in run_dirs]
-    joined = join_entries(runs, read_entries(entries or ENTRIES_DIR))
-    board = build_board([*runs, *joined.runs], reference=reference, rank_by=rank_by, alpha=alpha)
-    paths = write_report(board, out)
+    joined = join_entries(runs, read_entries(folder), allowed=checked_aspects(allow_different))
+    runs += joined.runs
+    asked = {one.benchmark for run in runs for entry in run.entries for one in entry.evaluations}
+    board = build_board(
+        runs,
+        reference=reference,
+        rank_by=rank_by,
+        alpha=alpha,
+        allow_different=allow_different,
+        reported=matching_reported(read_reported(folder), asked),
+    )
+    paths = write_report(board, out, runs, most_samples)
     screen = console()
     render(board, screen)
-    for line in joined.lines:
+    lines = [*joined.lines, f"leaderboard: {paths.html}"]
+    if pages:
+        lines.append(f"pages: {write_site(board, pages, runs, most_samples)}")
+    for line in lines:
         screen.print(line, highlight=False, markup=False, soft_wrap=True)
-    screen.print(f"leaderboard: {paths.html}", highlight=False, markup=False, soft_wrap=True)
+
+
+def _gate(
+    run_dirs: Sequence[Path], baseline: Sequence[Path], conditions: Sequence[str], alpha: float
+) -> GateReport | None:
+    """Tested before the board is built, so that what is wrong is said at once; None where none is asked."""
+    from leaderboards import read_outcomes
+    from leaderboards.gate import check_gate
+    from tasks.errors import InputError
+
+    if not baseline and not conditions:
+        return None
+    if not baseline:
+        raise InputError("--fail-if needs an earlier run to compare with: --baseline RUN_DIR")
+    now, before = ([read_outcomes(path) for path in paths] for paths in (run_dirs, baseline))
+    return check_gate(now, before, conditions, alpha)

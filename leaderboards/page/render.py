@@ -1,63 +1,149 @@
 """Fills the page's template; whatever comes from a model or a user is escaped, also inside inline JSON."""
 
 import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from importlib.resources import files
+from typing import TYPE_CHECKING
 
 from leaderboards.columns import cost_columns, trained_rows
 from leaderboards.curves import MAX_POINTS
-from leaderboards.page.training import curve_groups, curves_json
-from leaderboards.rows import MACRO, METRICS, Board, Cell, Comparison, Cost, MetricCell, Row, SampledPoint
-from leaderboards.tables import text_tables
-from leaderboards.wording import (
-    METRIC_NAMES,
-    duration,
-    interval,
-    label,
-    large,
-    legend,
-    p_value,
-    percent,
-    points,
-    title,
-    training_flops,
-    value,
-    web_link,
+from leaderboards.evidence_tables import alpha_tables, bucket_tables, test_tables
+from leaderboards.page.payload import payload, place_name
+from leaderboards.page.samples import PackedSamples
+from leaderboards.page.scope import Scope, samples_of, whole
+from leaderboards.page.sections import (
+    STATISTICS,
+    findings,
+    pair_matrix,
+    plain_table,
+    scoped_board,
+    statistics,
 )
+from leaderboards.rows import Board
+from leaderboards.tables import text_tables
+from leaderboards.wording import METRIC_NAMES, label, legend, title, web_link
 
-SCRIPTS = ("shared", "training", "sampling", "page")
+if TYPE_CHECKING:
+    from jinja2 import Environment
+
+STYLES = ("page", "table", "dialog", "samples", "print")
+SCRIPTS = (
+    *("shared", "words", "lazy", "state", "differences", "training", "sampling"),
+    *(
+        "sample_store",
+        "samples",
+        "table",
+        "filters",
+        "charts",
+        "alpha",
+        "buckets",
+        "origins",
+        "provenance",
+        "page",
+    ),
+)
+PLOTLY_FILE = "plotly.js"
 
 
-def page_html(board: Board) -> str:
-    """The whole page as one string, about 5 MB with plotly.js in it; it makes no network request."""
-    from jinja2 import Environment, StrictUndefined
+@dataclass(frozen=True, slots=True)
+class Link:
+    """A page of a folder of pages: its file, its name, and whether it is the one that links."""
+
+    href: str
+    name: str
+    current: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Navigation:
+    """The pages beside a page; `file_of` names the page of two rows, by their positions on the board."""
+
+    index: Link
+    benchmarks: Sequence[Link] = ()
+    comparisons: Sequence[Link] = ()
+    file_of: Mapping[tuple[int, ...], str] = field(default_factory=dict)
+
+
+def page_html(
+    board: Board,
+    samples: PackedSamples | None = None,
+    scope: Scope | None = None,
+    navigation: Navigation | None = None,
+) -> str:
+    """The whole page as one string, about 5 MB with plotly.js in it; it makes no network request.
+
+    Args:
+        board: the board.
+        samples: of the whole board (`collect_samples`), for the sample browser.
+        scope: which part of the board; by default all of it.
+        navigation: the pages beside it; with them plotly.js is `PLOTLY_FILE` beside the page, not in it.
+    """
     from markupsafe import Markup
     from plotly.offline import get_plotlyjs
 
-    def asset(name: str) -> str:
-        return files("leaderboards.page").joinpath(name).read_text(encoding="utf-8")
+    scope = scope or whole(board)
+    part = scoped_board(board, scope)
+    own = samples and samples_of(samples, scope, board)
+    in_sections = {
+        table.heading for table in (*test_tables(part), *alpha_tables(board), *bucket_tables(part))
+    }
+    return (
+        _environment()
+        .get_template("page.html.j2")
+        .render(
+            board=part,
+            scope=scope,
+            title=title(board),
+            models=sorted({row.model for row in part.rows}),
+            subject=subject(board, scope),
+            findings=findings(board, scope),
+            navigation=navigation,
+            plain=plain_table(board, scope),
+            first_place=place_name(scope.places[0], board) if scope.places else "",
+            matrix=pair_matrix(board) if scope.view == "board" else (),
+            statistics=list(statistics(board, scope)) if scope.view == "comparison" else (),
+            statistics_headings=STATISTICS,
+            metric_name=METRIC_NAMES[board.rank_by],
+            legend=legend(board),
+            defects=defect_names(part),
+            curves=scope.view != "benchmark" and any(row.curve for row in part.rows),
+            alpha=scope.view != "benchmark" and sum(row.score_by_alpha is not None for row in part.rows) > 1,
+            alpha_tables=list(alpha_tables(board)) if scope.view == "board" else (),
+            bucket_tables=list(bucket_tables(part)),
+            test_tables=list(test_tables(board)) if scope.view == "board" else (),
+            max_points=MAX_POINTS,
+            trained=trained_rows(part),
+            cost_columns=cost_columns(board),
+            tables=[table for table in text_tables(part) if table.heading not in in_sections],
+            sampled=any(cell.sampled for row in part.rows for cell in row.cells),
+            positions={label(row, board): i for i, row in enumerate(part.rows)},
+            label=lambda row: label(row, board),
+            web_link=web_link,
+            samples=own,
+            samples_index=Markup(inline_json(own.index)) if own else "",
+            data=Markup(inline_json(payload(board, scope) | {"pages": _files(navigation, scope)})),
+            style=Markup("".join(_asset(f"{name}.css") for name in STYLES)),
+            script=Markup("".join(_asset(f"{name}.js") for name in SCRIPTS)),
+            plotly=Markup("" if navigation else get_plotlyjs()),
+            plotly_file=PLOTLY_FILE,
+        )
+    )
 
-    environment = Environment(
-        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
-    return environment.from_string(asset("page.html.j2")).render(
-        board=board,
-        title=title(board),
-        models=sorted({row.model for row in board.rows}),
-        legend=legend(board),
-        defects=defect_names(board),
-        curves=any(row.curve for row in board.rows),
-        max_points=MAX_POINTS,
-        trained=trained_rows(board),
-        cost_columns=cost_columns(board),
-        tables=text_tables(board),
-        sampled=any(cell.sampled for row in board.rows for cell in row.cells),
-        label=label,
-        web_link=web_link,
-        data=Markup(inline_json(_payload(board))),
-        style=Markup(asset("page.css")),
-        script=Markup("".join(asset(f"{name}.js") for name in SCRIPTS)),
-        plotly=Markup(get_plotlyjs()),
-    )
+
+def _files(navigation: Navigation | None, scope: Scope) -> dict[str, str]:
+    """The pages of two rows, keyed as the scripts look them up."""
+    pages = navigation.file_of if navigation and scope.view != "comparison" else {}
+    return {f"{row}-{other}": name for (row, other), name in pages.items()}
+
+
+def subject(board: Board, scope: Scope) -> str:
+    """What a page is about, for its title: nothing for the whole board."""
+    if scope.view == "benchmark":
+        return scope.places[0]
+    if scope.view == "comparison":
+        return " against ".join(label(board.rows[row], board) for row in scope.rows)
+    return ""
 
 
 def inline_json(payload: object) -> str:
@@ -73,83 +159,17 @@ def defect_names(board: Board) -> list[str]:
     return sorted({defect for row in board.rows for cell in row.cells for defect, _ in cell.defects})
 
 
-def _payload(board: Board) -> dict[str, object]:
-    several = len(board.benchmarks) > 1
-    macro = [{"id": MACRO, "name": f"macro average of {len(board.benchmarks)} benchmarks"}] if several else []
-    return {
-        "reference": board.reference,
-        "rankBy": board.rank_by,
-        "metrics": [{"id": metric, "name": METRIC_NAMES[metric]} for metric in METRICS],
-        "places": [*macro, *({"id": name, "name": name} for name in board.benchmarks)],
-        "curveGroups": curve_groups(board),
-        "rows": [
-            _row(row, board) | {"curve": curve}
-            for row, curve in zip(board.rows, curves_json(board), strict=True)
-        ],
-    }
+def _environment() -> "Environment":
+    from jinja2 import Environment, FunctionLoader, StrictUndefined
+
+    return Environment(
+        loader=FunctionLoader(_asset),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
 
 
-def _row(row: Row, board: Board) -> dict[str, object]:
-    cells = [cell for cell in (row.macro, *row.cells) if cell is not None]
-    return {
-        "label": label(row, board),
-        "role": row.role,
-        "tagged": row.tagged,
-        "isReference": row.is_reference,
-        "seeds": len([seed for seed in row.seeds if seed is not None]),
-        "cost": row.cost and _cost(row.cost),
-        "cells": {cell.benchmark: _cell(cell) for cell in cells},
-    }
-
-
-def _cost(cost: Cost) -> dict[str, object]:
-    return {
-        "flops": {"number": cost.total_flops, "text": training_flops(cost)},
-        "tokens": {"number": cost.tokens_loss, "text": large(cost.tokens_loss)},
-        "seconds": {"number": cost.wall_seconds, "text": duration(cost.wall_seconds)},
-    }
-
-
-def _cell(cell: Cell) -> dict[str, object]:
-    return {
-        "truncated": {"number": cell.truncated, "text": percent(cell.truncated)},
-        "outputTokens": {"number": cell.output_tokens, "text": f"{cell.output_tokens:.0f}"},
-        "metrics": {figures.metric: _figures(figures, cell) for figures in cell.metrics},
-        "sampled": cell.sampled and [_point(point) for point in cell.sampled.points],
-    }
-
-
-def _point(point: SampledPoint) -> dict[str, object]:
-    """maj@k and pass@k at one k, to draw by."""
-    ends = {"majority": point.majority, "passing": point.passing}
-    return {"k": point.size} | {
-        name: {"mean": found.mean, "low": found.low, "high": found.high} for name, found in ends.items()
-    }
-
-
-def _figures(figures: MetricCell, cell: Cell) -> dict[str, object]:
-    """Numbers to sort and draw by, beside the words of the other reports: all round alike."""
-    estimate, comparison = figures.estimate, figures.comparison
-    return {
-        "mean": estimate.mean,
-        "low": estimate.low,
-        "high": estimate.high,
-        "text": value(cell, figures.metric),
-        "interval": interval(cell, figures.metric),
-        "n": estimate.num_questions,
-        "ownFormat": figures.own_format,
-        "difference": comparison and _difference(comparison),
-    }
-
-
-def _difference(comparison: Comparison) -> dict[str, object]:
-    found = comparison.difference
-    return {
-        "mean": found.mean,
-        "low": found.low,
-        "high": found.high,
-        "text": points(found.mean),
-        "interval": f"[{points(found.low)}, {points(found.high)}]",
-        "pHolm": {"number": comparison.p_holm, "text": p_value(comparison.p_holm)},
-        "verdict": comparison.verdict,
-    }
+def _asset(name: str) -> str:
+    return files("leaderboards.page").joinpath(name).read_text(encoding="utf-8")

@@ -1,5 +1,5 @@
 // What the table and all charts share. Names and outputs reach the page only as text nodes, and Plotly only
-// with its markup characters escaped. The scripts are joined in one function: shared, training, sampling, page.
+// with its markup characters escaped. The scripts are joined in one function, in the order that `render` lists.
 const board = JSON.parse(document.getElementById("board").textContent);
 const MISSING = "–";
 // Okabe and Ito's palette, which the colour-blind can tell apart.
@@ -15,11 +15,18 @@ const make = (tag, attributes = {}, ...children) => {
   node.append(...children);
   return node;
 };
-// A row keeps its tone in every chart, whatever else is shown; past the palette the dashes differ.
-const toneOf = (row) => PALETTE[board.rows.indexOf(row) % PALETTE.length];
-const dashOf = (row) => DASHES[Math.floor(board.rows.indexOf(row) / PALETTE.length) % DASHES.length];
+// A row keeps its tone, dash and symbol in every chart of every page; neighbours differ in all three.
+const toneOf = (row) => PALETTE[row.position % PALETTE.length];
+const dashOf = (row) => DASHES[(row.position + Math.floor(row.position / PALETTE.length)) % DASHES.length];
+const SYMBOLS = ["circle", "square", "triangle-up", "x", "star", "cross", "triangle-down"];
+const symbolOf = (row) => SYMBOLS[row.position % SYMBOLS.length] + (row.tagged ? "" : "-open");
 const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+// On paper, whose width is not known before, two charts stand side by side.
+const PRINTING = "printing";
+const PRINTED_PIXELS = 490;
+const widthOf = () => (document.documentElement.classList.contains(PRINTING) ? { width: PRINTED_PIXELS } : {});
 const layout = (more) => ({
+  ...widthOf(),
   paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)",
   font: { family: "system-ui, sans-serif", size: 13, color: colour("--ink") },
   margin: { l: 56, r: 16, t: 8, b: 48 }, hoverlabel: { align: "left" }, ...more,

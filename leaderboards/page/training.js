@@ -48,9 +48,21 @@ const tracesOf = (row, quantity) => {
 const stageEnds = (rows) => {
   const far = Math.max(...rows.map((row) => row.curve.stages.at(-1)[training.along]));
   const ends = rows.flatMap(({ curve }) => curve.stages.slice(0, -1).map((stage, i) => (
-    { x: stage[training.along], text: `stage ${curve.stages[i + 1].number}` }
+    { x: stage[training.along], text: `stage ${curve.stages[i + 1].number}`, share: stage[training.along] / far }
   )));
   return ends.sort((a, b) => a.x - b.x).filter((end, i, all) => !i || end.x - all[i - 1].x > far / 50);
+};
+// Lines so close that their names would overlap share one name between them, or else stand in two rows.
+const NAME_PIXELS = 54;
+const stageNames = (ends, width) => {
+  const names = [];
+  for (const end of ends) {
+    const last = names.at(-1);
+    const near = last && (end.share - last.to) * width < NAME_PIXELS;
+    if (near && last.text === end.text) Object.assign(last, { x: (last.from + end.x) / 2, to: end.share });
+    else names.push({ ...end, from: end.x, to: end.share, row: near ? 1 - last.row : 0 });
+  }
+  return names;
 };
 // Ticks at 1, 2 and 5 over a few decades, at whole decades over many; Plotly's own where less than one is seen.
 const logAxis = (traces) => {
@@ -68,20 +80,18 @@ const drawPanel = ({ chart, quantity }) => {
   Plotly.react(chart, traces, layout({
     xaxis: axis(AXES.find((each) => each.id === training.along).name, { rangemode: "tozero" }),
     yaxis: axis(quantity.unit, quantity.log ? logAxis(traces) : {}),
-    hovermode: "closest", margin: { l: 56, r: 16, t: 22, b: 48 },
+    hovermode: "closest", margin: { l: 56, r: 16, t: 34, b: 48 },
     shapes: ends.map(({ x }) => ({
       type: "line", x0: x, x1: x, yref: "paper", y0: 0, y1: 1,
       line: { color: colour("--quiet"), width: 1.2, dash: "dot" },
     })),
-    annotations: ends.map(({ x, text }) => ({
-      x, text, yref: "paper", y: 1, yanchor: "bottom", showarrow: false,
+    annotations: stageNames(ends, chart.clientWidth - 72).map(({ x, text, row }) => ({
+      x, text, yref: "paper", y: 1, yanchor: "bottom", yshift: 13 * row, showarrow: false,
       font: { size: 12, color: colour("--quiet") },
     })),
   }), config);
 };
-const drawTraining = () => {
-  for (const panel of training.panels) drawPanel(panel);
-};
+const drawTraining = () => charts.changed(training.panels.map(({ chart }) => chart));
 
 const LINES = ["solid", "dashed", "dotted", "double"];
 const entryButton = (row) => {
@@ -114,20 +124,34 @@ const startLegend = () => {
   offer("none", []);
 };
 const startPanel = (quantity, group) => {
-  const chart = make("div", { class: "chart", role: "img" });
+  const chart = make("div", { class: "chart", role: "img", "aria-label": `${quantity.name} during training` });
   const panel = { chart, quantity };
   const select = make("select", { "aria-label": "Quantity" });
   for (const each of group) select.append(make("option", { value: each.id }, each.name));
   select.value = quantity.id;
   select.addEventListener("change", () => {
     panel.quantity = group.find((each) => each.id === select.value);
-    drawPanel(panel);
+    charts.changed([chart]);
   });
   byId("panels").append(make("div", {}, make("h3", {}, group.length > 2 ? select : quantity.name), chart));
   training.panels.push(panel);
+  charts.add(chart, () => drawPanel(panel));
+};
+// The last point of every line, for those who do not see the charts.
+const endsTable = () => {
+  const quantities = board.curveGroups.flat();
+  const head = ["entry", ...quantities.map(({ name, scale }) => (scale === 100 ? `${name}, %` : name))];
+  const lines = trainedRows.map((row) => make("tr", {}, make("th", { scope: "row" }, row.label), ...quantities.map(({ id, scale }) => {
+    const line = row.curve.lines[id];
+    return make("td", {}, line ? String(Number((line.mean.at(-1) * scale).toPrecision(3))) : MISSING);
+  })));
+  byId("curve-ends").replaceChildren(
+    make("thead", {}, make("tr", {}, ...head.map((text) => make("th", { scope: "col" }, text)))), make("tbody", {}, ...lines),
+  );
 };
 const startTraining = () => {
   if (!trainedRows.length) return;
+  endsTable();
   for (const each of AXES) byId("along").append(make("option", { value: each.id }, each.name));
   byId("along").addEventListener("change", () => {
     training.along = byId("along").value;

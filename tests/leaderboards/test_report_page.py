@@ -6,12 +6,17 @@ import re
 from html.parser import HTMLParser
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from synthetic_board import BENCHMARKS, VARIANTS, synthetic_run
 
 from leaderboards.board import build_board
+from leaderboards.page.packing import PLAIN_BELOW, packed_difference, packed_p, tenths, turned
 from leaderboards.page.render import inline_json, page_html
-from leaderboards.rows import Board
+from leaderboards.page.site import site_files
+from leaderboards.rows import METRICS, Board
 from leaderboards.schema import RunResults
+from leaderboards.wording import p_value, percent, points
 
 EVIL = "</script><img src=x onerror=alert(1)>\u2028&"
 
@@ -56,7 +61,11 @@ def html(board: Board) -> str:
 
 def test_nothing_is_loaded_from_elsewhere(html: str) -> None:
     tags = parsed(html).tags
-    assert not [tag for tag, attributes in tags if {"src", "href"} & attributes.keys()]
+    assert not [tag for tag, attributes in tags if "src" in attributes]
+    links = [attributes["href"] or "" for _, attributes in tags if "href" in attributes]
+    ids = {attributes.get("id") for _, attributes in tags}
+    assert {link[0] for link in links} == {"#"}
+    assert {link[1:] for link in links} <= ids
     policy = next(attributes["content"] for tag, attributes in tags if "http-equiv" in attributes)
     assert policy is not None
     assert policy.startswith("default-src 'none'")
@@ -79,11 +88,62 @@ def test_the_inline_data_are_the_boards_figures(board: Board, html: str) -> None
     assert [row["label"] for row in data["rows"]] == [row.name for row in board.rows]
     for shown, row in zip(data["rows"], board.rows, strict=True):
         assert row.macro is not None
-        figures = row.macro.metric("accuracy")
+        estimate = row.macro.metric("accuracy").estimate
         in_page = shown["cells"]["macro"]["metrics"]["accuracy"]
-        assert in_page["mean"] == figures.estimate.mean
-        assert (in_page["difference"] is None) == (figures.comparison is None)
+        assert in_page["mean"] == estimate.mean
+        low, high = (percent(end).replace(".", "") for end in (estimate.low, estimate.high))
+        assert in_page["shown"][1:3] == [int(low), int(high)]
         assert shown["cells"]["macro"]["metrics"]["score"]["ownFormat"] == (not row.tagged)
+
+
+def test_every_comparison_to_every_reference_is_in_the_page(board: Board, html: str) -> None:
+    data = payload(html)
+    places = [place["id"] for place in data["places"]]
+    found = 0
+    for reference in data["comparisons"]["references"]:
+        known = board.versus[reference["name"]]
+        keys = [
+            (row, place, metric) for row in range(len(board.rows)) for place in places for metric in METRICS
+        ]
+        for at, (row, place, metric) in enumerate(keys):
+            comparison = known.get((row, place, metric))
+            assert (reference["pHolm"][at] is None) == (comparison is None)
+            if comparison:
+                other = reference["partners"][row]
+                records = data["comparisons"]["records"][f"{min(row, other)}-{max(row, other)}"]
+                record = records[at % (len(places) * len(METRICS))]
+                seen = record if row < other else turned(record)
+                assert seen == packed_difference(comparison.difference, comparison.effect)
+                assert reference["verdicts"][at] == {"b": "+", "w": "-", "n": "="}[comparison.verdict[0]]
+                found += 1
+    assert found == sum(len(known) for known in board.versus.values())
+
+
+@given(st.floats(-1, 1), st.floats(0, 1))
+def test_what_is_packed_is_rounded_as_the_other_reports_word_it(share: float, p: float) -> None:
+    text = f"{abs(tenths(share)) / 10:.1f}"
+    assert points(share).lstrip("+−") == text
+    packed = packed_p(p)
+    if not isinstance(packed, str):
+        packed = "< 0.001" if packed == 0 else f"{packed:{'g' if packed < PLAIN_BELOW else '.2f'}}"
+    assert packed == p_value(p)
+
+
+def test_a_page_of_the_folder_holds_only_what_belongs_to_it(board: Board) -> None:
+    pages = dict(site_files(board))
+    assert set(pages) >= {"index.html", "plotly.js", "benchmark-world-choice.html"}
+    data = payload(pages["benchmark-world-choice.html"])
+    assert [place["id"] for place in data["places"]] == ["world_choice"]
+    assert all(set(row["cells"]) == {"world_choice"} for row in data["rows"])
+    data = payload(pages["comparison-sftkey-tag-against-sft-tag-x2.html"])
+    assert [row["label"] for row in data["rows"]] == ["sftkey-tag", "sft-tag-x2"]
+    assert [each["name"] for each in data["comparisons"]["references"]] == ["sft-tag-x2"]
+    for name, text in pages.items():
+        if name.endswith(".html"):
+            tags = parsed(text).tags
+            assert [attributes["src"] for _, attributes in tags if "src" in attributes] == ["plotly.js"]
+            links = [attributes["href"] or "" for _, attributes in tags if "href" in attributes]
+            assert {link for link in links if link[0] != "#"} <= set(pages)
 
 
 def test_the_summary_and_the_cautions_stand_in_the_page_itself(board: Board, html: str) -> None:
@@ -116,6 +176,9 @@ def test_whatever_comes_from_outside_is_escaped() -> None:
     assert not [tag for tag, _ in elements.tags if tag == "img"]
     assert [tag for tag, _ in elements.tags].count("script") == 3
     assert payload(html)["places"][0]["id"] == EVIL
+    for name, text in site_files(build_board([evil])):
+        assert re.fullmatch(r"[a-z0-9.-]+", name)
+        assert name == "plotly.js" or not [tag for tag, _ in parsed(text).tags if tag == "img"]
 
 
 def test_inline_json_cannot_end_its_script() -> None:

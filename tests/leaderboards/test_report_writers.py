@@ -11,6 +11,7 @@ from rich.console import Console
 from synthetic_board import BENCHMARKS, VARIANTS, synthetic_run
 
 from leaderboards.board import build_board
+from leaderboards.latex import latex
 from leaderboards.report import write_report
 from leaderboards.rows import METRICS, Board
 from leaderboards.schema import RunResults
@@ -44,6 +45,10 @@ def board(run: RunResults) -> Board:
 
 def test_markdown_matches_its_golden_file(board: Board) -> None:
     assert_golden("leaderboard.md", markdown(board))
+
+
+def test_latex_matches_its_golden_file(board: Board) -> None:
+    assert_golden("leaderboard.tex", latex(board))
 
 
 @pytest.mark.parametrize("width", [80, 160])
@@ -108,11 +113,12 @@ def test_a_single_benchmark_is_not_shown_twice() -> None:
     assert "accuracy in %, world_number" in printed(board, 80)
 
 
-def test_the_report_is_three_files_and_can_be_written_again(board: Board, tmp_path: Path) -> None:
+def test_the_report_is_six_files_and_can_be_written_again(board: Board, tmp_path: Path) -> None:
     for _ in range(2):
         paths = write_report(board, tmp_path / "report")
-    names = ["leaderboard.csv", "leaderboard.html", "leaderboard.md"]
+    names = [*(f"leaderboard.{suffix}" for suffix in ("csv", "html", "json", "md", "tex")), "manifest.json"]
     assert sorted(path.name for path in (tmp_path / "report").iterdir()) == names
+    assert paths.latex.suffix == ".tex"
     assert paths.markdown.read_text(encoding="utf-8") == markdown(board)
     assert paths.html.stat().st_size < 6e6
 
@@ -122,3 +128,4 @@ def test_figures_are_worded_for_people() -> None:
     assert [large(x) for x in (0, 950, 12_345, 999_700, 4.5e12)] == ["0", "950", "12.3k", "1M", "4.5T"]
     assert [duration(x) for x in (2.34, 45, 200, 7500)] == ["2.3 s", "45 s", "3 min 20 s", "2 h 05 min"]
     assert [p_value(x) for x in (0.0002, 0.0314, 0.5)] == ["< 0.001", "0.031", "0.50"]
+    assert [p_value(x) for x in (0.0497, 0.0503)] == ["0.0497", "0.0503"]

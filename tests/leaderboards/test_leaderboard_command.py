@@ -1,0 +1,133 @@
+"""`harness leaderboard` as a user meets it: every form, the gate, runs that do not belong together."""
+
+import dataclasses
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from synthetic_board import BENCHMARKS, VARIANTS, synthetic_run
+
+from harness.cli import app
+from leaderboards.results import write_results
+from leaderboards.schema import Entry, RunResults
+from tasks.errors import InputError
+
+NAMES = ("base", "sft-tag", "sft-tag-x2")
+
+
+def stored(folder: Path, run: RunResults) -> Path:
+    write_results(folder, run.provenance, run.entries, run.samples, run.curves)
+    (folder / "config.yaml").write_text("model: embedded\n")
+    return folder
+
+
+def of_seeds(*seeds: int, skill: float = 0.0, n: int = 60) -> RunResults:
+    """Some variants at some seeds; `skill` is added to what they can do."""
+    chosen = (
+        dataclasses.replace(v, skill=v.skill + skill, seeds=seeds) if v.stages else v
+        for v in VARIANTS
+        if v.name in NAMES
+    )
+    return synthetic_run(tuple(chosen), n=n)
+
+
+def changed(run: RunResults, change: Callable[[Entry], Entry]) -> RunResults:
+    return dataclasses.replace(run, entries=tuple(map(change, run.entries)))
+
+
+def leaderboard(*arguments: object) -> int:
+    """The command in this process; its exit code."""
+    return app(["leaderboard", *map(str, arguments)], standalone_mode=False) or 0
+
+
+def test_every_form_is_written_and_the_manifest_knows_them(tmp_path: Path) -> None:
+    import hashlib
+
+    run = stored(tmp_path / "run", of_seeds(0, 1))
+    assert leaderboard(run, "--pages", tmp_path / "pages") == 0
+    folder = run / "leaderboard"
+    manifest = json.loads((folder / "manifest.json").read_text())
+    assert sorted(path.name for path in folder.iterdir()) == sorted([*manifest["files"], "manifest.json"])
+    assert {Path(name).suffix for name in manifest["files"]} == {".html", ".md", ".csv", ".tex", ".json"}
+    for name, digest in manifest["files"].items():
+        assert hashlib.sha256((folder / name).read_bytes()).hexdigest() == digest
+    [of_run] = manifest["runs"]
+    assert (of_run["checkpoints"], of_run["samples"]) == (5, 5 * 60 * len(BENCHMARKS))
+    digest = hashlib.sha256((run / "samples.parquet").read_bytes()).hexdigest()
+    assert of_run["sha256"]["samples.parquet"] == digest
+    assert (tmp_path / "pages" / "index.html").is_file()
+    assert json.loads((folder / "leaderboard.json").read_text())["reference"] == "sft-tag-x2"
+
+
+def test_runs_of_several_machines_become_one_board(tmp_path: Path) -> None:
+    here = stored(tmp_path / "here", of_seeds(0, 1))
+    there = stored(tmp_path / "there", dataclasses.replace(of_seeds(2, 3), provenance={"cpu": "another"}))
+    with pytest.raises(InputError, match="--out DIR"):
+        leaderboard(here, there)
+    leaderboard(here, there, "--out", tmp_path / "joint")
+    board = json.loads((tmp_path / "joint" / "leaderboard.json").read_text())
+    seeds = {row["name"]: row["seeds"] for row in board["rows"]}
+    assert seeds == {"base": [None], "sft-tag": [0, 1, 2, 3], "sft-tag-x2": [0, 1, 2, 3]}
+    assert [facts for _, facts in board["provenance"]][1] == {"cpu": "another"}
+    origins = board["rows"][0]["cells"][0]["origins"]
+    assert [Path(origin["source"]).name for origin in origins] == ["here", "here", "there", "there"]
+
+
+def test_what_is_not_comparable_is_refused_unless_it_is_allowed(tmp_path: Path) -> None:
+    def judged_anew(entry: Entry) -> Entry:
+        version = "b" * 12 if entry.name == "base" else "a" * 12
+        evaluations = tuple(dataclasses.replace(e, scorer=version) for e in entry.evaluations)
+        return dataclasses.replace(entry, evaluations=evaluations)
+
+    run = stored(tmp_path / "run", changed(of_seeds(0, 1), judged_anew))
+    with pytest.raises(InputError, match="--allow-different scorer"):
+        leaderboard(run)
+    assert not (run / "leaderboard").exists()
+    leaderboard(run, "--allow-different", "scorer")
+    assert "‡ base is not comparable" in (run / "leaderboard" / "leaderboard.md").read_text()
+    with pytest.raises(InputError, match="unknown 'scores'"):
+        leaderboard(run, "--allow-different", "scores")
+
+
+def test_the_gate_fails_on_a_significant_drop_after_the_report_is_written(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    old = stored(tmp_path / "old", of_seeds(0, 1, 2))
+    worse = changed(
+        of_seeds(0, 1, 2, skill=-1.0), lambda e: dataclasses.replace(e, digest=f"{e.digest}, trained again")
+    )
+    new = stored(tmp_path / "new", worse)
+    condition = "accuracy(macro) of sft-tag drops"
+    assert leaderboard(new, "--baseline", old, "--fail-if", condition) == 1
+    assert (new / "leaderboard" / "leaderboard.html").is_file()
+    assert "regression: accuracy(macro) of sft-tag drops" in capsys.readouterr().out
+    assert leaderboard(new, "--baseline", old, "--fail-if", "accuracy(macro) of base drops") == 0
+    assert "ok: accuracy(macro) of base" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (["--fail-if", "accuracy(macro) drops"], "--baseline RUN_DIR"),
+        (["--baseline", "RUN"], "--fail-if"),
+        (["--baseline", "RUN", "--fail-if", "accuracy falls"], "not a condition; write METRIC"),
+        (["--baseline", "nowhere", "--fail-if", "accuracy(macro) drops"], "no such file"),
+    ],
+)
+def test_a_gate_that_cannot_be_read_is_refused_before_anything_is_written(
+    tmp_path: Path, arguments: list[str], expected: str
+) -> None:
+    run = stored(tmp_path / "run", of_seeds(0, n=10))
+    with pytest.raises(InputError, match=expected):
+        leaderboard(run, *(str(run) if argument == "RUN" else argument for argument in arguments))
+    assert not (run / "leaderboard").exists()
+
+
+def test_a_page_may_be_had_without_samples(tmp_path: Path) -> None:
+    run = stored(tmp_path / "run", of_seeds(0))
+    leaderboard(run, "--samples", 0)
+    page = (run / "leaderboard" / "leaderboard.html").read_text()
+    assert 'type="text/plain"' not in page
+    leaderboard(run)
+    assert 'type="text/plain"' in (run / "leaderboard" / "leaderboard.html").read_text()
