@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 NUM_RESAMPLES = 2000
-_NAIVE_SECONDS = 60.0
+_NAIVE_SECONDS = 30.0
 _NUMBERS = 40
 """In the reasoning of an output."""
 

@@ -68,7 +68,8 @@ def leaderboard(
 
     if out is None and len(run_dirs) > 1:
         raise InputError("name the folder of the joint report: --out DIR")
-    stored = load_config(run_dirs[0] / "config.yaml", {}, [])
+    config_file = run_dirs[0] / "config.yaml"
+    stored = load_config(config_file if config_file.is_file() else None, {}, [])
     weight = stored.alpha if alpha is None else alpha
     gate = _gate(run_dirs, baseline or (), fail_if or (), weight)
     report(

@@ -66,7 +66,7 @@ def test_list_shows_what_there_is(harness, what: str, expected: list[str]) -> No
         (["eval", "--model", "embedded", "--benchmarks", "world_number"], "name the checkpoint"),
         (["score", "missing.jsonl", "--kind", "number"], "missing.jsonl"),
         (["score", "x", "--kind", "numbr"], "did you mean 'number'"),
-        (["leaderboard", "missing"], "missing/config.yaml"),
+        (["leaderboard", "missing"], "missing/results.json"),
         (["leaderboard", "a", "b"], "--out"),
         (["train-and-eval", "--set", "reference=sft-tga"], "did you mean 'sft-tag'"),
         (["train-and-eval", "--set", "rank_by=acuracy"], "did you mean 'accuracy'"),

@@ -230,7 +230,11 @@ def test_checkpoints_from_elsewhere_stand_beside_trained_variants(
     )  # fmt: skip
     assert adapter.returncode == 0, adapter.stderr
     assert samples(tmp_path / "m")["prompt"].str.startswith("<|user|>Question:").all()
-    board = harness("leaderboard", whole[0], tmp_path / "m", tmp_path / "a", "--out", tmp_path / "board")
+    runs = [whole[0], tmp_path / "m", tmp_path / "a", "--out", tmp_path / "board"]
+    refused = harness("leaderboard", *runs)
+    assert refused.returncode == 2
+    assert "asked in another prompt" in refused.stderr, "theirs in chat, ours plainly"
+    board = harness("leaderboard", *runs, "--allow-different", "prompt")
     assert board.returncode == 0, board.stderr
     page = (tmp_path / "board" / "leaderboard.html").read_text()
     for name in ("theirs", "gpt2-lora", "sftkey-tag", "base"):

@@ -68,7 +68,7 @@ def visiting(
         viewport=viewport, color_scheme="dark" if dark else "light", reduced_motion="reduce"
     )
     page = context.new_page()
-    page.set_default_timeout(8000)
+    page.set_default_timeout(30_000)  # a busy machine is no failure
     visit = Visit(page, path.as_uri())
     page.on("request", lambda request: visit.requests.append(request.url))
     page.on(

@@ -74,6 +74,15 @@ def test_runs_of_several_machines_become_one_board(tmp_path: Path) -> None:
     assert [Path(origin["source"]).name for origin in origins] == ["here", "here", "there", "there"]
 
 
+def test_the_stored_results_alone_are_enough(tmp_path: Path) -> None:
+    run = stored(tmp_path / "run", of_seeds(0, n=10))
+    (run / "config.yaml").unlink()
+    leaderboard(run)
+    assert (run / "leaderboard" / "leaderboard.html").is_file()
+    with pytest.raises(InputError, match=r"nowhere/results\.json: no such file; is this the directory of a"):
+        leaderboard(tmp_path / "nowhere")
+
+
 def test_what_is_not_comparable_is_refused_unless_it_is_allowed(tmp_path: Path) -> None:
     def judged_anew(entry: Entry) -> Entry:
         version = "b" * 12 if entry.name == "base" else "a" * 12

@@ -15,6 +15,7 @@ from tasks.agreement import cohens_kappa
 SHARE = st.floats(0.0, 1.0)
 
 
+@settings(max_examples=30)
 @given(st.lists(st.floats(0.0, 1.0), min_size=1, max_size=30))
 def test_holm(p_values: list[float]) -> None:
     assert holm(p_values) == pytest.approx(multipletests(p_values, method="holm")[1], abs=1e-12)
