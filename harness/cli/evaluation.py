@@ -26,6 +26,8 @@ from harness.cli.reporting import report
 from harness.cli.screen import console
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from harness.config import Config
     from harness.evaluation.external import External
     from leaderboards.entries import EntryFile
@@ -80,7 +82,23 @@ def evaluate(
         evaluated = [_evaluate_one(config, given, said, setting or [])]
     last = evaluated[-1]
     folder = (out or last.out.parent) if len(evaluated) > 1 else last.out
-    report([one.out for one in evaluated], folder / "leaderboard", last.reference, last.rank_by, last.alpha)
+    _report([one.out for one in evaluated], folder / "leaderboard", last)
+
+
+def _report(run_dirs: Sequence[Path], out: Path, config: Config) -> None:
+    """Several that are not comparable stay evaluated; how to see them on one board all the same is said."""
+    from tasks.errors import InputError
+
+    try:
+        report(run_dirs, out, config.reference, config.rank_by, config.alpha)
+    except InputError as error:
+        if len(run_dirs) == 1:
+            raise
+        runs = " ".join(map(str, run_dirs))
+        raise InputError(
+            f"all are evaluated, but there is no joint board: {error} "
+            f"(harness leaderboard {runs} --out {out})"
+        ) from error
 
 
 def _evaluate_one(config: Path | None, given: dict[str, Any], said: External, setting: list[str]) -> Config:

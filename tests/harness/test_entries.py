@@ -156,6 +156,23 @@ def test_entries_are_evaluated_and_join_the_runs_that_asked_the_same(place: Path
     assert "it was asked other questions of world_number" in lines[0]
 
 
+def test_entries_that_are_not_comparable_stay_evaluated_and_do_not_join(place: Path) -> None:
+    plain, own = place / "entries" / "lora.yaml", place / "entries" / "own.yaml"
+    write(own, "name: Own\nweights: ../weights/model\ngeneration: {num_fewshot: 1}\n")
+    with pytest.raises(InputError) as caught:
+        evaluate("--entry", plain, "--entry", own, *FAST)
+    message = str(caught.value)
+    assert message.startswith("all are evaluated, but there is no joint board: world_number: ")
+    assert "num_fewshot" in message
+    assert "(harness leaderboard runs/entries/Their-LoRA runs/entries/Own --out " in message
+    stored = [read_results(place / "runs" / "entries" / name) for name in ("Their-LoRA", "Own")]
+    runs, lines = join_entries(
+        stored[:1], [entry for entry in read_entries(place / "entries") if entry.name == "Own"]
+    )
+    assert not runs
+    assert lines[0].startswith("Own is left out: world_number: ")
+
+
 def test_entries_that_share_a_benchmark_but_are_not_evaluated_are_named(place: Path) -> None:
     evaluate("--model", "weights/model", *FAST, "--out", "runs/ours")
     write(place / "entries" / "z.yaml", "name: z\nweights: a/b\nbenchmarks: [gsm8k]\n")
