@@ -1,10 +1,12 @@
 """Tiers: entries that the data cannot tell apart stand together, so that a rank is not taken for more.
 
-A tier holds its best entry and every entry that the corrected test of all pairs cannot tell from that one.
-Two others of one tier may still differ from each other.
+The first tier holds every entry that no other beats in the corrected test of all pairs, the next every entry
+that none of the rest beats, and so on: no two entries of a tier can be told apart, and each entry below the
+first tier is worse than at least one of the tier above it. An entry with an uncertain figure holds nobody
+else up, as it would where a tier were all that cannot be told from its best.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from leaderboards.rows import Pair
 
@@ -13,23 +15,23 @@ def tiers(ranked: Sequence[int], pairs: Sequence[Pair]) -> dict[int, int]:
     """The tier of each row, from 1 on.
 
     Args:
-        ranked: positions of the rows that have a rank, best first.
-        pairs: their comparisons.
+        ranked: positions of the rows that have a rank.
+        pairs: their comparisons; two rows without one are not told apart.
 
     Returns:
-        Position -> tier. Two rows that could not be compared do not share a tier.
+        Position -> tier.
     """
-    apart: Mapping[frozenset[int], bool] = {
-        frozenset((pair.first, pair.second)): pair.comparison.verdict != "not distinguishable"
-        for pair in pairs
-    }
+    better_than: dict[int, set[int]] = {row: set() for row in ranked}
+    for pair in pairs:
+        if pair.comparison.verdict == "better":
+            better_than[pair.second].add(pair.first)
+        elif pair.comparison.verdict == "worse":
+            better_than[pair.first].add(pair.second)
     found: dict[int, int] = {}
-    left, tier = list(ranked), 0
+    left, tier = set(ranked), 0
     while left:
         tier += 1
-        best, *others = left
-        found[best] = tier
-        together = [row for row in others if not apart.get(frozenset((best, row)), True)]
-        found |= dict.fromkeys(together, tier)
-        left = [row for row in others if row not in together]
+        unbeaten = {row for row in left if not better_than[row] & left}
+        found |= dict.fromkeys(unbeaten, tier)
+        left -= unbeaten
     return found

@@ -168,8 +168,8 @@ def legend(board: Board) -> tuple[str, ...]:
     ]
     if board.pairs:
         lines.append(
-            f"tier: the best entry of a tier and all that the test of all {len(board.pairs)} pairs, "
-            "corrected for their number, cannot tell from it; two others of a tier may still differ."
+            f"tier: the test of all {len(board.pairs)} pairs, corrected for their number, tells no two "
+            "entries of one tier apart; each of a lower tier is worse than at least one of the tier above."
         )
     if any(row.marks for row in board.rows):
         lines.append(f"{UNLIKE_MARK} not comparable with the others, and shown because that was asked for.")

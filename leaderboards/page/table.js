@@ -160,7 +160,7 @@ const captionOf = () => {
     parts.push(`A true difference to ${state.reference} smaller than ${span} points, depending on the entry, would be missed more often than one time in five. `);
   }
   if (tiersApply() && board.rows.some((row) => row.tier)) {
-    parts.push("Entries of one tier cannot be told from its best; two others of a tier may still differ. ");
+    parts.push("No two entries of one tier can be told apart; each of a lower tier is worse than one of the tier above. ");
   }
   const notes = new Set(reportedHere().map((entry) => entry.note));
   if (notes.size) parts.push(`Reported, neither ranked nor tested: ${[...notes].join("; ")}. `);

@@ -32,31 +32,33 @@ def pair(first: int, second: int, differs: bool) -> Pair:
 # Tiers
 
 
-def test_a_tier_is_the_best_and_what_cannot_be_told_from_it() -> None:
+def test_a_row_that_nobody_in_it_beats_belongs_to_a_tier() -> None:
     chain = [pair(0, 1, False), pair(1, 2, False), pair(0, 2, True), pair(2, 3, False)]
     chain += [pair(0, 3, True), pair(1, 3, True)]
     assert tiers([0, 1, 2, 3], chain) == {0: 1, 1: 1, 2: 2, 3: 2}
 
 
-def test_an_uncertain_row_below_a_clear_one_shares_the_tier_above_it() -> None:
-    assert tiers([0, 1, 2], [pair(0, 1, True), pair(0, 2, False), pair(1, 2, False)]) == {0: 1, 2: 1, 1: 2}
+def test_an_uncertain_row_holds_nobody_up() -> None:
+    """The best row cannot be told from any, but the second beats the third."""
+    assert tiers([0, 1, 2], [pair(0, 1, False), pair(0, 2, False), pair(1, 2, True)]) == {0: 1, 1: 1, 2: 2}
 
 
-def test_rows_that_could_not_be_compared_share_no_tier() -> None:
-    assert tiers([0, 1], []) == {0: 1, 1: 2}
+def test_rows_that_could_not_be_compared_are_not_told_apart() -> None:
+    assert tiers([0, 1], []) == {0: 1, 1: 1}
 
 
 @given(st.integers(1, 7).flatmap(lambda n: st.tuples(st.just(n), st.lists(st.booleans(), min_size=21))))
-def test_every_row_has_one_tier_and_tiers_count_from_one(case: tuple[int, list[bool]]) -> None:
+def test_tiers_hold_what_their_sentence_says(case: tuple[int, list[bool]]) -> None:
     size, differ = case
     pairs = [pair(a, b, d) for (a, b), d in zip(combinations(range(size), 2), differ, strict=False)]
     found = tiers(range(size), pairs)
     assert set(found) == set(range(size))
     assert set(found.values()) == set(range(1, max(found.values()) + 1))
-    for tier in set(found.values()):
-        best, *others = [row for row in range(size) if found[row] == tier]
-        verdicts = {(p.first, p.second): p.comparison.verdict for p in pairs}
-        assert all(verdicts[best, other] == "not distinguishable" for other in others)
+    beaten = {(each.first, each.second) for each in pairs if each.comparison.verdict == "better"}
+    assert all(found[first] < found[second] for first, second in beaten), "none of a tier beats another"
+    for row, tier in found.items():
+        above = [other for other in found if found[other] == tier - 1]
+        assert tier == 1 or any((other, row) in beaten for other in above)
 
 
 def test_the_board_has_all_pairs_of_its_ranked_rows_and_their_tiers(board: Board) -> None:
@@ -132,9 +134,7 @@ def test_between_two_changes_the_ranking_stays_and_at_each_one_pair_swaps(board:
     edges = [0.0, *(change.alpha for change in board.alpha_changes), 1.0]
     assert edges == sorted(edges)
     inside = [
-        ranking(board, low + part * (high - low))
-        for low, high in pairwise(edges)
-        for part in (0.1, 0.9)
+        ranking(board, low + part * (high - low)) for low, high in pairwise(edges) for part in (0.1, 0.9)
     ]
     for first, second in zip(inside[::2], inside[1::2], strict=True):
         assert first == second
