@@ -61,37 +61,47 @@ def build_board(
     name = _reference_name(groups, reference)
     benchmarks = tuple(dict.fromkeys(chain.from_iterable(group.outcomes for group in groups)))
     rows, groups = _ranked_rows(_RowMaker.of(groups, benchmarks, name, alpha), groups, metric)
-    rows = with_bootstrap(rows, groups, benchmarks, alpha)
-    comparer = Comparer(groups, benchmarks, alpha, rows)
-    found = comparer.all_differences()
-    versus = {each: comparer.against(each, found) for each in dict.fromkeys(row.name for row in rows)}
-    versus[name] = comparer.with_permutations(name, versus[name])
-    ranked = [position for position, row in enumerate(rows) if row.rank is not None]
-    pairs = comparer.all_pairs(found, metric, ranked)
-    rows = _compared_rows(rows, versus[name], tiers(ranked, pairs))
     board = Board(
-        rows=rows,
+        rows=with_bootstrap(rows, groups, benchmarks, alpha),
         benchmarks=benchmarks,
         reference=name,
         rank_by=metric,
         alpha=alpha,
         confidence=CONFIDENCE,
-        family_macro=sum(where == MACRO and of == metric for _, where, of in versus[name]),
-        family_cells=sum(where != MACRO and of == metric for _, where, of in versus[name]),
+        family_macro=0,
+        family_cells=0,
         summary=(),
         notes=(),
         checks=(),
         provenance=tuple((run.source, dict(run.provenance)) for run in runs),
-        pairs=pairs,
-        alpha_changes=alpha_changes(rows, comparer.both_differ(found)),
         reported=tuple(reported),
-        versus=versus,
     )
+    board = _compared(board, groups)
     return replace(
         board,
         summary=summary(board),
         notes=(*notes(board), *warnings(board, groups)),
         checks=(*alpha_sentence(board), *checks(board, groups)),
+    )
+
+
+def _compared(board: Board, groups: Sequence[Group]) -> Board:
+    """The board with comparisons to every possible reference, those of all pairs, and what follows."""
+    rows, metric, name = board.rows, board.rank_by, board.reference
+    comparer = Comparer(groups, board.benchmarks, board.alpha, rows)
+    found = comparer.all_differences()
+    versus = {each: comparer.against(each, found) for each in dict.fromkeys(row.name for row in rows)}
+    versus[name] = comparer.with_permutations(name, versus[name])
+    ranked = [position for position, row in enumerate(rows) if row.rank is not None]
+    pairs = comparer.all_pairs(found, metric, ranked)
+    return replace(
+        board,
+        rows=_compared_rows(rows, versus[name], tiers(ranked, pairs)),
+        family_macro=sum(where == MACRO and of == metric for _, where, of in versus[name]),
+        family_cells=sum(where != MACRO and of == metric for _, where, of in versus[name]),
+        pairs=pairs,
+        alpha_changes=alpha_changes(rows, comparer.both_differ(found)),
+        versus=versus,
     )
 
 
