@@ -22,6 +22,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from benchmarks.measure.browser import chromium
 from benchmarks.measure.gsm8k import add_data_dir, training_records
 from leaderboards.schema import Entry, Evaluation, SampleRow
 
@@ -35,11 +36,6 @@ SEEDS = (0, 1)
 BENCHMARKS = ("gsm8k", "gsm8k-again")
 OUTPUT_CHARS = (400, 900)
 REDRAWN = "() => !old.isConnected && document.querySelector('#samples-list details') !== null"
-CHROMIUM = "/usr/bin/chromium"
-CHROMIUM_OPTIONS = (
-    "--no-sandbox --disable-gpu --disable-background-networking --disable-component-update --disable-sync "
-    "--no-first-run"
-)
 
 
 def write_run(folder: Path, num_samples: int, data_dir: Path) -> str:
@@ -153,18 +149,12 @@ def _peak_mb() -> float:
 
 def use(path: Path) -> dict[str, float]:
     """Opens the page and does what a reader does; seconds each, as the reader waits for them."""
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=CHROMIUM_OPTIONS.split())
+    with chromium() as browser:
         page = browser.new_page(viewport={"width": 1280, "height": 900})
-        try:
-            started = time.perf_counter()
-            page.goto(path.with_name("without.html").as_uri(), wait_until="load", timeout=120_000)
-            bare = {"s until a page without samples is loaded": time.perf_counter() - started}
-            return bare | _steps(page, path)
-        finally:
-            browser.close()
+        started = time.perf_counter()
+        page.goto(path.with_name("without.html").as_uri(), wait_until="load", timeout=120_000)
+        bare = {"s until a page without samples is loaded": time.perf_counter() - started}
+        return bare | _steps(page, path)
 
 
 def _steps(page: Page, path: Path) -> dict[str, float]:

@@ -14,6 +14,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from benchmarks.measure.browser import chromium
 from benchmarks.measure.children import ROOT, run_command
 
 PUBLISHED = Path("leaderboards/published")
@@ -54,15 +55,11 @@ def study() -> None:
 
 def photograph(page: Path, picture: Path, width: int = 1280, height: int = 1250) -> None:
     """What a reader sees first of a page, by Debian's Chromium."""
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=["--no-sandbox"])
+    with chromium() as browser:
         tab = browser.new_page(viewport={"width": width, "height": height})
         tab.goto((ROOT / page).as_uri())
         tab.locator("#forest .main-svg").first.wait_for()
         tab.screenshot(path=picture)
-        browser.close()
 
 
 def _harness(*arguments: str) -> list[str]:

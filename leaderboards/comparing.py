@@ -99,19 +99,16 @@ class Comparer:
         self, name: str, comparisons: Mapping[Place, Comparison]
     ) -> dict[Place, Comparison]:
         """The comparisons to the entry of a name, with the p-values of the paired permutation test."""
-        asked, wanted = [], []
+        wanted: dict[tuple[int, Metric], dict[str, Matrix]] = {}
         for row, partner in enumerate(partners(self.groups, name)):
-            for metric in METRICS if partner is not None else ():
-                matrices = {
-                    where: matrix for where, of, [matrix] in self._single(row, partner or 0) if of == metric
-                }
-                if matrices:
-                    asked.append((row, metric))
-                    wanted.append(matrices)
+            if partner is not None:
+                for where, metric, [matrix] in self._single(row, partner):
+                    wanted.setdefault((row, metric), {})[where] = matrix
+        found = permutation_p_values(list(wanted.values()))
         p_values = {
             (row, where, metric): p
-            for (row, metric), found in zip(asked, permutation_p_values(wanted), strict=True)
-            for where, p in found.items()
+            for (row, metric), of_places in zip(wanted, found, strict=True)
+            for where, p in of_places.items()
         }
         return {
             place: replace(comparison, permutation_p=p_values.get(place))

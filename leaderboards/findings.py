@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from leaderboards.compute import compute_sentences, times_reference
 from leaderboards.rows import Board, Comparison, Row
-from leaderboards.wording import METRIC_NAMES, bounds, label, p_value, percent, points
+from leaderboards.wording import METRIC_NAMES, VERDICT_WORDS, label, percent, tested
 
 MIN_SEEDS = 3
 MIN_QUESTIONS = 200
@@ -48,24 +48,13 @@ def _sentence(board: Board, row: Row) -> str:
     found = _comparison(board, row)
     assert found is not None
     difference = found.difference
-    verdict = {
-        "better": "is better than",
-        "worse": "is worse than",
-        "not distinguishable": "is not distinguishable from",
-    }[found.verdict]
     undecided = found.verdict == "not distinguishable" and (difference.low > 0 or difference.high < 0)
     correction = f" once corrected for {board.family_macro} comparisons" if undecided else ""
     return (
-        f"{label(row, board)} {verdict} {board.reference} on {METRIC_NAMES[board.rank_by]}{correction} "
-        f"({points(difference.mean)} points, {100 * board.confidence:.0f} % CI "
-        f"{bounds(difference.low, difference.high)}, Holm p {_equals(found.p_holm)})"
+        f"{label(row, board)} {VERDICT_WORDS[found.verdict]} {board.reference} on "
+        f"{METRIC_NAMES[board.rank_by]}{correction} ({tested(found, board.confidence)})"
         f"{times_reference(board, row)}."
     )
-
-
-def _equals(p: float) -> str:
-    text = p_value(p)
-    return text if text.startswith("<") else f"= {text}"
 
 
 def _power(board: Board) -> Iterator[str]:

@@ -16,7 +16,7 @@ from leaderboards.writers import csv_text, markdown
 
 
 class ReportPaths(NamedTuple):
-    """Where the report's files are."""
+    """Where the report's files are; `pages` is the index of the folder of pages, where there is one."""
 
     html: Path
     markdown: Path
@@ -24,10 +24,15 @@ class ReportPaths(NamedTuple):
     latex: Path
     json: Path
     manifest: Path
+    pages: Path | None
 
 
 def write_report(
-    board: Board, out_dir: Path, runs: Sequence[RunResults] = (), most_samples: int = MOST_SAMPLES
+    board: Board,
+    out_dir: Path,
+    runs: Sequence[RunResults] = (),
+    most_samples: int = MOST_SAMPLES,
+    pages_dir: Path | None = None,
 ) -> ReportPaths:
     """Writes `leaderboard.html`, `.md`, `.csv`, `.tex` and `.json`, and `manifest.json`, under `out_dir`.
 
@@ -38,10 +43,12 @@ def write_report(
         out_dir: the folder, made where it is missing.
         runs: what the board was built from; with them the page holds the samples.
         most_samples: how many of them at most.
+        pages_dir: where to write a folder of pages too (`write_site`).
     """
     out_dir.mkdir(parents=True, exist_ok=True)
+    samples = collect_samples(board, runs, most_samples) if most_samples else None
     texts = {
-        "leaderboard.html": page_html(board, _samples(board, runs, most_samples)),
+        "leaderboard.html": page_html(board, samples),
         "leaderboard.md": markdown(board),
         "leaderboard.csv": csv_text(board),
         "leaderboard.tex": latex(board),
@@ -50,12 +57,12 @@ def write_report(
     texts[MANIFEST_FILE] = manifest_text(board, runs, texts)
     for name, text in texts.items():
         _write(out_dir / name, text)
-    return ReportPaths(*(out_dir / name for name in texts))
+    html, md, csv, tex, json, manifest = (out_dir / name for name in texts)
+    pages = write_site(board, pages_dir, samples) if pages_dir else None
+    return ReportPaths(html, md, csv, tex, json, manifest, pages)
 
 
-def write_site(
-    board: Board, out_dir: Path, runs: Sequence[RunResults] = (), most_samples: int = MOST_SAMPLES
-) -> Path:
+def write_site(board: Board, out_dir: Path, samples: PackedSamples | None = None) -> Path:
     """Writes `index.html`, one page for each benchmark and comparison, and plotly.js beside them.
 
     The pages link to each other and work from a folder without a server. Comparisons are those with the
@@ -64,20 +71,15 @@ def write_site(
     Args:
         board: the board.
         out_dir: the folder, made where it is missing.
-        runs: what the board was built from; with them the pages hold the samples.
-        most_samples: how many of them at most.
+        samples: of the board (`collect_samples`), for the pages to hold.
 
     Returns:
         The index.
     """
     out_dir.mkdir(parents=True, exist_ok=True)
-    for name, text in site_files(board, _samples(board, runs, most_samples)):
+    for name, text in site_files(board, samples):
         _write(out_dir / name, text)
     return out_dir / INDEX_FILE
-
-
-def _samples(board: Board, runs: Sequence[RunResults], most: int) -> PackedSamples | None:
-    return collect_samples(board, runs, most) if most else None
 
 
 def _write(path: Path, text: str) -> None:

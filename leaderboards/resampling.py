@@ -5,10 +5,8 @@ from dataclasses import replace
 
 from leaderboards.merge import Group
 from leaderboards.pairing import seeds_on_all, take_seeds, values
-from leaderboards.rows import MACRO, METRICS, Cell, Metric, Row
+from leaderboards.rows import MACRO, METRICS, Cell, Metric, Place, Row
 from leaderboards.stats import Matrix, bootstrap_intervals
-
-_Place = tuple[int, str, Metric]
 
 
 def with_bootstrap(
@@ -17,7 +15,7 @@ def with_bootstrap(
     """The rows, in whose order the groups are, with a bootstrap interval in every estimate."""
     asked = [(row, item) for row, group in enumerate(groups) for item in _asked(group, benchmarks, alpha)]
     intervals = bootstrap_intervals([matrices for _, (_, _, matrices) in asked])
-    found: dict[_Place, tuple[float, float]] = {}
+    found: dict[Place, tuple[float, float]] = {}
     for (row, (metric, places, _)), of_places in zip(asked, intervals, strict=True):
         found |= {(row, where, metric): of_places[where] for where in places}
     return tuple(
@@ -55,7 +53,7 @@ def _asked(
             )
 
 
-def _with_intervals(position: int, cell: Cell, found: Mapping[_Place, tuple[float, float]]) -> Cell:
+def _with_intervals(position: int, cell: Cell, found: Mapping[Place, tuple[float, float]]) -> Cell:
     metrics = (
         replace(
             figures,

@@ -34,6 +34,8 @@ if TYPE_CHECKING:
     import pandas as pd
     from pydantic import TypeAdapter
 
+_VERSIONS = " and ".join(map(str, READABLE_VERSIONS))
+
 
 @dataclass(frozen=True, slots=True)
 class _RunFile:
@@ -125,7 +127,7 @@ def _read_run_file(path: Path) -> _RunFile:
     version = raw.get("schema_version") if isinstance(raw, dict) else None
     if version not in READABLE_VERSIONS:
         raise InputError(
-            f"{path}: schema version {version!r}, but this harness reads {READABLE_VERSIONS}; "
+            f"{path}: schema version {version!r}, but this harness reads {_VERSIONS}; "
             "run the evaluation again with this version"
         )
     try:

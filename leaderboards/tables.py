@@ -35,6 +35,11 @@ def text_tables(board: Board) -> tuple[TextTable, ...]:
     )
 
 
+def further_tables(board: Board) -> tuple[TextTable, ...]:
+    """Those of them that belong to no section of the page."""
+    return (*_sampled_tables(board), *_judged_tables(board), *reported_tables(board))
+
+
 def _sampled_tables(board: Board) -> Iterator[TextTable]:
     overall = _sampled_cells(board, [MACRO])
     single = _sampled_cells(board, board.benchmarks)

@@ -4,13 +4,18 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from leaderboards.rows import Board, Cell, Cost, Metric, Row
+from leaderboards.rows import Board, Cell, Comparison, Cost, Metric, Row, Verdict
 
 METRIC_NAMES: dict[Metric, str] = {
     "accuracy": "accuracy",
     "accuracy_strict": "strict accuracy",
     "format_valid": "format validity",
     "score": "score",
+}
+VERDICT_WORDS: dict[Verdict, str] = {
+    "better": "is better than",
+    "worse": "is worse than",
+    "not distinguishable": "is not distinguishable from",
 }
 MISSING = "–"
 OWN_FORMAT_MARK = "†"
@@ -39,6 +44,16 @@ def p_value(p: float) -> str:
     """A p-value with two digits, or `< 0.001`; with more of them where two would read as the limit itself."""
     text = "< 0.001" if p < 0.001 else f"{p:.2g}" if p < 0.095 else f"{p:.2f}"
     return f"{p:.4f}" if text == "0.05" else text
+
+
+def tested(comparison: Comparison, confidence: float) -> str:
+    """A difference and its test: `−0.8 points, 95 % CI −3.1 to +1.5, Holm p = 0.40`."""
+    found, p = comparison.difference, p_value(comparison.p_holm)
+    equals = p if p.startswith("<") else f"= {p}"
+    return (
+        f"{points(found.mean)} points, {100 * confidence:.0f} % CI {bounds(found.low, found.high)}, "
+        f"Holm p {equals}"
+    )
 
 
 def large(number: float) -> str:

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from leaderboards.gate import GateReport
+    from leaderboards.schema import RunResults
 
 
 def leaderboard(
@@ -64,6 +65,7 @@ def leaderboard(
 ) -> None:
     """Write the report again from stored results alone; what is not said is as in the first run."""
     from harness.config import load_config
+    from leaderboards import read_outcomes
     from tasks.errors import InputError
 
     if out is None and len(run_dirs) > 1:
@@ -71,9 +73,10 @@ def leaderboard(
     config_file = run_dirs[0] / "config.yaml"
     stored = load_config(config_file if config_file.is_file() else None, {}, [])
     weight = stored.alpha if alpha is None else alpha
-    gate = _gate(run_dirs, baseline or (), fail_if or (), weight)
-    report(
-        run_dirs,
+    runs = [read_outcomes(path) for path in run_dirs]
+    gate = _gate(runs, baseline or (), fail_if or (), weight)
+    _report(
+        runs,
         out or run_dirs[0] / "leaderboard",
         reference or stored.reference,
         rank_by or stored.rank_by,
@@ -91,8 +94,15 @@ def leaderboard(
             raise typer.Exit(1)
 
 
-def report(
-    run_dirs: Sequence[Path],
+def report(run_dirs: Sequence[Path], out: Path, reference: str | None, rank_by: str, alpha: float) -> None:
+    """Builds the board of stored runs and of the entries that belong beside them; writes and shows it."""
+    from leaderboards import read_outcomes
+
+    _report([read_outcomes(path) for path in run_dirs], out, reference, rank_by, alpha)
+
+
+def _report(
+    runs: Sequence[RunResults],
     out: Path,
     reference: str | None,
     rank_by: str,
@@ -103,18 +113,15 @@ def report(
     pages: Path | None = None,
     most_samples: int = 100_000,
 ) -> None:
-    """Builds the board of stored runs and of the entries that belong beside them; writes and shows it."""
-    from leaderboards import build_board, read_outcomes, render, write_report
+    from leaderboards import build_board, render, write_report
     from leaderboards.comparability import checked_aspects
     from leaderboards.entries import ENTRIES_DIR, read_entries
     from leaderboards.joining import join_entries
-    from leaderboards.report import write_site
     from leaderboards.reported import matching_reported, read_reported
 
     folder = entries or ENTRIES_DIR
-    runs = [read_outcomes(path) for path in run_dirs]
     joined = join_entries(runs, read_entries(folder), allowed=checked_aspects(allow_different))
-    runs += joined.runs
+    runs = [*runs, *joined.runs]
     asked = {one.benchmark for run in runs for entry in run.entries for one in entry.evaluations}
     board = build_board(
         runs,
@@ -124,18 +131,18 @@ def report(
         allow_different=allow_different,
         reported=matching_reported(read_reported(folder), asked),
     )
-    paths = write_report(board, out, runs, most_samples)
+    paths = write_report(board, out, runs, most_samples, pages)
     screen = console()
     render(board, screen)
     lines = [*joined.lines, f"leaderboard: {paths.html}"]
-    if pages:
-        lines.append(f"pages: {write_site(board, pages, runs, most_samples)}")
+    if paths.pages:
+        lines.append(f"pages: {paths.pages}")
     for line in lines:
         screen.print(line, highlight=False, markup=False, soft_wrap=True)
 
 
 def _gate(
-    run_dirs: Sequence[Path], baseline: Sequence[Path], conditions: Sequence[str], alpha: float
+    runs: Sequence[RunResults], baseline: Sequence[Path], conditions: Sequence[str], alpha: float
 ) -> GateReport | None:
     """Tested before the board is built, so that what is wrong is said at once; None where none is asked."""
     from leaderboards import read_outcomes
@@ -146,5 +153,4 @@ def _gate(
         return None
     if not baseline:
         raise InputError("--fail-if needs an earlier run to compare with: --baseline RUN_DIR")
-    now, before = ([read_outcomes(path) for path in paths] for paths in (run_dirs, baseline))
-    return check_gate(now, before, conditions, alpha)
+    return check_gate(runs, [read_outcomes(path) for path in baseline], conditions, alpha)

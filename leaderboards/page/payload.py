@@ -25,7 +25,7 @@ def payload(board: Board, scope: Scope) -> dict[str, object]:
     curves = curves_json(part) if with_curves else [None] * len(part.rows)
     number = {row: i for i, row in enumerate(scope.rows)}
     rows = [
-        _row(board.rows[i], board, scope, interned) | {"curve": curve}
+        _row(board.rows[i], board, scope, interned) | {"position": i, "curve": curve}
         for i, curve in zip(scope.rows, curves, strict=True)
     ]
     return {
@@ -72,7 +72,6 @@ def place_name(place: str, board: Board) -> str:
 def _row(row: Row, board: Board, scope: Scope, interned: Interned) -> dict[str, object]:
     cells = [cell for place in scope.places if (cell := row.cell(place))]
     return {
-        "position": board.rows.index(row),
         "label": label(row, board),
         "name": row.name,
         "model": row.model,

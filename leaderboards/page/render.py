@@ -21,7 +21,7 @@ from leaderboards.page.sections import (
     statistics,
 )
 from leaderboards.rows import Board
-from leaderboards.tables import text_tables
+from leaderboards.tables import further_tables
 from leaderboards.wording import METRIC_NAMES, label, legend, title, web_link
 
 if TYPE_CHECKING:
@@ -85,9 +85,6 @@ def page_html(
     scope = scope or whole(board)
     part = scoped_board(board, scope)
     own = samples and samples_of(samples, scope, board)
-    in_sections = {
-        table.heading for table in (*test_tables(part), *alpha_tables(board), *bucket_tables(part))
-    }
     return (
         _environment()
         .get_template("page.html.j2")
@@ -115,7 +112,7 @@ def page_html(
             max_points=MAX_POINTS,
             trained=trained_rows(part),
             cost_columns=cost_columns(board),
-            tables=[table for table in text_tables(part) if table.heading not in in_sections],
+            tables=further_tables(part),
             sampled=any(cell.sampled for row in part.rows for cell in row.cells),
             positions={label(row, board): i for i, row in enumerate(part.rows)},
             label=lambda row: label(row, board),

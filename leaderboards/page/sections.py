@@ -8,20 +8,17 @@ from leaderboards.rows import MACRO, Board, Comparison, Metric, Pair, Reported, 
 from leaderboards.wording import (
     METRIC_NAMES,
     MISSING,
+    VERDICT_WORDS,
     bounds,
     interval,
     label,
     p_value,
     percent,
     points,
+    tested,
     value,
 )
 
-_SAYS = {
-    "better": "is better than",
-    "worse": "is worse than",
-    "not distinguishable": "is not distinguishable from",
-}
 _TURNED: dict[Verdict, Verdict] = {
     "better": "worse",
     "worse": "better",
@@ -86,17 +83,7 @@ def _sentence(board: Board, row: int, scope: Scope, place: str) -> str:
     over = f" over {len(board.benchmarks)} benchmarks" if place == MACRO else f", {place}"
     if found is None:
         return names.format("was not compared with") + over + "."
-    difference = found.difference
-    return (
-        f"{names.format(_SAYS[found.verdict])}{over} ({points(difference.mean)} points, "
-        f"{100 * board.confidence:.0f} % CI {bounds(difference.low, difference.high)}, "
-        f"Holm p {_equals(found.p_holm)})."
-    )
-
-
-def _equals(p: float) -> str:
-    text = p_value(p)
-    return text if text.startswith("<") else f"= {text}"
+    return f"{names.format(VERDICT_WORDS[found.verdict])}{over} ({tested(found, board.confidence)})."
 
 
 def plain_table(board: Board, scope: Scope) -> tuple[tuple[str, ...], Sequence[tuple[str, ...]]]:

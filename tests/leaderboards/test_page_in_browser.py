@@ -331,7 +331,7 @@ def test_the_pages_of_a_folder_open_and_lead_to_each_other(
 ) -> None:
     run = make_run(tuple(variant for variant in VARIANTS if "tag" in variant.name), n=40)
     board = build_board([run])
-    index = write_site(board, tmp_path / "site", [run])
+    index = write_site(board, tmp_path / "site", collect_samples(board, [run]))
     files = sorted(path.name for path in index.parent.iterdir())
     pairs = len(board.rows) * (len(board.rows) - 1) // 2
     assert len([name for name in files if name.startswith("comparison-")]) == pairs

@@ -1,6 +1,5 @@
 """The sample browser in Chromium: two entries are compared rightly, and no output becomes markup."""
 
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.resources import files
@@ -19,10 +18,6 @@ from leaderboards.page.render import inline_json, page_html
 from leaderboards.page.samples import collect_samples
 from leaderboards.schema import RunResults
 
-CHROMIUM = shutil.which("chromium") or "/usr/bin/chromium"
-OPTIONS = (
-    "--no-sandbox --disable-gpu --disable-background-networking --disable-component-update --disable-sync"
-)
 POLICY = "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'"
 SELECTS = ("a", "b", "benchmark")
 HEAD = f"""<!doctype html><html lang="en"><head><meta charset="utf-8"><title>samples</title>
@@ -63,28 +58,17 @@ def path(run: RunResults, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return file
 
 
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    playwright = pytest.importorskip("playwright.sync_api", reason="needs playwright")
-    if not Path(CHROMIUM).exists():
-        pytest.skip("needs Chromium as /usr/bin/chromium")
-    with playwright.sync_playwright() as started:
-        opened = started.chromium.launch(executable_path=CHROMIUM, args=OPTIONS.split())
-        yield opened
-        opened.close()
-
-
 @pytest.fixture
-def page(browser: Any, path: Path) -> Iterator[Any]:
+def page(chromium: Any, path: Path) -> Iterator[Any]:
     """The page, opened."""
-    with opened_page(browser, path) as opened:
+    with opened_page(chromium, path) as opened:
         yield opened
 
 
 @contextmanager
-def opened_page(browser: Any, path: Path) -> Iterator[Any]:
+def opened_page(chromium: Any, path: Path) -> Iterator[Any]:
     """What a page says on the console, or asks the network for, is an error."""
-    opened = browser.new_page(viewport={"width": 1280, "height": 900})
+    opened = chromium.new_page(viewport={"width": 1280, "height": 900})
     opened.set_default_timeout(20_000)
     told: list[str] = []
     opened.on("console", lambda message: told.append(message.text))
@@ -223,11 +207,11 @@ def test_arrow_keys_go_from_question_to_question(page: Any) -> None:
     page.wait_for_function("() => document.querySelectorAll('.asked').length === 20")
 
 
-def test_it_is_part_of_the_report(browser: Any, run: RunResults, tmp_path: Path) -> None:
+def test_it_is_part_of_the_report(chromium: Any, run: RunResults, tmp_path: Path) -> None:
     board = build_board([run], reference=B)
     path = tmp_path / "report.html"
     path.write_text(page_html(board, collect_samples(board, [run])), encoding="utf-8", newline="\n")
-    with opened_page(browser, path) as page:
+    with opened_page(chromium, path) as page:
         assert sum(counts(page)) == 180
         page.locator("#samples-list summary").first.click()
         page.wait_for_selector(".side .text")
