@@ -24,11 +24,11 @@ from pathlib import Path
 
 from benchmarks.measure.gsm8k import add_data_dir
 from benchmarks.measure.tables import machine, table
-from tasks.answers import answers_equal, prepare_judge
 from tasks.benchmarks import load_benchmark
 from tasks.errors import InputError
 from tasks.records import KINDS, Kind
-from tasks.scoring import score_output
+from tasks.scoring.equality import answers_equal, prepare_judge
+from tasks.scoring.verdict import score_output
 from tasks.tags import TAG_FORMATS
 
 LIMIT_SECONDS = 1.0

@@ -88,7 +88,7 @@ def our_command(question: Question, adapters: Sequence[Path], out: Path) -> list
 
 def our_samples(out: Path) -> dict[str, dict[Key, Sample]]:
     """What our command has stored, by adapter."""
-    from leaderboards.results import read_results
+    from leaderboards.results.store import read_results
 
     found: dict[str, dict[Key, Sample]] = {}
     for row in read_results(out).samples.itertuples():

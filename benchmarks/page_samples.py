@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any
 
 from benchmarks.measure.browser import chromium
 from benchmarks.measure.gsm8k import add_data_dir, training_records
-from leaderboards.schema import Entry, Evaluation, SampleRow
+from leaderboards.results.schema import Entry, Evaluation, SampleRow
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
@@ -40,7 +40,7 @@ REDRAWN = "() => !old.isConnected && document.querySelector('#samples-list detai
 
 def write_run(folder: Path, num_samples: int, data_dir: Path) -> str:
     """Stores a run of so many samples; says where its text is from."""
-    from leaderboards.results import write_results
+    from leaderboards.results.store import write_results
 
     checkpoints = [(name, seed) for name in ENTRIES for seed in SEEDS]
     size = num_samples // (len(checkpoints) * len(BENCHMARKS))
@@ -112,8 +112,8 @@ def _output(record: Record, answer: str, tagged: bool, sentences: list[str], rng
 def build(folder: Path) -> dict[str, float]:
     """Builds the page of a stored run in this process; what it took."""
     from leaderboards import build_board, read_outcomes
-    from leaderboards.page.render import page_html
-    from leaderboards.page.samples import collect_samples
+    from leaderboards.report.page.render import page_html
+    from leaderboards.report.page.samples import collect_samples
 
     started = time.perf_counter()
     run = read_outcomes(folder)

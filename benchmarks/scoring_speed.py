@@ -22,8 +22,8 @@ from pathlib import Path
 from benchmarks.measure.gsm8k import add_data_dir
 from benchmarks.measure.tables import machine, spread, table
 from tasks.benchmarks import load_benchmark
-from tasks.parallel import ScoreItem, score_many
 from tasks.records import KINDS, Kind
+from tasks.scoring.parallel import ScoreItem, score_many
 from tasks.tags import get_tag_format
 
 BENCHMARK_OF: dict[Kind, str] = {"number": "gsm8k", "choice": "arc_challenge", "latex": "college_math"}

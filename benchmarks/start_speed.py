@@ -14,7 +14,7 @@ from pathlib import Path
 
 from benchmarks.measure.children import in_turns, run_command
 from benchmarks.measure.tables import machine, ratio, spread, table, within
-from harness.listing import LISTS
+from harness.commands.list import LISTS
 
 GOAL_SECONDS = 0.3
 HELP, RIVAL_HELP, RIVAL_LIST = "harness --help", "lm_eval -h", "lm_eval ls tasks"

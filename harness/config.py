@@ -9,10 +9,9 @@ from pathlib import Path
 from typing import Any, Literal
 
 from harness.engines import EngineSettings, ServerSettings
-from leaderboards.rows import METRICS
+from leaderboards.board.rows import METRICS
 from sftkey_train.settings import TrainSettings
-from tasks.errors import InputError
-from tasks.suggest import did_you_mean
+from tasks.errors import InputError, did_you_mean
 
 EMBEDDED = "embedded"
 OWN_SETTINGS = ("learning_rate", "second_learning_rate", "stage2_share", "weight_decay", "warmup_epochs")

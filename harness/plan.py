@@ -9,16 +9,15 @@ from pathlib import Path
 from harness.config import EMBEDDED, Config
 from harness.data import TrainingRecords
 from harness.engines import choose_engine
-from harness.intake import cache_dir, locate_model, model_name, whole_model
+from harness.models import cache_dir, locate_model, model_name, whole_model
 from sftkey_train import processes
 from sftkey_train.spans import Corpus, corpus_key, encode_to
 from sftkey_train.stages import StageGraph, build_graph
 from sftkey_train.text import TextPath
 from sftkey_train.variants import Variant, load_variant
 from tasks.benchmarks import Benchmark, load_benchmark
-from tasks.errors import InputError
+from tasks.errors import InputError, did_you_mean
 from tasks.records import records_digest
-from tasks.suggest import did_you_mean
 from tasks.tags import get_tag_format
 
 UNTAGGED = "none"

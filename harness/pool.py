@@ -19,8 +19,8 @@ from multiprocessing.process import BaseProcess
 from typing import TYPE_CHECKING
 
 from harness.plan import Plan
-from harness.processes import end_with_parent, see_one_gpu
 from harness.progress import Reporter
+from harness.workers import end_with_parent, see_one_gpu
 from sftkey_train.stages import StageNode
 
 if TYPE_CHECKING:

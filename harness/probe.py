@@ -13,7 +13,7 @@ from sftkey_train.text import TextPath
 from tasks.errors import InputError
 from tasks.prompts import render_prompt
 from tasks.records import Record
-from tasks.scoring import SampleScore, score_output
+from tasks.scoring.verdict import SampleScore, score_output
 from tasks.tags import TagFormat, get_tag_format
 
 if TYPE_CHECKING:

@@ -20,15 +20,15 @@ from harness.evaluation.generations import GenerationStore
 from harness.evaluation.judge import judge_results
 from harness.evaluation.kept_formats import keep_formats
 from harness.evaluation.overlap import find_overlaps
-from harness.intake import Checkpoint, whole_model, with_adapter
-from harness.locking import locked
+from harness.files import locked
+from harness.models import Checkpoint, whole_model, with_adapter
 from harness.plan import UNTAGGED, Plan
 from harness.progress import Reporter
 from harness.provenance import provenance
 from harness.sharing.lm_eval_files import write_lm_eval_files
 from harness.training import cost, curves
-from leaderboards.results import read_results, write_results
-from leaderboards.schema import Entry, Overlap
+from leaderboards.results.schema import Entry, Overlap
+from leaderboards.results.store import read_results, write_results
 from sftkey_train import processes
 from sftkey_train.checkpoint import read_manifest
 from tasks.benchmarks import Benchmark, load_benchmark

@@ -19,8 +19,7 @@ from harness.config import OWN_SETTINGS, Config, dump_config
 from harness.progress import Reporter
 from sftkey_train.variants import Variant, load_variant
 from tasks.benchmarks import load_benchmark
-from tasks.errors import InputError
-from tasks.suggest import did_you_mean
+from tasks.errors import InputError, did_you_mean
 
 if TYPE_CHECKING:
     from rich.table import Table

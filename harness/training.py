@@ -15,12 +15,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness.config import EMBEDDED
-from harness.intake import cache_dir
+from harness.models import cache_dir
 from harness.plan import Plan
 from harness.pool import num_workers, train_side_by_side
 from harness.progress import Reporter, StageReporter
 from harness.provenance import package_versions
-from leaderboards.schema import CurvePoint, TrainingCost
+from leaderboards.results.schema import CurvePoint, TrainingCost
 from sftkey_train import processes
 from sftkey_train.checkpoint import read_history, read_manifest, save_checkpoint
 from sftkey_train.settings import TrainSettings

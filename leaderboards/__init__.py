@@ -7,12 +7,12 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from leaderboards.board import build_board
-    from leaderboards.report import ReportPaths, write_report
-    from leaderboards.results import read_outcomes, read_results, write_results
-    from leaderboards.rows import Board
-    from leaderboards.schema import CurvePoint, Entry, Evaluation, RunResults, SampleRow, TrainingCost
-    from leaderboards.terminal import render
+    from leaderboards.board.build import build_board
+    from leaderboards.board.rows import Board
+    from leaderboards.report.terminal import render
+    from leaderboards.report.write import ReportPaths, write_report
+    from leaderboards.results.schema import CurvePoint, Entry, Evaluation, RunResults, SampleRow, TrainingCost
+    from leaderboards.results.store import read_outcomes, read_results, write_results
 
 __all__ = [
     "Board",
@@ -32,18 +32,18 @@ __all__ = [
 ]
 
 _HOMES = {
-    "Board": "rows",
-    "ReportPaths": "report",
-    "build_board": "board",
-    "read_outcomes": "results",
-    "read_results": "results",
-    "render": "terminal",
-    "write_report": "report",
-    "write_results": "results",
+    "Board": "board.rows",
+    "ReportPaths": "report.write",
+    "build_board": "board.build",
+    "read_outcomes": "results.store",
+    "read_results": "results.store",
+    "render": "report.terminal",
+    "write_report": "report.write",
+    "write_results": "results.store",
 }
 
 
 def __getattr__(name: str) -> object:
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_HOMES.get(name, 'schema')}"), name)
+    return getattr(import_module(f"{__name__}.{_HOMES.get(name, 'results.schema')}"), name)

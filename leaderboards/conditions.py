@@ -3,9 +3,8 @@
 import re
 from dataclasses import dataclass
 
-from leaderboards.rows import METRICS, Metric
-from tasks.errors import InputError
-from tasks.suggest import did_you_mean
+from leaderboards.board.rows import METRICS, Metric
+from tasks.errors import InputError, did_you_mean
 
 EACH = "*"
 GRAMMAR = "METRIC(BENCHMARK) [of ENTRY] drops [by more than X points]"

@@ -13,14 +13,13 @@ from typing import Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from leaderboards.comparability import find_unlike
-from leaderboards.outcomes import Outcomes
-from leaderboards.pairing import SeedPairs, Seeds, differences, seed_pairs, seeds_on_all
-from leaderboards.rows import MACRO
+from leaderboards.board.pairing import SeedPairs, Seeds, differences, seed_pairs, seeds_on_all
+from leaderboards.board.rows import MACRO
+from leaderboards.results.comparability import find_unlike
+from leaderboards.results.outcomes import Outcomes
 from leaderboards.sides import Side
 from leaderboards.stats import Difference, paired_difference
-from tasks.errors import InputError
-from tasks.suggest import did_you_mean
+from tasks.errors import InputError, did_you_mean
 
 Only = Literal["a", "b", "both-wrong", "differing"]
 ONLY: tuple[Only, ...] = get_args(Only)

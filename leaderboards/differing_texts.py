@@ -9,8 +9,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from leaderboards.differing import Spot
-from leaderboards.page.pieces import ANSWER, REASONING, pieces_of
-from leaderboards.page.sample_texts import Place, RunTexts, Sample, read_places, tag_format_of
+from leaderboards.report.page.pieces import ANSWER, REASONING, pieces_of
+from leaderboards.report.page.sample_texts import Place, RunTexts, Sample, read_places, tag_format_of
 from leaderboards.sides import Side
 from tasks.errors import InputError
 

@@ -14,15 +14,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from leaderboards.comparability import ASPECTS
+from leaderboards.board.rows import MACRO, Metric
 from leaderboards.conditions import EACH, Condition, parse_condition
 from leaderboards.gate_pairs import GatePair
-from leaderboards.merge import Group, merge_runs
-from leaderboards.rows import MACRO, Metric
-from leaderboards.schema import RunResults
+from leaderboards.results.comparability import ASPECTS
+from leaderboards.results.merge import Group, merge_runs
+from leaderboards.results.schema import RunResults
 from leaderboards.stats import CONFIDENCE, Difference, holm
-from tasks.errors import InputError
-from tasks.suggest import did_you_mean
+from tasks.errors import InputError, did_you_mean
 
 _Groups = Mapping[tuple[str, str], Group]
 

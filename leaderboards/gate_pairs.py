@@ -8,11 +8,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from leaderboards.comparability import Evaluated, find_unlike
+from leaderboards.board.pairing import SeedPairs, differences, seed_pairs, seeds_on_all, take_seeds, values
+from leaderboards.board.rows import FORMAT_DEPENDENT, MACRO
 from leaderboards.conditions import Condition
-from leaderboards.merge import Group
-from leaderboards.pairing import SeedPairs, differences, seed_pairs, seeds_on_all, take_seeds, values
-from leaderboards.rows import FORMAT_DEPENDENT, MACRO
+from leaderboards.results.comparability import Evaluated, find_unlike
+from leaderboards.results.merge import Group
 from leaderboards.stats import Difference, Matrix, paired_difference
 from leaderboards.stats.components import sums_of
 from leaderboards.stats.paired import paired_t

@@ -8,12 +8,11 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from leaderboards.comparability import ASPECTS
-from leaderboards.merge import Group, merge_runs
-from leaderboards.results import read_outcomes
-from leaderboards.schema import RESULTS_FILE, RunResults
-from tasks.errors import InputError
-from tasks.suggest import did_you_mean
+from leaderboards.results.comparability import ASPECTS
+from leaderboards.results.merge import Group, merge_runs
+from leaderboards.results.schema import RESULTS_FILE, RunResults
+from leaderboards.results.store import read_outcomes
+from tasks.errors import InputError, did_you_mean
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -11,8 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from sftkey_train.objectives import OBJECTIVES, Reference
-from tasks.errors import InputError
-from tasks.suggest import did_you_mean
+from tasks.errors import InputError, did_you_mean
 
 SEGMENTS = ("prompt", "thinking_tag", "thinking", "answer_tag", "answer", "end")
 """What a token can belong to; its position here is the id that batches carry."""

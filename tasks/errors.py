@@ -1,8 +1,26 @@
 """The one exception for what the user can mend: shown as a single line, without a traceback."""
 
+from collections.abc import Iterable
+from difflib import get_close_matches
+
 
 class InputError(Exception):
     """Bad input from the user: the message is one line saying what, where and how to mend it.
 
     The command turns it into exit code 2; a library caller may catch it like any other exception.
     """
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """Say which of the known names was probably meant, or list them all.
+
+    Args:
+        name: what the user wrote.
+        known: the names that exist.
+
+    Returns:
+        A clause for the end of an error message, such as ``did you mean 'gsm8k'?``.
+    """
+    names = sorted(known)
+    close = get_close_matches(name.lower(), names, n=1, cutoff=0.6)
+    return f"did you mean '{close[0]}'?" if close else f"known: {', '.join(names) or 'none'}"

@@ -17,9 +17,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from tasks.errors import InputError
+from tasks.errors import InputError, did_you_mean
 from tasks.records import LETTERS, Kind, Record, parse_record
-from tasks.suggest import did_you_mean
 
 _NAMES = ("id", "question", "choices", "rationale", "answer")
 _KEYS = ("column", "template", "constant", "match", "drop", "map", "labels")

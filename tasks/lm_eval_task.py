@@ -13,7 +13,7 @@ from tasks.benchmarks import parse_source
 from tasks.errors import InputError
 from tasks.prompts import render_prompt
 from tasks.records import Kind, Record
-from tasks.scoring import DEFAULT_ALPHA, Output, SampleScore, score_output
+from tasks.scoring.verdict import DEFAULT_ALPHA, Output, SampleScore, score_output
 from tasks.sources import DataSource, Split, iter_split
 from tasks.tags import DEFECTS, TAG_FORMATS, TagFormat, get_tag_format, render_response
 

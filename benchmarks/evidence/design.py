@@ -9,8 +9,7 @@ from typing import Any
 
 from harness.config import Config, load_config
 from sftkey_train.variants import load_variant, variant_names
-from tasks.errors import InputError
-from tasks.suggest import did_you_mean
+from tasks.errors import InputError, did_you_mean
 
 CONTROL = "sft-tag-x2"
 METHOD = "sftkey-tag"

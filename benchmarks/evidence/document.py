@@ -32,8 +32,8 @@ from benchmarks.evidence.running import choice_accuracy, choose
 from benchmarks.evidence.verdicts import answers, count
 from benchmarks.measure.tables import table
 from leaderboards import read_results
+from leaderboards.report.wording import bounds, duration, enumerated, p_value, percent, points
 from leaderboards.stats import Estimate
-from leaderboards.wording import bounds, duration, enumerated, p_value, percent, points
 from tasks.benchmarks import load_benchmark
 
 

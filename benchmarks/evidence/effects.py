@@ -16,9 +16,9 @@ from benchmarks.evidence.design import (
     one_stage_of,
 )
 from leaderboards import read_results
-from leaderboards.merge import Group, merge_runs
-from leaderboards.pairing import differences, seed_pairs, seeds_on_all, take_seeds
-from leaderboards.rows import Verdict
+from leaderboards.board.pairing import differences, seed_pairs, seeds_on_all, take_seeds
+from leaderboards.board.rows import Verdict
+from leaderboards.results.merge import Group, merge_runs
 from leaderboards.stats import (
     CONFIDENCE,
     Difference,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from benchmarks.evidence.design import CONTROL, KEY_VARIANTS, METHOD, Design, control_of
 from benchmarks.evidence.effects import POOLED, Evidence, cell_names
-from leaderboards.curves import curve_of
+from leaderboards.board.curves import curve_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

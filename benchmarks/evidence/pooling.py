@@ -13,7 +13,7 @@ from pathlib import Path
 
 from benchmarks.evidence.design import Design
 from leaderboards import read_results, write_results
-from leaderboards.schema import Entry, RunResults, TrainingCost
+from leaderboards.results.schema import Entry, RunResults, TrainingCost
 
 FOLDER = "pooled"
 

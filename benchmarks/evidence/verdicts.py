@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from benchmarks.evidence.design import ALWAYS, CONTROL, FIRST_STAGE, METHOD, UNTAGGED_CONTROL, Design
 from benchmarks.evidence.effects import POOLED, TO_ONE_STAGE, TO_START, Effect, Evidence, key_variants
-from leaderboards.wording import bounds, enumerated, p_value, percent, points
+from leaderboards.report.wording import bounds, enumerated, p_value, percent, points
 
 _VERB = {
     "better": "is more accurate than",

@@ -14,12 +14,12 @@ from rich.console import Console
 
 from harness.config import Config, load_config
 from harness.engines.vllm import VllmEngine, _parameters
-from harness.evaluation.asking import Asked, Questionnaire
+from harness.evaluation.ask import Asked, Questionnaire
 from harness.evaluation.candidates import Candidate
 from harness.evaluation.evaluate import Evaluator
 from harness.evaluation.generations import GenerationStore
 from harness.evaluation.queue import Queue
-from harness.intake import whole_model
+from harness.models import whole_model
 from harness.progress import Reporter
 from tasks.benchmarks import Benchmark, load_benchmark
 
@@ -111,7 +111,7 @@ def scoring_seconds(
     import lm_eval.evaluator  # noqa: F401
     import pandas as pd  # noqa: F401
 
-    import leaderboards.sample_table  # noqa: F401
+    import leaderboards.results.sample_table  # noqa: F401
 
     start = time.perf_counter()
     Evaluator(config, benchmarks, store, Reporter(Console(quiet=True))).evaluate([who])

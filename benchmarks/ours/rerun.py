@@ -17,11 +17,11 @@ from harness import run
 from harness.config import Config, load_config
 from harness.engines import Completion, Request
 from harness.engines.vllm import VllmEngine
-from harness.evaluation.asking import Asked, Questionnaire
+from harness.evaluation.ask import Asked, Questionnaire
 from harness.evaluation.candidates import Candidate
-from harness.evaluation.external import External, external_candidates
 from harness.evaluation.generations import GenerationStore
 from harness.evaluation.queue import Queue
+from harness.models.external import External, external_candidates
 from harness.progress import Reporter
 from tasks.benchmarks import Benchmark, load_benchmark
 from tasks.errors import InputError
@@ -113,8 +113,8 @@ def _import_the_rest() -> None:
     import torch  # noqa: F401
     from transformers import AutoConfig, AutoTokenizer  # noqa: F401
 
-    import leaderboards.curve_table
-    import leaderboards.sample_table  # noqa: F401
+    import leaderboards.results.curve_table
+    import leaderboards.results.sample_table  # noqa: F401
 
 
 def _refuse_engines() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from harness.engines.engine import (
+from harness.engines.api import (
     ENGINES,
     Completion,
     Engine,

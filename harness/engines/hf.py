@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from harness.engines.engine import Completion, EngineSettings, Request, Sampling, decode
+from harness.engines.api import Completion, EngineSettings, Request, Sampling, decode
 from tasks.errors import InputError
 
 if TYPE_CHECKING:

@@ -11,8 +11,8 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
-from harness.engines.engine import Completion, Engine, EngineSettings, Request, new_engine
-from harness.processes import end_with_parent, see_one_gpu
+from harness.engines.api import Completion, Engine, EngineSettings, Request, new_engine
+from harness.workers import end_with_parent, see_one_gpu
 
 
 class ParallelEngine:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.engines.adapters import AdapterRefused, Rack, serving_refusal
-from harness.engines.engine import Completion, EngineSettings, Request, Sampling, _distribution, decode
+from harness.engines.api import Completion, EngineSettings, Request, Sampling, _distribution, decode
 from tasks.errors import InputError
 
 

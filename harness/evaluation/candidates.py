@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from harness.intake import Checkpoint
-from leaderboards.schema import Entry, Evaluation, Role, TrainingCost
+from harness.models import Checkpoint
+from leaderboards.results.schema import Entry, Evaluation, Role, TrainingCost
 from tasks.tags import get_tag_format
 
 

@@ -10,22 +10,22 @@ from typing import TYPE_CHECKING, Any
 
 from harness.config import Config
 from harness.engines import Completion, Engine, choose_engine, create_engine
-from harness.evaluation.asking import Asked, Prompts, Questionnaire
+from harness.evaluation.ask import Asked, Prompts, Questionnaire
 from harness.evaluation.candidates import Candidate
 from harness.evaluation.evaluations import EvaluationStore, evaluation_key
 from harness.evaluation.generations import GenerationStore
 from harness.evaluation.lm import Answer, store_lm
 from harness.evaluation.parity import check_prompt_parity
 from harness.evaluation.queue import Queue
-from harness.intake import check_context
+from harness.models import check_context
 from harness.progress import Reporter
-from leaderboards.schema import Entry, Evaluation, SampleRow
+from leaderboards.results.schema import Entry, Evaluation, SampleRow
 from sftkey_train.text import TextPath
-from tasks.answers import reference_answer
 from tasks.benchmarks import Benchmark
 from tasks.errors import InputError
 from tasks.records import Record, records_digest
-from tasks.scoring import SampleScore, scorer_digest
+from tasks.scoring.equality import reference_answer
+from tasks.scoring.verdict import SampleScore, scorer_digest
 from tasks.tags import get_tag_format, opens_reasoning
 
 if TYPE_CHECKING:
@@ -166,7 +166,7 @@ class Evaluator:
         """Has lm-eval score a candidate's answers, and keeps what it finds."""
         from lm_eval.evaluator import evaluate
 
-        from leaderboards.sample_table import SAMPLES
+        from leaderboards.results.sample_table import SAMPLES
 
         candidate = cells[0].candidate
         prompts = self._prompts_of(candidate)

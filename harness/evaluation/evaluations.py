@@ -13,16 +13,16 @@ from typing import TYPE_CHECKING
 
 from harness.config import Config
 from harness.engines import Engine, Sampling
-from harness.evaluation.asking import Prompts
+from harness.evaluation.ask import Prompts
 from harness.evaluation.candidates import Candidate
 from harness.provenance import package_versions
-from leaderboards.results import read_results, write_results
-from leaderboards.schema import Evaluation
+from leaderboards.results.schema import Evaluation
+from leaderboards.results.store import read_results, write_results
 from tasks.benchmarks import Benchmark
 from tasks.errors import InputError
 from tasks.prompts import render_prompt
 from tasks.records import Record
-from tasks.scoring import scorer_digest
+from tasks.scoring.verdict import scorer_digest
 from tasks.tags import get_tag_format
 
 if TYPE_CHECKING:

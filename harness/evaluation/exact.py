@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 from harness.config import Config
 from harness.engines import Completion, Engine, new_engine
-from harness.evaluation.asking import Asked, Questionnaire
+from harness.evaluation.ask import Asked, Questionnaire
 from harness.evaluation.candidates import Candidate
 from harness.evaluation.generations import GenerationStore
 from harness.evaluation.queue import Queue
 from harness.progress import Reporter
-from leaderboards.schema import Entry, Evaluation, ExactCheck
+from leaderboards.results.schema import Entry, Evaluation, ExactCheck
 from tasks.errors import InputError
-from tasks.scoring import score_output
+from tasks.scoring.verdict import score_output
 from tasks.tags import get_tag_format, opens_reasoning
 
 if TYPE_CHECKING:

@@ -17,10 +17,10 @@ from harness.engines import Completion, Request, Sampling
 from harness.evaluation.generations import GenerationStore, generation_key
 from harness.evaluation.judge_prompt import JudgePrompt, final_part, read_verdict
 from harness.progress import Reporter
-from leaderboards.schema import Entry, JudgeCheck
-from tasks.agreement import agreement
+from leaderboards.results.schema import Entry, JudgeCheck
 from tasks.errors import InputError
 from tasks.records import Record
+from tasks.scoring.agreement import agreement
 from tasks.tags import TagFormat, get_tag_format
 
 if TYPE_CHECKING:

@@ -8,9 +8,8 @@ from pathlib import Path
 from string import Template
 
 from harness.engines import Completion
-from tasks.errors import InputError
+from tasks.errors import InputError, did_you_mean
 from tasks.records import LETTERS, Record
-from tasks.suggest import did_you_mean
 from tasks.tags import TagFormat, parse_output
 
 MAX_CANDIDATE_CHARS = 2_000

@@ -6,9 +6,9 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from harness.engines import Completion, Sampling
-from harness.evaluation.asking import Prompts
+from harness.evaluation.ask import Prompts
 from tasks.errors import InputError
-from tasks.scoring import Output
+from tasks.scoring.verdict import Output
 
 if TYPE_CHECKING:
     from lm_eval.api.instance import Instance

@@ -22,10 +22,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from leaderboards.schema import Overlap
+from leaderboards.results.schema import Overlap
 from tasks.errors import InputError
-from tasks.jsonl import iter_objects
-from tasks.records import Record
+from tasks.records import Record, iter_objects
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -9,10 +9,10 @@ from pathlib import Path
 
 from harness.engines import Completion, Engine, Request
 from harness.engines.adapters import AdapterRefused
-from harness.evaluation.asking import Asked
+from harness.evaluation.ask import Asked
 from harness.evaluation.candidates import Candidate
 from harness.evaluation.generations import GenerationStore, generation_key
-from harness.intake import merged
+from harness.models import merged
 from harness.progress import Reporter
 
 MAX_ADAPTERS = 32

@@ -13,9 +13,8 @@ from pathlib import Path
 
 from harness.config import Config
 from harness.sharing.card_metadata import card_data, evaluation_files
-from leaderboards.rows import MACRO, METRICS, Board, Cell, Row
-from leaderboards.schema import Entry, RunResults, describe
-from leaderboards.wording import (
+from leaderboards.board.rows import MACRO, METRICS, Board, Cell, Row
+from leaderboards.report.wording import (
     METRIC_NAMES,
     bounds,
     duration,
@@ -28,6 +27,7 @@ from leaderboards.wording import (
     points,
     value,
 )
+from leaderboards.results.schema import Entry, RunResults, describe
 from tasks.errors import InputError
 
 TEMPLATE = Path(__file__).with_name("card.md.j2")
@@ -88,7 +88,7 @@ def make_card(results: RunResults, config: Config, name: str, seed: int | None) 
     """
     from huggingface_hub import ModelCard
 
-    from leaderboards.board import build_board
+    from leaderboards.board.build import build_board
 
     entry = _find(results, name, seed)
     rank_by, alpha = config.rank_by, config.alpha

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness.sharing import lm_eval_schema as schema
-from leaderboards.schema import Entry, Evaluation, RunResults
+from leaderboards.results.schema import Entry, Evaluation, RunResults
 from tasks.benchmarks import Benchmark, load_benchmark
 from tasks.errors import InputError
 from tasks.records import Record

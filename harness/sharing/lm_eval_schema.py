@@ -9,8 +9,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from harness.evaluation.asking import FEWSHOT_SEED
-from leaderboards.schema import Entry, Evaluation
+from harness.evaluation.ask import FEWSHOT_SEED
+from leaderboards.results.schema import Entry, Evaluation
 from tasks.benchmarks import Benchmark, read_task_yaml
 from tasks.errors import InputError
 from tasks.lm_eval_task import document as task_document

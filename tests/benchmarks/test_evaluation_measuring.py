@@ -25,12 +25,12 @@ from benchmarks.measure.tables import at_least, within
 from benchmarks.ours.rerun import Scribe
 from benchmarks.rerun_speed import NUM_BENCHMARKS, benchmarks_of
 from benchmarks.start_speed import commands
+from harness.commands.list import LISTS
 from harness.config import load_config
 from harness.engines import Request, Sampling
-from harness.listing import LISTS
 from tasks.benchmarks import benchmark_names
 from tasks.errors import InputError
-from tasks.scoring import score_output
+from tasks.scoring.verdict import score_output
 from tasks.tags import get_tag_format
 
 QUESTION = Question(Path("base"), 16, ("world_number", "gsm8k"), 20, None, None)

@@ -24,7 +24,7 @@ from benchmarks.evidence.design import (
 )
 from benchmarks.evidence.effects import HARDNESS, LENGTH, POOLED, TO_START, Evidence, gather
 from benchmarks.evidence.verdicts import answers
-from leaderboards.merge import Group, Outcomes
+from leaderboards.results.merge import Group, Outcomes
 from tasks.benchmarks import load_benchmark
 from tasks.errors import InputError
 

@@ -10,7 +10,7 @@ from test_engines import SETTINGS, needs_vllm, prompts, random_llama
 
 from harness.engines import Completion, Engine, Request, Sampling, create_engine
 from harness.engines.adapters import AdapterRefused, serving_refusal
-from harness.intake import merged, whole_model, with_adapter
+from harness.models import merged, whole_model, with_adapter
 from tasks.errors import InputError
 
 HOW = Sampling(max_new_tokens=16)

@@ -13,9 +13,9 @@ from fake_hub import TOKEN, FakeHub, fake_hub
 from harness.config import Config, EvalSettings, dump_config
 from harness.sharing.card import Card, make_card
 from harness.sharing.hub import push
-from leaderboards.results import write_results
-from leaderboards.sample_table import SAMPLES
-from leaderboards.schema import Entry, Evaluation, Overlap, RunResults, SampleRow, TrainingCost
+from leaderboards.results.sample_table import SAMPLES
+from leaderboards.results.schema import Entry, Evaluation, Overlap, RunResults, SampleRow, TrainingCost
+from leaderboards.results.store import write_results
 from tasks.errors import InputError
 
 CONFIG = Config(
@@ -310,7 +310,7 @@ def stored(tmp_path: Path) -> Path:
 def test_the_command_writes_and_pushes_nothing_unasked(
     stored: Path, hub: FakeHub, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from harness.cli.sharing import card as command
+    from harness.commands.sharing import card as command
 
     command(stored, "sftkey-tag", 1)
     path = stored / "cards" / "sftkey-tag-seed1" / "README.md"

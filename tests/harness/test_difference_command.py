@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from harness.difference_view import print_differences, print_samples, shortened, visible
+from harness.commands.diff_view import print_differences, print_samples, shortened, visible
 from leaderboards.differing import compare
 from leaderboards.differing_texts import DifferingSample, read_samples
-from leaderboards.results import write_results
-from leaderboards.schema import Entry, Evaluation, SampleRow
+from leaderboards.results.schema import Entry, Evaluation, SampleRow
+from leaderboards.results.store import write_results
 from leaderboards.sides import find_sides
 
 EVIL = "<Thinking>[red]2 + 2[/red]\x1b[31m\r\x08\u202e" + "so " * 400 + "</Thinking><Answer>{}</Answer>"

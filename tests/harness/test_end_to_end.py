@@ -167,7 +167,7 @@ def test_the_prompt_that_is_trained_is_the_prompt_that_is_evaluated(
     from harness.evaluation.candidates import Candidate
     from harness.evaluation.evaluate import Evaluator
     from harness.evaluation.generations import GenerationStore
-    from harness.intake import whole_model
+    from harness.models import whole_model
     from harness.plan import make_plan
     from harness.progress import Reporter
     from tasks.world import generate

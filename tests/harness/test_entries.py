@@ -7,9 +7,9 @@ import pytest
 from checkpoints import copied, edit_weights, save_adapter, save_model
 
 from harness.config import load_config
-from leaderboards.entries import ENTRIES_DIR, read_entries, read_entry
-from leaderboards.joining import join_entries
-from leaderboards.results import read_results
+from leaderboards.results.entry_files import ENTRIES_DIR, read_entries, read_entry
+from leaderboards.results.joining import join_entries
+from leaderboards.results.store import read_results
 from tasks.errors import InputError
 from tasks.tags import get_tag_format
 
@@ -112,7 +112,7 @@ def test_two_entries_of_one_name_are_refused(tmp_path: Path) -> None:
 
 def evaluate(*arguments: object) -> None:
     """`harness eval` in this process, where lm-eval is imported once for all."""
-    from harness.cli import app
+    from harness.commands import app
 
     app(["eval", *map(str, arguments)], standalone_mode=False)
 

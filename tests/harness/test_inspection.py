@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from checkpoints import CHAT_TEMPLATE, copied, save_adapter, save_model, save_tokenizer, to_hub_cache
 
-from harness.inspection import Inspection, Question, find_folders, inspect
-from harness.intake import whole_model, with_adapter
+from harness.models import whole_model, with_adapter
+from harness.models.inspection import Inspection, Question, find_folders, inspect
 from tasks.errors import InputError
 
 
@@ -48,7 +48,7 @@ def test_the_facts_of_a_model_are_told(model: Path) -> None:
 @pytest.mark.parametrize("style", ["auto", "plain"])
 def test_the_prompt_is_exactly_what_the_evaluator_sends(model: Path, style: str) -> None:
     from harness.config import load_config
-    from harness.evaluation.asking import Questionnaire
+    from harness.evaluation.ask import Questionnaire
     from harness.evaluation.candidates import Candidate
     from tasks.benchmarks import load_benchmark
 
@@ -141,7 +141,7 @@ def test_a_faulty_question_is_one_line(model: Path, change: dict[str, str], expe
 def test_it_fits_the_terminal(model: Path, width: int) -> None:
     from rich.console import Console
 
-    from harness.inspection_view import show
+    from harness.commands.inspect_view import show
 
     printed = io.StringIO()
     show(look(model), Console(file=printed, width=width))

@@ -18,7 +18,7 @@ from checkpoints import (
     save_tokenizer,
 )
 
-from harness.intake import (
+from harness.models import (
     base_of,
     check_context,
     context_length,
@@ -176,7 +176,7 @@ def test_the_digest_follows_weights_tokenizer_and_adapter(
 def test_what_has_been_looked_at_is_not_read_again(
     made: Callable[[str], Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import harness.intake.checkpoint as module
+    import harness.models.checkpoint as module
 
     copy = copied(made("llama"), tmp_path / "copy")
     digest = whole_model(copy).digest
@@ -337,7 +337,7 @@ def test_what_is_not_finite_is_found_in_every_type_of_number(dtype: str, tmp_pat
     import torch
     from safetensors.torch import save_file
 
-    from harness.intake.finite import check_finite
+    from harness.models.finite import check_finite
 
     kind = getattr(torch, dtype)
     values = torch.linspace(-200, 200, 5001).to(kind)
@@ -356,7 +356,7 @@ def test_weights_are_read_in_little_memory(tmp_path: Path) -> None:
     import torch
     from safetensors.torch import save_file
 
-    from harness.intake.finite import check_finite
+    from harness.models.finite import check_finite
 
     save_file({"a": torch.ones(2**24)}, tmp_path / "model.safetensors")  # 64 MiB
     tracemalloc.start()

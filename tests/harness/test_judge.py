@@ -18,12 +18,12 @@ from harness.evaluation.generations import GenerationStore
 from harness.evaluation.judge import DIFFERENCES_FILE, Judge, judge_results
 from harness.evaluation.judge_prompt import MAX_CANDIDATE_CHARS, JudgePrompt, final_part, read_verdict
 from harness.progress import Reporter
-from leaderboards.results import read_results, write_results
-from leaderboards.sample_table import SAMPLES
-from leaderboards.schema import Entry, Evaluation, SampleRow
+from leaderboards.results.sample_table import SAMPLES
+from leaderboards.results.schema import Entry, Evaluation, SampleRow
+from leaderboards.results.store import read_results, write_results
 from tasks.errors import InputError
 from tasks.records import Record
-from tasks.scoring import score_output
+from tasks.scoring.verdict import score_output
 from tasks.tags import get_tag_format
 
 TAGS = "thinking-answer"

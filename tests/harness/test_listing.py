@@ -7,7 +7,7 @@ import sys
 import pytest
 from rich.console import Console
 
-from harness.listing import LISTS, listing
+from harness.commands.list import LISTS, listing
 from sftkey_train.objectives import OBJECTIVES
 from sftkey_train.variants import variant_names
 from tasks.errors import InputError
@@ -67,5 +67,5 @@ def test_an_unknown_list_names_the_nearest() -> None:
 
 @pytest.mark.parametrize("what", ["benchmarks", "variants", "objectives", "tags"])
 def test_a_list_needs_no_torch(what: str) -> None:
-    code = f"from harness.listing import listing; listing({what!r}); import sys; exit('torch' in sys.modules)"
+    code = f"import harness.commands.list as x; x.listing({what!r}); import sys; exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

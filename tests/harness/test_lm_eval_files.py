@@ -10,10 +10,10 @@ import pytest
 
 from harness.config import Config, EvalSettings
 from harness.sharing.lm_eval_files import sanitized, write_lm_eval_files
-from leaderboards.sample_table import SAMPLES
-from leaderboards.schema import Entry, Evaluation, RunResults, SampleRow
+from leaderboards.results.sample_table import SAMPLES
+from leaderboards.results.schema import Entry, Evaluation, RunResults, SampleRow
 from tasks.benchmarks import TASKS_DIR, load_benchmark
-from tasks.scoring import score_output
+from tasks.scoring.verdict import score_output
 from tasks.tags import get_tag_format
 
 BENCHMARKS = ("world_number", "world_choice")

@@ -12,7 +12,7 @@ import pytest
 
 from leaderboards import read_results
 from tasks.benchmarks import TASKS_DIR, load_benchmark
-from tasks.scoring import SampleScore, score_output
+from tasks.scoring.verdict import SampleScore, score_output
 from tasks.tags import get_tag_format
 
 BENCHMARKS = ("world_number", "world_choice")

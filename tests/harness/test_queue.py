@@ -16,11 +16,11 @@ from harness.engines.hf import HfEngine
 from harness.evaluation.candidates import Candidate
 from harness.evaluation.evaluate import Evaluator
 from harness.evaluation.generations import GenerationStore
-from harness.intake import Checkpoint, whole_model, with_adapter
+from harness.models import Checkpoint, whole_model, with_adapter
 from harness.progress import Reporter
 from tasks.benchmarks import load_benchmark
 from tasks.errors import InputError
-from tasks.scoring import score_output
+from tasks.scoring.verdict import score_output
 from tasks.tags import get_tag_format
 
 FEW = "limit=2"
@@ -230,7 +230,7 @@ def test_outputs_made_again_by_the_reference_engine_are_compared(
     """All the same here; and where vLLM would go wrong, texts and verdicts that differ are counted."""
     from harness.engines.vllm import VllmEngine
     from harness.run import evaluate as evaluate_and_write
-    from leaderboards.results import read_results
+    from leaderboards.results.store import read_results
 
     benchmarks = [load_benchmark(name) for name in BENCHMARKS]
 

@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from harness.rescore import KEPT, MOST_CHANGES_SHOWN, print_report, rescore
-from leaderboards.results import read_results, write_results
-from leaderboards.schema import RESULTS_FILE, SAMPLES_FILE, Entry, Evaluation, JudgeCheck, SampleRow
+from harness.commands.rescore import KEPT, MOST_CHANGES_SHOWN, print_report, rescore
+from leaderboards.results.schema import RESULTS_FILE, SAMPLES_FILE, Entry, Evaluation, JudgeCheck, SampleRow
+from leaderboards.results.store import read_results, write_results
 from tasks.errors import InputError
-from tasks.scoring import score_output, scorer_digest
+from tasks.scoring.verdict import score_output, scorer_digest
 from tasks.tags import get_tag_format
 
 OUTPUTS = ("<think>2+3</think><answer>5</answer>", "<think>so 5", "It is 6", "2+3</think><answer>5</answer>")
@@ -146,7 +146,7 @@ def test_an_interrupted_rescoring_is_undone_first(tmp_path: Path, monkeypatch: p
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr("harness.rescore.write_results", killed)
+        patch.setattr("harness.commands.rescore.write_results", killed)
         with pytest.raises(KeyboardInterrupt):
             rescore(run, workers=1)
     assert (run / KEPT / RESULTS_FILE).read_bytes() == whole
@@ -172,7 +172,7 @@ def test_what_cannot_be_scored_again_is_one_line(tmp_path: Path) -> None:
 def test_the_command_needs_no_torch(tmp_path: Path) -> None:
     store(tmp_path, [replace(ROWS[0], accuracy=False), *ROWS[1:]])
     code = (
-        "import sys; from harness.cli import app\n"
+        "import sys; from harness.commands import app\n"
         f"app(['rescore', {str(tmp_path)!r}, '--workers', '1'], standalone_mode=False)\n"
         "print(json.dumps(sorted({'torch', 'lm_eval', 'transformers'} & set(sys.modules))))"
     )

@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from harness.score import print_report, score_file
-from tasks import parallel
-from tasks.agreement import Agreement
+from harness.commands.score import print_report, score_file
 from tasks.errors import InputError
+from tasks.scoring import parallel
+from tasks.scoring.agreement import Agreement
 from tasks.tags import DEFECTS
 
 

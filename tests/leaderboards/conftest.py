@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 from synthetic_board import synthetic_run
 
-from leaderboards.schema import RunResults
+from leaderboards.results.schema import RunResults
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser

@@ -4,7 +4,7 @@ import dataclasses
 
 from synthetic_board import VARIANTS, synthetic_run
 
-from leaderboards.schema import RunResults
+from leaderboards.results.schema import RunResults
 
 EVIL = "</script><img src=x onerror=alert(1)>\u2028\x00\u202e&amp;<!--"
 A, B, BASE = "sft, tagged &", "sft-tag", "base"

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from leaderboards.schema import CurvePoint, Entry
+from leaderboards.results.schema import CurvePoint, Entry
 
 NAN = math.nan
 

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 from synthetic_board import VARIANTS, synthetic_run
 
-from leaderboards.schema import Entry, Evaluation, RunResults
+from leaderboards.results.schema import Entry, Evaluation, RunResults
 
 WRONG = ("5", "6", "6.0", None)
 

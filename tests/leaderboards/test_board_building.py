@@ -6,9 +6,9 @@ from collections.abc import Callable
 import pytest
 from synthetic_board import BENCHMARKS, VARIANTS, Variant, synthetic_run
 
-from leaderboards.board import build_board
-from leaderboards.rows import METRICS, Board, Row
-from leaderboards.schema import Entry, RunResults
+from leaderboards.board.build import build_board
+from leaderboards.board.rows import METRICS, Board, Row
+from leaderboards.results.schema import Entry, RunResults
 from tasks.errors import InputError
 
 BY_NAME = {variant.name: variant for variant in VARIANTS}

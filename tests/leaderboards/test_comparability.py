@@ -6,11 +6,11 @@ from collections.abc import Callable
 import pytest
 from synthetic_board import BENCHMARKS, VARIANTS, synthetic_run
 
-from leaderboards.board import build_board
-from leaderboards.comparability import checked_aspects
-from leaderboards.joining import _unlike
-from leaderboards.rows import Board, Row
-from leaderboards.schema import Entry, Evaluation, RunResults
+from leaderboards.board.build import build_board
+from leaderboards.board.rows import Board, Row
+from leaderboards.results.comparability import checked_aspects
+from leaderboards.results.joining import _unlike
+from leaderboards.results.schema import Entry, Evaluation, RunResults
 from tasks.errors import InputError
 
 Change = Callable[[Evaluation], Evaluation]

@@ -8,12 +8,12 @@ import pytest
 from synthetic_board import BENCHMARKS, VARIANTS, synthetic_run
 from synthetic_samples import change_evaluations, sampled_run
 
-from leaderboards.board import build_board
+from leaderboards.board.build import build_board
+from leaderboards.board.rows import MACRO
 from leaderboards.differing import ONLY, Differing, Only, compare
 from leaderboards.differing_texts import read_samples
-from leaderboards.results import write_results
-from leaderboards.rows import MACRO
-from leaderboards.schema import RunResults
+from leaderboards.results.schema import RunResults
+from leaderboards.results.store import write_results
 from leaderboards.sides import Side, cut_side, find_sides
 from tasks.errors import InputError
 

@@ -9,11 +9,11 @@ from rich.console import Console
 from synthetic_board import VARIANTS, Variant, synthetic_run
 from synthetic_samples import change_evaluations
 
-from harness.gate_view import gate_line, print_gate
+from harness.commands.leaderboard import gate_line, print_gate
+from leaderboards.board.pairing import seed_pairs
 from leaderboards.conditions import parse_condition
 from leaderboards.gate import GateReport, check_gate
-from leaderboards.pairing import seed_pairs
-from leaderboards.schema import Entry, Evaluation, RunResults
+from leaderboards.results.schema import Entry, Evaluation, RunResults
 from leaderboards.stats import holm
 from tasks.errors import InputError
 

@@ -12,14 +12,14 @@ from rich.console import Console
 from synthetic_board import BENCHMARKS, VARIANTS, synthetic_run
 from synthetic_samples import change_evaluations
 
-from leaderboards.board import build_board
-from leaderboards.page.render import page_html
-from leaderboards.results import read_outcomes, write_results
-from leaderboards.rows import Board
-from leaderboards.schema import Entry, Evaluation, ExactCheck, JudgeCheck, Overlap, RunResults
-from leaderboards.terminal import render
-from leaderboards.wording import web_link
-from leaderboards.writers import csv_text, markdown
+from leaderboards.board.build import build_board
+from leaderboards.board.rows import Board
+from leaderboards.report.page.render import page_html
+from leaderboards.report.terminal import render
+from leaderboards.report.wording import web_link
+from leaderboards.report.writers import csv_text, markdown
+from leaderboards.results.schema import Entry, Evaluation, ExactCheck, JudgeCheck, Overlap, RunResults
+from leaderboards.results.store import read_outcomes, write_results
 
 CLEAN = Overlap(n=40, num_train=7_473, exact=0, ngram=0, ngram_size=13)
 KNOWN = Overlap(40, 7_473, exact=1, ngram=3, ngram_size=13, examples=(("q-7", "t-99"),))

@@ -10,11 +10,11 @@ from synthetic_board import VARIANTS, synthetic_run
 from synthetic_curves import curve_points
 from synthetic_samples import sampled_run
 
-from leaderboards.board import build_board
-from leaderboards.curve_table import CURVES
-from leaderboards.json_form import SCHEMA_PATH, SCHEMA_VERSION, json_text, schema_text
-from leaderboards.rows import Board, Reported, ReportedFigure
-from leaderboards.schema import RunResults
+from leaderboards.board.build import build_board
+from leaderboards.board.rows import Board, Reported, ReportedFigure
+from leaderboards.report.json_form import SCHEMA_PATH, SCHEMA_VERSION, json_text, schema_text
+from leaderboards.results.curve_table import CURVES
+from leaderboards.results.schema import RunResults
 
 SCHEMA = json.loads(SCHEMA_PATH.read_text(encoding="utf-8"))
 
@@ -34,7 +34,7 @@ def board(run: RunResults) -> Board:
 
 
 def test_the_published_schema_is_the_one_that_the_dataclasses_give() -> None:
-    assert SCHEMA_PATH.read_text(encoding="utf-8") == schema_text(), "python -m leaderboards.json_form"
+    assert SCHEMA_PATH.read_text(encoding="utf-8") == schema_text(), "python -m leaderboards.report.json_form"
     Draft202012Validator.check_schema(SCHEMA)
 
 

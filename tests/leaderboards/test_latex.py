@@ -11,11 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from synthetic_board import VARIANTS, synthetic_run
 
-from leaderboards.board import build_board
-from leaderboards.latex import latex
-from leaderboards.latex_text import comment, escaped
-from leaderboards.rows import MACRO, Board, Reported, ReportedFigure
-from leaderboards.schema import RunResults
+from leaderboards.board.build import build_board
+from leaderboards.board.rows import MACRO, Board, Reported, ReportedFigure
+from leaderboards.report.latex import latex
+from leaderboards.report.latex_text import comment, escaped
+from leaderboards.results.schema import RunResults
 
 EVIL = '[a_b%&#${}~^\\*α Δ−‡é中🙂 "q" `x` --z\n\x1b[31m'
 

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from synthetic_board import BENCHMARKS, VARIANTS, synthetic_run
 
-from harness.cli import app
-from leaderboards.results import write_results
-from leaderboards.schema import Entry, RunResults
+from harness.commands import app
+from leaderboards.results.schema import Entry, RunResults
+from leaderboards.results.store import write_results
 from tasks.errors import InputError
 
 NAMES = ("base", "sft-tag", "sft-tag-x2")

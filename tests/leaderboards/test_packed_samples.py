@@ -12,12 +12,12 @@ from hypothesis import strategies as st
 from synthetic_board import BENCHMARKS
 from synthetic_samples import sampled_run
 
-from leaderboards.board import build_board
-from leaderboards.page.pieces import pieces_of
-from leaderboards.page.samples import PackedSamples, collect_samples, unpack
-from leaderboards.results import read_outcomes, write_results
-from leaderboards.rows import Board
-from leaderboards.schema import RunResults
+from leaderboards.board.build import build_board
+from leaderboards.board.rows import Board
+from leaderboards.report.page.pieces import pieces_of
+from leaderboards.report.page.samples import PackedSamples, collect_samples, unpack
+from leaderboards.results.schema import RunResults
+from leaderboards.results.store import read_outcomes, write_results
 from tasks.tags import TAG_FORMATS, get_tag_format, parse_output
 
 

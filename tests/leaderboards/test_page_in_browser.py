@@ -13,14 +13,14 @@ from browsing import PHONE, WIDE, Visit, visiting
 from synthetic_board import VARIANTS, synthetic_run
 from synthetic_curves import curve_points
 
-from leaderboards.board import build_board
-from leaderboards.curve_table import CURVES
-from leaderboards.page.render import page_html
-from leaderboards.page.samples import collect_samples
-from leaderboards.report import write_site
-from leaderboards.rows import Board, Reported, ReportedFigure
-from leaderboards.schema import RunResults
-from leaderboards.wording import p_value, percent, points
+from leaderboards.board.build import build_board
+from leaderboards.board.rows import Board, Reported, ReportedFigure
+from leaderboards.report.page.render import page_html
+from leaderboards.report.page.samples import collect_samples
+from leaderboards.report.wording import p_value, percent, points
+from leaderboards.report.write import write_site
+from leaderboards.results.curve_table import CURVES
+from leaderboards.results.schema import RunResults
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser

@@ -10,13 +10,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from synthetic_board import BENCHMARKS, VARIANTS, synthetic_run
 
-from leaderboards.board import build_board
-from leaderboards.page.packing import PLAIN_BELOW, packed_difference, packed_p, tenths, turned
-from leaderboards.page.render import inline_json, page_html
-from leaderboards.page.site import site_files
-from leaderboards.rows import METRICS, Board
-from leaderboards.schema import RunResults
-from leaderboards.wording import p_value, percent, points
+from leaderboards.board.build import build_board
+from leaderboards.board.rows import METRICS, Board
+from leaderboards.report.page.packing import PLAIN_BELOW, packed_difference, packed_p, tenths, turned
+from leaderboards.report.page.render import inline_json, page_html
+from leaderboards.report.page.site import site_files
+from leaderboards.report.wording import p_value, percent, points
+from leaderboards.results.schema import RunResults
 
 EVIL = "</script><img src=x onerror=alert(1)>\u2028&"
 

@@ -10,14 +10,14 @@ import pytest
 from rich.console import Console
 from synthetic_board import BENCHMARKS, VARIANTS, synthetic_run
 
-from leaderboards.board import build_board
-from leaderboards.latex import latex
-from leaderboards.report import write_report
-from leaderboards.rows import METRICS, Board
-from leaderboards.schema import RunResults
-from leaderboards.terminal import render
-from leaderboards.wording import duration, large, p_value, points
-from leaderboards.writers import CSV_COLUMNS, csv_text, markdown
+from leaderboards.board.build import build_board
+from leaderboards.board.rows import METRICS, Board
+from leaderboards.report.latex import latex
+from leaderboards.report.terminal import render
+from leaderboards.report.wording import duration, large, p_value, points
+from leaderboards.report.write import write_report
+from leaderboards.report.writers import CSV_COLUMNS, csv_text, markdown
+from leaderboards.results.schema import RunResults
 
 GOLDEN = Path(__file__).parent / "golden"
 

@@ -9,12 +9,12 @@ import pytest
 from rich.console import Console
 from synthetic_board import VARIANTS, synthetic_run
 
-from leaderboards.board import build_board
-from leaderboards.entries import ENTRIES_DIR, read_entries, read_entry
-from leaderboards.reported import HEADING, matching_reported, read_reported, reported_tables
-from leaderboards.rows import Board, Reported
-from leaderboards.terminal import render
-from leaderboards.writers import csv_text, markdown
+from leaderboards.board.build import build_board
+from leaderboards.board.reported import HEADING, matching_reported, read_reported, reported_tables
+from leaderboards.board.rows import Board, Reported
+from leaderboards.report.terminal import render
+from leaderboards.report.writers import csv_text, markdown
+from leaderboards.results.entry_files import ENTRIES_DIR, read_entries, read_entry
 from tasks.errors import InputError
 
 PAPER = ENTRIES_DIR / "sftkey_paper.yaml"

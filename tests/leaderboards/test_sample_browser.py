@@ -13,10 +13,10 @@ from jinja2 import Environment
 from markupsafe import Markup
 from synthetic_board import BENCHMARKS
 
-from leaderboards.board import build_board
-from leaderboards.page.render import inline_json, page_html
-from leaderboards.page.samples import collect_samples
-from leaderboards.schema import RunResults
+from leaderboards.board.build import build_board
+from leaderboards.report.page.render import inline_json, page_html
+from leaderboards.report.page.samples import collect_samples
+from leaderboards.results.schema import RunResults
 
 POLICY = "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'"
 SELECTS = ("a", "b", "benchmark")
@@ -25,7 +25,7 @@ HEAD = f"""<!doctype html><html lang="en"><head><meta charset="utf-8"><title>sam
 
 
 def asset(name: str) -> str:
-    return files("leaderboards.page").joinpath(name).read_text(encoding="utf-8")
+    return files("leaderboards.report.page").joinpath(name).read_text(encoding="utf-8")
 
 
 def page_of(run: RunResults) -> str:

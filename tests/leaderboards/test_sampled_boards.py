@@ -10,14 +10,14 @@ from rich.console import Console
 from synthetic_board import BENCHMARKS
 from synthetic_samples import change_evaluations, sampled_run
 
-from leaderboards.board import build_board
-from leaderboards.merge import merge_runs
-from leaderboards.page.render import page_html
-from leaderboards.results import read_outcomes, read_results, write_results
-from leaderboards.rows import Board
-from leaderboards.schema import Entry, Evaluation, RunResults
-from leaderboards.terminal import render
-from leaderboards.writers import csv_text, markdown
+from leaderboards.board.build import build_board
+from leaderboards.board.rows import Board
+from leaderboards.report.page.render import page_html
+from leaderboards.report.terminal import render
+from leaderboards.report.writers import csv_text, markdown
+from leaderboards.results.merge import merge_runs
+from leaderboards.results.schema import Entry, Evaluation, RunResults
+from leaderboards.results.store import read_outcomes, read_results, write_results
 from tasks.errors import InputError
 
 

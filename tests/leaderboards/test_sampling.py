@@ -11,8 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from leaderboards.outcomes import Draws
-from leaderboards.sampling import (
+from leaderboards.board.sampling import (
     Votes,
     count_votes,
     majority_at,
@@ -21,8 +20,9 @@ from leaderboards.sampling import (
     sampled_points,
     sizes,
 )
+from leaderboards.results.outcomes import Draws
 from leaderboards.stats import mean_interval
-from tasks.answers import answers_equal
+from tasks.scoring.equality import answers_equal
 
 VOTES = st.tuples(
     st.integers(0, 4), st.lists(st.integers(1, 3), max_size=3).map(tuple), st.integers(0, 2)

@@ -12,8 +12,8 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 
-from leaderboards.results import read_outcomes, read_results, write_results
-from leaderboards.schema import Entry, Evaluation, RunResults, SampleRow
+from leaderboards.results.schema import Entry, Evaluation, RunResults, SampleRow
+from leaderboards.results.store import read_outcomes, read_results, write_results
 from tasks.errors import InputError
 
 SAMPLE = SampleRow(
@@ -174,7 +174,7 @@ def test_a_frame_without_a_column_is_refused(tmp_path: Path, make_run: Callable[
 
 def test_importing_the_package_loads_nothing_heavy() -> None:
     code = (
-        "import sys, leaderboards, leaderboards.results\n"
+        "import sys, leaderboards, leaderboards.results.store\n"
         "heavy = {'pandas', 'pyarrow', 'scipy', 'numpy', 'plotly', 'pydantic', 'torch', 'rich'}\n"
         "assert not heavy & set(sys.modules), heavy & set(sys.modules)"
     )
@@ -186,6 +186,6 @@ def test_the_whole_floor_works_without_torch() -> None:
         "import sys\n"
         "sys.modules['torch'] = None\n"
         "from leaderboards import build_board, read_results, render, write_report, write_results\n"
-        "from leaderboards.page.render import page_html\n"
+        "from leaderboards.report.page.render import page_html\n"
     )
     assert run_process([sys.executable, "-c", code], check=False).returncode == 0

@@ -10,13 +10,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from synthetic_board import VARIANTS, Variant, synthetic_run
 
-from leaderboards.board import build_board
-from leaderboards.compute import flops_per_point, gained_points
-from leaderboards.evidence_tables import alpha_sentence
-from leaderboards.rows import ALPHAS, MACRO, METRICS, Board, Comparison, Pair, Row
-from leaderboards.schema import RunResults
+from leaderboards.board.build import build_board
+from leaderboards.board.compute import flops_per_point, gained_points
+from leaderboards.board.rows import ALPHAS, MACRO, METRICS, Board, Comparison, Pair, Row
+from leaderboards.board.tiers import tiers
+from leaderboards.report.evidence_tables import alpha_sentence
+from leaderboards.results.schema import RunResults
 from leaderboards.stats import Difference
-from leaderboards.tiers import tiers
 
 
 @pytest.fixture(scope="module")

@@ -8,13 +8,13 @@ import pytest
 from rich.console import Console
 from synthetic_board import VARIANTS, synthetic_run
 
-from leaderboards.board import build_board
-from leaderboards.page.render import page_html
-from leaderboards.rows import Board
-from leaderboards.schema import Entry, RunResults, TrainingCost
-from leaderboards.terminal import render
-from leaderboards.wording import enumerated, memory
-from leaderboards.writers import csv_text, markdown
+from leaderboards.board.build import build_board
+from leaderboards.board.rows import Board
+from leaderboards.report.page.render import page_html
+from leaderboards.report.terminal import render
+from leaderboards.report.wording import enumerated, memory
+from leaderboards.report.writers import csv_text, markdown
+from leaderboards.results.schema import Entry, RunResults, TrainingCost
 
 EQUAL = TrainingCost(400, 1_000_000, 500_000, 1e12, 60.0, ("full",))
 

@@ -14,13 +14,13 @@ import pytest
 from synthetic_board import VARIANTS, synthetic_run
 from synthetic_curves import NAN, curve_points
 
-from leaderboards.board import build_board
-from leaderboards.curve_table import CURVES
-from leaderboards.curves import MAX_POINTS, QUANTITIES, curve_of
-from leaderboards.page.render import page_html
-from leaderboards.results import read_results, write_results
-from leaderboards.rows import Board, Curve, Line, Row
-from leaderboards.schema import CurvePoint, RunResults
+from leaderboards.board.build import build_board
+from leaderboards.board.curves import MAX_POINTS, QUANTITIES, curve_of
+from leaderboards.board.rows import Board, Curve, Line, Row
+from leaderboards.report.page.render import page_html
+from leaderboards.results.curve_table import CURVES
+from leaderboards.results.schema import CurvePoint, RunResults
+from leaderboards.results.store import read_results, write_results
 from tasks.errors import InputError
 
 POINT = CurvePoint(

@@ -11,12 +11,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tasks.answers import answers_equal, extract_final_answer, prepare_judge, reference_answer
 from tasks.benchmarks import load_benchmark
-from tasks.extraction import read_span
-from tasks.latex import latex_equal
-from tasks.math_verify_client import JUDGE
 from tasks.records import KINDS, Kind
+from tasks.scoring.equality import answers_equal, extract_final_answer, prepare_judge, reference_answer
+from tasks.scoring.extraction import read_span
+from tasks.scoring.latex import latex_equal
+from tasks.scoring.math_verify import JUDGE
 
 CHOICES = ("a marsh", "a tundra", "the plains", "a sea desert", "desert")
 YES_NO = ("yes", "no")

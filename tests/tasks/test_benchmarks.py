@@ -246,7 +246,7 @@ dataset_kwargs:
 def test_one_yaml_and_its_data_make_a_benchmark(tmp_path: Path, repository: Path) -> None:
     yaml_file = tmp_path / "mine" / "capitals.yaml"
     yaml_file.parent.mkdir()
-    yaml_file.write_text(YAML.format(include=repository / "tasks" / "_tagged.yaml"))
+    yaml_file.write_text(YAML.format(include=repository / "tasks" / "benchmarks" / "_tagged.yaml"))
     fields = {"id": "fr", "question": "Capital of France?", "answer": "Paris", "kind": "text"}
     (tmp_path / "data" / "capitals").mkdir(parents=True)
     (tmp_path / "data" / "capitals" / "test.jsonl").write_text(json.dumps(fields) + "\n")
@@ -266,7 +266,7 @@ def test_a_generator_makes_a_benchmark(
         "    return (Record(f'{split}-{i}', f'{i}?', None, None, str(i), 'text') for i in range(upto))\n"
     )
     monkeypatch.syspath_prepend(tmp_path)
-    text = YAML.format(include=repository / "tasks" / "_tagged.yaml")
+    text = YAML.format(include=repository / "tasks" / "benchmarks" / "_tagged.yaml")
     (tmp_path / "capitals.yaml").write_text(text + "  generator: made_up:load\n  options: {upto: 3}\n")
     benchmark = load_benchmark("capitals", tmp_path)
     assert [record.id for record in benchmark.records("test")] == ["test-0", "test-1", "test-2"]
@@ -285,7 +285,7 @@ def test_a_generator_makes_a_benchmark(
     ],
 )
 def test_a_faulty_yaml_is_named(tmp_path: Path, repository: Path, line: str, complaint: str) -> None:
-    text = YAML.format(include=repository / "tasks" / "_tagged.yaml")
+    text = YAML.format(include=repository / "tasks" / "benchmarks" / "_tagged.yaml")
     (tmp_path / "capitals.yaml").write_text(f"{text}{line}\n")
     with pytest.raises(InputError, match=complaint) as caught:
         load_benchmark("capitals", tmp_path)

@@ -4,9 +4,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tasks.answers import answers_equal, extract_final_answer
-from tasks.extraction import find_answer, read_span
 from tasks.records import KINDS, Kind
+from tasks.scoring.equality import answers_equal, extract_final_answer
+from tasks.scoring.extraction import find_answer, read_span
 
 CHOICES = ("a marsh", "a tundra", "the plains", "a sea desert", "desert")
 

@@ -11,7 +11,7 @@ from tasks.benchmarks import benchmark_names, load_benchmark
 from tasks.lm_eval_task import custom_dataset, doc_to_text, fewshot_target, metrics, process_results
 from tasks.prompts import render_prompt
 from tasks.records import Record, read_records
-from tasks.scoring import Output, score_output
+from tasks.scoring.verdict import Output, score_output
 from tasks.tags import DEFECTS, TAG_FORMATS, get_tag_format, render_response
 
 RECORDS = [
@@ -147,7 +147,7 @@ def test_a_document_carries_all_that_scoring_needs(small_data: Path) -> None:
 def test_every_metric_is_declared_in_the_yaml(repository: Path, small_data: Path) -> None:
     import yaml
 
-    text = (repository / "tasks" / "_tagged.yaml").read_text().replace("!function ", "")
+    text = (repository / "tasks" / "benchmarks" / "_tagged.yaml").read_text().replace("!function ", "")
     declared = {metric["metric"] for metric in yaml.safe_load(text)["metric_list"]}
     assert declared == set(process_results(splits(small_data)["test"][0], [""]))
 

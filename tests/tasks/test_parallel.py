@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from tasks import parallel
 from tasks.errors import InputError
-from tasks.parallel import CHUNK_ITEMS, ScoreItem, score_many
+from tasks.scoring import parallel
+from tasks.scoring.parallel import CHUNK_ITEMS, ScoreItem, score_many
 from tasks.tags import get_tag_format
 
 
@@ -91,8 +91,8 @@ def test_a_fault_in_the_items_is_raised_and_ends_the_workers() -> None:
 
 ENDLESS = """
     import itertools, signal
-    from tasks import parallel
-    from tasks.parallel import ScoreItem, score_many
+    from tasks.scoring import parallel
+    from tasks.scoring.parallel import ScoreItem, score_many
     from tasks.tags import get_tag_format
 
     if __name__ == "__main__":

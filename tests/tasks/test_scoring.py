@@ -1,6 +1,7 @@
 """One output, one verdict: what counts as an answer, strictly and leniently, and what never does."""
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,7 @@ from hypothesis import strategies as st
 
 from tasks.benchmarks import load_benchmark
 from tasks.records import Kind, Record
-from tasks.scoring import Output, SampleScore, score_output, scorer_digest
+from tasks.scoring.verdict import Output, SampleScore, score_output, scorer_digest
 from tasks.tags import TAG_FORMATS, get_tag_format, render_response
 
 PAPER, NONE = "thinking-answer", "none"
@@ -177,21 +178,23 @@ def test_several_boxes_may_be_one_answer() -> None:
 def test_the_scorer_has_a_digest_of_what_judges(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, repository: Path
 ) -> None:
-    import tasks.scoring
+    import tasks.scoring.verdict
 
-    for source in (repository / "tasks").glob("*.py"):
-        (tmp_path / source.name).write_bytes(source.read_bytes())
-    monkeypatch.setattr(tasks.scoring, "__file__", str(tmp_path / "scoring.py"))
+    shutil.copytree(repository / "tasks", tmp_path, dirs_exist_ok=True)
+    monkeypatch.setattr(tasks.scoring.verdict, "__file__", str(tmp_path / "scoring" / "verdict.py"))
     same, changed = scorer_digest.__wrapped__, []
     assert same() == scorer_digest()
     assert len(scorer_digest()) == 12
-    for name in ("scoring", "numeric", "latex_worker", "tag_parser", "boxes", "benchmarks"):
+    for name in (
+        *("scoring/verdict", "scoring/numbers", "scoring/math_verify_worker", "tags/parse", "tags/boxes"),
+        "benchmarks/__init__",
+    ):
         text = (tmp_path / f"{name}.py").read_bytes()
         (tmp_path / f"{name}.py").write_bytes(text + b"# more\n")
         changed.append(same() != scorer_digest())
         (tmp_path / f"{name}.py").write_bytes(text)
     assert changed == [True] * 5 + [False]
-    monkeypatch.setattr(tasks.scoring, "version", lambda package: "another")
+    monkeypatch.setattr(tasks.scoring.verdict, "version", lambda package: "another")
     assert same() != scorer_digest()
 
 

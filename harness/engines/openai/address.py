@@ -6,7 +6,7 @@ import os
 import re
 from urllib.parse import urlsplit
 
-from harness.engines.engine import ServerSettings
+from harness.engines.api import ServerSettings
 from tasks.errors import InputError
 
 _ENDPOINTS = ("/chat/completions", "/completions")

@@ -11,7 +11,7 @@ import asyncio
 import time
 from typing import TYPE_CHECKING, Any
 
-from harness.engines.engine import ServerSettings
+from harness.engines.api import ServerSettings
 from harness.engines.openai.address import api_key, scrub, server_url
 from harness.engines.openai.wire import read_choices
 from tasks.errors import InputError

@@ -10,12 +10,11 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from harness.engines.engine import Completion, Request, ServerSettings
+from harness.engines.api import Completion, Request, ServerSettings
 from harness.engines.openai import wire
 from harness.engines.openai.address import server_url
 from harness.engines.openai.client import connect, explain, served_models
-from tasks.errors import InputError
-from tasks.suggest import did_you_mean
+from tasks.errors import InputError, did_you_mean
 
 if TYPE_CHECKING:
     import openai

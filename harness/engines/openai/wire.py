@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from harness.engines.engine import Completion, Request
+from harness.engines.api import Completion, Request
 from harness.engines.openai.prompts import ChatText
 
 MAX_STOP = 4

@@ -1,5 +1,0 @@
-"""The `harness` command. Heavy imports are inside the functions that need them, so that help is instant."""
-
-from harness.cli.main import app, main
-
-__all__ = ["app", "main"]

@@ -1,0 +1,215 @@
+"""`harness leaderboard`, and the report that other commands end with."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from harness.commands.screen import console
+from leaderboards.report.text_table import printable
+from leaderboards.report.wording import METRIC_NAMES, p_value, percent, points
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from rich.console import Console
+    from rich.table import Table
+
+    from leaderboards.gate import GateReport, GateTest
+    from leaderboards.results.schema import RunResults
+
+
+def leaderboard(
+    run_dirs: Annotated[list[Path], typer.Argument(help="Folders of finished runs.", metavar="RUN_DIR…")],
+    out: Annotated[Path | None, typer.Option(help="Where to write the report.", show_default=False)] = None,
+    reference: Annotated[
+        str | None, typer.Option(help="Entry that differences are taken to.", show_default=False)
+    ] = None,
+    rank_by: Annotated[
+        str | None,
+        typer.Option(help="accuracy, accuracy_strict, format_valid or score.", show_default=False),
+    ] = None,
+    alpha: Annotated[
+        float | None, typer.Option(help="Weight of accuracy in score.", show_default=False)
+    ] = None,
+    entries: Annotated[
+        Path | None,
+        typer.Option(
+            help="Folder of entry files; those evaluated on the same questions join the board.",
+            show_default=False,
+        ),
+    ] = None,
+    allow_different: Annotated[
+        str | None,
+        typer.Option(
+            help="Show results marked that are not comparable: data, prompt, generation, scorer.",
+            metavar="a,b",
+            show_default=False,
+        ),
+    ] = None,
+    pages: Annotated[
+        Path | None,
+        typer.Option(help="Also a folder with a page for each benchmark and comparison.", show_default=False),
+    ] = None,
+    samples: Annotated[int, typer.Option(help="At most so many samples in the page.", min=0)] = 100_000,
+    baseline: Annotated[
+        list[Path] | None,
+        typer.Option(help="Earlier run to compare with; may be repeated.", show_default=False),
+    ] = None,
+    fail_if: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="METRIC(BENCHMARK|macro|*) [of ENTRY] drops [by more than X points]: exit 1 if it does, by "
+            "the paired test against the baseline.",
+            metavar='"METRIC(BENCHMARK) drops"',
+            show_default=False,
+        ),
+    ] = None,
+) -> None:
+    """Write the report again from stored results alone; what is not said is as in the first run."""
+    from harness.config import load_config
+    from leaderboards import read_outcomes
+    from tasks.errors import InputError
+
+    if out is None and len(run_dirs) > 1:
+        raise InputError("name the folder of the joint report: --out DIR")
+    config_file = run_dirs[0] / "config.yaml"
+    stored = load_config(config_file if config_file.is_file() else None, {}, [])
+    weight = stored.alpha if alpha is None else alpha
+    runs = [read_outcomes(path) for path in run_dirs]
+    gate = _gate(runs, baseline or (), fail_if or (), weight)
+    _report(
+        runs,
+        out or run_dirs[0] / "leaderboard",
+        reference or stored.reference,
+        rank_by or stored.rank_by,
+        weight,
+        entries=entries,
+        allow_different=[part.strip() for part in (allow_different or "").split(",") if part.strip()],
+        pages=pages,
+        most_samples=samples,
+    )
+    if gate:
+        from harness.commands.leaderboard import print_gate
+
+        print_gate(gate, console())
+        if gate.failed:
+            raise typer.Exit(1)
+
+
+def report(run_dirs: Sequence[Path], out: Path, reference: str | None, rank_by: str, alpha: float) -> None:
+    """Builds the board of stored runs and of the entries that belong beside them; writes and shows it."""
+    from leaderboards import read_outcomes
+
+    _report([read_outcomes(path) for path in run_dirs], out, reference, rank_by, alpha)
+
+
+def _report(
+    runs: Sequence[RunResults],
+    out: Path,
+    reference: str | None,
+    rank_by: str,
+    alpha: float,
+    *,
+    entries: Path | None = None,
+    allow_different: Sequence[str] = (),
+    pages: Path | None = None,
+    most_samples: int = 100_000,
+) -> None:
+    from leaderboards import build_board, render, write_report
+    from leaderboards.board.reported import matching_reported, read_reported
+    from leaderboards.results.comparability import checked_aspects
+    from leaderboards.results.entry_files import ENTRIES_DIR, read_entries
+    from leaderboards.results.joining import join_entries
+
+    folder = entries or ENTRIES_DIR
+    joined = join_entries(runs, read_entries(folder), allowed=checked_aspects(allow_different))
+    runs = [*runs, *joined.runs]
+    asked = {one.benchmark for run in runs for entry in run.entries for one in entry.evaluations}
+    board = build_board(
+        runs,
+        reference=reference,
+        rank_by=rank_by,
+        alpha=alpha,
+        allow_different=allow_different,
+        reported=matching_reported(read_reported(folder), asked),
+    )
+    paths = write_report(board, out, runs, most_samples, pages)
+    screen = console()
+    render(board, screen)
+    lines = [*joined.lines, f"leaderboard: {paths.html}"]
+    if paths.pages:
+        lines.append(f"pages: {paths.pages}")
+    for line in lines:
+        screen.print(line, highlight=False, markup=False, soft_wrap=True)
+
+
+def _gate(
+    runs: Sequence[RunResults], baseline: Sequence[Path], conditions: Sequence[str], alpha: float
+) -> GateReport | None:
+    """Tested before the board is built, so that what is wrong is said at once; None where none is asked."""
+    from leaderboards import read_outcomes
+    from leaderboards.gate import check_gate
+    from tasks.errors import InputError
+
+    if not baseline and not conditions:
+        return None
+    if not baseline:
+        raise InputError("--fail-if needs an earlier run to compare with: --baseline RUN_DIR")
+    return check_gate(runs, [read_outcomes(path) for path in baseline], conditions, alpha)
+
+
+def print_gate(report: GateReport, console: Console) -> None:
+    """The table, then `ok:` or `regression:` for each test, then the notes."""
+    from rich.text import Text
+
+    console.print(_table(report))
+    for note in report.notes:
+        console.print(Text(f"! {printable(note)}", "yellow"))
+    for test in report.tests:
+        style = "bold red" if test.failed else ""
+        console.print(Text(gate_line(test), style), soft_wrap=True)
+
+
+def gate_line(test: GateTest) -> str:
+    """One test in words, `regression: …` where it failed."""
+    found = test.difference
+    name = f"{test.metric}({printable(test.benchmark)}) of {printable(test.entry)}"
+    figures = (
+        f"{percent(test.before)} → {percent(test.now)} % ({points(found.mean)} points, 95 % CI "
+        f"{points(found.low)} to {points(found.high)}, Holm p {p_value(test.p_holm)})"
+    )
+    margin = f"{100 * test.margin:g} points"
+    if test.failed:
+        return f"regression: {name} drops{f' by more than {margin}' if test.margin else ''}: {figures}"
+    passed = f" ({margin} are let pass)" if test.margin else ""
+    return f"ok: {name}{passed}: {figures}; a drop of {percent(test.findable)} points would probably be found"
+
+
+def _table(report: GateReport) -> Table:
+    from rich.box import SIMPLE_HEAD
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
+    table.add_column("entry", overflow="fold")
+    table.add_column("on", overflow="fold")
+    for column in ("before", "now", "Δ", "Holm p", "finds", ""):
+        table.add_column(column, justify="right", no_wrap=True)
+    several = len({test.model for test in report.tests}) > 1
+    for test in report.tests:
+        found = test.difference
+        name = f"{test.entry} · {test.model}" if several else test.entry
+        table.add_row(
+            Text(printable(name)),
+            Text(f"{METRIC_NAMES[test.metric]}, {printable(test.benchmark)}"),
+            percent(test.before),
+            percent(test.now),
+            points(found.mean),
+            p_value(test.p_holm),
+            f"≥ {percent(test.findable)}",
+            Text("drop", "bold red") if test.failed else Text("ok", "green"),
+        )
+    return table

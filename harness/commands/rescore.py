@@ -1,0 +1,279 @@
+"""`harness rescore`: the outputs of a stored run judged again by today's scorer; no engine, no model."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from harness.evaluation.kept_formats import FOLDER as FORMATS
+from harness.evaluation.kept_formats import format_of
+from harness.files import locked
+from leaderboards.results.schema import (
+    RESULTS_FILE,
+    SAMPLES_FILE,
+    TRAINING_FILE,
+    Entry,
+    Evaluation,
+    RunResults,
+)
+from leaderboards.results.store import read_results, write_results
+from tasks.errors import InputError
+from tasks.scoring.agreement import agreement
+from tasks.scoring.equality import reference_answer
+from tasks.scoring.parallel import ScoreItem, score_many
+from tasks.scoring.verdict import DEFAULT_ALPHA, SampleScore, scorer_digest
+from tasks.tags import opens_reasoning
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from rich.console import Console
+
+MOST_CHANGES_SHOWN = 20
+KEPT = "before-rescore"
+"""The old files, beside the new while these are written; found again, they are put back first."""
+_CONFIG = "config.yaml"
+_JUDGED = (
+    *("extracted", "accuracy", "accuracy_strict", "format_valid", "score", "defects"),
+    "thinking_chars",
+)
+_FILES = (RESULTS_FILE, SAMPLES_FILE, TRAINING_FILE)
+_EntryKey = tuple[str, str, int | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A verdict that is another now; `before` and `after` say whether the answer is right."""
+
+    entry: str
+    seed: int | None
+    benchmark: str
+    sample_id: str
+    sample_index: int
+    before: bool
+    after: bool
+    extracted_before: str | None
+    extracted: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class RescoreReport:
+    """What judging again has changed.
+
+    Attributes:
+        n: benchmark -> number of samples.
+        changes: every sample whose accuracy is another now.
+        strict: benchmark -> how many changed in strict accuracy.
+        format_valid: benchmark -> how many changed in format validity.
+        same_scorer: the run was scored by this very scorer.
+    """
+
+    n: Mapping[str, int]
+    changes: tuple[Change, ...]
+    strict: Mapping[str, int]
+    format_valid: Mapping[str, int]
+    same_scorer: bool
+
+
+def rescore(run_dir: Path, out: Path | None = None, workers: int | None = None) -> RescoreReport:
+    """Score every stored sample again and write the results back.
+
+    Args:
+        run_dir: folder of a finished run.
+        out: where to write instead; the configuration is copied there too.
+        workers: processes at most; one for each core where None.
+
+    Returns:
+        What has changed.
+
+    Raises:
+        InputError: no stored run, a tag format that is no longer there, or another process works there.
+    """
+    if not run_dir.is_dir():
+        raise InputError(f"{run_dir}: no such folder; name that of a finished run")
+    with locked(out or run_dir):
+        _put_back(run_dir)
+        results = read_results(run_dir)
+        scores = list(score_many(_items(results, run_dir), workers))
+        samples = _with_scores(results.samples, scores)
+        entries = [_rescored(entry, samples) for entry in results.entries]
+        _write(out or run_dir, replace(results, entries=tuple(entries), samples=samples))
+        if out and (run_dir / _CONFIG).is_file():
+            shutil.copyfile(run_dir / _CONFIG, out / _CONFIG)
+        if out and (run_dir / FORMATS).is_dir():
+            shutil.copytree(run_dir / FORMATS, out / FORMATS, dirs_exist_ok=True)
+        _refresh_lm_eval_files(out or run_dir)
+        return _report(results, samples)
+
+
+def print_report(report: RescoreReport, console: Console) -> None:
+    """Print how many verdicts changed, and the first of them."""
+    from rich.markup import escape
+    from rich.table import Table
+
+    table = Table(title="verdicts that changed", title_justify="left")
+    for name in ("benchmark", "samples", "right now", "wrong now", "strict", "format"):
+        table.add_column(name, justify="left" if name == "benchmark" else "right")
+    for benchmark, n in report.n.items():
+        own = [change.after for change in report.changes if change.benchmark == benchmark]
+        counts = (n, sum(own), len(own) - sum(own), report.strict[benchmark], report.format_valid[benchmark])
+        table.add_row(escape(benchmark), *map(str, counts))
+    console.print(table)
+    for change in report.changes[:MOST_CHANGES_SHOWN]:
+        console.print(_line(change), markup=False, highlight=False, soft_wrap=True)
+    if len(report.changes) > MOST_CHANGES_SHOWN:
+        console.print(f"… and {len(report.changes) - MOST_CHANGES_SHOWN} more")
+
+
+def _line(change: Change) -> str:
+    who = change.entry if change.seed is None else f"{change.entry} · seed {change.seed}"
+    which = f"{change.sample_id}#{change.sample_index}" if change.sample_index else change.sample_id
+    before, after = ("right" if right else "wrong" for right in (change.before, change.after))
+    read = f"{change.extracted!r}, before {change.extracted_before!r}"
+    return f"{change.benchmark} {which} ({who}): {before} → {after}, extracted {read}"
+
+
+def _items(results: RunResults, run_dir: Path) -> Iterator[ScoreItem]:
+    """The stored samples as the scorer takes them, in the order of the table."""
+    import pandas as pd
+
+    alpha = _alpha(run_dir)
+    tags = {_key(entry): format_of(run_dir, entry.tags) for entry in results.entries}
+    kinds = {(_key(entry), one.benchmark): one.kind for entry in results.entries for one in entry.evaluations}
+    for row in _rows(results.samples):
+        key = (row.entry, row.model, None if pd.isna(row.seed) else int(row.seed))
+        yield ScoreItem(
+            output=row.output,
+            gold=row.gold,
+            kind=kinds[key, row.benchmark],
+            choices=None if row.choices is None else tuple(row.choices),
+            tag_format=tags[key],
+            truncated=bool(row.truncated),
+            alpha=alpha,
+            reasoning_open=opens_reasoning(row.prompt, tags[key]),
+        )
+
+
+def _rows(samples: pd.DataFrame) -> Iterator[Any]:
+    yield from samples.itertuples(index=False)
+
+
+def _key(entry: Entry) -> _EntryKey:
+    return entry.name, entry.model, entry.seed
+
+
+def _with_scores(samples: pd.DataFrame, scores: Sequence[SampleScore]) -> pd.DataFrame:
+    import pandas as pd
+
+    rescored = samples.copy()
+    for name in _JUDGED:
+        values = [getattr(score, name) for score in scores]
+        rescored[name] = pd.Series(values, index=samples.index, dtype=samples[name].dtype)
+    rescored["gold_chars"] = samples["gold"].map(lambda gold: len(reference_answer(gold))).astype("Int64")
+    return rescored
+
+
+def _rescored(entry: Entry, samples: pd.DataFrame) -> Entry:
+    evaluations = tuple(_rescored_evaluation(entry, one, samples) for one in entry.evaluations)
+    return replace(entry, evaluations=evaluations)
+
+
+def _rescored_evaluation(entry: Entry, evaluation: Evaluation, samples: pd.DataFrame) -> Evaluation:
+    """With today's scorer, and the judge compared with the new verdicts."""
+    evaluation = replace(evaluation, scorer=scorer_digest())
+    if evaluation.judge is None:
+        return evaluation
+    same = samples["entry"].eq(entry.name) & samples["model"].eq(entry.model)
+    same &= samples["seed"].isna() if entry.seed is None else samples["seed"].eq(entry.seed).fillna(False)
+    own = samples[same & samples["benchmark"].eq(evaluation.benchmark) & samples["judge"].notna()]
+    if own.empty:
+        return evaluation
+    found = agreement(
+        (bool(rule), bool(judge)) for rule, judge in zip(own["accuracy"], own["judge"], strict=True)
+    )
+    judge = replace(evaluation.judge, agreement=found.agreement, kappa=found.kappa)
+    return replace(evaluation, judge=judge)
+
+
+def _report(results: RunResults, samples: pd.DataFrame) -> RescoreReport:
+    old = results.samples
+    by_benchmark = samples.groupby("benchmark", sort=False, observed=True)
+
+    def changed(name: str) -> dict[str, int]:
+        differs = old[name].ne(samples[name])
+        return {str(key): int(differs[group.index].sum()) for key, group in by_benchmark}
+
+    scorers = {one.scorer for entry in results.entries for one in entry.evaluations}
+    return RescoreReport(
+        n={str(key): len(group) for key, group in by_benchmark},
+        changes=tuple(_changes(old, samples)),
+        strict=changed("accuracy_strict"),
+        format_valid=changed("format_valid"),
+        same_scorer=scorers == {scorer_digest()},
+    )
+
+
+def _changes(old: pd.DataFrame, new: pd.DataFrame) -> Iterator[Change]:
+    import pandas as pd
+
+    differs = old["accuracy"].ne(new["accuracy"])
+    for before, after in zip(_rows(old[differs]), _rows(new[differs]), strict=True):
+        yield Change(
+            entry=after.entry,
+            seed=None if pd.isna(after.seed) else int(after.seed),
+            benchmark=after.benchmark,
+            sample_id=after.sample_id,
+            sample_index=int(after.sample_index),
+            before=bool(before.accuracy),
+            after=bool(after.accuracy),
+            extracted_before=None if pd.isna(before.extracted) else before.extracted,
+            extracted=None if pd.isna(after.extracted) else after.extracted,
+        )
+
+
+def _alpha(run_dir: Path) -> float:
+    """The weight of accuracy that the run was scored with."""
+    import yaml
+
+    path = run_dir / _CONFIG
+    if not path.is_file():
+        return DEFAULT_ALPHA
+    try:
+        alpha = (yaml.safe_load(path.read_text(encoding="utf-8")) or {}).get("alpha", DEFAULT_ALPHA)
+        return float(alpha)
+    except (OSError, UnicodeDecodeError, yaml.YAMLError, AttributeError, TypeError, ValueError) as error:
+        raise InputError(f"{path}: alpha cannot be read ({' '.join(str(error).split())})") from error
+
+
+def _write(folder: Path, results: RunResults) -> None:
+    """Writes the results; until the new files are whole, the old ones stay beside them."""
+    there = [path for name in _FILES if (path := folder / name).is_file()]
+    partial = folder / f".{KEPT}.partial"
+    shutil.rmtree(partial, ignore_errors=True)
+    if there:
+        partial.mkdir()
+        for path in there:
+            shutil.copy2(path, partial / path.name)
+        partial.replace(folder / KEPT)
+    write_results(folder, results.provenance, results.entries, results.samples, results.curves)
+    shutil.rmtree(folder / KEPT, ignore_errors=True)
+
+
+def _refresh_lm_eval_files(folder: Path) -> None:
+    """So that they do not go on saying what no longer holds."""
+    from harness.config import load_config
+    from harness.sharing.lm_eval_files import FOLDER, write_lm_eval_files
+
+    if (folder / FOLDER).is_dir():
+        write_lm_eval_files(folder, read_results(folder), load_config(folder / _CONFIG, {}, []))
+
+
+def _put_back(folder: Path) -> None:
+    """An earlier rescoring was interrupted: its new files may not belong together."""
+    kept = folder / KEPT
+    if kept.is_dir():
+        for path in kept.iterdir():
+            shutil.copy2(path, folder / path.name)
+        shutil.rmtree(kept)

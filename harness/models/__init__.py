@@ -1,0 +1,66 @@
+"""What is evaluated or trained from: models named by folder or Hub id, and adapters on them.
+
+Weights made elsewhere are data, not code, and are looked at before any engine starts: what would make a run
+fail or falsify its figures is refused here with one line.
+"""
+
+from harness.models.adapters import adapter_config, base_of, check_adapter, locate_base
+from harness.models.architecture import is_tied, num_embeddings, read_json, skeleton
+from harness.models.card import card_licence
+from harness.models.checkpoint import (
+    MODEL_CHECKS,
+    Checkpoint,
+    adapter_checks,
+    problems,
+    whole_model,
+    with_adapter,
+)
+from harness.models.context import check_context, context_length
+from harness.models.locate import (
+    HUB_FILES,
+    cache_dir,
+    is_adapter,
+    is_whole,
+    locate,
+    locate_adapter,
+    locate_model,
+    model_name,
+    split_revision,
+)
+from harness.models.merge import merged
+from harness.models.shards import Tensor, read_tensors
+from harness.models.vocabulary import has_tokenizer, usable_tokenizer
+
+__all__ = [
+    "HUB_FILES",
+    "MODEL_CHECKS",
+    "Checkpoint",
+    "Tensor",
+    "adapter_checks",
+    "adapter_config",
+    "base_of",
+    "cache_dir",
+    "card_licence",
+    "check_adapter",
+    "check_context",
+    "context_length",
+    "has_tokenizer",
+    "is_adapter",
+    "is_tied",
+    "is_whole",
+    "locate",
+    "locate_adapter",
+    "locate_base",
+    "locate_model",
+    "merged",
+    "model_name",
+    "num_embeddings",
+    "problems",
+    "read_json",
+    "read_tensors",
+    "skeleton",
+    "split_revision",
+    "usable_tokenizer",
+    "whole_model",
+    "with_adapter",
+]

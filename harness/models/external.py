@@ -1,0 +1,197 @@
+"""Checkpoints trained elsewhere, as evaluation wants them: whole models, adapters, models on a server."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from harness.config import EMBEDDED, Config
+from harness.evaluation.candidates import Candidate
+from harness.models import (
+    Checkpoint,
+    adapter_config,
+    card_licence,
+    is_adapter,
+    is_whole,
+    locate,
+    locate_adapter,
+    locate_base,
+    locate_model,
+    model_name,
+    whole_model,
+    with_adapter,
+)
+from leaderboards.results.schema import RESULTS_FILE
+from tasks.errors import InputError
+
+
+@dataclass(frozen=True)
+class External:
+    """What the user says of checkpoints trained elsewhere, beside the configuration.
+
+    Attributes:
+        adapters: Folders or Hub ids of PEFT adapters on the configuration's model.
+        base: Base of the model, where that is an adapter itself and its own record of it does not serve.
+        name: As the leaderboard shows it.
+        licence: Of the weights; what their card says where None.
+        link: To where they come from.
+    """
+
+    adapters: tuple[str, ...] = ()
+    base: str | None = None
+    name: str | None = None
+    licence: str | None = None
+    link: str | None = None
+
+
+def external_candidates(
+    config: Config, external: External, say: Callable[[str], None] = lambda line: None
+) -> list[Candidate]:
+    """A model trained elsewhere, or adapters, as evaluation wants them.
+
+    Args:
+        config: Its `model` is the checkpoint: a whole model, an adapter, or the base of `external.adapters`.
+        external: What else is known of them.
+        say: Told what is taken where a folder holds more than one thing.
+
+    Raises:
+        InputError: A checkpoint cannot be found or evaluated, or one name would stand for several.
+    """
+    if config.eval.engine == "openai":
+        return [_served(config, external)]
+    if external.name and len(external.adapters) > 1:
+        raise InputError("--name can name one checkpoint; leave it out with several adapters")
+    if config.model == EMBEDDED:
+        raise InputError("name the checkpoint: harness eval --model ID|PATH")
+    adapters, base = _what_is_meant(config.model, external, say)
+    if not adapters:
+        return [_whole(config, external)]
+    names = [external.name] if external.name else _names(adapters)
+    return [_adapted(config, external, *pair, base) for pair in zip(names, adapters, strict=True)]
+
+
+def _what_is_meant(
+    model: str, external: External, say: Callable[[str], None]
+) -> tuple[tuple[str, ...], str | None]:
+    """The adapters, and their base where it is given; a model that is an adapter itself is one of them."""
+    path = locate(model)
+    if external.adapters:
+        if external.base:
+            raise InputError("--base and --model both name the adapter's base; give one of them")
+        return external.adapters, model
+    if is_adapter(path) and not is_whole(path):
+        return (model,), external.base
+    if external.base:
+        raise InputError(f"{path}: a whole model, no adapter; leave --base out")
+    if is_adapter(path):
+        say(
+            f"{path} holds a whole model and an adapter: the whole model is taken (--adapter takes the other)"
+        )
+    return (), None
+
+
+def _whole(config: Config, external: External) -> Candidate:
+    path = locate_model(config.model)
+    shown = model_name(config.model, path)
+    name = external.name or shown.rsplit("/", 1)[-1]
+    return _candidate(config, external, name, shown, whole_model(path), config.model)
+
+
+def _adapted(config: Config, external: External, name: str, adapter: str, base: str | None) -> Candidate:
+    path = locate_adapter(adapter)
+    base_dir, shown = locate_base(path, base)
+    checkpoint = with_adapter(whole_model(base_dir), path)
+    return _candidate(config, external, name, shown, checkpoint, adapter)
+
+
+def _candidate(
+    config: Config, external: External, name: str, model: str, checkpoint: Checkpoint, shown_path: str
+) -> Candidate:
+    adapter = checkpoint.adapter_dir
+    return Candidate(
+        name=name,
+        role="external",
+        model=model,
+        seed=None,
+        tags=config.tags,
+        method=_method(adapter) if adapter else None,
+        shown_path=shown_path,
+        checkpoint=checkpoint,
+        licence=external.licence or card_licence(adapter or checkpoint.model_dir),
+        link=external.link,
+    )
+
+
+def _method(adapter_dir: Path) -> str:
+    config = adapter_config(adapter_dir)
+    return "dora" if config.get("use_dora") else "rslora" if config.get("use_rslora") else "lora"
+
+
+def _served(config: Config, external: External) -> Candidate:
+    """A model on a server, which alone has seen its weights."""
+    from harness.engines.openai import served_digest, server_url
+
+    if external.adapters or external.base:
+        raise InputError("a server has its adapters under names of their own: name one with --model")
+    if config.model == EMBEDDED:
+        raise InputError("name the model as the server does: harness eval --engine openai --model NAME")
+    url = server_url(config.eval.server)
+    return Candidate(
+        name=external.name or config.model.rsplit("/", 1)[-1],
+        role="external",
+        model=config.model,
+        seed=None,
+        tags=config.tags,
+        method=None,
+        shown_path=f"{config.model} at {url}",
+        checkpoint=Checkpoint(Path(config.model), None, served_digest(url, config.model)),
+        licence=external.licence,
+        link=external.link,
+        served=True,
+    )
+
+
+def _names(adapters: Sequence[str]) -> list[str]:
+    """A name for each adapter: the last part of its folder or Hub id, with the one before where needed."""
+    paths = [Path(name).resolve() if Path(name).is_dir() else Path(name) for name in adapters]
+    names = [path.name for path in paths]
+    if len(set(names)) < len(names):
+        names = [f"{path.parent.name}/{path.name}" for path in paths]
+    if len(set(names)) < len(names):
+        raise InputError("two adapters have the same name; evaluate them one by one with --name")
+    return names
+
+
+def check_out(out: Path, wanted: Sequence[Candidate], benchmarks: Sequence[str]) -> None:
+    """Refuses to write over results that the same command would not make again.
+
+    Args:
+        out: Folder of the run.
+        wanted: What will be evaluated.
+        benchmarks: On what.
+
+    Raises:
+        InputError: The folder holds results of other checkpoints, or of these on further benchmarks.
+    """
+    try:
+        stored = json.loads((out / RESULTS_FILE).read_text(encoding="utf-8"))["entries"]
+        digests = {entry["name"]: entry["digest"] for entry in stored}
+        evaluated = {e["benchmark"]: None for entry in stored for e in entry["evaluations"]}
+    except (OSError, ValueError, KeyError, TypeError):
+        return  # nothing that a report could be made of
+    kept = {candidate.checkpoint.digest for candidate in wanted}
+    for name, digest in digests.items():
+        if digest not in kept:
+            raise InputError(
+                f"{out}: holds results of another checkpoint ({name}, digest {digest[:12]}); use "
+                "another --out"
+            )
+    lost = [name for name in evaluated if name not in benchmarks]
+    if lost:
+        raise InputError(
+            f"{out}: also holds results on {', '.join(lost)}, which would be lost; name all benchmarks "
+            f"(--benchmarks {','.join([*evaluated, *(b for b in benchmarks if b not in evaluated)])}) or use "
+            "another --out"
+        )

@@ -1,0 +1,334 @@
+"""What would be evaluated, and how: facts of a checkpoint that need its files alone, and no engine."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from harness.engines.adapters import serving_refusal
+from harness.models import (
+    MODEL_CHECKS,
+    Checkpoint,
+    adapter_checks,
+    adapter_config,
+    card_licence,
+    check_context,
+    context_length,
+    has_tokenizer,
+    is_adapter,
+    is_tied,
+    is_whole,
+    locate,
+    locate_adapter,
+    locate_base,
+    locate_model,
+    num_embeddings,
+    problems,
+    read_json,
+    read_tensors,
+    skeleton,
+    usable_tokenizer,
+    whole_model,
+    with_adapter,
+)
+from sftkey_train.text import TextPath
+from tasks.benchmarks import load_benchmark
+from tasks.errors import InputError
+from tasks.prompts import render_prompt
+from tasks.tags import TAG_FORMATS, TagFormat, get_tag_format
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
+    from harness.models import Tensor
+
+Facts = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Question:
+    """What is to be shown as an example.
+
+    Attributes:
+        benchmark: Whose first question.
+        tags: Tag format that is asked about; all named ones where None.
+        prompt_style: `auto`, `plain` or `chat`.
+        instruct: Whether the prompt says in which format to answer.
+        data_dir: Folder of benchmark data, in place of the Hub.
+        max_model_len: The engine's own limit.
+    """
+
+    benchmark: str = "world_number"
+    tags: str | None = None
+    prompt_style: str = "auto"
+    instruct: bool = False
+    data_dir: Path | None = None
+    max_model_len: int | None = None
+
+
+@dataclass(frozen=True)
+class Inspection:
+    """What was found.
+
+    Attributes:
+        sections: Title -> facts; a section that cannot be known is not there.
+        warnings: What is taken, but not as one might think.
+        refused: Why it would not be evaluated, a line for each reason; empty where it would.
+    """
+
+    sections: dict[str, Facts] = field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
+    refused: tuple[str, ...] = ()
+
+    def to_json(self) -> str:
+        """For machines."""
+        import json
+
+        content = {**self.sections, "warnings": self.warnings, "refused": self.refused}
+        return json.dumps(content, indent=2, ensure_ascii=False)
+
+
+@dataclass(frozen=True)
+class Folders:
+    """The parts of a checkpoint.
+
+    Attributes:
+        model_dir: The whole model, or the adapter's base.
+        adapter_dir: The adapter, or None.
+        notes: What is taken of a folder that holds more than one thing.
+    """
+
+    model_dir: Path
+    adapter_dir: Path | None
+    notes: tuple[str, ...] = ()
+
+    @property
+    def tokenizer_dir(self) -> Path:
+        """As in `Checkpoint`."""
+        return Checkpoint(self.model_dir, self.adapter_dir, "").tokenizer_dir
+
+
+def find_folders(model: str, adapter: str | None = None, base: str | None = None) -> Folders:
+    """The folders that a checkpoint's names stand for; `--model`, `--adapter` and `--base` of `harness eval`.
+
+    Raises:
+        InputError: One cannot be found.
+    """
+    path = locate(model)
+    if adapter is None and is_adapter(path) and not is_whole(path):
+        return Folders(locate_base(path, base)[0], path)
+    if base:
+        raise InputError(f"{path}: a whole model, no adapter; leave --base out")
+    both = adapter is None and is_adapter(path)
+    note = f"{path} also holds an adapter, which is left out; --adapter takes it"
+    return Folders(locate_model(model), locate_adapter(adapter) if adapter else None, (note,) if both else ())
+
+
+def inspect(folders: Folders, question: Question) -> Inspection:
+    """Looks at a checkpoint.
+
+    Raises:
+        InputError: The question itself is faulty.
+    """
+    get_tag_format(question.tags or "none")
+    load_benchmark(question.benchmark)
+    refused = list(problems(folders.model_dir, MODEL_CHECKS))
+    if folders.adapter_dir and not refused:
+        refused += problems(folders.adapter_dir, adapter_checks(folders.model_dir))
+    digest = None if refused else _digest(folders)
+    parts: dict[str, Callable[[], Facts]] = {
+        "checkpoint": lambda: _checkpoint(folders, digest),
+        "model": lambda: _model(folders.model_dir),
+        "adapter": lambda: _adapter(folders.adapter_dir) if folders.adapter_dir else {},
+        "tokenizer": lambda: _tokenizer(folders),
+        "prompt": lambda: _prompt(folders, question),
+        "tags": lambda: _tags(usable_tokenizer(folders.tokenizer_dir), question.tags),
+    }
+    sections: dict[str, Facts] = {}
+    for title, part in parts.items():
+        try:
+            sections |= {title: facts} if (facts := part()) else {}
+        except InputError as error:
+            refused += [str(error)] if str(error) not in refused else []
+    return Inspection(sections, (*folders.notes, *_warnings(folders, sections, question)), tuple(refused))
+
+
+def _digest(folders: Folders) -> str:
+    base = whole_model(folders.model_dir)
+    return (with_adapter(base, folders.adapter_dir) if folders.adapter_dir else base).digest
+
+
+def _checkpoint(folders: Folders, digest: str | None) -> Facts:
+    adapter = folders.adapter_dir
+    return {
+        "folder": str(adapter or folders.model_dir),
+        **({"base": str(folders.model_dir)} if adapter else {}),
+        "digest": digest,
+        "licence": card_licence(adapter or folders.model_dir),
+    }
+
+
+def _model(folder: Path) -> Facts:
+    config = read_json(folder / "config.json")
+    tensors = read_tensors(folder)
+    model = skeleton(folder)
+    files = {tensor.path for tensor in tensors.values()}
+    return {
+        "architecture": type(model).__name__,
+        "parameters": sum(parameter.numel() for parameter in model.parameters()),
+        "bytes": sum(path.stat().st_size for path in files),
+        "shards": len(files),
+        "dtype": _dtypes(tensors),
+        "context": context_length(config),
+        "sliding_window": config.get("sliding_window") if config.get("use_sliding_window", True) else None,
+        "embedding_rows": num_embeddings(folder),
+        "head": "tied to the embedding" if is_tied(model) else "of its own",
+        "quantised": (config.get("quantization_config") or {}).get("quant_method"),
+    }
+
+
+def _dtypes(tensors: Mapping[str, Tensor]) -> str:
+    sizes: Counter[str] = Counter()
+    for tensor in tensors.values():
+        sizes[tensor.dtype] += tensor.size
+    return ", ".join(name for name, _ in sizes.most_common())
+
+
+def _adapter(folder: Path) -> Facts:
+    config = adapter_config(folder)
+    rank, targets = config.get("r"), config.get("target_modules")
+    refusal = serving_refusal(folder)
+    return {
+        "kind": "DoRA" if config.get("use_dora") else "rsLoRA" if config.get("use_rslora") else "LoRA",
+        "rank": rank,
+        "alpha": config.get("lora_alpha"),
+        "targets": ", ".join(sorted(targets)) if isinstance(targets, list) else targets,
+        "modules_to_save": ", ".join(config.get("modules_to_save") or ()) or None,
+        "parameters": sum(tensor.size for tensor in read_tensors(folder).values()),
+        "trained_on": config.get("base_model_name_or_path"),
+        "served": f"merged into its base: {refusal}"
+        if refusal
+        else "beside its base where vLLM runs on a GPU, else merged",
+    }
+
+
+def _tokenizer(folders: Folders) -> Facts:
+    tokenizer = usable_tokenizer(folders.tokenizer_dir)
+    template = tokenizer.chat_template
+    ids = tokenizer("a")["input_ids"]
+    return {
+        "class": type(tokenizer).__name__,
+        "of": "the adapter" if folders.tokenizer_dir == folders.adapter_dir else "the model",
+        "tokens": len(tokenizer),
+        "bos": tokenizer.bos_token,
+        "adds_bos": tokenizer.bos_token_id is not None and ids[:1] == [tokenizer.bos_token_id],
+        "eos": tokenizer.eos_token,
+        "chat_template": hashlib.sha256(str(template).encode()).hexdigest()[:12] if template else None,
+    }
+
+
+def _prompt(folders: Folders, question: Question) -> Facts:
+    path = TextPath.of(usable_tokenizer(folders.tokenizer_dir), question.prompt_style)
+    benchmark = load_benchmark(question.benchmark)
+    record = next(iter(benchmark.iter_records("test", question.data_dir)))
+    tag_format = get_tag_format(question.tags or "none")
+    text = path.wrap(render_prompt(record, instruction=tag_format.instruction if question.instruct else None))
+    ids = path.ids([text])[0]
+    check_context(folders.model_dir, len(ids) + benchmark.max_new_tokens, question.max_model_len)
+    return {
+        "style": path.style,
+        "benchmark": benchmark.name,
+        "record": record.id,
+        "tokens": len(ids),
+        "response_budget": benchmark.max_new_tokens,
+        "stop_strings": [*benchmark.stop, *path.stop_strings],
+        "stop_ids": {str(token): str(path.tokenizer.convert_ids_to_tokens(token)) for token in path.stop_ids},
+        "opens": opened_tag(text),
+        "first_tokens": path.tokenizer.convert_ids_to_tokens(ids[:4]),
+        "text": text,
+    }
+
+
+def opened_tag(prompt: str) -> str | None:
+    """The tag with which a prompt ends, so that a response begins inside it; None where there is none."""
+    opening = {tag_format.think_open for tag_format in TAG_FORMATS.values() if tag_format.think_open}
+    end = prompt.rstrip()
+    return next((tag for tag in sorted(opening) if end.endswith(tag)), None)
+
+
+def _tags(tokenizer: PreTrainedTokenizerBase, name: str | None) -> Facts:
+    """How the tags of each format come out of the tokenizer, and which the checkpoint seems to know."""
+    formats = [get_tag_format(name)] if name else [*TAG_FORMATS.values()]
+    return {
+        tag_format.name: _tags_of(tokenizer, tag_format) for tag_format in formats if tag_format.tag_strings
+    }
+
+
+def _tags_of(tokenizer: PreTrainedTokenizerBase, tag_format: TagFormat) -> Facts:
+    tags, template = tag_format.tag_strings, str(tokenizer.chat_template or "")
+    return {
+        "tags": {tag: _how(tokenizer, tag) for tag in tags},
+        "seen": [tag for tag in tags if tag in template or _token(tokenizer, tag) is not None],
+    }
+
+
+def _token(tokenizer: PreTrainedTokenizerBase, tag: str) -> int | None:
+    ids = tokenizer(tag, add_special_tokens=False)["input_ids"]
+    return int(ids[0]) if len(ids) == 1 else None
+
+
+def _how(tokenizer: PreTrainedTokenizerBase, tag: str) -> str:
+    token = _token(tokenizer, tag)
+    if token is None:
+        return f"plain text, {len(tokenizer(tag, add_special_tokens=False)['input_ids'])} tokens"
+    added = tokenizer.added_tokens_decoder.get(token)
+    if token in tokenizer.all_special_ids or (added is not None and added.special):
+        return f"special token {token}: vanishes from decoded text"
+    return f"token {token}"
+
+
+def _warnings(folders: Folders, sections: Mapping[str, Facts], question: Question) -> Iterator[str]:
+    vanishing = {
+        tag: None
+        for tag_format in sections.get("tags", {}).values()
+        for tag, how in tag_format["tags"].items()
+        if "vanishes" in how
+    }
+    if vanishing:
+        yield (
+            f"{', '.join(vanishing)}: special tokens, so outputs are scored as if they were not there; make "
+            'them ordinary tokens ("special": false in tokenizer.json)'
+        )
+    prompt = sections.get("prompt", {})
+    if prompt.get("opens") and not get_tag_format(question.tags or "none").think_open_in_prompt:
+        yield (
+            f"the chat template ends the prompt with {prompt['opens']}, so outputs begin inside the "
+            "reasoning; use a tag format with think_open_in_prompt: true"
+        )
+    if "tokenizer" in sections and (line := _replaced(folders.tokenizer_dir)):
+        yield line
+    adapter = sections.get("adapter", {})
+    if adapter and not has_tokenizer(folders.model_dir):
+        yield f"{folders.model_dir}: the base has no tokenizer; the adapter's is taken"
+
+
+def _replaced(folder: Path) -> str | None:
+    """Whether transformers builds another tokenizer than the one that stands in tokenizer.json."""
+    from tokenizers import Tokenizer
+
+    path = folder / "tokenizer.json"
+    if not path.is_file():
+        return None
+    loaded = usable_tokenizer(folder)
+    probe = "Question: Tom has 1,234 apples (3/4 red).\n\n  He'd sell π² at the cafe\u0301 … <think>x</think>"
+    own_ids = Tokenizer.from_file(str(path)).encode(probe, add_special_tokens=False).ids
+    if own_ids == loaded(probe, add_special_tokens=False)["input_ids"]:
+        return None
+    return (
+        f"{path}: transformers tokenises otherwise than this file says (as {type(loaded).__name__}); its ids "
+        "are used"
+    )

@@ -1,0 +1,140 @@
+"""From a name to a folder: a path, or a Hub id with `@revision` where one is pinned."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+from pathlib import Path
+
+from harness.config import EMBEDDED
+from harness.models.shards import INDEX, SINGLE, weight_files
+from tasks.errors import InputError
+
+HUB_FILES = ["*.safetensors", "*.json", "*.txt", "*.model", "*.jinja", "README.md"]
+_NOT_FROM_HUB = ["*/*", "consolidated*"]
+"""Other forms of the same weights."""
+_ADAPTER_CONFIG = "adapter_config.json"
+
+
+def cache_dir() -> Path:
+    """The user's cache, or `HARNESS_CACHE`."""
+    import platformdirs
+
+    return Path(os.environ.get("HARNESS_CACHE") or platformdirs.user_cache_dir("sftkey-harness"))
+
+
+def split_revision(name: str) -> tuple[str, str | None]:
+    """`org/model@revision` as Hub id and revision; a folder's name is left alone."""
+    if Path(name).expanduser().is_dir():
+        return name, None
+    repository, _, revision = name.partition("@")
+    return repository, revision or None
+
+
+def locate(name: str) -> Path:
+    """Folder of a model or adapter; one from the Hub is downloaded (data only, no code).
+
+    Raises:
+        InputError: There is no such folder, and the Hub has or gives none.
+    """
+    path = Path(name).expanduser()
+    if path.is_dir():
+        return path
+    repository, revision = split_revision(name)
+    if name.startswith((".", "/", "~")) or repository.count("/") > 1:
+        raise InputError(f"{name}: no such folder")
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
+
+    try:
+        return Path(
+            snapshot_download(
+                repository, revision=revision, allow_patterns=HUB_FILES, ignore_patterns=_NOT_FROM_HUB
+            )
+        )
+    except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OSError) as error:
+        raise InputError(
+            f"{name}: neither a folder here nor to be had from the Hub ({type(error).__name__}); "
+            f"check the name and the network, or use a local folder or '{EMBEDDED}'"
+        ) from error
+
+
+def locate_model(name: str) -> Path:
+    """Folder of a whole model: of nothing else, where the named one also holds other weights.
+
+    Raises:
+        InputError: It cannot be found, or holds an adapter alone.
+    """
+    path = locate(name)
+    if is_adapter(path) and not is_whole(path):
+        raise InputError(
+            f"{path}: an adapter, not a whole model; name its base with --model and it with --adapter"
+        )
+    if not (path / "config.json").is_file():
+        raise InputError(f"{path}: no config.json, so not a model folder")
+    return _tidy(path)
+
+
+def locate_adapter(name: str) -> Path:
+    """Folder of an adapter.
+
+    Raises:
+        InputError: It cannot be found, or is none.
+    """
+    path = locate(name)
+    if not is_adapter(path):
+        raise InputError(f"{path}: no {_ADAPTER_CONFIG}, so not a PEFT adapter")
+    return path
+
+
+def model_name(name: str, path: Path) -> str:
+    """What a leaderboard calls a model: its Hub id, or the last part of its folder."""
+    return path.resolve().name if Path(name).expanduser().is_dir() else name
+
+
+def is_adapter(path: Path) -> bool:
+    """Whether a folder holds an adapter, whatever else it holds."""
+    return (path / _ADAPTER_CONFIG).is_file()
+
+
+def is_whole(path: Path) -> bool:
+    """Whether a folder holds a whole model's weights, whatever else it holds."""
+    return (path / "config.json").is_file() and any((path / name).is_file() for name in (SINGLE, INDEX))
+
+
+def _tidy(path: Path) -> Path:
+    """The folder, or a view of it with the whole model alone.
+
+    transformers loads an adapter that lies beside whole weights onto another base, and vLLM reads every
+    safetensors file there is: neither is what was asked for.
+    """
+    if not is_whole(path):
+        return path
+    stray = set(path.glob("*.safetensors")) - set(weight_files(path))
+    if not stray and not is_adapter(path):
+        return path
+    kept = [
+        file for file in sorted(path.iterdir())
+        if file.is_file() and file not in stray and file.name != _ADAPTER_CONFIG
+    ]  # fmt: skip
+    where = hashlib.sha256("\0".join(map(str, [path.resolve(), *kept])).encode()).hexdigest()[:16]
+    view = cache_dir() / "views" / where / path.resolve().name
+    if not view.is_dir():
+        _link(kept, view)
+    return view
+
+
+def _link(files: list[Path], view: Path) -> None:
+    partial = view.parent.with_name(f".{view.parent.name}.{os.getpid()}") / view.name
+    partial.mkdir(parents=True, exist_ok=True)
+    for file in files:
+        link = partial / file.name
+        link.unlink(missing_ok=True)
+        link.symlink_to(file.resolve())
+    try:
+        partial.parent.rename(view.parent)
+    except OSError:
+        if not view.is_dir():
+            raise
+        shutil.rmtree(partial.parent)  # another process was faster

@@ -1,0 +1,1 @@
+"""What a board holds, and how it is built from stored results."""

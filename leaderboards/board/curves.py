@@ -1,0 +1,111 @@
+"""From stored curve points to lines that can be drawn: one mean over the seeds, its range, and few points."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from leaderboards.board.rows import Curve, Grid, Line, StageEnd
+from leaderboards.results.schema import RunResults
+
+MAX_POINTS = 300
+QUANTITIES = (
+    *("loss_answer", "loss_thinking", "loss_tags", "loss"),
+    *("accuracy", "format_valid"),
+    *("gradient_norm_answer", "gradient_norm_thinking", "gradient_norm_tags", "gradient_norm"),
+)
+
+_Floats = NDArray[np.float64]
+
+
+def merge_curves(runs: Sequence[RunResults]) -> dict[tuple[str, str], pd.DataFrame]:
+    """The points of each (model, entry); for one seed the first run that holds a curve of it stands."""
+    frames = [run.curves.assign(run=index) for index, run in enumerate(runs) if len(run.curves)]
+    if not frames:
+        return {}
+    points = pd.concat(frames, ignore_index=True)
+    first = points.groupby(["model", "entry", "seed"])["run"].transform("min")
+    kept = points[points["run"] == first]
+    parts = (part for _, part in kept.groupby(["model", "entry"]))
+    return {(part["model"].iloc[0], part["entry"].iloc[0]): part for part in parts}
+
+
+def curve_of(points: pd.DataFrame, max_points: int = MAX_POINTS) -> Curve | None:
+    """The lines of one row from the points of its seeds; None where it has none."""
+    if points.empty:
+        return None
+    names = dict(zip(points["stage"].tolist(), points["stage_name"].tolist(), strict=True))
+    stages = _by_stage_and_seed(points)
+    ends = {stage: np.mean([seed_NC[-1, :2] for seed_NC in seeds], axis=0) for stage, seeds in stages.items()}
+    lines = (_line(stages, quantity, max_points) for quantity in QUANTITIES)
+    return Curve(
+        num_seeds=points["seed"].nunique(),
+        stages=tuple(
+            StageEnd(s, names[s], float(steps), float(tokens)) for s, (steps, tokens) in ends.items()
+        ),
+        lines=tuple(line for line in lines if line is not None),
+    )
+
+
+def _by_stage_and_seed(points: pd.DataFrame) -> dict[int, list[_Floats]]:
+    """For each stage one array per seed: N points in order × step, tokens and the quantities."""
+    ordered = points.sort_values(["stage", "seed", "step"])
+    keys_N2 = ordered[["stage", "seed"]].to_numpy()
+    values_NC = ordered[["step", "tokens", *QUANTITIES]].to_numpy(np.float64)
+    starts = np.flatnonzero((np.diff(keys_N2, axis=0) != 0).any(axis=1)) + 1
+    stages: dict[int, list[_Floats]] = {}
+    for keys, values in zip(np.split(keys_N2, starts), np.split(values_NC, starts), strict=True):
+        stages.setdefault(int(keys[0, 0]), []).append(values)
+    return stages
+
+
+def _line(stages: dict[int, list[_Floats]], quantity: str, max_points: int) -> Line | None:
+    column = 2 + QUANTITIES.index(quantity)
+    measured = {stage: _measured(seeds, column) for stage, seeds in stages.items()}
+    along = {stage: _along_stage(seeds) for stage, seeds in measured.items() if seeds}
+    total = sum(rows.shape[1] for rows in along.values())
+    if not total:
+        return None
+    # Bins never reach over the end of a stage, so each stage may need one bin more than its share.
+    size = -(-total // max(max_points - len(along), 1))
+    binned = {stage: _over_seeds(_bin_means(rows, size)) for stage, rows in along.items()}
+    steps, tokens, mean, low, high = (tuple(row) for row in np.hstack(list(binned.values())).tolist())
+    numbers = tuple(stage for stage, rows in binned.items() for _ in range(rows.shape[1]))
+    return Line(quantity, Grid(steps, tokens, numbers), mean, low, high)
+
+
+def _over_seeds(rows: _Floats) -> _Floats:
+    """Rows of T points: steps, tokens, and of the seeds' values the mean, the lowest and the highest."""
+    values_ST = rows[2:]
+    return np.vstack([rows[0], rows[1], values_ST.mean(0), values_ST.min(0), values_ST.max(0)])
+
+
+def _measured(seeds: Sequence[_Floats], column: int) -> list[_Floats]:
+    """Step, tokens and one quantity of the seeds that measured it, where it is a finite number."""
+    kept = (seed_NC[np.isfinite(seed_NC[:, column])][:, [0, 1, column]] for seed_NC in seeds)
+    return [seed_N3 for seed_N3 in kept if len(seed_N3)]
+
+
+def _along_stage(seeds: Sequence[_Floats]) -> _Floats:
+    """Rows of T points of one stage: steps, tokens, and S values, the seeds brought to common steps.
+
+    Seeds of one run were logged at the same steps, which are kept. Where runs logged at different steps,
+    the seed with the fewest points gives them and the others are interpolated, within what all have.
+    """
+    first, last = max(seed_N3[0, 0] for seed_N3 in seeds), min(seed_N3[-1, 0] for seed_N3 in seeds)
+    fewest = min((seed_N3[:, 0] for seed_N3 in seeds), key=len)
+    steps_T = fewest[(fewest >= first) & (fewest <= last)]
+    tokens_T = np.mean([np.interp(steps_T, seed_N3[:, 0], seed_N3[:, 1]) for seed_N3 in seeds], axis=0)
+    values_ST = [np.interp(steps_T, seed_N3[:, 0], seed_N3[:, 2]) for seed_N3 in seeds]
+    return np.vstack([steps_T, tokens_T, *values_ST])
+
+
+def _bin_means(rows_NT: _Floats, size: int) -> _Floats:
+    """Means over runs of `size` neighbouring points, the last of them over what is left."""
+    length = rows_NT.shape[1]
+    if size == 1 or not length:
+        return rows_NT
+    starts = np.arange(0, length, size)
+    counts = np.diff(np.append(starts, length))
+    return np.add.reduceat(rows_NT, starts, axis=1) / counts

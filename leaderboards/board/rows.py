@@ -1,0 +1,397 @@
+"""What a leaderboard is, as plain data: rows, cells, intervals and comparisons.
+
+Apart from `board`, which fills it in, so that writers and sentences need nothing but the data.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal, get_args
+
+from leaderboards.results.schema import Role
+from leaderboards.stats import Difference, Estimate
+
+Metric = Literal["accuracy", "accuracy_strict", "format_valid", "score"]
+METRICS: tuple[Metric, ...] = get_args(Metric)
+Verdict = Literal["better", "worse", "not distinguishable"]
+MACRO = "macro"
+ALPHAS = tuple(step / 10 for step in range(11))
+"""The weights of accuracy at which the score is shown."""
+# They hold format validity, which for an untagged entry means something else.
+FORMAT_DEPENDENT = frozenset({"accuracy_strict", "format_valid", "score"})
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """A row against another on one metric; the verdict goes by the Holm-corrected p-value.
+
+    Attributes:
+        difference: The row's mean minus the other's, paired by question and seed.
+        p_holm: Its p-value, corrected over the family of comparisons that it is shown in.
+        verdict: What may be said.
+        effect: Cohen's h of the two means (`stats.cohens_h`).
+        permutation_p: Of the paired permutation test; None where it was not made.
+    """
+
+    difference: Difference
+    p_holm: float
+    verdict: Verdict
+    effect: float = 0.0
+    permutation_p: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class MetricCell:
+    """One metric of one row on one benchmark; `own_format` marks with † what is not comparable."""
+
+    metric: Metric
+    estimate: Estimate
+    own_format: bool
+    comparison: Comparison | None
+
+
+@dataclass(frozen=True, slots=True)
+class SampledPoint:
+    """What `size` outputs for each question give: one of them right (pass), the vote right (majority)."""
+
+    size: int
+    passing: Estimate
+    majority: Estimate
+
+
+@dataclass(frozen=True, slots=True)
+class Sampled:
+    """Several outputs for each question, how they were drawn, and what 1, 2, 4, … of them give."""
+
+    num_samples: int
+    temperature: str
+    seeds: str
+    points: tuple[SampledPoint, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """A judge's verdicts beside the rule's on the n outputs whose verdict could be read; shares of 1.
+
+    `kappa` is Cohen's, None where it is not defined (both constant).
+    """
+
+    judge: str
+    n: int
+    unreadable: int
+    rule_only: int
+    judge_only: int
+    rule_accuracy: float
+    judge_accuracy: float
+    agreement: float
+    kappa: float | None
+
+
+BucketBy = Literal["reasoning", "answer"]
+
+
+@dataclass(frozen=True, slots=True)
+class Bucket:
+    """Outputs of one row on one benchmark whose reasoning, or whose reference answer, is about equally long.
+
+    Attributes:
+        by: `reasoning`: characters of the output's own reasoning; `answer`: of the reference answer, so that
+            all rows have the same questions in a bucket.
+        low: Characters from which on an output belongs here; the edges are the same for all rows.
+        high: Characters of the longest.
+        num_outputs: How many there are, over all seeds.
+        num_questions: How many questions they belong to.
+        accuracy: Share that is right, with its interval.
+    """
+
+    by: BucketBy
+    low: int
+    high: int
+    num_outputs: int
+    num_questions: int
+    accuracy: Estimate
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where one seed's figures on one benchmark come from.
+
+    Attributes:
+        seed: Of the training; None where there is none.
+        source: The run that holds the samples, as it was named to the reader.
+        checkpoint: Which weights, and `digest` theirs.
+        digest: Of the weights.
+        data_digest: Of the questions and their answers.
+        engine: What generated, with its version; `dtype` in which numbers.
+        dtype: See engine.
+        scorer: Digest of the scorer; empty where it is not known.
+        prompts: Digest of the prompts' texts; empty where it is not known.
+        generation: What else decides what is generated, as text.
+        num_right: Outputs that are right (lenient accuracy).
+        num_outputs: All outputs.
+    """
+
+    seed: int | None
+    source: str
+    checkpoint: str
+    digest: str
+    data_digest: str
+    engine: str
+    dtype: str
+    scorer: str
+    prompts: str
+    generation: tuple[tuple[str, str], ...]
+    num_right: int
+    num_outputs: int
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """One row on one benchmark, or on all (`macro`): metrics, and what went wrong in the outputs.
+
+    `num_samples` is the number of outputs drawn for each question, the smallest where benchmarks differ.
+    `sampled` is there where several were drawn (for `macro`: equally many on all benchmarks), `judged` where
+    a judge read them; `buckets` and `origins` (one a seed) are those of one benchmark, none for `macro`.
+    """
+
+    benchmark: str
+    metrics: tuple[MetricCell, ...]
+    num_outputs: int
+    num_samples: int
+    truncated: float
+    output_tokens: float
+    defects: tuple[tuple[str, int], ...]
+    sampled: Sampled | None = None
+    judged: Judged | None = None
+    buckets: tuple[Bucket, ...] = ()
+    origins: tuple[Origin, ...] = ()
+
+    def metric(self, name: Metric) -> MetricCell:
+        """The cell's figures for one metric."""
+        return self.metrics[METRICS.index(name)]
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """Training compute of one seed of a row (the mean over its seeds), every stage charged in full.
+
+    `reference_tokens` and `reference_flops` come on top of the others: what preparing a reference model
+    took. `peak_memory_bytes` is the highest of the seeds, None where it was not measured.
+    """
+
+    steps: float
+    tokens_forward: float
+    tokens_loss: float
+    flops: float
+    wall_seconds: float
+    reference_tokens: float
+    reference_flops: float
+    peak_memory_bytes: float | None
+    budget: str
+
+    @property
+    def total_flops(self) -> float:
+        """The row's own stages and its reference model."""
+        return self.flops + self.reference_flops
+
+
+@dataclass(frozen=True, slots=True)
+class Grid:
+    """Where a line's T points lie: optimiser steps, tokens forward (mean over seeds), number of the stage."""
+
+    steps: tuple[float, ...]
+    tokens: tuple[float, ...]
+    stages: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One quantity along T points: the mean over the seeds, the lowest and the highest seed."""
+
+    quantity: str
+    grid: Grid
+    mean: tuple[float, ...]
+    low: tuple[float, ...]
+    high: tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class StageEnd:
+    """A stage, from 1 on, and where it ended: the mean over the seeds."""
+
+    number: int
+    name: str
+    steps: float
+    tokens: float
+
+
+@dataclass(frozen=True, slots=True)
+class Curve:
+    """The training of one row of the board; `lines` holds only what was measured."""
+
+    num_seeds: int
+    stages: tuple[StageEnd, ...]
+    lines: tuple[Line, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One entry of one model.
+
+    Attributes:
+        rank: By the macro average of the ranking metric; None where that cannot be compared.
+        tier: See `tiers`; None without a rank.
+        name: Of the entry.
+        model: What it was trained from, or what it is.
+        role: Trained here, the untrained base, or external.
+        seeds: Of its trainings; `(None,)` without.
+        tags: Its tag format, and `tagged` whether that has tags at all.
+        tagged: See tags.
+        method: How it was trained: full, lora, …
+        checkpoints: One a seed.
+        is_reference: Whether others are compared with it.
+        macro: Over all benchmarks; None where it lacks one.
+        cells: By benchmark.
+        cost: Of its training; None where it was not trained here.
+        curve: Of its training.
+        evaluation_seconds: Time spent generating, over all seeds.
+        licence: Of an external checkpoint, and `link` where it is from.
+        link: See licence.
+        marks: Why its figures are not comparable with the others', where the user insisted on showing them.
+        score_by_alpha: Macro score at each of `ALPHAS`; None where its format means something else.
+    """
+
+    rank: int | None
+    tier: int | None
+    name: str
+    model: str
+    role: Role
+    seeds: tuple[int | None, ...]
+    tags: str
+    tagged: bool
+    method: str | None
+    checkpoints: tuple[str, ...]
+    is_reference: bool
+    macro: Cell | None
+    cells: tuple[Cell, ...]
+    cost: Cost | None
+    curve: Curve | None
+    evaluation_seconds: float
+    licence: str | None
+    link: str | None
+    marks: tuple[str, ...] = ()
+    score_by_alpha: tuple[Estimate, ...] | None = None
+
+    def cell(self, benchmark: str) -> Cell | None:
+        """The row's cell for a benchmark or for `macro`; None where it was not evaluated."""
+        if benchmark == MACRO:
+            return self.macro
+        return next((cell for cell in self.cells if cell.benchmark == benchmark), None)
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """Two rows, by their positions on the board, compared on the macro average of the ranking metric.
+
+    The family of Holm's correction is all such pairs; tiers are made from them.
+    """
+
+    first: int
+    second: int
+    comparison: Comparison
+
+
+@dataclass(frozen=True, slots=True)
+class AlphaChange:
+    """Where the ranking by score changes as α grows: at `alpha` the one row passes the other.
+
+    Rows are positions on the board; `distinguishable` says whether the two differ beyond chance both in
+    accuracy and in format, since a change of rank between rows that nobody can tell apart means nothing.
+    """
+
+    alpha: float
+    rises: int
+    falls: int
+    distinguishable: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ReportedFigure:
+    """One figure that a paper reports, a share of 1.
+
+    Attributes:
+        benchmark: On which, or the name of an average.
+        metric: Of what.
+        value: The figure.
+        members: The benchmarks of an average; none for a single benchmark.
+    """
+
+    benchmark: str
+    metric: Metric
+    value: float
+    members: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Reported:
+    """An entry whose figures others report; never ranked, never tested, and marked as what it is.
+
+    Attributes:
+        name: Of the entry.
+        model: What it was trained from.
+        source: Who reports it, such as `arXiv 2512.21017`.
+        link: To it; None without.
+        note: What the reader must know, such as how the figures were transcribed.
+        figures: In the file's order.
+    """
+
+    name: str
+    model: str
+    source: str
+    link: str | None
+    note: str
+    figures: tuple[ReportedFigure, ...]
+
+
+Place = tuple[int, str, Metric]
+"""Position of a row on the board, benchmark or `macro`, metric."""
+
+
+@dataclass(frozen=True, slots=True)
+class Board:
+    """A leaderboard, rows best first.
+
+    Attributes:
+        rows: One for each entry of each model.
+        benchmarks: In the order in which they first appear.
+        reference: Name of the entry that the rows' comparisons are to.
+        rank_by: The ranking metric.
+        alpha: Weight of accuracy in score.
+        confidence: Level of the intervals.
+        family_macro: How many macro differences Holm's correction counts.
+        family_cells: How many differences on single benchmarks, corrected apart from them.
+        summary: Sentences: what was found, the headline first.
+        notes: What to beware of.
+        checks: What was checked.
+        provenance: Of each run, by its source.
+        pairs: All pairs of ranked rows.
+        alpha_changes: Where the ranking by score changes, by α.
+        reported: Figures that others report.
+        versus: The comparisons to every other entry that may be chosen as the reference, by its name.
+    """
+
+    rows: tuple[Row, ...]
+    benchmarks: tuple[str, ...]
+    reference: str
+    rank_by: Metric
+    alpha: float
+    confidence: float
+    family_macro: int
+    family_cells: int
+    summary: tuple[str, ...]
+    notes: tuple[str, ...]
+    checks: tuple[str, ...]
+    provenance: tuple[tuple[str, Mapping[str, str]], ...]
+    pairs: tuple[Pair, ...] = ()
+    alpha_changes: tuple[AlphaChange, ...] = ()
+    reported: tuple[Reported, ...] = ()
+    versus: Mapping[str, Mapping[Place, Comparison]] = field(default_factory=dict, repr=False)

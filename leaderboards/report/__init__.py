@@ -1,0 +1,1 @@
+"""A board in words: terminal, Markdown, CSV, LaTeX, JSON and the page."""

@@ -1,0 +1,98 @@
+"""The leaderboard as JSON, under a published schema: `leaderboard.schema.json`, made from the dataclasses.
+
+`python -m leaderboards.report.json_form` writes the schema again after the board's data have changed; then
+raise `SCHEMA_VERSION` where something was renamed, removed, or means something else.
+"""
+
+from __future__ import annotations
+
+import inspect
+import json
+import re
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from leaderboards import stats
+from leaderboards.board import rows
+from leaderboards.board.rows import Board
+
+if TYPE_CHECKING:
+    from pydantic import TypeAdapter
+
+SCHEMA_VERSION = 1
+SCHEMA_PATH = Path(__file__).parents[1] / "leaderboard.schema.json"
+_DIALECT = "https://json-schema.org/draft/2020-12/schema"
+# Comparisons to every entry that a reader of the page may choose: nearly all of the size, and those to the
+# reference stand in the cells.
+_LEFT_OUT = "versus"
+_ABOUT = (
+    "A leaderboard of the SFT harness. Units: accuracies, format validity, scores, their standard errors, "
+    "intervals and differences are shares of 1 (0.712 is 71.2 %, a difference of 0.015 is 1.5 points); times "
+    "are seconds, memory is bytes, lengths are characters or tokens as their names say. There is no NaN: "
+    "what is not known is null. Rows are best first, and a position counts from 0."
+)
+_ATTRIBUTE = re.compile(r"^    (\w+): (.+(?:\n {8}.+)*)", re.MULTILINE)
+
+
+def json_text(board: Board) -> str:
+    """The board as JSON that `leaderboard.schema.json` describes, without the comparisons `versus`."""
+    data = json.loads(_adapter().dump_json(board, exclude={_LEFT_OUT}))
+    return json.dumps({"schema_version": SCHEMA_VERSION, **data}, indent=1, ensure_ascii=False) + "\n"
+
+
+def schema_text() -> str:
+    """The JSON Schema (draft 2020-12), as it stands in `leaderboard.schema.json`."""
+    made = _adapter().json_schema(mode="serialization")
+    definitions = made.pop("$defs")
+    del made["properties"][_LEFT_OUT]
+    made["properties"] = {"schema_version": {"const": SCHEMA_VERSION}, **made["properties"]}
+    for name, part in (*definitions.items(), ("Board", made)):
+        _describe(part, name)
+    schema = {
+        "$schema": _DIALECT,
+        "title": "Leaderboard",
+        **made,
+        "description": _ABOUT,
+        "$defs": dict(sorted(definitions.items())),
+    }
+    return json.dumps(schema, indent=1, ensure_ascii=False) + "\n"
+
+
+@cache
+def _adapter() -> TypeAdapter[Board]:
+    from pydantic import TypeAdapter
+
+    return TypeAdapter(Board)
+
+
+def _describe(part: dict[str, Any], name: str) -> None:
+    """Says what the docstring says: of the whole before `Attributes`, of each property what stands there."""
+    kind = getattr(rows, name, None) or getattr(stats, name)
+    about, _, attributes = (inspect.getdoc(kind) or "").partition("\n\nAttributes:\n")
+    said = {found[1]: found[2] for found in _ATTRIBUTE.finditer(attributes)}
+    part.pop("title", None)
+    part["description"] = _worded(about)
+    part["properties"] = {
+        key: _plain(value) | ({"description": _worded(said[key])} if key in said else {})
+        for key, value in part["properties"].items()
+    }
+    part["required"] = list(part["properties"])
+    part["additionalProperties"] = False
+
+
+def _worded(text: str) -> str:
+    return re.sub(r"\bNone\b", "null", " ".join(text.split()))
+
+
+def _plain(value: Any) -> Any:
+    """Without pydantic's titles and defaults: every property is always there."""
+    if isinstance(value, list):
+        return [_plain(each) for each in value]
+    if not isinstance(value, dict):
+        return value
+    return {key: _plain(each) for key, each in value.items() if key not in ("title", "default")}
+
+
+if __name__ == "__main__":
+    SCHEMA_PATH.write_text(schema_text(), encoding="utf-8")

@@ -1,0 +1,187 @@
+r"""The leaderboard as a LaTeX table with booktabs rules, to be put into a paper by ``\input``.
+
+Best figure of each column in bold; figures that the paired test cannot tell from it are underlined, so that
+nobody takes a bold one for more than it is.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from leaderboards.board.reported import is_macro, sources
+from leaderboards.board.rows import MACRO, Board, Cell, Reported, Row
+from leaderboards.report.latex_text import comment, escaped
+from leaderboards.report.wording import (
+    MISSING,
+    OWN_FORMAT_MARK,
+    SIGNIFICANT_MARK,
+    UNLIKE_MARK,
+    differs,
+    label,
+    percent,
+    role_label,
+    title,
+)
+
+_PREAMBLE = r"""% The leaderboard as a table: put it into a paper with \input{leaderboard.tex}.
+% Needs \usepackage{booktabs} and nothing else; pdflatex, xelatex and lualatex set it alike.
+% For a page of two columns write table* for table. How an interval looks is said once, here; for brackets:
+% \newcommand{\harnessinterval}[2]{{\scriptsize\,[#1,\,#2]}}
+\providecommand{\harnessinterval}[2]{\ensuremath{^{#2}_{#1}}}"""
+
+
+@dataclass(frozen=True, slots=True)
+class _Best:
+    """The best row of a column, and those that the paired test cannot tell from it, by position."""
+
+    row: int
+    ties: frozenset[int]
+
+
+def latex(board: Board) -> str:
+    """The ranking metric on each benchmark and on all of them, as a table that compiles as it is."""
+    places = [*board.benchmarks, *([MACRO] if len(board.benchmarks) > 1 else [])]
+    found = {place: _best(board, place) for place in places}
+    body = [_line(board, number, row, places, found) for number, row in enumerate(board.rows)]
+    parts = [
+        _PREAMBLE,
+        *(f"% Beware: {comment(note)}" for note in board.notes),
+        r"\begin{table}",
+        r"  \centering",
+        rf"  \caption{{{_caption(board)}}}",
+        r"  \label{tab:leaderboard}",
+        r"  \small",
+        r"  \setlength{\tabcolsep}{4pt}",
+        rf"  \begin{{tabular}}{{@{{}}l{'r' * len(places)}@{{}}}}",
+        r"    \toprule",
+        "    " + _joined(["entry", *("macro average" if p == MACRO else escaped(p) for p in places)]),
+        r"    \midrule",
+        *(f"    {line}" for line in (*body, *_reported_lines(board, places))),
+        r"    \bottomrule",
+        r"  \end{tabular}",
+        r"  \par\medskip",
+        r"  \begin{minipage}{\linewidth}",
+        rf"    \footnotesize {' '.join(escaped(note) for note in _notes(board, found))}",
+        r"  \end{minipage}",
+        r"\end{table}",
+    ]
+    return "\n".join(parts) + "\n"
+
+
+def _best(board: Board, place: str) -> _Best | None:
+    """None where no row has a figure that may be compared."""
+    metric = board.rank_by
+    cells = {
+        number: cell.metric(metric) for number, row in enumerate(board.rows) if (cell := row.cell(place))
+    }
+    comparable = {number: cell for number, cell in cells.items() if not cell.own_format} or cells
+    if not comparable:
+        return None
+    best = max(comparable, key=lambda number: comparable[number].estimate.mean)
+    comparisons = board.versus.get(board.rows[best].name, {})
+    ties = (
+        number
+        for number in comparable
+        if _is_compared(board.rows, number, best)
+        and (found := comparisons.get((number, place, metric)))
+        and found.verdict == "not distinguishable"
+    )
+    return _Best(best, frozenset(ties))
+
+
+def _is_compared(rows: Sequence[Row], number: int, best: int) -> bool:
+    """Whether the comparisons to the best row's name are to that row: each is made within its own model."""
+    alone = sum(row.name == rows[best].name for row in rows) == 1
+    return rows[number].model == rows[best].model or alone
+
+
+def _line(board: Board, number: int, row: Row, places: Sequence[str], found: dict[str, _Best | None]) -> str:
+    name = escaped(role_label(row, board))
+    cells = (_cell(board, row.cell(place), number, found[place]) for place in places)
+    return _joined([f"{name} (reference)" if row.is_reference else name, *cells])
+
+
+def _cell(board: Board, cell: Cell | None, number: int, best: _Best | None) -> str:
+    if cell is None:
+        return escaped(MISSING)
+    figures = cell.metric(board.rank_by)
+    estimate = figures.estimate
+    text = percent(estimate.mean)
+    if best and number == best.row:
+        text = rf"\textbf{{{text}}}"
+    elif best and number in best.ties:
+        text = rf"\underline{{{text}}}"
+    marks = (OWN_FORMAT_MARK if figures.own_format else "") + (
+        SIGNIFICANT_MARK if differs(cell, board.rank_by) else ""
+    )
+    # Without width, so that the figures of a column stay aligned.
+    hanging = rf"\rlap{{\textsuperscript{{{escaped(marks)}}}}}" if marks else ""
+    return rf"{text}\harnessinterval{{{percent(estimate.low)}}}{{{percent(estimate.high)}}}{hanging}"
+
+
+def _reported_lines(board: Board, places: Sequence[str]) -> Iterator[str]:
+    said: set[str] = set()
+    for row in _shown(board):
+        if row.source not in said:
+            said.add(row.source)
+            width = len(places) + 1
+            yield r"\midrule"
+            heading = escaped(f"reported by {row.source}, not reproduced here")
+            yield rf"\multicolumn{{{width}}}{{@{{}}l@{{}}}}{{\itshape {heading}}} \\"
+        yield from _reported_row(board, row, places)
+
+
+def _shown(board: Board) -> list[Reported]:
+    """The reported rows that have a figure for the ranking metric."""
+    return [row for row in board.reported if any(f.metric == board.rank_by for f in row.figures)]
+
+
+def _reported_row(board: Board, row: Reported, places: Sequence[str]) -> Iterator[str]:
+    """A line with the figures that have a column, and one for each average over other benchmarks."""
+    name = rf"\textit{{{escaped(f'{row.name} · {row.model}')}}}"
+    values, others = {}, []
+    for figure in row.figures:
+        if figure.metric == board.rank_by:
+            place = MACRO if is_macro(figure, board.benchmarks) else figure.benchmark
+            if place in places:
+                values[place] = rf"\textit{{{percent(figure.value)}}}"
+            else:
+                others.append(f"{percent(figure.value)} ({figure.benchmark})")
+    if values:
+        yield _joined([name, *(values.get(place, escaped(MISSING)) for place in places)])
+    for text in others:
+        yield _joined([name, rf"\multicolumn{{{len(places)}}}{{r@{{}}}}{{\textit{{{escaped(text)}}}}}"])
+
+
+def _caption(board: Board) -> str:
+    words = title(board)
+    return escaped(f"{words[0].upper()}{words[1:]}. {board.summary[0]}" if board.summary else f"{words}.")
+
+
+def _notes(board: Board, found: dict[str, _Best | None]) -> Iterator[str]:
+    """What the marks mean; only of those that the table has."""
+    level = f"{100 * board.confidence:.0f} %"
+    yield (
+        f"Small figures: lower and upper end of {level} intervals over questions and training seeds "
+        "(questions alone for an entry without several seeds)."
+    )
+    tied = any(best and best.ties for best in found.values())
+    yield "Bold: best of its column" + (
+        "; underlined: not distinguishable from it (paired two-way clustered t test, Holm)." if tied else "."
+    )
+    cells = [cell for row in board.rows for place in found if (cell := row.cell(place))]
+    if any(differs(cell, board.rank_by) for cell in cells):
+        yield (
+            f"{SIGNIFICANT_MARK}: differs from {board.reference} (the same test, "
+            f"p < {1 - board.confidence:.2g} after Holm's correction over {board.family_macro} macro "
+            f"differences and, apart from them, {board.family_cells} on single benchmarks)."
+        )
+    if any(cell.metric(board.rank_by).own_format for cell in cells):
+        yield f"{OWN_FORMAT_MARK}: no tags, so this figure means another thing and is not compared."
+    for row in board.rows:
+        if row.marks:
+            yield f"{UNLIKE_MARK} {label(row, board).removesuffix(UNLIKE_MARK)}: {'; '.join(row.marks)}."
+    yield from sources(_shown(board))
+
+
+def _joined(cells: Sequence[str]) -> str:
+    return " & ".join(cells) + r" \\"

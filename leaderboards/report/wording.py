@@ -1,0 +1,205 @@
+"""How figures are worded everywhere: percent, points, intervals, p-values, compute, and metric names."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from leaderboards.board.rows import Board, Cell, Comparison, Cost, Metric, Row, Verdict
+
+METRIC_NAMES: dict[Metric, str] = {
+    "accuracy": "accuracy",
+    "accuracy_strict": "strict accuracy",
+    "format_valid": "format validity",
+    "score": "score",
+}
+VERDICT_WORDS: dict[Verdict, str] = {
+    "better": "is better than",
+    "worse": "is worse than",
+    "not distinguishable": "is not distinguishable from",
+}
+MISSING = "–"
+OWN_FORMAT_MARK = "†"
+SIGNIFICANT_MARK = "*"
+UNLIKE_MARK = "‡"
+REFERENCE_WORD = "reference"
+
+
+def percent(share: float) -> str:
+    """A share of 1 in percent with one decimal, without the sign: `71.2`."""
+    return f"{100 * share:.1f}"
+
+
+def points(share: float) -> str:
+    """A difference of shares in percentage points, signed with a true minus: `−0.8`, `+1.5`, `0.0`."""
+    text = f"{100 * share:+.1f}"
+    return "0.0" if text in ("+0.0", "-0.0") else text.replace("-", "−")
+
+
+def bounds(low: float, high: float) -> str:
+    """An interval of differences in points: `−3.1 to +1.5`."""
+    return f"{points(low)} to {points(high)}"
+
+
+def p_value(p: float) -> str:
+    """A p-value with two digits, or `< 0.001`; with more of them where two would read as the limit itself."""
+    text = "< 0.001" if p < 0.001 else f"{p:.2g}" if p < 0.095 else f"{p:.2f}"
+    return f"{p:.4f}" if text == "0.05" else text
+
+
+def tested(comparison: Comparison, confidence: float) -> str:
+    """A difference and its test: `−0.8 points, 95 % CI −3.1 to +1.5, Holm p = 0.40`."""
+    found, p = comparison.difference, p_value(comparison.p_holm)
+    equals = p if p.startswith("<") else f"= {p}"
+    return (
+        f"{points(found.mean)} points, {100 * confidence:.0f} % CI {bounds(found.low, found.high)}, "
+        f"Holm p {equals}"
+    )
+
+
+def large(number: float) -> str:
+    """A count with a prefix of three digits: `950`, `12.3k`, `4.5M`, `1.2T`."""
+    for unit, size in (("P", 1e15), ("T", 1e12), ("G", 1e9), ("M", 1e6), ("k", 1e3)):
+        if abs(number) >= 0.9995 * size:
+            return f"{number / size:.3g}{unit}"
+    return f"{number:.3g}"
+
+
+def memory(num_bytes: float) -> str:
+    """An amount of memory in binary units: `640 MiB`, `12.3 GiB`."""
+    mebibytes = num_bytes / 2**20
+    return f"{mebibytes:.3g} MiB" if mebibytes < 999.5 else f"{mebibytes / 1024:.3g} GiB"
+
+
+def training_flops(cost: Cost) -> str:
+    """The compute of the own stages, and after a plus that of a reference model: `1.1T`, `1.1T + 500G`."""
+    added = f" + {large(cost.reference_flops)}" if cost.reference_flops else ""
+    return large(cost.flops) + added
+
+
+def enumerated(names: Sequence[str]) -> str:
+    """Names as a sentence has them: `a`, `a and b`, `a, b and c`."""
+    return " and ".join([", ".join(names[:-1]), names[-1]]) if len(names) > 1 else names[0]
+
+
+def duration(seconds: float) -> str:
+    """A duration as `45 s`, `3 min 20 s` or `2 h 05 min`."""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s" if seconds >= 9.5 else f"{seconds:.1f} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60:02d} s"
+    return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
+
+
+def label(row: Row, board: Board) -> str:
+    """The row's name, with its model where the board holds several, and marked where it is not comparable."""
+    several = len({other.model for other in board.rows}) > 1
+    name = (f"{row.name} · {row.model}" if several else row.name) + (UNLIKE_MARK if row.marks else "")
+    return "".join(character if character.isprintable() else "\ufffd" for character in name)
+
+
+def role_label(row: Row, board: Board) -> str:
+    """The row's name, saying so where it was not trained here: `other (external)`."""
+    untrained = row.role == "external" or (row.role == "base" and row.name != "base")
+    return f"{label(row, board)} ({row.role})" if untrained else label(row, board)
+
+
+def title(board: Board) -> str:
+    """What the ranking goes by: `accuracy in %, macro average of 4 benchmarks`."""
+    count = len(board.benchmarks)
+    over = board.benchmarks[0] if count == 1 else f"macro average of {count} benchmarks"
+    return f"{METRIC_NAMES[board.rank_by]} in %, {over}"
+
+
+def differs(cell: Cell, metric: Metric) -> bool:
+    """Whether the corrected test found a difference to the reference."""
+    comparison = cell.metric(metric).comparison
+    return comparison is not None and comparison.verdict != "not distinguishable"
+
+
+def value(cell: Cell, metric: Metric) -> str:
+    """A metric's mean in percent, marked † where it is not comparable: `71.2`, `99.0†`."""
+    figures = cell.metric(metric)
+    return percent(figures.estimate.mean) + (OWN_FORMAT_MARK if figures.own_format else "")
+
+
+def interval(cell: Cell, metric: Metric) -> str:
+    """A metric's interval in percent: `[68.0, 74.1]`."""
+    estimate = cell.metric(metric).estimate
+    return f"[{percent(estimate.low)}, {percent(estimate.high)}]"
+
+
+def bootstrap_interval(cell: Cell, metric: Metric) -> str:
+    """The hierarchical bootstrap's interval in percent, as `interval` words the analytic one."""
+    ends = cell.metric(metric).estimate.bootstrap
+    return f"[{percent(ends[0])}, {percent(ends[1])}]" if ends else MISSING
+
+
+def against_reference(row: Row, cell: Cell, metric: Metric) -> str:
+    """The difference to the reference as `−0.8 [−3.1, +1.5]`, marked * where the corrected test finds one."""
+    if row.is_reference:
+        return REFERENCE_WORD
+    comparison = cell.metric(metric).comparison
+    if comparison is None:
+        return MISSING
+    found = comparison.difference
+    mark = SIGNIFICANT_MARK if differs(cell, metric) else ""
+    return f"{points(found.mean)}{mark} [{points(found.low)}, {points(found.high)}]"
+
+
+def without_home(path: str) -> str:
+    """A path as a report may show it to anyone: the writer's home folder as `~`."""
+    home = str(Path.home())
+    return f"~{path[len(home) :]}" if path.startswith(f"{home}/") else path
+
+
+def web_link(text: str | None) -> str | None:
+    """A link that may be made one to click on: http or https with a host; None for anything else."""
+    try:
+        parts = urlsplit(text or "")
+    except ValueError:
+        return None
+    return text if parts.scheme in ("http", "https") and parts.netloc else None
+
+
+def origins(board: Board) -> Iterator[str]:
+    """Licence and link of the checkpoints made elsewhere: `other: licence MIT, https://example.org/other`."""
+    for row in board.rows:
+        if row.licence or row.link:
+            licence = f"licence {row.licence}" if row.licence else "licence not stated"
+            yield f"{label(row, board)}: {licence}" + (f", {row.link}" if row.link else "")
+
+
+def legend(board: Board) -> tuple[str, ...]:
+    """What the marks mean, and how the intervals and tests were made."""
+    level = f"{100 * board.confidence:.0f} %"
+    lines = [
+        f"[ ] {level} interval: questions and training seeds are both a sample; for an entry without "
+        "several seeds (the base, most external ones) it holds question sampling alone.",
+        f"{SIGNIFICANT_MARK} differs from {board.reference}: paired two-way clustered t test, "
+        f"p < {1 - board.confidence:.2g} after Holm's correction over {board.family_macro} macro differences "
+        f"(and, apart from them, over {board.family_cells} on single benchmarks). "
+        "Intervals are not corrected.",
+    ]
+    if board.pairs:
+        lines.append(
+            f"tier: the test of all {len(board.pairs)} pairs, corrected for their number, tells no two "
+            "entries of one tier apart; each of a lower tier is worse than at least one of the tier above."
+        )
+    if any(row.marks for row in board.rows):
+        lines.append(f"{UNLIKE_MARK} not comparable with the others, and shown because that was asked for.")
+    if any(row.cost and row.cost.reference_flops for row in board.rows):
+        lines.append(
+            "FLOPs: of one seed's own stages + of preparing the reference model that its objective needs."
+        )
+    if any(row.cost for row in board.rows) and any(row.role == "base" for row in board.rows):
+        lines.append(
+            "FLOPs/point: all of these for each point of accuracy gained over the untrained base; the higher "
+            "one stands, the more the next point costs."
+        )
+    if any(not row.tagged for row in board.rows):
+        lines.append(
+            f"{OWN_FORMAT_MARK} no tags: format validity means a final-answer line here, another thing than "
+            "the tag format; it, strict accuracy and score are not ranked or compared with tagged entries."
+        )
+    return tuple(lines)

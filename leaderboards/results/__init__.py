@@ -1,0 +1,1 @@
+"""What a stored run holds: its schema, its files, and which runs may stand on one board."""

@@ -1,0 +1,280 @@
+"""The samples of stored runs as arrays: for each row of the board and benchmark, seeds × questions.
+
+Several outputs for one question count as their mean, so that every figure keeps its meaning (mean@k); the
+single verdicts stay beside it for what is more than a mean (`sampling`). Axes: S seeds, Q questions, k
+outputs.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from leaderboards.results.sample_table import checkpoint_codes
+from leaderboards.results.schema import Entry, Evaluation, RunResults, describe
+from tasks.errors import InputError
+
+_MEANS = ("accuracy", "accuracy_strict", "format_valid", "truncated", "output_tokens")
+_LENGTHS = ("thinking_chars", "gold_chars")
+
+Place = tuple[str, str, int | None, str]
+Choices = tuple[str, ...] | None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Draws:
+    """All outputs where several were drawn for a question: verdicts, answers (None where there is none)."""
+
+    kind: str
+    correct_SQk: NDArray[np.bool_]
+    extracted_SQk: NDArray[np.object_]
+    choices_Q: tuple[Choices, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Verdicts:
+    """How many outputs rule and judge hold right: both, only one of them, or neither."""
+
+    both: int
+    rule_only: int
+    judge_only: int
+    neither: int
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Lengths:
+    """Each of N = S·Q·k outputs: characters of its reasoning and of the reference (NaN: unknown), verdict."""
+
+    reasoning_N: NDArray[np.float64]
+    answer_N: NDArray[np.float64]
+    right_N: NDArray[np.bool_]
+    question_N: NDArray[np.intp]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Outcomes:
+    """One row of the board on one benchmark: arrays of shape (S, Q), questions in one order for all rows."""
+
+    seeds: tuple[int | None, ...]
+    question_ids: NDArray[np.object_]
+    accuracy: NDArray[np.float64]
+    accuracy_strict: NDArray[np.float64]
+    format_valid: NDArray[np.float64]
+    truncated: NDArray[np.float64]
+    output_tokens: NDArray[np.float64]
+    defects: tuple[tuple[str, int], ...]
+    num_samples: int = 1
+    draws: Draws | None = None
+    verdicts: Verdicts | None = None
+    lengths: Lengths | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class RunSamples:
+    """One run's N samples as columns, made once, and the rows of each (checkpoint, benchmark) among them.
+
+    Attributes:
+        question_N: Numbers of the questions, the same for the same id in all runs.
+        question_ids: Their ids, by number.
+        frame: What is read only where it is needed.
+        means: The columns that are averaged.
+        lengths: The columns that outputs are put into buckets by, NaN where not known.
+        rows: Positions of the samples of each place, ordered by question and then by sample index.
+        defects: How often each defect occurs, for each place that has any.
+    """
+
+    question_N: NDArray[np.intp]
+    question_ids: NDArray[np.object_]
+    frame: pd.DataFrame
+    means: dict[str, NDArray[np.float64]]
+    lengths: dict[str, NDArray[np.float64]]
+    rows: dict[Place, NDArray[np.intp]]
+    defects: dict[Place, dict[str, int]]
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """One checkpoint on one benchmark, and the run that holds its samples."""
+
+    entry: Entry
+    evaluation: Evaluation
+    samples: RunSamples
+
+    @property
+    def positions(self) -> NDArray[np.intp]:
+        """Rows of its samples."""
+        entry = self.entry
+        return self.samples.rows[entry.model, entry.name, entry.seed, self.evaluation.benchmark]
+
+
+def load_samples(runs: Sequence[RunResults]) -> list[RunSamples]:
+    """The samples of each run as columns; questions are numbered as they first appear."""
+    found = [pd.factorize(run.samples["sample_id"]) for run in runs]
+    ids = pd.Index(np.concatenate([np.asarray(own, dtype=object) for _, own in found]), dtype=object).unique()
+    return [
+        _load(run.samples, ids.get_indexer(np.asarray(own, dtype=object))[code_N], ids.to_numpy(dtype=object))
+        for run, (code_N, own) in zip(runs, found, strict=True)
+    ]
+
+
+def _load(frame: pd.DataFrame, question_N: NDArray[np.intp], question_ids: NDArray[np.object_]) -> RunSamples:
+    place_N, places = checkpoint_codes(frame)
+    order_N = np.lexsort((frame["sample_index"].to_numpy(), question_N, place_N))
+    ends = np.cumsum(np.bincount(place_N, minlength=len(places)))
+    return RunSamples(
+        question_N=question_N,
+        question_ids=question_ids,
+        frame=frame,
+        means={name: frame[name].to_numpy(dtype=np.float64) for name in _MEANS},
+        lengths={name: frame[name].to_numpy(dtype=np.float64, na_value=np.nan) for name in _LENGTHS},
+        rows=dict(zip(places, np.split(order_N, ends[:-1]), strict=True)),
+        defects=_count_defects(frame["defects"], place_N, places),
+    )
+
+
+def _count_defects(
+    column: pd.Series, place_N: NDArray[np.int64], places: Sequence[Place]
+) -> dict[Place, dict[str, int]]:
+    lists = pa.chunked_array(pa.array(column, type=pa.list_(pa.string()), from_pandas=True))
+    lists = lists.combine_chunks()
+    owners = pc.list_parent_indices(lists).to_numpy()
+    if not len(owners):
+        return {}
+    names = pc.dictionary_encode(pc.list_flatten(lists))
+    size = len(names.dictionary)
+    table = np.bincount(
+        place_N[owners] * size + names.indices.to_numpy(zero_copy_only=False), minlength=len(places) * size
+    ).reshape(len(places), size)
+    defects = names.dictionary.to_pylist()
+    return {
+        place: {defects[i]: int(row[i]) for i in np.flatnonzero(row)}
+        for place, row in zip(places, table, strict=True)
+    }
+
+
+def stack(blocks: Sequence[Block]) -> Outcomes:
+    """Stacks the seeds of one row on one benchmark.
+
+    Raises:
+        InputError: the seeds were not asked the same questions, or not equally often.
+    """
+    first = blocks[0]
+    benchmark, num_samples = first.evaluation.benchmark, first.evaluation.num_samples
+    questions = [_questions(block) for block in blocks]
+    for block, ids in zip(blocks[1:], questions[1:], strict=True):
+        if block.evaluation.num_samples != num_samples:
+            raise InputError(
+                f"{benchmark}: {_name(first)} has {num_samples} outputs for each question, {_name(block)} "
+                f"{block.evaluation.num_samples}; evaluate all seeds with the same number of samples"
+            )
+        check_same_questions(questions[0], ids, (_name(first), _name(block)), benchmark)
+    counts: dict[str, int] = {}
+    for block in blocks:
+        place = (block.entry.model, block.entry.name, block.entry.seed, benchmark)
+        for defect, count in block.samples.defects.get(place, {}).items():
+            counts[defect] = counts.get(defect, 0) + count
+    return Outcomes(
+        seeds=tuple(block.entry.seed for block in blocks),
+        question_ids=questions[0],
+        num_samples=num_samples,
+        defects=tuple(sorted(counts.items(), key=lambda item: (-item[1], item[0]))),
+        draws=_draws(blocks) if num_samples > 1 else None,
+        verdicts=_verdicts(blocks),
+        lengths=_lengths(blocks),
+        **{name: np.stack([_drawn(block, name).mean(axis=1) for block in blocks]) for name in _MEANS},
+    )
+
+
+def _name(block: Block) -> str:
+    return describe(block.entry.name, block.entry.seed)
+
+
+def _questions(block: Block) -> NDArray[np.object_]:
+    """The ids of the Q questions of a block, each of which must have its k outputs."""
+    num_samples = block.evaluation.num_samples
+    number_N = block.samples.question_N[block.positions]
+    if len(number_N) % num_samples or (np.diff(number_N.reshape(-1, num_samples), axis=1) != 0).any():
+        raise InputError(
+            f"{block.evaluation.benchmark}: {_name(block)}: not every question has {num_samples} outputs; "
+            "run the evaluation again"
+        )
+    return block.samples.question_ids[number_N[::num_samples]]
+
+
+def _drawn(block: Block, name: str) -> NDArray[np.float64]:
+    """One column of a block as (Q, k)."""
+    return block.samples.means[name][block.positions].reshape(-1, block.evaluation.num_samples)
+
+
+def _draws(blocks: Sequence[Block]) -> Draws:
+    first = blocks[0]
+    size = first.evaluation.num_samples
+    choices: Sequence[Sequence[str] | None] = [None] * (len(first.positions) // size)
+    if first.evaluation.kind == "choice":
+        choices = _arrow(first, "choices", first.positions[::size], pa.list_(pa.string())).to_pylist()
+    answers = [
+        np.array(_arrow(block, "extracted", block.positions, pa.string()).to_pylist(), dtype=object)
+        for block in blocks
+    ]
+    return Draws(
+        kind=first.evaluation.kind,
+        correct_SQk=np.stack([_drawn(block, "accuracy") > 0 for block in blocks]),
+        extracted_SQk=np.stack([answer.reshape(-1, size) for answer in answers]),
+        choices_Q=tuple(tuple(texts) if texts else None for texts in choices),
+    )
+
+
+def _arrow(block: Block, name: str, positions: NDArray[np.intp], kind: pa.DataType) -> pa.Array:
+    return pa.array(block.samples.frame[name].iloc[positions], type=kind, from_pandas=True)
+
+
+def _verdicts(blocks: Sequence[Block]) -> Verdicts | None:
+    """What rule and judge say of the outputs that were judged; None where none were."""
+    pairs = []
+    for block in blocks:
+        if block.evaluation.judge:
+            judge = block.samples.frame["judge"].iloc[block.positions].astype("boolean")
+            verdict = judge.to_numpy(dtype=np.float64, na_value=np.nan)
+            pairs.append((2 * block.samples.means["accuracy"][block.positions] + verdict)[~np.isnan(verdict)])
+    if not pairs:
+        return None
+    neither, judge_only, rule_only, both = np.bincount(
+        np.concatenate(pairs).astype(np.intp), minlength=4
+    ).tolist()
+    return Verdicts(both, rule_only, judge_only, neither)
+
+
+def _lengths(blocks: Sequence[Block]) -> Lengths | None:
+    """None where no length was stored."""
+
+    def column(name: str) -> NDArray[np.float64]:
+        parts = [block.samples.lengths[name][block.positions] for block in blocks]
+        return np.concatenate(parts)
+
+    reasoning_N, answer_N = column("thinking_chars"), column("gold_chars")
+    if np.isnan(reasoning_N).all() and np.isnan(answer_N).all():
+        return None
+    return Lengths(
+        reasoning_N=reasoning_N,
+        answer_N=answer_N,
+        right_N=np.concatenate([block.samples.means["accuracy"][block.positions] > 0 for block in blocks]),
+        question_N=np.concatenate([block.samples.question_N[block.positions] for block in blocks]),
+    )
+
+
+def check_same_questions(
+    left: NDArray[np.object_], right: NDArray[np.object_], names: tuple[str, str], benchmark: str
+) -> None:
+    """Raises InputError unless both entries answered exactly the same questions, in the same order."""
+    if left is right or (len(left) == len(right) and bool((left == right).all())):
+        return
+    only_left, only_right = sorted(set(left) - set(right)), sorted(set(right) - set(left))
+    example, owner = (only_left[0], names[0]) if only_left else (only_right[0], names[1])
+    raise InputError(
+        f"{benchmark}: {names[0]} and {names[1]} were not asked the same questions "
+        f"(sample {example} only by {owner}); evaluate both with the same data and --limit"
+    )

@@ -1,0 +1,145 @@
+"""A stored run's writer and reader; its schema is in `schema`.
+
+A run directory holds `results.json` (schema version, provenance, one entry per checkpoint),
+`samples.parquet` (one row per scored sample) and, where something was trained, `training.parquet` (one row
+per logged step). The JSON names the SHA-256 of each Parquet, so that a run killed between the writes, or a
+file cut short by a copy, is refused rather than half believed.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from leaderboards.results.schema import (
+    READABLE_VERSIONS,
+    RESULTS_FILE,
+    SAMPLES_FILE,
+    SCHEMA_VERSION,
+    TRAINING_FILE,
+    CurvePoint,
+    Entry,
+    RunResults,
+    SampleRow,
+    no_curves,
+)
+from tasks.errors import InputError
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from pydantic import TypeAdapter
+
+_VERSIONS = " and ".join(map(str, READABLE_VERSIONS))
+
+
+@dataclass(frozen=True, slots=True)
+class _RunFile:
+    schema_version: int
+    provenance: dict[str, str]
+    samples_sha256: str
+    entries: tuple[Entry, ...]
+    training_sha256: str | None = None
+
+
+def write_results(
+    run_dir: Path,
+    provenance: Mapping[str, str],
+    entries: Sequence[Entry],
+    samples: Iterable[SampleRow] | pd.DataFrame,
+    curves: Iterable[CurvePoint] | pd.DataFrame = (),
+) -> None:
+    """Stores a run atomically: each file is written beside its place and then moved into it.
+
+    Raises:
+        InputError: entries, samples and curves do not belong together (an unknown entry, a sample or a
+            point of a curve twice, or another number of samples than an evaluation's `n`).
+    """
+    from leaderboards.results.curve_table import CURVES, check_curves
+    from leaderboards.results.sample_table import SAMPLES, check_samples
+
+    sample_frame, curve_frame = SAMPLES.to_frame(samples), CURVES.to_frame(curves)
+    check_samples(entries, sample_frame, str(run_dir))
+    check_curves(entries, curve_frame, str(run_dir))
+    run_dir.mkdir(parents=True, exist_ok=True)
+    digest = SAMPLES.write(sample_frame, run_dir / SAMPLES_FILE)
+    training = CURVES.write(curve_frame, run_dir / TRAINING_FILE) if len(curve_frame) else None
+    run_file = _RunFile(SCHEMA_VERSION, dict(provenance), digest, tuple(entries), training)
+    text = json.dumps(dataclasses.asdict(run_file), indent=1, ensure_ascii=False, allow_nan=False)
+    part = run_dir / f"{RESULTS_FILE}.part"
+    part.write_text(text + "\n", encoding="utf-8")
+    part.replace(run_dir / RESULTS_FILE)
+    if training is None:
+        (run_dir / TRAINING_FILE).unlink(missing_ok=True)
+
+
+def read_results(run_dir: Path, *, checked: bool = True) -> RunResults:
+    """Reads a stored run and checks that its files belong together.
+
+    Args:
+        run_dir: its folder.
+        checked: whether what the files hold is compared; their digests always are.
+
+    Raises:
+        InputError: one line naming the file that is missing, damaged, or of another schema version.
+    """
+    return _read(run_dir, with_texts=True, checked=checked)
+
+
+def read_outcomes(run_dir: Path) -> RunResults:
+    """As `read_results`, but of the samples only the columns that a board is built from.
+
+    That is a tenth of the memory: prompts and outputs are nearly all of a run.
+    """
+    return _read(run_dir, with_texts=False, checked=True)
+
+
+def _read(run_dir: Path, *, with_texts: bool, checked: bool) -> RunResults:
+    from leaderboards.results.curve_table import CURVES, check_curves
+    from leaderboards.results.sample_table import SAMPLES, check_samples, outcome_columns
+
+    run_file = _read_run_file(run_dir / RESULTS_FILE)
+    columns = None if with_texts else outcome_columns(run_file.entries)
+    samples = SAMPLES.read(run_dir / SAMPLES_FILE, run_file.samples_sha256, columns)
+    digest = run_file.training_sha256
+    curves = CURVES.read(run_dir / TRAINING_FILE, digest) if digest else no_curves()
+    if checked:
+        check_samples(run_file.entries, samples, str(run_dir))
+        check_curves(run_file.entries, curves, str(run_dir))
+    return RunResults(run_file.provenance, run_file.entries, samples, str(run_dir), curves)
+
+
+def _read_run_file(path: Path) -> _RunFile:
+    from pydantic import ValidationError
+
+    try:
+        raw = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such file; is this the directory of a finished run?") from None
+    except (OSError, ValueError) as error:
+        raise InputError(
+            f"{path}: damaged ({str(error).splitlines()[0]}); run the evaluation again"
+        ) from None
+    version = raw.get("schema_version") if isinstance(raw, dict) else None
+    if version not in READABLE_VERSIONS:
+        raise InputError(
+            f"{path}: schema version {version!r}, but this harness reads {_VERSIONS}; "
+            "run the evaluation again with this version"
+        )
+    try:
+        return _run_file_adapter().validate_python(raw)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise InputError(f"{path}: {where}: {first['msg']}; run the evaluation again") from None
+
+
+@cache
+def _run_file_adapter() -> TypeAdapter[_RunFile]:
+    from pydantic import TypeAdapter
+
+    return TypeAdapter(_RunFile)

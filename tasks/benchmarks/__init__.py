@@ -1,0 +1,270 @@
+r"""Benchmarks: each is one lm-eval YAML under this folder, read here without lm-eval.
+
+A YAML includes ``_tagged.yaml`` (prompt, metrics, greedy decoding) and adds what is its own::
+
+    include: ../_tagged.yaml
+    task: sftkey_gsm8k
+    dataset_kwargs:
+      about: Grade-school maths word problems of 2 to 8 steps.
+      source: https://huggingface.co/datasets/openai/gsm8k (arXiv 2110.14168), MIT
+      kind: number                  # how answers are compared: number, choice, latex, text
+      folder: gsm8k                 # its folder in a data directory
+      splits: {train: train, test: test}
+      hub: {path: openai/gsm8k, name: main}
+      fields: {question: question, …}          # see `fields`
+    generation_kwargs: {…}          # only where it differs, and then all of it: lm-eval merges no deeper
+
+Instead of `hub` and `fields` a benchmark made on the spot has ``generator: tasks.world.generate:load`` and
+``options: {benchmark: number, hard: true}``: the function is called as ``load(split, **options)`` with the
+source's name of the split and returns records (any iterable, lazily if it likes). A data set with a single
+split says ``holdout: 50`` and maps train and test to it: one question in 50 is then the test set.
+
+The tag format, the data directory, α and the instruction are run settings and stand under `metadata`, where
+``lm_eval --metadata '{"tags": "none", "data_dir": "…"}'`` overrides them.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from tasks.errors import InputError, did_you_mean
+from tasks.fields import parse_fields
+from tasks.records import KINDS, Kind, Record
+from tasks.sources import DataSource, HubSource, Split, is_lent, iter_split, lends_validation
+
+TASK_PREFIX = "sftkey_"
+TASKS_DIR = Path(__file__).parent
+
+_OWN_KEYS = (
+    "about",
+    "source",
+    "kind",
+    "folder",
+    "splits",
+    "hub",
+    "fields",
+    "generator",
+    "options",
+    "holdout",
+)
+_HUB_KEYS = ("path", "name", "revision", "splits", "skip_blank")
+_SPLITS = ("train", "validation", "test")
+
+
+@dataclass(frozen=True, slots=True)
+class Benchmark:
+    """A benchmark as its YAML describes it.
+
+    Attributes:
+        name: how users name it, such as ``gsm8k``.
+        task: its name in lm-eval, such as ``sftkey_gsm8k``.
+        description: one line.
+        source: link or citation, and licence, in one line.
+        kind: how its answers are compared.
+        data: where its records come from.
+        train_split: the source's name of the training split, or None.
+        validation_split: likewise; None where there is none apart, and some training records are lent for it.
+        test_split: likewise: the labelled split that is evaluated.
+        max_new_tokens: the token budget of a response.
+        stop: strings that end a response.
+        path: the YAML file.
+    """
+
+    name: str
+    task: str
+    description: str
+    source: str
+    kind: Kind
+    data: DataSource
+    train_split: str | None
+    validation_split: str | None
+    test_split: str | None
+    max_new_tokens: int
+    stop: tuple[str, ...]
+    path: Path
+
+    def records(self, split: Split, data_dir: Path | None = None) -> list[Record]:
+        """Load a split: from the data directory where it has it, else from the Hub or the generator.
+
+        Args:
+            split: ``train``, ``validation`` or ``test``.
+            data_dir: a directory with one folder a data set and one JSONL file a split.
+
+        Returns:
+            Its records; rationales may be None.
+
+        Raises:
+            InputError: there is no such split, or it cannot be loaded; says what was tried.
+        """
+        records = list(self.iter_records(split, data_dir))
+        if not records:
+            raise InputError(f"benchmark '{self.name}': its {split} split is empty; check its source")
+        return records
+
+    def iter_records(self, split: Split, data_dir: Path | None = None) -> Iterator[Record]:
+        """Load a split one record at a time; arguments and errors as for `records`."""
+        return iter_split(self.data, split, self.kind, data_dir)
+
+    @property
+    def has_validation(self) -> bool:
+        """Whether there are validation records, of its own or lent from training."""
+        return self.validation_split is not None or self.train_split is not None
+
+    def is_lent(self, record: Record) -> bool:
+        """Whether a training record also stands in the validation split."""
+        return lends_validation(self.data) and is_lent(record)
+
+
+def benchmark_names(extra: Path | None = None) -> list[str]:
+    """Name all benchmarks.
+
+    Args:
+        extra: a further folder to search for YAML files.
+
+    Returns:
+        The names, sorted.
+    """
+    return sorted(_index(extra))
+
+
+def all_benchmarks(extra: Path | None = None) -> list[Benchmark]:
+    """Find every benchmark; arguments and errors as for `load_benchmark`.
+
+    Returns:
+        The benchmarks, sorted by name.
+    """
+    return [_parse(*found) for _, found in sorted(_index(extra).items())]
+
+
+def load_benchmark(name: str, extra: Path | None = None) -> Benchmark:
+    """Find a benchmark by name.
+
+    Args:
+        name: its name, with or without the prefix ``sftkey_``.
+        extra: a further folder to search for YAML files; it wins over the built-in ones.
+
+    Returns:
+        The benchmark.
+
+    Raises:
+        InputError: there is no such benchmark (suggests the nearest), or its YAML is faulty.
+    """
+    index = _index(extra)
+    found = index.get(name.removeprefix(TASK_PREFIX))
+    if found is None:
+        raise InputError(f"unknown benchmark '{name}'; {did_you_mean(name, index)}")
+    return _parse(*found)
+
+
+def parse_source(spec: Mapping[str, Any], where: str) -> DataSource:
+    """Check the `dataset_kwargs` of a benchmark's YAML.
+
+    Args:
+        spec: the mapping as read.
+        where: the YAML file, for errors.
+
+    Returns:
+        Where the records come from.
+
+    Raises:
+        InputError: an unknown or missing key.
+    """
+    _check_keys(spec, _OWN_KEYS, where)
+    for key in ("kind", "folder", "splits"):
+        if key not in spec:
+            raise InputError(f"{where}: dataset_kwargs lacks '{key}'; see the top of tasks/benchmarks.py")
+    if spec["kind"] not in KINDS:
+        raise InputError(f"{where}: unknown kind {spec['kind']!r}; {did_you_mean(str(spec['kind']), KINDS)}")
+    _check_keys(spec["splits"], _SPLITS, f"{where}: splits")
+    hub = spec.get("hub")
+    if hub is not None:
+        _check_keys(hub, _HUB_KEYS, f"{where}: hub")
+    return DataSource(
+        folder=spec["folder"],
+        splits=dict(spec["splits"]),
+        hub=HubSource(**hub) if hub else None,
+        fields=parse_fields(spec["fields"], where) if "fields" in spec else None,
+        generator=spec.get("generator"),
+        options=dict(spec.get("options", {})),
+        holdout=spec.get("holdout"),
+    )
+
+
+def _parse(path: Path, config: Mapping[str, Any]) -> Benchmark:
+    spec = config.get("dataset_kwargs") or {}
+    data = parse_source(spec, str(path))
+    generation = config.get("generation_kwargs") or {}
+    if "max_gen_toks" not in generation:
+        raise InputError(f"{path}: generation_kwargs lacks 'max_gen_toks'; include _tagged.yaml or add it")
+    return Benchmark(
+        name=config["task"].removeprefix(TASK_PREFIX),
+        task=config["task"],
+        description=spec.get("about", ""),
+        source=spec.get("source", ""),
+        kind=spec["kind"],
+        data=data,
+        train_split=data.splits.get("train"),
+        validation_split=data.splits.get("validation"),
+        test_split=data.splits.get("test"),
+        max_new_tokens=int(generation["max_gen_toks"]),
+        stop=tuple(generation.get("until", ())),
+        path=path,
+    )
+
+
+def _index(extra: Path | None) -> dict[str, tuple[Path, dict[str, Any]]]:
+    index: dict[str, tuple[Path, dict[str, Any]]] = {}
+    for folder in (TASKS_DIR, *((extra,) if extra else ())):
+        for path in sorted(folder.glob("**/*.yaml")):
+            config = read_task_yaml(path)
+            task = config.get("task")
+            if isinstance(task, str) and task.startswith(TASK_PREFIX):
+                index[task.removeprefix(TASK_PREFIX)] = (path, config)
+    return index
+
+
+def read_task_yaml(path: Path, including: tuple[Path, ...] = ()) -> dict[str, Any]:
+    """Read a YAML as lm-eval does: `include` is merged at the top level only, `!function` stays a name."""
+    import yaml
+
+    if path in including:
+        raise InputError(f"{path}: includes itself; break the circle")
+    try:
+        config = _parsed(path.read_bytes())
+    except (OSError, yaml.YAMLError) as error:
+        raise InputError(f"{path}: cannot be read as YAML: {' '.join(str(error).split())}") from error
+    if not isinstance(config, dict):
+        raise InputError(f"{path}: must be a mapping")
+    includes = config.get("include", [])
+    merged: dict[str, Any] = {}
+    for included in [includes] if isinstance(includes, str) else includes:
+        merged |= read_task_yaml((path.parent / included).resolve(), (*including, path))
+    return {key: value for key, value in {**merged, **config}.items() if key != "include"}
+
+
+@cache
+def _parsed(content: bytes) -> Any:
+    """What a file holds; every benchmark includes the same one, which takes longer to parse than its own."""
+    import yaml
+
+    return yaml.load(content, _loader())
+
+
+@cache
+def _loader() -> Any:
+    import yaml
+
+    base: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    loader: Any = type("BenchmarkLoader", (base,), {})
+    loader.add_constructor("!function", lambda self, node: str(self.construct_scalar(node)))
+    return loader
+
+
+def _check_keys(spec: object, known: tuple[str, ...], where: str) -> None:
+    if not isinstance(spec, Mapping):
+        raise InputError(f"{where}: must be a mapping with {', '.join(known)}")
+    for key in spec:
+        if key not in known:
+            raise InputError(f"{where}: unknown key '{key}'; {did_you_mean(str(key), known)}")

@@ -1,0 +1,214 @@
+"""Multiple choice: which letter an answer means, whether it is a letter or the choice's own words."""
+
+import re
+from collections.abc import Sequence
+
+from tasks.records import LETTERS
+from tasks.scoring.numbers import first_number, is_number, numbers_equal
+from tasks.scoring.words import normalise_words, strip_markup
+
+_STATED_CHARS = 1_000
+_DEFAULT_LETTERS = LETTERS[:10]
+_LONE = re.compile(r"^[(\[]?\s*([A-Za-z])\s*[)\]]?\s*[.:,;!]*$")
+# A letter is over where no Latin letter follows; in Chinese none stands between it and the next word.
+_AFTER_WORD, _BEFORE_WORD = "(?<![A-Za-zÀ-ɏ0-9_'’])", "(?![A-Za-zÀ-ɏ0-9_'’])"
+_LEADING = re.compile(
+    rf"^(?:(?i:option|choice|answer|letter)\s+)?(?:[(\[]\s*([A-Za-z])\s*[)\]]|([A-Z]){_BEFORE_WORD})"
+)
+_LABEL = re.compile(r"[(\[]?([A-Z])[)\].:]+\s*")
+_HEDGE = re.compile(
+    r"^(?:[^\w,]*|[)\]][^,.;()\[\]\n]{1,60}(?=\b(?:and|or)\b))"
+    rf"(?:,(?:\s*(?:and|or)\b)?|/|&|\band\b|\bor\b)\s*[(\[]?(?-i:([A-Z])){_BEFORE_WORD}(?!\s+(?:is|are|was|has|does|would|can)\b)",
+    re.IGNORECASE,
+)
+_NO_CHOICE = re.compile(
+    r"\W*(?:none of (?:the|these|them)\b|neither\b|(?:can(?:not|'t)|could not) be (?:determined|answered)\b)",
+    re.IGNORECASE,
+)
+_CLAUSE_END = re.compile(r"[,;:\n]|\b(?:because|since|as|but|not|than|while|if)\b|n't\b")
+_TRUTHS = {"yes": True, "true": True, "no": False, "false": False}
+_GOES_ON = re.compile(r" +(?!(?:because|since|as|for|due|which|and|or|but|so)\b)[a-z]")
+_STANDALONE = re.compile(rf"{_AFTER_WORD}[(\[]?([A-Z])[)\]]?{_BEFORE_WORD}")
+_SYMBOL_BEFORE = re.compile(r"(?:[\\{}_^$=+/|<>≈×·Δ0-9]|(?<!\*)\*)\s?\Z")
+_SYMBOL_AFTER = re.compile(r"\s?(?:[\\{}_^$=+/|<>≈×·(]|\*(?!\*))|-|\. [a-z]|\s[0-9]")
+_NAMED = re.compile(r"\b(?:option|choice|answer|letter)\W{0,4}\Z", re.IGNORECASE)
+
+
+def choice_letter(answer: str, choices: Sequence[str] | None) -> str | None:
+    """Tell which choice a short answer names: B, (B), B., B) text, option B, or the choice's text.
+
+    Args:
+        answer: the answer, already extracted from the output.
+        choices: the texts of the choices; None where they are not known (then letters A to J).
+
+    Returns:
+        The capital letter, or None where the answer names no choice or more than one.
+    """
+    text = strip_markup(answer)
+    letters = _letters(choices)
+    if lone := _LONE.match(text):
+        letter = lone[1].upper()
+        return letter if letter in letters else _exact_choice(text, choices or ())
+    if choices and (letter := _exact_choice(text, choices) or _labelled_choice(text, choices)):
+        return letter
+    if choices and (letter := _leading_choice(text, choices) or _equal_choice(text, choices)):
+        return letter
+    if (leading := _LEADING.match(text)) and (letter := (leading[1] or leading[2]).upper()) in letters:
+        after = text[leading.end() :]
+        hedge = _HEDGE.match(after)
+        if hedge and hedge[1] in letters and hedge[1] != letter:
+            return None
+        if not _is_article(letter, leading[2], after):
+            return letter
+    return mentioned_choice(text, choices) or _only_letter(text, letters) or _clause_letter(text, letters)
+
+
+def last_letter(text: str, choices: Sequence[str] | None) -> str | None:
+    """Find the last letter of a choice that stands alone; articles and the symbols of formulas do not count.
+
+    Args:
+        text: reasoning that never states its answer outright.
+        choices: as for `choice_letter`.
+
+    Returns:
+        The letter, or None.
+    """
+    letters, found = _letters(choices), None
+    for match in _STANDALONE.finditer(text):
+        if match[1] in letters and not _is_article(
+            match[1], match.group(), text[match.end() : match.end() + 40]
+        ):
+            found = found if _is_symbol(text, match) else match[1]
+    return found
+
+
+def names_no_choice(stated: str, choices: Sequence[str] | None) -> bool:
+    """Whether a statement names no single choice: "A or B", "none of the above", (F) where there is no F.
+
+    Args:
+        stated: the rest of "The answer is …", of which no answer could be read.
+        choices: as for `choice_letter`.
+
+    Returns:
+        The verdict; also False where it says nothing of choices.
+    """
+    letters, text = _letters(choices), strip_markup(stated[:_STATED_CHARS])
+    if _NO_CHOICE.match(text):
+        return True
+    first = _STANDALONE.search(text)
+    if first is None:
+        return False
+    if first[1] not in letters:
+        return _LEADING.match(text) is not None and (first.group() != first[1] or first.end() == len(text))
+    hedge = _HEDGE.match(text[first.end(1) :])
+    return hedge is not None and hedge[1] in letters and hedge[1] != first[1]
+
+
+def mentioned_choice(text: str, choices: Sequence[str] | None) -> str | None:
+    """Find the one choice whose words occur in a text; a choice within a longer mentioned one does not count.
+
+    Args:
+        text: any text.
+        choices: the texts of the choices.
+
+    Returns:
+        Its letter, or None where no choice or more than one is mentioned.
+    """
+    haystack = f" {normalise_words(text)} "
+    words = [normalise_words(choice) for choice in choices or ()]
+    found = [
+        (letter, word)
+        for letter, word in zip(LETTERS, words, strict=False)
+        if word and f" {word} " in haystack
+    ]
+    longest = [
+        letter
+        for letter, word in found
+        if not any(word != other and f" {word} " in f" {other} " for _, other in found)
+    ]
+    return longest[0] if len(longest) == 1 else None
+
+
+def _exact_choice(text: str, choices: Sequence[str]) -> str | None:
+    wanted = normalise_words(text)
+    same = [
+        letter for letter, choice in zip(LETTERS, choices, strict=False) if normalise_words(choice) == wanted
+    ]
+    if len(same) == 1 and wanted:
+        return same[0]
+    verbatim = [
+        letter for letter, choice in zip(LETTERS, choices, strict=False) if choice.strip() == text.strip()
+    ]
+    return verbatim[0] if len(verbatim) == 1 else None
+
+
+def _labelled_choice(text: str, choices: Sequence[str]) -> str | None:
+    """The letter before the words of the very choice that it names: "C. water", "(C) water"."""
+    label = _LABEL.match(text)
+    if label is None or (place := LETTERS.index(label[1])) >= len(choices):
+        return None
+    wanted = normalise_words(choices[place])
+    return label[1] if wanted and normalise_words(text[label.end() :]) == wanted else None
+
+
+def _leading_choice(text: str, choices: Sequence[str]) -> str | None:
+    """The choice whose own words begin the answer, as in "no, because …"; the longest where several do."""
+    wanted = f"{normalise_words(text)} "
+    words = [normalise_words(choice) for choice in choices]
+    longest = max((word for word in words if word and wanted.startswith(f"{word} ")), key=len, default=None)
+    if longest is None or words.count(longest) > 1 or wanted[len(longest) :].startswith(" or "):
+        return None
+    return LETTERS[words.index(longest)]
+
+
+def _equal_choice(text: str, choices: Sequence[str]) -> str | None:
+    """The one choice of the same value, where all are numbers, or truth, where they are yes and no."""
+    if is_number(text) and all(len(choice) <= _STATED_CHARS and first_number(choice) for choice in choices):
+        same = [numbers_equal(choice, text) for choice in choices]
+        return LETTERS[same.index(True)] if sum(same) == 1 else None
+    words = [normalise_words(choice) for choice in choices]
+    first = normalise_words(text).partition(" ")[0]
+    meant = _TRUTHS.get(first) if sorted(words) in (["no", "yes"], ["false", "true"]) else None
+    same = [_TRUTHS.get(word) == meant for word in words]
+    return LETTERS[same.index(True)] if meant is not None else None
+
+
+def _letters(choices: Sequence[str] | None) -> str:
+    return LETTERS[: len(choices)] if choices else _DEFAULT_LETTERS
+
+
+def _clause_letter(text: str, letters: str) -> str | None:
+    """The letter of a first clause that holds no other: "for sure D, it can't be A"."""
+    end = _CLAUSE_END.search(text)
+    if end is None:
+        return None
+    first = _STANDALONE.search(text, 0, end.start())
+    hedge = _HEDGE.match(text[first.end(1) :]) if first else None
+    return None if hedge and hedge[1] in letters else _only_letter(text[: end.start()], letters)
+
+
+def _only_letter(text: str, letters: str) -> str | None:
+    found = {
+        match[1]
+        for match in _STANDALONE.finditer(text)
+        if match[1] in letters
+        and not _is_article(match[1], match.group(), text[match.end() :])
+        and not _is_symbol(text, match)
+    }
+    return found.pop() if len(found) == 1 else None
+
+
+def _is_symbol(text: str, letter: re.Match[str]) -> bool:
+    """Whether a bare letter belongs to a formula, a quantity or a name: B = 2, 30 N, $A$, E. coli."""
+    if letter.group() != letter[1]:
+        return False
+    before = text[max(letter.start() - 25, 0) : letter.start()]
+    if _NAMED.search(before):
+        return False
+    return bool(_SYMBOL_BEFORE.search(before) or _SYMBOL_AFTER.match(text, letter.end()))
+
+
+def _is_article(letter: str, written: str | None, after: str) -> bool:
+    """Whether a bare A or I, with words going on after it, is the English word and not a choice."""
+    bare = written is not None and written == letter
+    return bare and letter in "AI" and _GOES_ON.match(after) is not None

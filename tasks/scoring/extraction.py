@@ -1,0 +1,304 @@
+r"""Find the final answer in free text: what was stated outright, or else the best guess.
+
+Only the answer to the question asked counts, not what a model writes on to the next one (see `turns`). The
+order is that of the strength of the evidence: a sentence "the final answer is x" after the last box, the last
+``\boxed{…}``, then ``#### x``, then a sentence or line such as "the answer is x", and only then the last
+number, letter or formula.
+"""
+
+import re
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from tasks.records import Kind
+from tasks.scoring.choices import choice_letter, last_letter, mentioned_choice, names_no_choice
+from tasks.scoring.numbers import first_number, last_number, stated_number
+from tasks.scoring.passages import before_next_question, concluding_number, own_turn
+from tasks.scoring.words import strip_markup
+from tasks.tags.boxes import Box, closed_boxes
+
+_TAIL_CHARS = 50_000
+_SENTENCE_CHARS = 300
+_MENTION_CHARS = 1_000
+"""A longer text mentions many things: the words of a choice somewhere in it are no answer."""
+_MOST_STATEMENTS = 5
+_MOST_QUESTIONS = 3
+_HASHES = re.compile(r"####[ \t]*([^\n]*)")
+_GAP = r"[ \t]{0,20}+"
+_STATEMENT = re.compile(
+    rf"\b(?P<final>final[ \t]{{1,20}}+)?answer{_GAP}(?:\*\*|__)?+(?:{_GAP}\([^()\n]{{1,40}}\))?+"
+    rf"(?:{_GAP}(?:(?<=[ \t])(?:to|for|of)\b[^\n.:]{{0,80}}?|,[^\n,.:]{{0,40}},))?{_GAP}"
+    rf"(?:(?:is|are|was|equals|(?:will|would|should|must) be|(?:comes|turns) out to(?: be)?)\b"
+    rf"(?!{_GAP}(?:not|(?:in)?correct|wrong|right)\b){_GAP}(?:\*\*)?:?|:|=|→|->)"
+    r"|^[ \t#*_]{0,10}(?:final[ \t]{1,20})?answer[ \t*_]{0,10}$"
+    rf"|^{_GAP}(?:\*\*)?(?:A|Ans)(?:\*\*)?\.?{_GAP}:",
+    re.IGNORECASE | re.MULTILINE,
+)
+_SENTENCE_END = re.compile(r"\.\s+(?=[^\s\d])|\n")
+_EQUALS = re.compile(r"[=≈]|\\approx")
+_LABELLED_LINE = re.compile(r"[(\[]?[A-Z][)\].:,。，：、].{1,300}")
+_BEGINS_WITH_NUMBER = re.compile(r"[\s$€£¥*~(\\]*[-−]?\.?[0-9][0-9.,]*(?!\s*[-+*/×÷x^0-9])")
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """An answer found in a text.
+
+    Attributes:
+        answer: the answer as written (for choices: the letter).
+        explicit: it was stated as the answer, not guessed from its place.
+        complete: something follows it that shows that it was not cut off.
+    """
+
+    answer: str
+    explicit: bool
+    complete: bool
+
+
+class _Statement(NamedTuple):
+    """A statement of the answer: its text, whether its end was seen, whether it is the answer and no more."""
+
+    text: str
+    complete: bool
+    bare: bool = False
+
+    def read(self, kind: Kind, choices: Sequence[str] | None) -> str | None:
+        if self.bare and kind == "latex":
+            return self.text.strip().rstrip(".") or None
+        return read_stated(self.text, kind, choices)
+
+
+def extract_final_answer(text: str, kind: Kind, choices: Sequence[str] | None) -> str | None:
+    """Find the final answer of a text as best one can; see the module for the order.
+
+    Args:
+        text: an output without tags; only its last 50,000 characters are searched.
+        kind: what kind of answer to look for.
+        choices: the texts of the choices, for kind choice.
+
+    Returns:
+        The answer as written (a letter for kind choice), or None.
+    """
+    found = find_answer(text, kind, choices)
+    return found.answer if found else None
+
+
+def find_answer(text: str, kind: Kind, choices: Sequence[str] | None) -> Found | None:
+    """Find the final answer and say how sure it is; arguments as for `extract_final_answer`."""
+    turn = own_turn(text)
+    for prefix in before_next_question(turn, most=_MOST_QUESTIONS):
+        if found := _find_stated(prefix[-_TAIL_CHARS:], kind, choices):
+            return found
+    tail = turn[-_TAIL_CHARS:]
+    if found := _find_stated(tail, kind, choices):
+        return found
+    if kind == "choice" and any(names_no_choice(stated.text, choices) for stated in _statements(tail, kind)):
+        return None
+    guess = _guess(tail, kind, choices)
+    return Found(guess, explicit=False, complete=False) if guess else None
+
+
+def read_stated(stated: str, kind: Kind, choices: Sequence[str] | None) -> str | None:
+    """Read the answer out of a statement of it, such as the rest of "The answer is …" or an answer span.
+
+    Args:
+        stated: the text that should hold the answer and little else.
+        kind: what kind of answer it is.
+        choices: the texts of the choices, for kind choice.
+
+    Returns:
+        The answer as written (a letter for kind choice), or None where it holds none.
+    """
+    sentence = _SENTENCE_END.split(stated.strip(), maxsplit=1)[0]
+    if kind == "number":
+        sides = _EQUALS.split(sentence)
+        after_equals = stated_number(sides[-1]) if len(sides) > 1 else None
+        return after_equals or stated_number(sentence) or first_number(stated)
+    if kind == "choice":
+        return choice_letter(stated, choices) or choice_letter(sentence, choices)
+    if kind == "latex":
+        return first_formula(stated) or None
+    return strip_markup(sentence).rstrip(".").strip() or None
+
+
+def read_span(text: str, kind: Kind, choices: Sequence[str] | None) -> str | None:
+    """Read the answer out of an answer span: a statement in it, else the span itself.
+
+    Of several numbers the last counts, unless the span begins with one that nothing is done to: "18 dollars
+    for 2 days".
+    """
+    for stated in _statements(text[-_TAIL_CHARS:], kind):
+        if answer := stated.read(kind, choices):
+            return answer
+    if kind == "number":
+        return _span_number(text[-_TAIL_CHARS:])
+    if kind == "choice":
+        tail = text[-_TAIL_CHARS:]
+        letter = choice_letter(tail, choices)
+        return letter or (None if names_no_choice(tail, choices) else last_letter(tail, choices))
+    return text.strip() or None
+
+
+def _span_number(text: str) -> str | None:
+    sides = _EQUALS.split(text)
+    if len(sides) > 1:
+        return stated_number(sides[-1])
+    if _BEGINS_WITH_NUMBER.match(text) or not first_number(text):
+        return stated_number(text.strip())
+    whole = stated_number(text.strip())
+    return whole if whole == text.strip() else last_number(text)
+
+
+def _find_stated(text: str, kind: Kind, choices: Sequence[str] | None) -> Found | None:
+    for stated in _statements(text, kind):
+        if answer := stated.read(kind, choices):
+            complete = stated.complete or _is_followed(stated.text, answer, kind)
+            return Found(answer, explicit=True, complete=complete)
+    return None
+
+
+def _statements(text: str, kind: Kind) -> list[_Statement]:
+    """The last statements of each sort, strongest first."""
+    boxes = closed_boxes(text)
+    boxed_until = boxes[-1].content_end if boxes else 0
+    strong: list[_Statement] = []
+    hashes = deque(_HASHES.finditer(text), maxlen=1)
+    weak = [_Statement(*_line_after(text, match.start(1)), bare=True) for match in hashes]
+    for match in reversed(deque(_STATEMENT.finditer(text), maxlen=_MOST_STATEMENTS)):
+        final = match["final"] and boxes and match.start() > boxed_until
+        (strong if final else weak).append(_Statement(*_line_after(text, match.end())))
+    if boxes:
+        content = joined_boxes(text, boxes) if kind == "latex" else _content(text, boxes[-1])
+        strong.append(_Statement(content, complete=True, bare=True))
+    return strong + weak
+
+
+def _content(text: str, box: Box) -> str:
+    return text[box.content_start : box.content_end]
+
+
+def _line_after(text: str, start: int) -> tuple[str, bool]:
+    """The line that starts here, or where it is blank the next one that is not; and whether it was ended.
+
+    A formula that is displayed over several lines is one line.
+    """
+    end = text.find("\n", start)
+    line = text[start : end if end >= 0 else None]
+    if end >= 0 and "$$" not in line and not strip_markup(line).strip(" *_:"):
+        rest = text[end:].lstrip()
+        start = len(text) - len(rest)
+        end = text.find("\n", start)
+        line = text[start : end if end >= 0 else None]
+    opened = "$$" if line.count("$$") % 2 else "\\]" if line.count("\\[") > line.count("\\]") else None
+    closed = text.find(opened, start + len(line)) if opened else -1
+    return (text[start : closed + 2], True) if closed >= 0 else (line, end >= 0)
+
+
+def _is_followed(stated: str, answer: str, kind: Kind) -> bool:
+    """Whether something after the answer shows that it was not cut; a comma may stand inside a number."""
+    if kind in ("latex", "text"):
+        return stated.rstrip().endswith((".", "$", "\\)", "\\]"))
+    after = stated[stated.rfind(answer) + len(answer) :] if answer in stated else ""
+    return bool(after.strip(" ,-/:^*+"))
+
+
+def _guess(text: str, kind: Kind, choices: Sequence[str] | None) -> str | None:
+    if kind == "number":
+        return concluding_number(text)
+    if kind == "choice":
+        return _guess_choice(text.strip(), choices)
+    if kind == "latex" and (formula := last_formula(text)):
+        return formula
+    return text.rstrip().rpartition("\n")[2].strip() or None
+
+
+def _guess_choice(text: str, choices: Sequence[str] | None) -> str | None:
+    """The choice that a short answer begins with, that the last sentence names, or the last that is named."""
+    if _LABELLED_LINE.fullmatch(text) and (letter := choice_letter(text, choices)):
+        return letter
+    sentence = _SENTENCE_END.split(text[-_SENTENCE_CHARS:])[-1]
+    if letter := choice_letter(sentence, choices) or last_letter(text, choices):
+        return letter
+    short = text if len(text) <= _MENTION_CHARS else ""
+    return mentioned_choice(short, choices) or mentioned_choice(text.rpartition("\n")[2], choices)
+
+
+_FORMULA_CHARS = 5_000
+_STATED_CHARS = 2_000
+_MATH = (
+    r"(?:\$\$[^$]{1,2000}?\$\$|\\\[(?:[^\\]|\\[^\]]){1,2000}?\\\]|\\\((?:[^\\]|\\[^)]){1,2000}?\\\)"
+    r"|(?<![\\$])\$(?:[^$\n\\]|\\.){1,2000}?\$(?!\d))"
+)
+_FORMULA = re.compile(_MATH)
+_CHAIN = re.compile(
+    rf"{_MATH}(?:\s{{0,5}}\\?%|\s{{0,5}}percent\b)?(?:\s{{0,5}}(?:,|,?\s{{0,5}}(?:and|or)\b)\s{{0,5}}{_MATH}){{0,10}}"
+)
+_PROSE = re.compile(r"(?<![\\A-Za-z])[A-Za-z]{2,}")
+_VALUE = re.compile(r"[0-9]|\b(?:and|or)\s*$")
+_END = re.compile(r"\.\s+(?=[^\s\d])|\n\n|\.?\s+I hope it is correct")
+_VERB = re.compile(r"\s{0,5}(?:is|are|equals?)\b:?(?=\s{0,5}(?:[-0-9.$]|\\[(\[]))")
+_BETWEEN_BOXES = re.compile(
+    r"(?:[\s$\\()\[\],;.{}~]|\\[!,;: ]|\\q?quad|\\text|\\left|\\right)*"
+    r"(?:,|;|and|or|\\quad|\\text\{[^{}]{0,40}\b(?:and|or)\s?\})"
+    r"(?:[\s$\\()\[\],;{}~]|\\q?quad|\\text)*(?:[a-zA-Z](?:_\{?\w{1,3}\}?)?\s*=\s*)?"
+)
+
+
+def first_formula(stated: str) -> str:
+    """The answer in LaTeX that a statement begins with, without the words around it.
+
+    Args:
+        stated: the rest of "The answer is …".
+
+    Returns:
+        Formulas that are set apart by commas, "and" or "or", in their delimiters; where there is none, the
+        first sentence. Empty where the statement is.
+    """
+    text = stated.strip()
+    while (chain := _CHAIN.search(text[:_STATED_CHARS])) and (verb := _VERB.match(text, chain.end())):
+        text = text[verb.end() :].strip()  # "the area of $ABC$ is 5"
+    head = text[:_STATED_CHARS]
+    end = _END.search(head)
+    if chain and (not end or chain.start() < end.start()):
+        before = head[: chain.start()]
+        if not before.strip(" :*") or (_PROSE.search(before) and not _VALUE.search(before)):
+            return chain.group()
+        return head[: chain.end()].strip()
+    if end and "\\begin" not in text:
+        text = text[: end.start()]
+    return text.strip().rstrip(".").strip("* ")
+
+
+def last_formula(text: str) -> str | None:
+    """The last formula of a text, without its delimiters; None where there is none."""
+    formulas = _FORMULA.findall(text[-_FORMULA_CHARS:])
+    if not formulas:
+        return None
+    formula = formulas[-1]
+    width = 1 if formula.startswith("$") and not formula.startswith("$$") else 2
+    return formula[width:-width].strip() or None
+
+
+def joined_boxes(text: str, boxes: Sequence[Box]) -> str:
+    r"""The content of the last box, together with those before it that only commas or "and" set apart.
+
+    Args:
+        text: what the boxes are in.
+        boxes: at least one.
+
+    Returns:
+        The contents, separated by commas.
+    """
+    last = boxes[-1]
+    contents = [text[last.content_start : last.content_end].strip()]
+    for box in reversed(boxes[:-1]):
+        gap = text[box.content_end + 1 : last.start]
+        if len(gap) > 80 or box.content_end > last.start or not _BETWEEN_BOXES.fullmatch(gap):
+            break
+        content = text[box.content_start : box.content_end].strip()
+        if content not in contents:
+            contents.insert(0, content)
+        last = box
+    return ", ".join(contents)

@@ -1,0 +1,301 @@
+r"""Numbers as models and people write them: find them in text, read them exactly, compare them.
+
+Everything is exact (`fractions.Fraction`), nothing large is evaluated, and digits and exponents are bounded,
+so that no output can make the comparison slow, nor rounding make it wrong.
+"""
+
+import re
+import unicodedata
+from collections import deque
+from collections.abc import Iterator
+from fractions import Fraction
+from itertools import pairwise
+
+from tasks.scoring.algebra import rounds_alike
+from tasks.scoring.quantities import (
+    SCALES,
+    Value,
+    conversion,
+    first_quantity,
+    first_words_number,
+    quantity_values,
+    words_value,
+)
+from tasks.scoring.words import strip_markup
+
+_MAX_CHARS = 2_000
+_MAX_DIGITS = 400
+_MAX_EXPONENT = 400
+_MAX_POWER_BITS = 1_300
+_QUANTITY_CHARS = 300
+
+_MINUS = "-\u2212\u2013\u2012\ufe63\uff0d"
+_CURRENCY = r"(?:\\?\$|[€£¥₹₩₽₫]|US\$|USD|EUR|GBP|INR|Rs\.?)"
+_GROUP = "(?:,(?:\\\\!\\s?)?|\\{,\\}|\\\\,|\\\\!|\\\\ |[ \u00a0\u202f\u2009'])"
+_INTEGER = rf"(?:[0-9]{{1,3}}(?:{_GROUP}[0-9]{{3}})+(?![0-9])|[0-9]+)"
+_DECIMAL = rf"(?:{_INTEGER}(?:\.[0-9]+|,[0-9]+(?![0-9,]))?|(?<!\.)\.[0-9]+)"
+_RAISED = "⁰¹²³⁴⁵⁶⁷⁸⁹"
+_EXPONENT = rf"(?:\^|\*\*)\s*\{{?\s*[{_MINUS}+]?[0-9]+\s*\}}?"
+_POWER = (
+    rf"(?:[eE][{_MINUS}+]?[0-9]+(?![0-9A-Za-z])"
+    rf"|\s*(?:[×x*·⋅]|\\times|\\cdot)\s*10(?:\s*{_EXPONENT}|[⁺⁻]?[{_RAISED}]+))"
+)
+_FRACTION = rf"\\[dtc]?frac\s*(?:\{{\s*[{_MINUS}]?{_DECIMAL}\s*\}}\s*\{{\s*{_DECIMAL}\s*\}}|[0-9]\s*[0-9])"
+_NUMBER = re.compile(
+    # a minus with a space after it is a sign, unless a list's dash or a subtraction
+    rf"(?<![A-Za-zÀ-ɏ0-9_\\])(?<![0-9]\.)(?P<sign>(?<![)\]}}])[{_MINUS}](?:(?<!\n.)(?<![0-9)]\s.)\s)?)?"
+    rf"(?:{_CURRENCY}\s?)?(?P<sign2>[{_MINUS}])?"
+    rf"(?:(?P<latex_whole>[0-9]{{1,30}}\s*)?(?P<latex>{_FRACTION})"
+    r"|(?:(?P<vulgar_whole>[0-9]{1,30})\s?)?(?P<vulgar>[¼½¾⅐-⅞])"
+    rf"|(?:(?P<whole>[0-9]{{1,30}})\s+)?(?P<top>{_INTEGER})\s*[/⁄]\s*(?P<bottom>{_INTEGER})(?!\s*/)"
+    rf"|(?P<decimal>{_DECIMAL})(?:(?P<power>{_POWER})|(?P<exponents>(?:{_EXPONENT})+))?)"
+    rf"(?:\s?{_CURRENCY})?(?P<scale>\s?(?:{'|'.join(SCALES)})\b|[kK]\b)?"
+    r"(?P<percent>\s*(?:\\?%|percent(?:age)?\b|per cent\b|pct\b))?"
+)
+_SIMPLE = re.compile(r"-?[0-9]{1,15}(?:\.[0-9]{1,11})?")
+_BETWEEN = re.compile(r"\s*(?:,|;|/|,?\s*\b(?:and|or|to)\b|[-–—~])\s*(?:US)?", re.IGNORECASE)
+_BEFORE_LIST = re.compile(r"\s*(?:(?:between|either|from|about|x\s*=)\s*)?", re.IGNORECASE)
+_UNIT = re.compile(
+    r"\s*(?:\\(?:text|mathrm|mbox)\{\s*)?([A-Za-z¢][A-Za-z ¢]*(?:/\s*[a-z]+)?(?:\^\{?[23]\}?|[²³])?)"
+)
+
+
+def first_number(text: str) -> str | None:
+    """Return the first number of a text as it is written there, or None."""
+    match = _NUMBER.search(text)
+    return match.group().strip() if match else None
+
+
+def last_number(text: str) -> str | None:
+    """Return the last number of a text as it is written there, or None."""
+    matches = deque(_NUMBER.finditer(text), maxlen=1)
+    return matches.pop().group().strip() if matches else None
+
+
+def every_number(text: str) -> list[str]:
+    """Return the numbers of a short text as they are written there, in order."""
+    return [match.group().strip() for match in _NUMBER.finditer(text)]
+
+
+def stated_number(text: str) -> str | None:
+    """Return what a statement gives as its number: a time, a list or range, a number, or one in words.
+
+    Args:
+        text: a short text that states an answer, such as "3 or 4", "5:30 PM", "18 dollars", "twenty-three".
+
+    Returns:
+        The part of the text that is the answer, as written there; None where there is none.
+    """
+    text = text[:_QUANTITY_CHARS] if len(text) > _QUANTITY_CHARS else text
+    if _list_values(text) is not None:
+        return text.strip()
+    number, quantity = _NUMBER.search(text), first_quantity(text)
+    if quantity and number and quantity.start() <= number.start():
+        return quantity.group().strip()
+    if number:
+        return number.group().strip()
+    return first_words_number(text)
+
+
+def is_number(text: str) -> bool:
+    """Whether a text is one number and nothing else but a currency or percent sign."""
+    return len(text) <= _MAX_DIGITS and _NUMBER.fullmatch(text.strip()) is not None
+
+
+def number_values(text: str) -> tuple[Value, ...]:
+    """Read the first number, time or quantity of a text exactly.
+
+    Args:
+        text: with or without currency, unit or percent sign.
+
+    Returns:
+        The values it can stand for: none if there is no number or it is out of bounds (more than 400 digits
+        or a power of ten beyond 400); two for a percentage (25 and 1/4), with the likelier first, and for
+        "2.5 million", since a question may ask in millions; those of `quantity_values` for a time; else one.
+    """
+    if len(text) <= _QUANTITY_CHARS:
+        stated = stated_number(text)
+        if stated and (values := quantity_values(stated)):
+            return values
+    match = _NUMBER.search(text)
+    if match is None:
+        words = first_words_number(text[:_QUANTITY_CHARS])
+        value = words_value(words) if words else None
+        return () if value is None else (value,)
+    value = _value(match)
+    if value is None:
+        return ()
+    if match["scale"]:
+        scale = SCALES.get(match["scale"].strip(), 1000)
+        return (value * scale, value)
+    return (value, value / 100) if match["percent"] else (value,)
+
+
+def numbers_equal(gold: str, answer: str) -> bool:
+    """Whether two numbers have the same value, whatever their notation.
+
+    Separators, currency and trailing zeros do not matter, a fraction equals its decimal, also one rounded to
+    six places or more. 25% equals both 25 and 0.25, since references rarely say which they mean. A unit does
+    not matter where only one side has it; two are converted (5 km is 5000 m, and is not 5 kg). A list or a
+    range equals only the same one: 3 or 4 is not 3.
+
+    Args:
+        gold: the reference.
+        answer: the answer, already extracted: its first number counts.
+
+    Returns:
+        True if some value of the one is a value of the other; False if either has none.
+    """
+    gold, answer = gold[:_MAX_CHARS].strip(), answer[:_MAX_CHARS].strip()
+    if _SIMPLE.fullmatch(gold) and _SIMPLE.fullmatch(answer):
+        return gold == answer or Fraction(gold) == Fraction(answer)
+    lists = _list_values(gold), _list_values(answer)
+    if lists[0] is not None or lists[1] is not None:
+        return lists[0] == lists[1]
+    gold_values, answer_values = number_values(gold), number_values(answer)
+    if _is_percent(gold) and _is_percent(answer):
+        gold_values, answer_values = gold_values[:1], answer_values[:1]
+    factor = conversion(_unit_of(gold), _unit_of(answer))
+    if factor is None:
+        return False
+    return any(_same(left, right, factor) for left in gold_values for right in answer_values)
+
+
+def _same(left: Value, right: Value, factor: Fraction) -> bool:
+    if isinstance(left, tuple) or isinstance(right, tuple):
+        return left == right
+    left *= factor
+    if left == right or _float_noise(left, right):
+        return True
+    rounded = [value for value in (left, right) if _places(value) is None]
+    exact = [value for value in (left, right) if (_places(value) or 0) >= 6]
+    return bool(rounded and exact) and rounds_alike(left, right)
+
+
+def _float_noise(left: Fraction, right: Fraction) -> bool:
+    """Whether two numbers differ as floating point does, such as 0.30000000000000004 from 0.3."""
+    if abs(left - right) * 10**11 > abs(right):
+        return False
+    return max(_places(left) or 0, _places(right) or 0) >= 12
+
+
+def _places(value: Fraction) -> int | None:
+    """How many decimal places a number needs; None where no number of them is enough."""
+    rest, twos, fives = value.denominator, 0, 0
+    if rest.bit_length() > 200:
+        return None if rest % 3 == 0 else 100
+    while rest % 2 == 0:
+        rest, twos = rest // 2, twos + 1
+    while rest % 5 == 0:
+        rest, fives = rest // 5, fives + 1
+    return max(twos, fives) if rest == 1 else None
+
+
+def _is_percent(text: str) -> bool:
+    match = _NUMBER.search(text)
+    return match is not None and match["percent"] is not None
+
+
+def _unit_of(text: str) -> str:
+    """The word after the number of a short text, or its currency; empty where there is none."""
+    match = _NUMBER.search(text) if len(text) <= _QUANTITY_CHARS else None
+    if match is None:
+        return ""
+    after = _UNIT.match(text, match.end())
+    return after[1] if after else ""
+
+
+def _list_values(text: str) -> frozenset[Fraction] | None:
+    """The values of a text that is several different numbers and nothing else but a unit."""
+    if len(text) > _QUANTITY_CHARS or not _BETWEEN.search(text):
+        return None
+    bare = strip_markup(text).rstrip(".,;: ")
+    matches = list(_NUMBER.finditer(bare))
+    if len(matches) < 2 or not _BEFORE_LIST.fullmatch(bare, 0, matches[0].start()):
+        return None
+    if not all(_BETWEEN.fullmatch(gap) for gap in _gaps(bare, matches)):
+        return None
+    if not re.fullmatch(r"\s*[A-Za-z]*", bare[matches[-1].end() :]):
+        return None
+    values = [value for match in matches if (value := _value(match)) is not None]
+    return frozenset(values) if len(set(values)) > 1 else None
+
+
+def _gaps(text: str, matches: list[re.Match[str]]) -> Iterator[str]:
+    for left, right in pairwise(matches):
+        yield text[left.end() : right.start()]
+
+
+def _value(match: re.Match[str]) -> Fraction | None:
+    if len(match.group()) > _MAX_DIGITS:
+        return None
+    negative = bool(match["sign"]) != bool(match["sign2"])
+    if match["latex"]:
+        value = _latex_fraction(match["latex"], match["latex_whole"])
+    elif match["vulgar"]:
+        value = _vulgar_fraction(match["vulgar"], match["vulgar_whole"])
+    elif match["top"]:
+        value = _ratio(_decimal(match["top"]), _decimal(match["bottom"]), match["whole"])
+    else:
+        value = _decimal(match["decimal"])
+        if match["power"]:
+            value = _scaled(value, match["power"])
+        elif match["exponents"]:
+            value = _raised(value, match["exponents"])
+    if value is None:
+        return None
+    return -value if negative else value
+
+
+def _latex_fraction(latex: str, whole: str | None) -> Fraction | None:
+    parts = re.findall(rf"[{_MINUS}]?{_DECIMAL}", latex)
+    if len(parts) == 1:  # \frac12
+        parts = list(parts[0]) if len(parts[0]) == 2 else []
+    if len(parts) != 2:
+        return None
+    negative = parts[0][0] in _MINUS
+    value = _ratio(_decimal(parts[0].lstrip(_MINUS)), _decimal(parts[1]), whole)
+    return -value if negative and value is not None else value
+
+
+def _vulgar_fraction(character: str, whole: str | None) -> Fraction | None:
+    top, _, bottom = unicodedata.normalize("NFKC", character).partition("⁄")
+    return _ratio(Fraction(top), Fraction(bottom), whole) if top and bottom else None
+
+
+def _ratio(top: Fraction, bottom: Fraction, whole: str | None) -> Fraction | None:
+    if not bottom:
+        return None
+    return (int(whole) if whole else 0) + top / bottom
+
+
+def _scaled(value: Fraction, power: str) -> Fraction | None:
+    power = unicodedata.normalize("NFKC", re.sub(rf"(?<=10)(?=[⁺⁻{_RAISED}])", "^", power))
+    exponent_text = re.search(rf"([{_MINUS}+]?)([0-9]+)\s*\}}?$", power)
+    if exponent_text is None or len(exponent_text[2]) > 4 or int(exponent_text[2]) > _MAX_EXPONENT:
+        return None
+    exponent = int(exponent_text[2])
+    return value / 10**exponent if exponent_text[1] and exponent_text[1] in _MINUS else value * 10**exponent
+
+
+def _raised(value: Fraction, exponents: str) -> Fraction | None:
+    """A power such as 10^2; a tower of them is out of bounds."""
+    found = re.fullmatch(rf"(?:\^|\*\*)\s*\{{?\s*([{_MINUS}+]?)([0-9]{{1,4}})\s*\}}?", exponents)
+    if found is None:
+        return None
+    exponent = int(found[2])
+    if (value.numerator.bit_length() + value.denominator.bit_length()) * exponent > _MAX_POWER_BITS:
+        return None
+    if found[1] and found[1] in _MINUS:
+        return 1 / value**exponent if value else None
+    return value**exponent
+
+
+def _decimal(text: str) -> Fraction:
+    """Read digits with separators; a lone comma is a decimal comma unless it groups thousands."""
+    text = re.sub(r"\{,\}|,\\!\s?|\\,|\\!|\\ ", ",", text)
+    text = re.sub("[ \u00a0\u202f\u2009']", ",", text)
+    head, comma, tail = text.rpartition(",")
+    if comma and "." not in tail and (len(tail) != 3 or head == "0"):
+        text = f"{head}.{tail}"
+    return Fraction(text.replace(",", "").rstrip(".") or "0")

@@ -1,0 +1,265 @@
+"""One output, one verdict: the same function for lm-eval, for outputs made elsewhere and for rewards."""
+
+import hashlib
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+from tasks.records import Kind
+from tasks.scoring.choices import choice_letter, last_letter
+from tasks.scoring.equality import answers_equal, reference_answer
+from tasks.scoring.extraction import Found, find_answer, read_span
+from tasks.scoring.latex import last_side, settled_equal
+from tasks.scoring.numbers import is_number, numbers_equal
+from tasks.scoring.passages import before_next_question, concluding_number, own_turn
+from tasks.tags import Defect, Parsed, TagFormat, parse_output
+from tasks.tags.formats import THINK_ANSWER
+
+DEFAULT_ALPHA = 0.7
+JUDGING_PACKAGES = ("math-verify", "latex2sympy2_extended", "sympy")
+"""Libraries whose versions are part of the scorer."""
+
+_READABLE_CHARS = 1_000
+_ESSAY_CHARS = 12
+"""A reference of so many characters is right where the output ends in its very words."""
+_SPAN_CHARS = 50_000
+_MOST_QUESTIONS = 3
+# Single dollars on lines of their own set no formula in Markdown, nor for those who published verdicts.
+_BROKEN_DOLLARS = re.compile(r"(?<![$\\])\$[ \t]*\n[^$]*\n[ \t]*\$\Z")
+_LETTER_GOLD = re.compile(r"[(\[]?[A-J][)\]]?(?:\s+[A-Z][\w ]*)?")
+
+
+class Output(str):
+    """An output that knows how its generation ended; a plain str is taken as not truncated.
+
+    Attributes:
+        finish_reason: "stop", "length" (truncated), or None where the engine does not say.
+        reasoning_open: whether the prompt opened the reasoning (`tags.opens_reasoning`); None if not known.
+        score: the verdict on it, once `process_results` has given one.
+    """
+
+    finish_reason: str | None
+    reasoning_open: bool | None
+    score: "SampleScore | None"
+
+    def __new__(
+        cls, text: str, finish_reason: str | None = None, reasoning_open: bool | None = None
+    ) -> "Output":
+        """Wrap the text of a generation."""
+        output = super().__new__(cls, text)
+        output.finish_reason = finish_reason
+        output.reasoning_open = reasoning_open
+        output.score = None
+        return output
+
+
+@dataclass(frozen=True, slots=True)
+class SampleScore:
+    """The verdict on one output.
+
+    Attributes:
+        accuracy: the final answer, found as best one can, equals the reference. This ranks: it is comparable
+            between tagged and untagged formats.
+        accuracy_strict: the same, but counted only where the answer is where it should be: in the answer span
+            of a valid output; for the untagged format in an explicit final-answer statement.
+        format_valid: the output keeps exactly to its format (for the untagged one that means less).
+        score: alpha * accuracy + (1 - alpha) * format_valid (arXiv 2512.21017).
+        truncated: generation stopped at the token limit.
+        defects: every format defect.
+        extracted: the answer that was compared; None where there is none.
+        thinking_chars: length of the reasoning; None where none was found.
+    """
+
+    accuracy: bool
+    accuracy_strict: bool
+    format_valid: bool
+    score: float
+    truncated: bool
+    defects: tuple[Defect, ...]
+    extracted: str | None
+    thinking_chars: int | None = None
+
+
+def score_output(
+    output: str,
+    *,
+    gold: str,
+    kind: Kind,
+    choices: Sequence[str] | None,
+    tag_format: TagFormat,
+    truncated: bool = False,
+    alpha: float = DEFAULT_ALPHA,
+    reasoning_open: bool | None = None,
+) -> SampleScore:
+    """Score one output; bounded in time, and no string makes it raise.
+
+    The answer is sought in the answer span, box or line, even of an otherwise invalid output; else in the
+    text after the closed reasoning; else in the whole output. Truncated reasoning is never an answer: an
+    output that ends inside its reasoning has none, and in a truncated output only a closed answer span or a
+    complete statement of the answer counts, never the last number or letter.
+
+    Args:
+        output: what the model wrote, without the prompt.
+        gold: the reference; where it holds "####", what follows that.
+        kind: how answers are compared.
+        choices: the texts of the choices, for kind choice.
+        tag_format: the format that the output should keep to.
+        truncated: whether generation stopped at the token limit.
+        alpha: the weight of accuracy in the score, 0 to 1.
+        reasoning_open: whether the prompt opened the reasoning (`tags.opens_reasoning`); as the format says
+            where None.
+
+    Returns:
+        The verdict.
+    """
+    parsed = parse_output(output, tag_format, truncated=truncated, reasoning_open=reasoning_open)
+    gold = reference_answer(gold)
+    lenient = parsed
+    if "no_tags" in parsed.defects and tag_format.span_tags:
+        lenient = parse_output(
+            output, tag_format, truncated=truncated, ignore_case=True, reasoning_open=reasoning_open
+        )
+    elif {"repeated", "text_outside"} & set(parsed.defects):
+        lenient = _before_next_question(output, tag_format, reasoning_open) or parsed
+    found, text = _locate(output, lenient, kind, choices, tag_format, truncated)
+    explicit = found is not None and found.explicit
+    if found is not None and kind == "latex" and not explicit:
+        # Math-Verify is asked once, about the text
+        right = any(settled_equal(gold, side) is True for side in (found.answer, last_side(found.answer)))
+    else:
+        right = found is not None and answers_equal(gold, found.answer, kind, choices)
+    if kind == "latex" and not right and text is not None and not truncated:
+        right = _equal_as_text(gold, text, stated=explicit and lenient.answer is None)
+    strict = right and explicit and (parsed.format_valid or not tag_format.tagged)
+    return SampleScore(
+        accuracy=right,
+        accuracy_strict=strict,
+        format_valid=parsed.format_valid,
+        score=alpha * right + (1 - alpha) * parsed.format_valid,
+        truncated=truncated,
+        defects=parsed.defects,
+        extracted=found.answer if found else None,
+        thinking_chars=None if lenient.thinking is None else len(lenient.thinking),
+    )
+
+
+@cache
+def scorer_digest() -> str:
+    """Twelve hex digits of all that decides a verdict: this module, those it uses, and Math-Verify's version.
+
+    Another digest does not mean other verdicts; the same one does mean the same.
+    """
+    folder, seen, waiting = Path(__file__).parents[1], set[str](), {f"scoring.{Path(__file__).stem}"}
+    digest = hashlib.sha256()
+    while waiting:
+        name = min(waiting)
+        waiting.remove(name)
+        seen.add(name)
+        source = _source(folder, name).read_bytes()
+        digest.update(name.encode() + b"\0" + hashlib.sha256(source).digest())
+        used = {match.decode() for match in re.findall(rb"\btasks\.([\w.]+\w)", source)}
+        waiting |= {module for module in used - seen if _source(folder, module).is_file()}
+    digest.update(repr([(name, _version(name)) for name in JUDGING_PACKAGES]).encode())
+    return digest.hexdigest()[:12]
+
+
+def _source(folder: Path, module: str) -> Path:
+    """The file of a module of `tasks`, which may be a package."""
+    path = folder.joinpath(*module.split("."))
+    return path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
+
+
+def _version(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None
+
+
+def _before_next_question(output: str, tag_format: TagFormat, reasoning_open: bool | None) -> Parsed | None:
+    """The form of what answers the question that was asked, where the output goes on to another one."""
+    if tag_format.answer_style == "text":
+        return None  # `find_answer` sees to that
+    for prefix in before_next_question(own_turn(output), most=_MOST_QUESTIONS):
+        parsed = parse_output(prefix, tag_format, truncated=False, reasoning_open=reasoning_open)
+        if parsed.answer is not None:
+            return parsed
+    return None
+
+
+def _locate(
+    output: str,
+    parsed: Parsed,
+    kind: Kind,
+    choices: Sequence[str] | None,
+    tag_format: TagFormat,
+    truncated: bool,
+) -> tuple[Found | None, str | None]:
+    """Find the answer, and the free text it was sought in where that was not an answer span."""
+    # Without tags a line is a statement like others: one that comes later counts.
+    last = tag_format.tagged or "text_outside" not in parsed.defects
+    if parsed.answer is not None and tag_format.answer_style != "text" and last:
+        answer = read_span(parsed.answer, kind, choices)
+        several = parsed.rest if "repeated" in parsed.defects and tag_format.answer_style == "boxed" else None
+        return (Found(answer, explicit=True, complete=True) if answer else None), several
+    if parsed.in_thinking:
+        return None, None
+    text = output if parsed.rest is None else parsed.rest
+    for tag in tag_format.span_tags:
+        text = text.replace(tag, " ")
+    found = _find_in_text(text, kind, choices)
+    if truncated and found and not (found.explicit and found.complete):
+        found = None
+    if found and tag_format.answer_style == "text" and "\n" not in text.strip():
+        found = Found(found.answer, explicit=True, complete=True)  # the text is nothing but the answer
+    return found, text
+
+
+def _find_in_text(text: str, kind: Kind, choices: Sequence[str] | None) -> Found | None:
+    """The answer of a text without the format's tags; `<answer>` is understood there whatever the format."""
+    tail = text[-_SPAN_CHARS:]
+    if "</" in tail:
+        span = parse_output(tail, THINK_ANSWER, truncated=False, ignore_case=True, reasoning_open=False)
+        if span.answer is not None:
+            answer = read_span(span.answer, kind, choices)
+            return Found(answer, explicit=True, complete=True) if answer else None
+    return find_answer(text, kind, choices)
+
+
+def _equal_as_text(gold: str, text: str, stated: bool) -> bool:
+    """A second reading of free text in LaTeX: a choice's letter or, unless stated, Math-Verify's search."""
+    if _LETTER_GOLD.fullmatch(gold):
+        wanted = choice_letter(gold, None)
+        return wanted is not None and wanted == (
+            choice_letter(text[-200:], None) or last_letter(text[-3000:], None)
+        )
+    end = text[-_SPAN_CHARS:].strip()
+    if _ends_in_essay(gold, end):
+        return True
+    if stated or not end or _BROKEN_DOLLARS.search(end):
+        return False
+    end = _last_paragraph(end)
+    number = concluding_number(end) if is_number(gold) and "\\" not in end else None
+    return (number is not None and numbers_equal(gold, number)) or answers_equal(gold, end, "latex", None)
+
+
+def _ends_in_essay(gold: str, text: str) -> bool:
+    """Whether a text ends in a long reference, word for word, spaces and a full stop aside."""
+    wanted = " ".join(gold.split()).rstrip(" .")
+    if not _ESSAY_CHARS <= len(wanted) <= _SPAN_CHARS // 2:
+        return False
+    words = " ".join(text.removesuffix("I hope it is correct.").split()).rstrip(" .*")
+    return words.endswith(wanted) and words[: -len(wanted)][-1:] in ("", " ")
+
+
+def _last_paragraph(text: str) -> str:
+    """A short text, or the last paragraph of a longer one; blank where that is long or a formula's half."""
+    if len(text) <= _READABLE_CHARS:
+        return text
+    end = text.rpartition("\n\n")[2]
+    if len(end) > _READABLE_CHARS or end.count("$") % 2 or end.count("\\begin") != end.count("\\end"):
+        return ""
+    return end

@@ -1,0 +1,247 @@
+"""Judge the form of one output: which tags are there, in which order, with what between them.
+
+Apart from `tags` because it must hold for any string a model can emit: linear in its length, never raising.
+"""
+
+import re
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import islice, pairwise
+
+from tasks.tags.answers import marked_answer
+from tasks.tags.formats import DEFECTS, Defect, TagFormat
+
+_THINK_OPEN, _THINK_CLOSE, _ANSWER_OPEN, _ANSWER_CLOSE = range(4)
+_MOST_TAGS = 10_000
+_KNOWN_OPEN = re.compile(r"\s*<think(?:ing)?>", re.IGNORECASE | re.ASCII)
+_KNOWN_CLOSE = re.compile(r"</think(?:ing)?>", re.IGNORECASE | re.ASCII)
+_KNOWN_ENDING = re.compile(r"<think(?:ing)?>\s*\Z", re.IGNORECASE | re.ASCII)
+_OPENING_CHARS = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Parsed:
+    """What the form of an output says.
+
+    Attributes:
+        format_valid: the output keeps exactly to the format: it has no defect at all.
+        defects: every defect present, in the order of `DEFECTS`.
+        thinking: the text of the first closed thinking span, else None; for a format without tags around the
+            reasoning what stands before the answer.
+        answer: the text of the last closed answer span, box or line, or for style `text` the whole text after
+            the reasoning, stripped; None where there is none, where it is blank or may be cut off, or where
+            it stands inside reasoning that goes on.
+        rest: the text after the closed reasoning, or after an answer tag that was never closed: where an
+            answer may be looked for when there is no answer span. None where the format gives no such place.
+        in_thinking: the output ends inside reasoning that was opened and never closed.
+    """
+
+    format_valid: bool
+    defects: tuple[Defect, ...]
+    thinking: str | None
+    answer: str | None
+    rest: str | None = None
+    in_thinking: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class _Tag:
+    rank: int  # its place in a valid response: 0 opens the thinking … 3 closes the answer
+    start: int
+    end: int
+
+
+def parse_output(
+    output: str,
+    tag_format: TagFormat,
+    *,
+    truncated: bool,
+    ignore_case: bool = False,
+    reasoning_open: bool | None = None,
+) -> Parsed:
+    r"""Judge the form of an output, in time linear in its length.
+
+    Tags are matched exactly, case included; whitespace may surround them unless the format is strict. Every
+    defect present is listed: ``no_tags`` no tag, box or line of the format at all; ``wrong_order`` a tag
+    before one that must precede it, or a tag whose partner or reasoning is missing before it;
+    ``unclosed_thinking``, ``unclosed_answer`` opened and not closed; ``text_outside`` text where the format
+    has none (after a box, on a later line); ``repeated`` a tag that occurs twice, nested or not, a second
+    line, a box with another content; ``whitespace`` all is there, but not with the whitespace of a strict
+    format; ``empty_answer`` a blank answer, or nothing at all after the reasoning; ``truncated`` cut by the
+    token limit.
+
+    With whitespace `loose`, an output of style `tags` is valid where it is so for both
+    ``^<think>.*?</think>\s*<answer>.*?</answer>$`` (with DOTALL) and a count of one for each tag, with two
+    exceptions: whitespace may stand around the whole, and a blank answer is none. `strict` is the same with
+    ``^<think>\n.*?\n</think>\n<answer>\n.*?\n</answer>$`` and no whitespace around the whole but what `$`
+    allows, one newline. `think` without exceptions but the blank answer and whitespace around the whole is
+    ``^<think>(?!.*<think>)(.*?)</think>.*$`` where ``</think>`` comes once.
+
+    Reasoning in ``<think>`` or ``<thinking>`` is respected also by formats that have no tags for it: what
+    stands in it is no answer.
+
+    Args:
+        output: what the model wrote, without the prompt.
+        tag_format: the format it should keep to.
+        truncated: whether generation stopped at the token limit.
+        ignore_case: match tags in any case; for lenient scoring only.
+        reasoning_open: whether the prompt ended with the tag that opens the reasoning (`opens_reasoning`), so
+            that the output begins inside it; as the format says where None.
+
+    Returns:
+        The verdict and the texts found.
+    """
+    opened = tag_format.think_open_in_prompt if reasoning_open is None else reasoning_open
+    tags = _find_tags(output, tag_format, ignore_case)
+    if tags:
+        return _parse_tagged(output, tags, tag_format, truncated, opened)
+    start, in_thinking = _after_known_reasoning(output, opened)
+    rest = output[start:]
+    if tag_format.span_tags or in_thinking:
+        defects: set[Defect] = {"no_tags", "unclosed_thinking"} if in_thinking else {"no_tags"}
+        return _parsed(defects, truncated, rest=rest, in_thinking=in_thinking)
+    found = marked_answer(rest, tag_format, truncated)
+    thinking = None if found.start is None else output[: start + found.start].strip()
+    return _parsed(set(found.defects), truncated, thinking, found.answer, rest)
+
+
+def opens_reasoning(prompt: str, tag_format: TagFormat) -> bool:
+    """Whether a rendered prompt ends with a tag that opens the reasoning, as some chat templates' do.
+
+    Args:
+        prompt: the whole prompt, as the model reads it.
+        tag_format: the format of the output; besides its own tag, ``<think>`` and ``<thinking>`` count.
+
+    Returns:
+        What `parse_output` takes as `reasoning_open`; also where the format itself says so.
+    """
+    end = prompt[-_OPENING_CHARS:].rstrip()
+    own = bool(tag_format.think_open) and end.endswith(tag_format.think_open)
+    return own or tag_format.think_open_in_prompt or _KNOWN_ENDING.search(end) is not None
+
+
+def _parsed(
+    defects: set[Defect],
+    truncated: bool,
+    thinking: str | None = None,
+    answer: str | None = None,
+    rest: str | None = None,
+    in_thinking: bool = False,
+) -> Parsed:
+    present = defects | {"truncated"} if truncated else defects
+    ordered = tuple(defect for defect in DEFECTS if defect in present)
+    return Parsed(not present, ordered, thinking, answer or None, rest, in_thinking)
+
+
+def _parse_tagged(
+    output: str, tags: list[_Tag], tag_format: TagFormat, truncated: bool, opened: bool
+) -> Parsed:
+    opened = opened and bool(tag_format.think_open) and tags[0].rank != _THINK_OPEN
+    if opened:
+        tags = [_Tag(_THINK_OPEN, 0, 0), *tags]  # the one in the prompt
+    last = {tag.rank: index for index, tag in enumerate(tags)}
+    in_thinking = last.get(_THINK_OPEN, -1) > last.get(_THINK_CLOSE, -1)
+    thinking = next(_spans(output, tags, _THINK_OPEN), None)
+    rest = None if in_thinking else _rest(output, tags, last)
+    defects = _tag_defects(tags, last, tag_format)
+    if _text_outside(output, tags, tag_format):
+        defects.add("text_outside")
+    if not defects and tag_format.whitespace == "strict" and not _is_strict(output, tag_format, opened):
+        defects.add("whitespace")
+    answer = None
+    if tag_format.answer_style == "tags":
+        answer = next(_spans(output, tags[::-1], _ANSWER_OPEN), None)
+        if not tag_format.think_open and _ANSWER_OPEN in last:
+            thinking = output[: tags[last[_ANSWER_OPEN]].start].strip()
+    elif rest is not None:
+        found = marked_answer(rest, tag_format, truncated)
+        answer, defects = found.answer, defects | found.defects
+    if answer == "" or (answer is None and rest is not None and not rest.strip()):
+        defects.add("empty_answer")
+        defects.discard("no_tags")
+    if in_thinking and output[tags[-1].end :].strip():
+        answer = None  # the reasoning went on: what stood in it was not the answer
+    return _parsed(defects, truncated, thinking, answer, rest, in_thinking)
+
+
+def _find_tags(output: str, tag_format: TagFormat, ignore_case: bool) -> list[_Tag]:
+    """The tags in order; of more than 20,000 the first and the last, which settle every verdict but spans."""
+    searched = output.lower() if ignore_case else output
+    if not any((tag.lower() if ignore_case else tag) in searched for tag in tag_format.span_tags):
+        return []  # far quicker than the pattern finds out
+    marks = [tag_format.think_open, tag_format.think_close, tag_format.answer_open, tag_format.answer_close]
+    rank = {mark.lower(): place for place, mark in enumerate(marks) if mark in tag_format.span_tags}
+    pattern = "|".join(re.escape(tag) for tag in sorted(tag_format.span_tags, key=len, reverse=True))
+    matches = re.finditer(pattern, output, re.IGNORECASE | re.ASCII if ignore_case else 0)
+    kept = [*islice(matches, _MOST_TAGS), *deque(matches, maxlen=_MOST_TAGS)]
+    return [_Tag(rank[match.group().lower()], match.start(), match.end()) for match in kept]
+
+
+def _tag_defects(tags: list[_Tag], last: dict[int, int], tag_format: TagFormat) -> set[Defect]:
+    defects: set[Defect] = set()
+    first = {tag.rank: -index for index, tag in enumerate(reversed(tags), start=1)}
+    places = [first[rank] for rank in sorted(first)]
+    partners = [(_THINK_CLOSE, _THINK_OPEN), (_ANSWER_CLOSE, _ANSWER_OPEN)]
+    if tag_format.think_open:
+        partners.append((_ANSWER_OPEN, _THINK_OPEN))
+    if places != sorted(places) or any(tag in first and needed not in first for tag, needed in partners):
+        defects.add("wrong_order")
+    if len(tags) > len(first):
+        defects.add("repeated")
+    if last.get(_THINK_OPEN, -1) > last.get(_THINK_CLOSE, -1):
+        defects.add("unclosed_thinking")
+    if last.get(_ANSWER_OPEN, -1) > last.get(_ANSWER_CLOSE, -1):
+        defects.add("unclosed_answer")
+    return defects
+
+
+def _text_outside(output: str, tags: list[_Tag], tag_format: TagFormat) -> bool:
+    free_text_answer = tag_format.answer_style != "tags"
+    outside, end = bool(tag_format.think_open), 0
+    for tag in tags:
+        if outside and output[end : tag.start].strip():
+            return True
+        outside = tag.rank == _ANSWER_CLOSE or (tag.rank == _THINK_CLOSE and not free_text_answer)
+        end = tag.end
+    return outside and bool(output[end:].strip())
+
+
+def _is_strict(output: str, tag_format: TagFormat, opened: bool) -> bool:
+    """Whether each tag of an output without defect has a line of its own."""
+    think_open, think_close, answer_open, answer_close = (
+        re.escape(mark)
+        for mark in (
+            tag_format.think_open,
+            tag_format.think_close,
+            tag_format.answer_open,
+            tag_format.answer_close,
+        )
+    )
+    start = "" if opened else f"{think_open}\n"
+    thinking = rf"{start}.*?\n{think_close}\n" if think_open else r"(?:.*?\n)?"
+    answer = rf"{answer_open}\n.*?\n{answer_close}\n?" if tag_format.answer_style == "tags" else ".+"
+    return re.fullmatch(thinking + answer, output, re.DOTALL) is not None
+
+
+def _spans(output: str, tags: list[_Tag], opening: int) -> Iterator[str]:
+    """The stripped texts between an opening tag and the closing tag right beside it, in the order of tags."""
+    for left, right in pairwise(tags):
+        if left.start > right.start:
+            left, right = right, left
+        if (left.rank, right.rank) == (opening, opening + 1):
+            yield output[left.end : right.start].strip()
+
+
+def _rest(output: str, tags: list[_Tag], last: dict[int, int]) -> str | None:
+    if last.get(_ANSWER_OPEN, -1) > last.get(_ANSWER_CLOSE, -1):
+        return output[tags[last[_ANSWER_OPEN]].end :]
+    return output[tags[last[_THINK_CLOSE]].end :] if _THINK_CLOSE in last else None
+
+
+def _after_known_reasoning(output: str, opened: bool) -> tuple[int, bool]:
+    """Where the text after reasoning in well-known tags begins, and whether the output ends inside it."""
+    closing = deque(_KNOWN_CLOSE.finditer(output), maxlen=1) if "</" in output else ()
+    start = closing[0].end() if closing else 0
+    in_thinking = (opened and not closing) or _KNOWN_OPEN.match(output, start) is not None
+    return start, in_thinking
