@@ -20,8 +20,8 @@ from typing import TYPE_CHECKING
 
 from harness.plan import Plan
 from harness.progress import Reporter
-from harness.workers import end_with_parent, see_one_gpu
 from sftkey_train.stages import StageNode
+from tasks.workers import end_with_parent, see_one_gpu
 
 if TYPE_CHECKING:
     from sftkey_train.telemetry import StepMetrics

@@ -11,7 +11,7 @@ from multiprocessing import get_context
 from typing import TYPE_CHECKING
 
 from benchmarks.evidence.design import METHOD, SETTINGS, Cell, Design, SecondStage
-from harness.workers import end_with_parent
+from tasks.workers import end_with_parent
 
 if TYPE_CHECKING:
     from harness.config import Config

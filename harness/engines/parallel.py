@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.engines.api import Completion, Engine, EngineSettings, Request, new_engine
-from harness.workers import end_with_parent, see_one_gpu
+from tasks.workers import end_with_parent, see_one_gpu
 
 
 class ParallelEngine:
