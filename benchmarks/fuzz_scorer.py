@@ -27,8 +27,8 @@ from benchmarks.measure.tables import machine, table
 from tasks.benchmarks import load_benchmark
 from tasks.errors import InputError
 from tasks.records import KINDS, Kind
-from tasks.scoring.equality import answers_equal, prepare_judge
-from tasks.scoring.verdict import score_output
+from tasks.scoring import Item, answers_equal, score
+from tasks.scoring.equality import prepare_judge
 from tasks.tags import TAG_FORMATS
 
 LIMIT_SECONDS = 1.0
@@ -150,16 +150,8 @@ def fuzz(seconds: float, outputs: Sequence[str], dice: random.Random) -> Finding
         choices = _CHOICES if kind == "choice" else None
         gold = dice.choice("ABCDE") if choices else gold
         told = f"{kind}, {tag_format.name}, gold {gold!r}, {len(output)} characters, {output[:80]!r}"
-        score = partial(
-            score_output,
-            output,
-            gold=gold,
-            kind=kind,
-            choices=choices,
-            tag_format=tag_format,
-            truncated=dice.random() < 0.2,
-        )
-        findings.timed(told, score)
+        item = Item(output, gold, kind, choices, tag_format, truncated=dice.random() < 0.2)
+        findings.timed(told, partial(score, item))
         findings.scored[kind] += 1
         _compare(findings, kind, mutate(dice.choice(_ANSWERS), _ANSWERS, dice)[:5_000], gold)
     return findings

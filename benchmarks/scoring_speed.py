@@ -23,7 +23,7 @@ from benchmarks.measure.gsm8k import add_data_dir
 from benchmarks.measure.tables import machine, spread, table
 from tasks.benchmarks import load_benchmark
 from tasks.records import KINDS, Kind
-from tasks.scoring.parallel import ScoreItem, score_many
+from tasks.scoring import Item, score, score_many
 from tasks.tags import get_tag_format
 
 BENCHMARK_OF: dict[Kind, str] = {"number": "gsm8k", "choice": "arc_challenge", "latex": "college_math"}
@@ -74,7 +74,7 @@ def made_up(kind: Kind, rng: random.Random) -> Reference:
     return Reference(" ".join(rng.choices(WORDS, k=3)))
 
 
-def outputs(kind: Kind, data_dir: Path, count: int) -> tuple[list[ScoreItem], str]:
+def outputs(kind: Kind, data_dir: Path, count: int) -> tuple[list[Item], str]:
     """Outputs to be scored, and where their references come from."""
     wanted, source = references(kind, data_dir, count)
     rng = random.Random(f"outputs {kind}")
@@ -86,7 +86,7 @@ def outputs(kind: Kind, data_dir: Path, count: int) -> tuple[list[ScoreItem], st
             answer = written_otherwise(answer, kind, reference.choices)
         reasoning = " ".join(rng.choices(WORDS, k=rng.randint(40, 200)))
         text = f"<think>\n{reasoning} {rng.randint(1, 99)}.\n</think>\n<answer>\n{answer}\n</answer>"
-        items.append(ScoreItem(text, reference.answer, kind, reference.choices, TAGS))
+        items.append(Item(text, reference.answer, kind, reference.choices, TAGS))
     return items, source
 
 
@@ -101,20 +101,20 @@ def written_otherwise(answer: str, kind: Kind, choices: Sequence[str] | None) ->
     return f"The {answer.upper()}."
 
 
-def ours(items: list[ScoreItem], workers: int) -> float:
+def ours(items: list[Item], workers: int) -> float:
     """Seconds to score; what is started once is started before."""
-    items[0].score()
+    score(items[0])
     start = time.perf_counter()
     for _ in score_many(items[1:], workers):
         pass
     return time.perf_counter() - start
 
 
-def math_verify(items: list[ScoreItem]) -> float:
+def math_verify(items: list[Item]) -> float:
     """Seconds that Math-Verify takes for the same."""
     from math_verify import parse, verify
 
-    def judge(item: ScoreItem) -> bool:
+    def judge(item: Item) -> bool:
         return bool(verify(parse(item.gold), parse(item.output)))
 
     judge(items[0])
@@ -130,7 +130,7 @@ def in_fresh_process(measured: Callable[..., float], *arguments: object) -> floa
         return one.submit(measured, *arguments).result()
 
 
-def row(kind: Kind, items: list[ScoreItem], source: str, workers: int, repeats: int) -> list[str]:
+def row(kind: Kind, items: list[Item], source: str, workers: int, repeats: int) -> list[str]:
     """A line of the table: samples per second of each side, and ratios of medians."""
     sides: dict[str, list[float]] = {"one": [], "all": [], "theirs": []}
     for _ in range(repeats):

@@ -13,7 +13,7 @@ from sftkey_train.text import TextPath
 from tasks.errors import InputError
 from tasks.prompts import render_prompt
 from tasks.records import Record
-from tasks.scoring.verdict import SampleScore, score_output
+from tasks.scoring import Item, Score, score
 from tasks.tags import TagFormat, get_tag_format
 
 if TYPE_CHECKING:
@@ -55,15 +55,10 @@ class ValidationProbe:
             "format_valid": sum(score.format_valid for score in scores) / len(scores),
         }
 
-    def _score(self, record: Record, completion: Completion) -> SampleScore:
-        return score_output(
-            completion.text,
-            gold=record.answer,
-            kind=record.kind,
-            choices=record.choices,
-            tag_format=self.tag_format,
-            truncated=completion.finish_reason == "length",
-        )
+    def _score(self, record: Record, completion: Completion) -> Score:
+        truncated = completion.finish_reason == "length"
+        prompt = self.path.wrap(render_prompt(record))
+        return score(Item.of(record, completion.text, self.tag_format, truncated=truncated, prompt=prompt))
 
 
 def validation_probe(plan: Plan, node: StageNode) -> Probe | None:

@@ -13,9 +13,10 @@ from tasks.benchmarks import parse_source
 from tasks.errors import InputError
 from tasks.prompts import render_prompt
 from tasks.records import Kind, Record
-from tasks.scoring.verdict import DEFAULT_ALPHA, Output, SampleScore, score_output
+from tasks.scoring import DEFAULT_ALPHA, Item, Score, metrics, score
+from tasks.scoring.verdict import Output
 from tasks.sources import DataSource, Split, iter_split
-from tasks.tags import DEFECTS, TAG_FORMATS, TagFormat, get_tag_format, render_response
+from tasks.tags import TAG_FORMATS, TagFormat, get_tag_format, render_response
 
 FEWSHOT_POOL = 64
 FEWSHOT_SEARCHED = 2_000
@@ -177,8 +178,8 @@ def process_results(doc: Doc, results: Sequence[str | Sequence[str]]) -> dict[st
     return {name: sum(one[name] for one in found) / len(found) for name in found[0]}
 
 
-def _score(doc: Doc, output: str) -> SampleScore:
-    score = score_output(
+def _score(doc: Doc, output: str) -> Score:
+    item = Item(
         output,
         gold=doc["answer"],
         kind=doc["kind"],
@@ -188,21 +189,10 @@ def _score(doc: Doc, output: str) -> SampleScore:
         alpha=doc["alpha"],
         reasoning_open=getattr(output, "reasoning_open", None),
     )
+    verdict = score(item)
     if isinstance(output, Output):
-        output.score = score
-    return score
-
-
-def metrics(score: SampleScore) -> dict[str, float]:
-    """Spread a verdict into lm-eval metrics, one for each defect included."""
-    return {
-        "accuracy": float(score.accuracy),
-        "accuracy_strict": float(score.accuracy_strict),
-        "format_valid": float(score.format_valid),
-        "score": score.score,
-        "truncated": float(score.truncated),
-        **{f"defect_{defect}": float(defect in score.defects) for defect in DEFECTS},
-    }
+        output.score = verdict
+    return verdict
 
 
 def _plain(question: str) -> str:

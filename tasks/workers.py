@@ -109,5 +109,5 @@ def _live(life: Callable[..., None], connection: Connection, arguments: tuple[ob
     end_with_parent()
     try:
         life(connection, *arguments)
-    except (EOFError, BrokenPipeError):
+    except (EOFError, ConnectionError):
         return  # nobody wants anything any more

@@ -21,10 +21,15 @@ from leaderboards.results.schema import (
 )
 from leaderboards.results.store import read_results, write_results
 from tasks.errors import InputError
-from tasks.scoring.agreement import agreement
-from tasks.scoring.equality import reference_answer
-from tasks.scoring.parallel import ScoreItem, score_many
-from tasks.scoring.verdict import DEFAULT_ALPHA, SampleScore, scorer_digest
+from tasks.scoring import (
+    DEFAULT_ALPHA,
+    Item,
+    Score,
+    agreement,
+    reference_answer,
+    score_many,
+    scorer_digest,
+)
 from tasks.tags import opens_reasoning
 
 if TYPE_CHECKING:
@@ -135,7 +140,7 @@ def _line(change: Change) -> str:
     return f"{change.benchmark} {which} ({who}): {before} → {after}, extracted {read}"
 
 
-def _items(results: RunResults, run_dir: Path) -> Iterator[ScoreItem]:
+def _items(results: RunResults, run_dir: Path) -> Iterator[Item]:
     """The stored samples as the scorer takes them, in the order of the table."""
     import pandas as pd
 
@@ -144,7 +149,7 @@ def _items(results: RunResults, run_dir: Path) -> Iterator[ScoreItem]:
     kinds = {(_key(entry), one.benchmark): one.kind for entry in results.entries for one in entry.evaluations}
     for row in _rows(results.samples):
         key = (row.entry, row.model, None if pd.isna(row.seed) else int(row.seed))
-        yield ScoreItem(
+        yield Item(
             output=row.output,
             gold=row.gold,
             kind=kinds[key, row.benchmark],
@@ -164,7 +169,7 @@ def _key(entry: Entry) -> _EntryKey:
     return entry.name, entry.model, entry.seed
 
 
-def _with_scores(samples: pd.DataFrame, scores: Sequence[SampleScore]) -> pd.DataFrame:
+def _with_scores(samples: pd.DataFrame, scores: Sequence[Score]) -> pd.DataFrame:
     import pandas as pd
 
     rescored = samples.copy()

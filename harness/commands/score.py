@@ -10,10 +10,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 from tasks.errors import InputError, did_you_mean
 from tasks.records import KINDS, LETTERS, Kind, iter_objects
-from tasks.scoring.agreement import Agreement, agreement
-from tasks.scoring.equality import reference_answer
-from tasks.scoring.parallel import ScoreItem, score_many
-from tasks.scoring.verdict import DEFAULT_ALPHA, SampleScore
+from tasks.scoring import DEFAULT_ALPHA, Agreement, Item, Score, agreement, reference_answer, score_many
 from tasks.tags import DEFECTS, TagFormat, get_tag_format, opens_reasoning
 
 if TYPE_CHECKING:
@@ -100,7 +97,7 @@ def score_file(
     tag_format = get_tag_format(tags)
     tally, waiting = _Tally(), deque[OutputLine]()
 
-    def items() -> Iterator[ScoreItem]:
+    def items() -> Iterator[Item]:
         for line in read_outputs(path, label):
             waiting.append(line)
             yield _item(line, kind, tag_format, alpha)
@@ -176,8 +173,8 @@ def print_report(report: ScoreReport, console: "Console") -> None:
     console.print(table)
 
 
-def _item(line: OutputLine, kind: Kind, tag_format: TagFormat, alpha: float) -> ScoreItem:
-    return ScoreItem(
+def _item(line: OutputLine, kind: Kind, tag_format: TagFormat, alpha: float) -> Item:
+    return Item(
         output=line.output,
         gold=line.gold,
         kind=kind,
@@ -197,7 +194,7 @@ class _Tally:
     score: float = 0.0
     labels: Counter[tuple[bool, bool]] = field(default_factory=Counter)
 
-    def add(self, line: OutputLine, score: SampleScore) -> None:
+    def add(self, line: OutputLine, score: Score) -> None:
         found = ("accuracy", "accuracy_strict", "format_valid", "truncated")
         self.sums.update(["n", *(f"defect {defect}" for defect in score.defects)])
         self.sums.update(name for name in found if getattr(score, name))
@@ -223,7 +220,7 @@ class _Tally:
         )
 
 
-def _sample_json(line: OutputLine, score: SampleScore) -> str:
+def _sample_json(line: OutputLine, score: Score) -> str:
     verdict = {
         "id": line.id,
         "correct": score.accuracy,

@@ -24,8 +24,7 @@ from sftkey_train.text import TextPath
 from tasks.benchmarks import Benchmark
 from tasks.errors import InputError
 from tasks.records import Record, records_digest
-from tasks.scoring.equality import reference_answer
-from tasks.scoring.verdict import SampleScore, scorer_digest
+from tasks.scoring import Score, reference_answer, scorer_digest
 from tasks.tags import get_tag_format, opens_reasoning
 
 if TYPE_CHECKING:
@@ -241,7 +240,7 @@ class _Cell:
 def _rows(candidate: Candidate, benchmark: Benchmark, sample: dict[str, Any]) -> Iterator[SampleRow]:
     doc = sample["doc"]
     for index, answer in enumerate(sample["resps"][0]):
-        score: SampleScore = answer.score
+        score: Score = answer.score
         completion: Completion = answer.completion
         yield SampleRow(
             entry=candidate.name,

@@ -22,7 +22,7 @@ from tasks.benchmarks import Benchmark
 from tasks.errors import InputError
 from tasks.prompts import render_prompt
 from tasks.records import Record
-from tasks.scoring.verdict import scorer_digest
+from tasks.scoring import scorer_digest
 from tasks.tags import get_tag_format
 
 if TYPE_CHECKING:

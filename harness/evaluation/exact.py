@@ -16,7 +16,7 @@ from harness.evaluation.queue import Queue
 from harness.progress import Reporter
 from leaderboards.results.schema import Entry, Evaluation, ExactCheck
 from tasks.errors import InputError
-from tasks.scoring.verdict import score_output
+from tasks.scoring import Item, score
 from tasks.tags import get_tag_format, opens_reasoning
 
 if TYPE_CHECKING:
@@ -112,7 +112,7 @@ def _compare(
 
 def _is_right(completion: Completion, row: Any, evaluation: Evaluation, tags: str) -> bool:
     tag_format = get_tag_format(tags)
-    return score_output(
+    item = Item(
         completion.text,
         gold=row.gold,
         kind=evaluation.kind,
@@ -120,7 +120,8 @@ def _is_right(completion: Completion, row: Any, evaluation: Evaluation, tags: st
         tag_format=tag_format,
         truncated=completion.finish_reason == "length",
         reasoning_open=opens_reasoning(row.prompt, tag_format),
-    ).accuracy
+    )
+    return score(item).accuracy
 
 
 def wording(check: ExactCheck) -> str:

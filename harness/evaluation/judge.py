@@ -20,7 +20,7 @@ from harness.progress import Reporter
 from leaderboards.results.schema import Entry, JudgeCheck
 from tasks.errors import InputError
 from tasks.records import Record
-from tasks.scoring.agreement import agreement
+from tasks.scoring import agreement
 from tasks.tags import TagFormat, get_tag_format
 
 if TYPE_CHECKING:

@@ -14,8 +14,8 @@ from leaderboards.results.schema import Entry, Evaluation
 from tasks.benchmarks import Benchmark, read_task_yaml
 from tasks.errors import InputError
 from tasks.lm_eval_task import document as task_document
-from tasks.lm_eval_task import metrics
 from tasks.records import Record
+from tasks.scoring import metrics
 from tasks.tags import get_tag_format
 
 Asked = tuple[Benchmark, Evaluation, Mapping[str, Any], int]

@@ -25,7 +25,7 @@ from leaderboards.results.merge import Group
 from leaderboards.results.outcomes import Outcomes, Verdicts
 from leaderboards.results.schema import Evaluation, GenerationValue, JudgeCheck
 from leaderboards.stats import mean_interval
-from tasks.scoring.agreement import cohens_kappa
+from tasks.scoring import cohens_kappa
 
 
 @dataclass(frozen=True, slots=True, eq=False)

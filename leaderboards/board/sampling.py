@@ -18,7 +18,7 @@ from leaderboards.results.outcomes import Choices, Draws
 from leaderboards.stats import Matrix, mean_interval
 from tasks.errors import InputError
 from tasks.records import KINDS
-from tasks.scoring.equality import answers_equal
+from tasks.scoring import answers_equal
 
 # Beyond it the number of subsets leaves the range of a double.
 MAX_SAMPLES = 1000

@@ -1,1 +1,25 @@
-"""When an answer is right: where it is found in an output, and when it equals the reference."""
+"""When an answer is right: where it is found in an output, and when it equals the reference.
+
+`score(Item(...))` is the one entry: lm-eval's `process_results`, the validation probe, `harness score` and
+`rescore`, the exact check and whoever wants rewards ask it, so that no two of them can disagree.
+"""
+
+from tasks.scoring.agreement import Agreement, agreement, cohens_kappa
+from tasks.scoring.equality import answers_equal, reference_answer
+from tasks.scoring.parallel import score_many
+from tasks.scoring.verdict import DEFAULT_ALPHA, Item, Score, metrics, score, scorer_digest
+
+__all__ = [
+    "DEFAULT_ALPHA",
+    "Agreement",
+    "Item",
+    "Score",
+    "agreement",
+    "answers_equal",
+    "cohens_kappa",
+    "metrics",
+    "reference_answer",
+    "score",
+    "score_many",
+    "scorer_digest",
+]

@@ -3,22 +3,15 @@
 What takes less than half a second is scored in this process, since starting others would take longer.
 """
 
-import multiprocessing
 import os
-import signal
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
-from multiprocessing import resource_tracker
-from multiprocessing.connection import Connection, wait
-from multiprocessing.process import BaseProcess
-from typing import cast
+from multiprocessing.connection import Connection
 
 from tasks.errors import InputError
-from tasks.records import Kind
-from tasks.scoring.verdict import DEFAULT_ALPHA, SampleScore, score_output
-from tasks.tags import TagFormat
+from tasks.scoring.verdict import Item, Score, score
+from tasks.workers import Worker, WorkerLost, spoken, start_worker
 
 ALONE_SECONDS = 0.5
 """Scored in this process before others are started."""
@@ -28,34 +21,7 @@ CHUNK_CHARS = 1 << 20
 _CHUNKS_AHEAD = 4
 
 
-@dataclass(frozen=True, slots=True)
-class ScoreItem:
-    """An output to be scored; the fields are the arguments of `score_output`."""
-
-    output: str
-    gold: str
-    kind: Kind
-    choices: tuple[str, ...] | None
-    tag_format: TagFormat
-    truncated: bool = False
-    alpha: float = DEFAULT_ALPHA
-    reasoning_open: bool | None = None
-
-    def score(self) -> SampleScore:
-        """The verdict on it."""
-        return score_output(
-            self.output,
-            gold=self.gold,
-            kind=self.kind,
-            choices=self.choices,
-            tag_format=self.tag_format,
-            truncated=self.truncated,
-            alpha=self.alpha,
-            reasoning_open=self.reasoning_open,
-        )
-
-
-def score_many(items: Iterable[ScoreItem], workers: int | None = None) -> Iterator[SampleScore]:
+def score_many(items: Iterable[Item], workers: int | None = None) -> Iterator[Score]:
     """Score outputs in their order; the verdicts do not depend on the number of workers.
 
     Closing the iterator, or an interruption, ends the workers at once.
@@ -75,25 +41,20 @@ def score_many(items: Iterable[ScoreItem], workers: int | None = None) -> Iterat
     seconds = 0.0
     for item in left:
         start = time.perf_counter()
-        score = item.score()
+        verdict = score(item)
         seconds += time.perf_counter() - start
-        yield score
+        yield verdict
         if seconds > ALONE_SECONDS and number > 1:
             break
-    yield from _score_in_workers(left, number)
+    try:
+        yield from _score_in_workers(left, number)
+    except WorkerLost as lost:
+        raise InputError(f"a process that scores {lost}; is memory short? use fewer --workers") from lost
 
 
-@dataclass
-class _Worker:
-    process: BaseProcess
-    connection: Connection
-    chunk: int | None = None
-    """The index of the chunk it has."""
-
-
-def _score_in_workers(items: Iterator[ScoreItem], number: int) -> Iterator[SampleScore]:
+def _score_in_workers(items: Iterator[Item], number: int) -> Iterator[Score]:
     chunks = _chunks(items)
-    scores: dict[int, list[SampleScore]] = {}
+    scores: dict[int, list[Score]] = {}
     wanted, given, more = 0, 0, True
     with _crew() as crew:
         while True:
@@ -102,7 +63,9 @@ def _score_in_workers(items: Iterator[ScoreItem], number: int) -> Iterator[Sampl
                 if chunk is None:
                     more = False
                 else:
-                    _hand_over(_idle(crew) or _start(crew), given, chunk)
+                    worker = _idle(crew) or start_worker(_work)
+                    crew[worker] = given
+                    worker.send(chunk)
                     given += 1
             if wanted == given:
                 return
@@ -113,8 +76,8 @@ def _score_in_workers(items: Iterator[ScoreItem], number: int) -> Iterator[Sampl
                 _receive(crew, scores)
 
 
-def _chunks(items: Iterator[ScoreItem]) -> Iterator[list[ScoreItem]]:
-    chunk: list[ScoreItem] = []
+def _chunks(items: Iterator[Item]) -> Iterator[list[Item]]:
+    chunk: list[Item] = []
     num_chars = 0
     for item in items:
         chunk.append(item)
@@ -126,78 +89,39 @@ def _chunks(items: Iterator[ScoreItem]) -> Iterator[list[ScoreItem]]:
         yield chunk
 
 
-def _idle(crew: Sequence[_Worker]) -> _Worker | None:
-    return next((worker for worker in crew if worker.chunk is None), None)
+_Crew = dict[Worker, int | None]
+"""Workers, and the index of the chunk that each has."""
 
 
-def _has_room(crew: Sequence[_Worker], number: int) -> bool:
+def _idle(crew: _Crew) -> Worker | None:
+    return next((worker for worker, chunk in crew.items() if chunk is None), None)
+
+
+def _has_room(crew: _Crew, number: int) -> bool:
     return len(crew) < number or _idle(crew) is not None
 
 
 @contextmanager
-def _crew() -> Iterator[list[_Worker]]:
+def _crew() -> Iterator[_Crew]:
     """Workers, to be added to; at the end the idle go home and the busy are killed."""
-    crew: list[_Worker] = []
+    crew: _Crew = {}
     try:
         yield crew
     finally:
-        for worker in crew:
-            worker.connection.close()
-            if worker.chunk is not None:
-                worker.process.kill()
-        for worker in crew:
-            worker.process.join()
+        for worker, chunk in crew.items():
+            worker.end(busy=chunk is not None)
 
 
-def _start(crew: list[_Worker]) -> _Worker:
-    context = multiprocessing.get_context("spawn")
-    ours, theirs = context.Pipe()
-    process = context.Process(target=_work, args=(theirs,), daemon=True)
-    # The first start of a process starts this tracker too, and lifts the mask behind it.
-    resource_tracker.ensure_running()
-    # The child inherits the mask: at Ctrl-C it is this process that hears it, and ends the child.
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        process.start()
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
-    theirs.close()
-    crew.append(_Worker(process, ours))
-    return crew[-1]
-
-
-def _hand_over(worker: _Worker, index: int, chunk: list[ScoreItem]) -> None:
-    worker.chunk = index
-    try:
-        worker.connection.send(chunk)
-    except OSError as error:
-        raise _lost(worker) from error
-
-
-def _receive(crew: Sequence[_Worker], scores: dict[int, list[SampleScore]]) -> None:
+def _receive(crew: _Crew, scores: dict[int, list[Score]]) -> None:
     """Waits for workers to be done with their chunks."""
-    busy = {worker.connection: worker for worker in crew if worker.chunk is not None}
-    for ready in wait(list(busy)):
-        worker = busy[cast(Connection, ready)]
-        assert worker.chunk is not None
-        try:
-            scores[worker.chunk] = worker.connection.recv()
-        except (EOFError, OSError) as error:
-            raise _lost(worker) from error
-        worker.chunk = None
-
-
-def _lost(worker: _Worker) -> InputError:
-    worker.process.join(5)
-    code = worker.process.exitcode
-    how = "was killed" if code == -signal.SIGKILL else f"ended with exit code {code}"
-    return InputError(f"a process that scores {how}; is memory short? use fewer --workers")
+    for worker in spoken(worker for worker, chunk in crew.items() if chunk is not None):
+        chunk = crew[worker]
+        assert chunk is not None
+        scores[chunk] = worker.hear()
+        crew[worker] = None
 
 
 def _work(connection: Connection) -> None:
     """A worker's life: chunks until there are no more, or nobody wants their verdicts."""
-    try:
-        while True:
-            connection.send([item.score() for item in connection.recv()])
-    except (EOFError, OSError):
-        return
+    while True:
+        connection.send([score(item) for item in connection.recv()])

@@ -8,14 +8,14 @@ from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from tasks.records import Kind
+from tasks.records import Kind, Record
 from tasks.scoring.choices import choice_letter, last_letter
 from tasks.scoring.equality import answers_equal, reference_answer
 from tasks.scoring.extraction import Found, find_answer, read_span
 from tasks.scoring.latex import last_side, settled_equal
 from tasks.scoring.numbers import is_number, numbers_equal
 from tasks.scoring.passages import before_next_question, concluding_number, own_turn
-from tasks.tags import Defect, Parsed, TagFormat, parse_output
+from tasks.tags import DEFECTS, Defect, Parsed, TagFormat, opens_reasoning, parse_output
 from tasks.tags.formats import THINK_ANSWER
 
 DEFAULT_ALPHA = 0.7
@@ -43,7 +43,7 @@ class Output(str):
 
     finish_reason: str | None
     reasoning_open: bool | None
-    score: "SampleScore | None"
+    score: "Score | None"
 
     def __new__(
         cls, text: str, finish_reason: str | None = None, reasoning_open: bool | None = None
@@ -57,7 +57,59 @@ class Output(str):
 
 
 @dataclass(frozen=True, slots=True)
-class SampleScore:
+class Item:
+    """An output to be scored, with all that its verdict depends on.
+
+    Attributes:
+        output: what the model wrote, without the prompt.
+        gold: the reference; where it holds "####", what follows that.
+        kind: how answers are compared.
+        choices: the texts of the choices, for kind choice.
+        tag_format: the format that the output should keep to.
+        truncated: whether generation stopped at the token limit.
+        alpha: the weight of accuracy in the score, 0 to 1.
+        reasoning_open: whether the prompt opened the reasoning (`tags.opens_reasoning`); as the format says
+            where None.
+    """
+
+    output: str
+    gold: str
+    kind: Kind
+    choices: Sequence[str] | None
+    tag_format: TagFormat
+    truncated: bool = False
+    alpha: float = DEFAULT_ALPHA
+    reasoning_open: bool | None = None
+
+    @classmethod
+    def of(
+        cls,
+        record: Record,
+        output: str,
+        tag_format: TagFormat,
+        *,
+        truncated: bool = False,
+        alpha: float = DEFAULT_ALPHA,
+        prompt: str | None = None,
+    ) -> "Item":
+        """An output to the question of a record.
+
+        Args:
+            record: what was asked, with its reference.
+            output: what the model wrote.
+            tag_format: the format that the output should keep to.
+            truncated: whether generation stopped at the token limit.
+            alpha: the weight of accuracy in the score.
+            prompt: the prompt as the model read it, whose end says whether the output begins inside the
+                reasoning; as the format says where None.
+        """
+        opened = None if prompt is None else opens_reasoning(prompt, tag_format)
+        asked = (record.answer, record.kind, record.choices)
+        return cls(output, *asked, tag_format, truncated, alpha, opened)
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
     """The verdict on one output.
 
     Attributes:
@@ -71,6 +123,8 @@ class SampleScore:
         defects: every format defect.
         extracted: the answer that was compared; None where there is none.
         thinking_chars: length of the reasoning; None where none was found.
+        thinking: where the reasoning stands, as offsets into the output: start and end (exclusive).
+        answer: where the answer of the format stands, likewise; None where there is none.
     """
 
     accuracy: bool
@@ -81,19 +135,11 @@ class SampleScore:
     defects: tuple[Defect, ...]
     extracted: str | None
     thinking_chars: int | None = None
+    thinking: tuple[int, int] | None = None
+    answer: tuple[int, int] | None = None
 
 
-def score_output(
-    output: str,
-    *,
-    gold: str,
-    kind: Kind,
-    choices: Sequence[str] | None,
-    tag_format: TagFormat,
-    truncated: bool = False,
-    alpha: float = DEFAULT_ALPHA,
-    reasoning_open: bool | None = None,
-) -> SampleScore:
+def score(item: Item) -> Score:
     """Score one output; bounded in time, and no string makes it raise.
 
     The answer is sought in the answer span, box or line, even of an otherwise invalid output; else in the
@@ -102,48 +148,45 @@ def score_output(
     complete statement of the answer counts, never the last number or letter.
 
     Args:
-        output: what the model wrote, without the prompt.
-        gold: the reference; where it holds "####", what follows that.
-        kind: how answers are compared.
-        choices: the texts of the choices, for kind choice.
-        tag_format: the format that the output should keep to.
-        truncated: whether generation stopped at the token limit.
-        alpha: the weight of accuracy in the score, 0 to 1.
-        reasoning_open: whether the prompt opened the reasoning (`tags.opens_reasoning`); as the format says
-            where None.
+        item: the output, the reference and how it is compared.
 
     Returns:
         The verdict.
     """
-    parsed = parse_output(output, tag_format, truncated=truncated, reasoning_open=reasoning_open)
-    gold = reference_answer(gold)
-    lenient = parsed
-    if "no_tags" in parsed.defects and tag_format.span_tags:
-        lenient = parse_output(
-            output, tag_format, truncated=truncated, ignore_case=True, reasoning_open=reasoning_open
-        )
-    elif {"repeated", "text_outside"} & set(parsed.defects):
-        lenient = _before_next_question(output, tag_format, reasoning_open) or parsed
-    found, text = _locate(output, lenient, kind, choices, tag_format, truncated)
+    parsed, lenient = _parse(item)
+    gold, kind, choices = reference_answer(item.gold), item.kind, item.choices
+    found, text = _locate(item, lenient)
     explicit = found is not None and found.explicit
     if found is not None and kind == "latex" and not explicit:
         # Math-Verify is asked once, about the text
         right = any(settled_equal(gold, side) is True for side in (found.answer, last_side(found.answer)))
     else:
         right = found is not None and answers_equal(gold, found.answer, kind, choices)
-    if kind == "latex" and not right and text is not None and not truncated:
+    if kind == "latex" and not right and text is not None and not item.truncated:
         right = _equal_as_text(gold, text, stated=explicit and lenient.answer is None)
-    strict = right and explicit and (parsed.format_valid or not tag_format.tagged)
-    return SampleScore(
+    strict = right and explicit and (parsed.format_valid or not item.tag_format.tagged)
+    return Score(
         accuracy=right,
         accuracy_strict=strict,
         format_valid=parsed.format_valid,
-        score=alpha * right + (1 - alpha) * parsed.format_valid,
-        truncated=truncated,
+        score=item.alpha * right + (1 - item.alpha) * parsed.format_valid,
+        truncated=item.truncated,
         defects=parsed.defects,
         extracted=found.answer if found else None,
         thinking_chars=None if lenient.thinking is None else len(lenient.thinking),
     )
+
+
+def metrics(score: Score) -> dict[str, float]:
+    """Spread a verdict into lm-eval's metrics, one for each defect included."""
+    return {
+        "accuracy": float(score.accuracy),
+        "accuracy_strict": float(score.accuracy_strict),
+        "format_valid": float(score.format_valid),
+        "score": score.score,
+        "truncated": float(score.truncated),
+        **{f"defect_{defect}": float(defect in score.defects) for defect in DEFECTS},
+    }
 
 
 @cache
@@ -179,26 +222,34 @@ def _version(package: str) -> str | None:
         return None
 
 
-def _before_next_question(output: str, tag_format: TagFormat, reasoning_open: bool | None) -> Parsed | None:
+def _parse(item: Item) -> tuple[Parsed, Parsed]:
+    """The form of an output, and the more lenient reading in which its answer is sought."""
+    output, tag_format, opened = item.output, item.tag_format, item.reasoning_open
+    parsed = parse_output(output, tag_format, truncated=item.truncated, reasoning_open=opened)
+    lenient: Parsed | None = None
+    if "no_tags" in parsed.defects and tag_format.span_tags:
+        lenient = parse_output(
+            output, tag_format, truncated=item.truncated, ignore_case=True, reasoning_open=opened
+        )
+    elif {"repeated", "text_outside"} & set(parsed.defects):
+        lenient = _before_next_question(item)
+    return parsed, lenient or parsed
+
+
+def _before_next_question(item: Item) -> Parsed | None:
     """The form of what answers the question that was asked, where the output goes on to another one."""
-    if tag_format.answer_style == "text":
+    if item.tag_format.answer_style == "text":
         return None  # `find_answer` sees to that
-    for prefix in before_next_question(own_turn(output), most=_MOST_QUESTIONS):
-        parsed = parse_output(prefix, tag_format, truncated=False, reasoning_open=reasoning_open)
+    for prefix in before_next_question(own_turn(item.output), most=_MOST_QUESTIONS):
+        parsed = parse_output(prefix, item.tag_format, truncated=False, reasoning_open=item.reasoning_open)
         if parsed.answer is not None:
             return parsed
     return None
 
 
-def _locate(
-    output: str,
-    parsed: Parsed,
-    kind: Kind,
-    choices: Sequence[str] | None,
-    tag_format: TagFormat,
-    truncated: bool,
-) -> tuple[Found | None, str | None]:
+def _locate(item: Item, parsed: Parsed) -> tuple[Found | None, str | None]:
     """Find the answer, and the free text it was sought in where that was not an answer span."""
+    kind, choices, tag_format = item.kind, item.choices, item.tag_format
     # Without tags a line is a statement like others: one that comes later counts.
     last = tag_format.tagged or "text_outside" not in parsed.defects
     if parsed.answer is not None and tag_format.answer_style != "text" and last:
@@ -207,11 +258,11 @@ def _locate(
         return (Found(answer, explicit=True, complete=True) if answer else None), several
     if parsed.in_thinking:
         return None, None
-    text = output if parsed.rest is None else parsed.rest
+    text = item.output if parsed.rest is None else parsed.rest
     for tag in tag_format.span_tags:
         text = text.replace(tag, " ")
     found = _find_in_text(text, kind, choices)
-    if truncated and found and not (found.explicit and found.complete):
+    if item.truncated and found and not (found.explicit and found.complete):
         found = None
     if found and tag_format.answer_style == "text" and "\n" not in text.strip():
         found = Found(found.answer, explicit=True, complete=True)  # the text is nothing but the answer

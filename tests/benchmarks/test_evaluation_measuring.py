@@ -30,7 +30,7 @@ from harness.config import load_config
 from harness.engines import Request, Sampling
 from tasks.benchmarks import benchmark_names
 from tasks.errors import InputError
-from tasks.scoring.verdict import score_output
+from tasks.scoring import Item, score
 from tasks.tags import get_tag_format
 
 QUESTION = Question(Path("base"), 16, ("world_number", "gsm8k"), 20, None, None)
@@ -131,16 +131,14 @@ def test_a_filled_store_holds_right_wrong_untagged_and_cut_off_outputs() -> None
     prompts = [(number,) for number in range(400)]
     scribe = Scribe(load_config(None, {}, []), dict.fromkeys(prompts, (right, wrong)))
     drawn = [found[0] for _, found in scribe.generate([Request(ids, Sampling(64)) for ids in prompts])]
-    scores = [
-        score_output(
-            one.text, gold="2", kind="number", choices=None,
-            tag_format=get_tag_format("thinking-answer"), truncated=one.finish_reason == "length",
-        )
+    paper = get_tag_format("thinking-answer")
+    verdicts = [
+        score(Item(one.text, "2", "number", None, paper, truncated=one.finish_reason == "length"))
         for one in drawn
-    ]  # fmt: skip
-    assert 0.5 < sum(score.accuracy_strict for score in scores) / 400 < 0.7
-    assert sum(score.accuracy for score in scores) > sum(score.accuracy_strict for score in scores)
-    assert any(score.truncated for score in scores)
+    ]
+    assert 0.5 < sum(verdict.accuracy_strict for verdict in verdicts) / 400 < 0.7
+    assert sum(one.accuracy for one in verdicts) > sum(one.accuracy_strict for one in verdicts)
+    assert any(verdict.truncated for verdict in verdicts)
     again = [found[0] for _, found in scribe.generate([Request(ids, Sampling(64)) for ids in prompts])]
     assert drawn == again
 

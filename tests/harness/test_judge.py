@@ -23,7 +23,7 @@ from leaderboards.results.schema import Entry, Evaluation, SampleRow
 from leaderboards.results.store import read_results, write_results
 from tasks.errors import InputError
 from tasks.records import Record
-from tasks.scoring.verdict import score_output
+from tasks.scoring import Item, score
 from tasks.tags import get_tag_format
 
 TAGS = "thinking-answer"
@@ -47,17 +47,15 @@ def results() -> list[tuple[Entry, pd.DataFrame]]:
     for record in RECORDS:
         output = OUTPUTS[record.id]
         truncated = record.id == "c"
-        score = score_output(
-            output, gold=record.answer, kind=record.kind, choices=record.choices,
-            tag_format=get_tag_format(TAGS), truncated=truncated,
-        )  # fmt: skip
+        verdict = score(Item.of(record, output, get_tag_format(TAGS), truncated=truncated))
         rows.append(
             SampleRow(
                 entry="mine", model="base", seed=None, benchmark="quiz", sample_id=record.id, sample_index=0,
                 prompt="", output=output, gold=record.answer, choices=record.choices,
-                extracted=score.extracted, accuracy=score.accuracy, accuracy_strict=score.accuracy_strict,
-                format_valid=score.format_valid, score=score.score, truncated=truncated,
-                defects=score.defects, finish_reason="length" if truncated else "stop",
+                extracted=verdict.extracted, accuracy=verdict.accuracy,
+                accuracy_strict=verdict.accuracy_strict, format_valid=verdict.format_valid,
+                score=verdict.score, truncated=truncated,
+                defects=verdict.defects, finish_reason="length" if truncated else "stop",
                 prompt_tokens=1, output_tokens=1,
             )
         )  # fmt: skip

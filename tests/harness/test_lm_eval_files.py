@@ -13,7 +13,7 @@ from harness.sharing.lm_eval_files import sanitized, write_lm_eval_files
 from leaderboards.results.sample_table import SAMPLES
 from leaderboards.results.schema import Entry, Evaluation, RunResults, SampleRow
 from tasks.benchmarks import TASKS_DIR, load_benchmark
-from tasks.scoring.verdict import score_output
+from tasks.scoring import Item, score
 from tasks.tags import get_tag_format
 
 BENCHMARKS = ("world_number", "world_choice")
@@ -65,9 +65,7 @@ def read_samples_file(folder: Path, task: str) -> list[dict[str, Any]]:
 def row_of(benchmark: str, sample: dict[str, Any], tags: str, output: str, index: int = 0) -> SampleRow:
     """A sample as a run of ours stores it, judged by our scorer."""
     doc = sample["doc"]
-    score = score_output(
-        output, gold=doc["answer"], kind=doc["kind"], choices=doc["choices"], tag_format=get_tag_format(tags)
-    )
+    verdict = score(Item(output, doc["answer"], doc["kind"], doc["choices"], get_tag_format(tags)))
     return SampleRow(
         entry="mine",
         model="tiny",
@@ -79,13 +77,13 @@ def row_of(benchmark: str, sample: dict[str, Any], tags: str, output: str, index
         output=output,
         gold=doc["answer"],
         choices=tuple(doc["choices"]) if doc["choices"] else None,
-        extracted=score.extracted,
-        accuracy=score.accuracy,
-        accuracy_strict=score.accuracy_strict,
-        format_valid=score.format_valid,
-        score=score.score,
-        truncated=score.truncated,
-        defects=score.defects,
+        extracted=verdict.extracted,
+        accuracy=verdict.accuracy,
+        accuracy_strict=verdict.accuracy_strict,
+        format_valid=verdict.format_valid,
+        score=verdict.score,
+        truncated=verdict.truncated,
+        defects=verdict.defects,
         finish_reason="stop",
         prompt_tokens=9,
         output_tokens=9,

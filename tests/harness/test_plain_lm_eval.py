@@ -12,7 +12,7 @@ import pytest
 
 from leaderboards import read_results
 from tasks.benchmarks import TASKS_DIR, load_benchmark
-from tasks.scoring.verdict import SampleScore, score_output
+from tasks.scoring import Item, Score, score
 from tasks.tags import get_tag_format
 
 BENCHMARKS = ("world_number", "world_choice")
@@ -76,12 +76,11 @@ def test_plain_lm_eval_and_the_harness_say_the_same(
                 assert getattr(ours, metric) == getattr(verdict, metric)
 
 
-def judged(doc: dict[str, Any], ours: Any, tags: str, *, truncated: bool) -> SampleScore:
+def judged(doc: dict[str, Any], ours: Any, tags: str, *, truncated: bool) -> Score:
     """The one scorer's verdict, with what each side knows."""
-    return score_output(
-        ours.output, gold=doc["answer"], kind=doc["kind"], choices=doc["choices"],
-        tag_format=get_tag_format(tags), truncated=truncated,
-    )  # fmt: skip
+    tag_format = get_tag_format(tags)
+    item = Item(ours.output, doc["answer"], doc["kind"], doc["choices"], tag_format, truncated=truncated)
+    return score(item)
 
 
 def test_a_run_leaves_lm_evals_files_for_plain_tools(harness: Any, tiny_base: Path, tmp_path: Path) -> None:

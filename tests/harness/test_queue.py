@@ -20,7 +20,7 @@ from harness.models import Checkpoint, whole_model, with_adapter
 from harness.progress import Reporter
 from tasks.benchmarks import load_benchmark
 from tasks.errors import InputError
-from tasks.scoring.verdict import score_output
+from tasks.scoring import Item, score
 from tasks.tags import get_tag_format
 
 FEW = "limit=2"
@@ -171,12 +171,10 @@ def test_samples_are_drawn_with_seeds_of_their_own_and_scored_one_by_one(
     assert four.groupby("sample_id")["output"].nunique().min() > 1, "other seeds draw other texts"
     pd.testing.assert_frame_equal(four[four["sample_index"] < 2].reset_index(drop=True), two)
     row = four.iloc[3]
-    score = score_output(
-        row["output"], gold=row["gold"], kind="number", choices=None,
-        tag_format=get_tag_format("think-answer"), truncated=row["truncated"],
-    )  # fmt: skip
-    assert bool(row["accuracy"]) == score.accuracy
-    assert (row["extracted"] if isinstance(row["extracted"], str) else None) == score.extracted
+    tag_format = get_tag_format("think-answer")
+    verdict = score(Item(row["output"], row["gold"], "number", None, tag_format, truncated=row["truncated"]))
+    assert bool(row["accuracy"]) == verdict.accuracy
+    assert (row["extracted"] if isinstance(row["extracted"], str) else None) == verdict.extracted
 
 
 def test_more_samples_of_a_question_than_are_stored_draw_only_what_is_missing(

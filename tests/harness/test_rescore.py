@@ -15,7 +15,7 @@ from harness.commands.rescore import KEPT, MOST_CHANGES_SHOWN, print_report, res
 from leaderboards.results.schema import RESULTS_FILE, SAMPLES_FILE, Entry, Evaluation, JudgeCheck, SampleRow
 from leaderboards.results.store import read_results, write_results
 from tasks.errors import InputError
-from tasks.scoring.verdict import score_output, scorer_digest
+from tasks.scoring import Item, score, scorer_digest
 from tasks.tags import get_tag_format
 
 OUTPUTS = ("<think>2+3</think><answer>5</answer>", "<think>so 5", "It is 6", "2+3</think><answer>5</answer>")
@@ -24,7 +24,7 @@ THINKING_PROMPT = "<|Assistant|><think>\n"
 
 def sample(index: int, output: str, *, prompt: str = "2+3?", **more: Any) -> SampleRow:
     """A row as an evaluation writes it."""
-    score = score_output(
+    item = Item(
         output,
         gold="5",
         kind="number",
@@ -33,7 +33,12 @@ def sample(index: int, output: str, *, prompt: str = "2+3?", **more: Any) -> Sam
         reasoning_open=prompt == THINKING_PROMPT,
         alpha=0.5,
     )
-    verdict = {field.name: getattr(score, field.name) for field in dataclasses.fields(score)}
+    judged = score(item)
+    verdict = {
+        field.name: getattr(judged, field.name)
+        for field in dataclasses.fields(judged)
+        if field.name not in ("thinking", "answer")
+    }
     row = SampleRow(
         entry="r1",
         model="tiny",

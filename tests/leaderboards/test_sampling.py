@@ -22,7 +22,7 @@ from leaderboards.board.sampling import (
 )
 from leaderboards.results.outcomes import Draws
 from leaderboards.stats import mean_interval
-from tasks.scoring.equality import answers_equal
+from tasks.scoring import answers_equal
 
 VOTES = st.tuples(
     st.integers(0, 4), st.lists(st.integers(1, 3), max_size=3).map(tuple), st.integers(0, 2)

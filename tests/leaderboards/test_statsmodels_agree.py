@@ -10,7 +10,7 @@ from statsmodels.stats.power import TTestPower
 from statsmodels.stats.proportion import proportion_confint, proportion_effectsize
 
 from leaderboards.stats import cohens_h, holm, mcnemar_p, paired_difference, wilson_interval
-from tasks.scoring.agreement import cohens_kappa
+from tasks.scoring import cohens_kappa
 
 SHARE = st.floats(0.0, 1.0)
 

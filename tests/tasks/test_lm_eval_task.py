@@ -8,10 +8,11 @@ from typing import Any
 import pytest
 
 from tasks.benchmarks import benchmark_names, load_benchmark
-from tasks.lm_eval_task import custom_dataset, doc_to_text, fewshot_target, metrics, process_results
+from tasks.lm_eval_task import custom_dataset, doc_to_text, fewshot_target, process_results
 from tasks.prompts import render_prompt
 from tasks.records import Record, read_records
-from tasks.scoring.verdict import Output, score_output
+from tasks.scoring import Item, metrics, score
+from tasks.scoring.verdict import Output
 from tasks.tags import DEFECTS, TAG_FORMATS, get_tag_format, render_response
 
 RECORDS = [
@@ -319,11 +320,10 @@ def test_plain_lm_eval_gives_the_verdicts_of_our_scorer(
         samples = results["samples"][task]
         assert len(samples) == 4
         for sample in samples:
-            score = score_output(
-                sample["resps"][0][0], gold=sample["doc"]["answer"], kind=kind,
-                choices=sample["doc"]["choices"], tag_format=get_tag_format(tags),
-            )  # fmt: skip
-            assert {name: sample[name] for name in sample["metrics"]} == metrics(score)
+            doc = sample["doc"]
+            output, tag_format = sample["resps"][0][0], get_tag_format(tags)
+            verdict = score(Item(output, doc["answer"], kind, doc["choices"], tag_format))
+            assert {name: sample[name] for name in sample["metrics"]} == metrics(verdict)
             assert sample["truncated"] == 0.0
             assert sample["arguments"][0][0].count("Question:") == 1 + more.get("num_fewshot", 0)
         mean = sum(sample["score"] for sample in samples) / 4

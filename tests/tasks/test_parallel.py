@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 from tasks.errors import InputError
-from tasks.scoring import parallel
-from tasks.scoring.parallel import CHUNK_ITEMS, ScoreItem, score_many
+from tasks.scoring import Item, parallel, score, score_many
+from tasks.scoring.parallel import CHUNK_ITEMS
 from tasks.tags import get_tag_format
 
 
@@ -24,20 +24,20 @@ def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(parallel, "ALONE_SECONDS", 0.0)
 
 
-def items(number: int) -> Iterator[ScoreItem]:
+def items(number: int) -> Iterator[Item]:
     paper, boxed = get_tag_format("thinking-answer"), get_tag_format("boxed")
     for i in range(number):
         if i % 3:
             output = f"<Thinking>{i} it is</Thinking><Answer>{i % 7}</Answer>"
-            yield ScoreItem(output, str(i % 5), "number", None, paper, truncated=i % 11 == 0, alpha=0.6)
+            yield Item(output, str(i % 5), "number", None, paper, truncated=i % 11 == 0, alpha=0.6)
         else:
-            yield ScoreItem(f"{i}, so \\boxed{{{i % 7}}}", str(i % 5), "text", None, boxed)
+            yield Item(f"{i}, so \\boxed{{{i % 7}}}", str(i % 5), "text", None, boxed)
 
 
 @pytest.mark.usefixtures("at_once")
 @pytest.mark.parametrize("number", [0, 1, 2, CHUNK_ITEMS + 1, 20 * CHUNK_ITEMS + 3])
 def test_in_parallel_the_verdicts_are_those_of_one_process(number: int) -> None:
-    alone = [item.score() for item in items(number)]
+    alone = [score(item) for item in items(number)]
     assert list(score_many(items(number), workers=2)) == alone
     assert list(score_many(items(number), workers=1)) == alone
     assert not multiprocessing.active_children()
@@ -52,7 +52,7 @@ def test_few_outputs_start_no_process() -> None:
 def test_items_are_read_as_they_are_needed() -> None:
     read = 0
 
-    def counted() -> Iterator[ScoreItem]:
+    def counted() -> Iterator[Item]:
         nonlocal read
         for item in items(100_000):
             read += 1
@@ -80,7 +80,7 @@ def test_a_killed_worker_is_one_line() -> None:
 
 @pytest.mark.usefixtures("at_once")
 def test_a_fault_in_the_items_is_raised_and_ends_the_workers() -> None:
-    def faulty() -> Iterator[ScoreItem]:
+    def faulty() -> Iterator[Item]:
         yield from items(5 * CHUNK_ITEMS)
         raise InputError("line 3")
 
@@ -92,13 +92,13 @@ def test_a_fault_in_the_items_is_raised_and_ends_the_workers() -> None:
 ENDLESS = """
     import itertools, signal
     from tasks.scoring import parallel
-    from tasks.scoring.parallel import ScoreItem, score_many
+    from tasks.scoring import Item, score_many
     from tasks.tags import get_tag_format
 
     if __name__ == "__main__":
         signal.signal(signal.SIGINT, signal.default_int_handler)
         parallel.ALONE_SECONDS = 0.0
-        item = ScoreItem("5", "5", "number", None, get_tag_format("none"))
+        item = Item("5", "5", "number", None, get_tag_format("none"))
         for n, _ in enumerate(score_many(itertools.repeat(item), workers=2)):
             if n == 5000:
                 print("ready", flush=True)

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,32 +11,32 @@ from hypothesis import strategies as st
 
 from tasks.benchmarks import load_benchmark
 from tasks.records import Kind, Record
-from tasks.scoring.verdict import Output, SampleScore, score_output, scorer_digest
+from tasks.scoring import Item, Score, score, scorer_digest
+from tasks.scoring.verdict import Output
 from tasks.tags import TAG_FORMATS, get_tag_format, render_response
 
 PAPER, NONE = "thinking-answer", "none"
 MARSH = ("a marsh", "a desert")
 
 
-def score(
+def judged(
     output: str, gold: str = "5", *, tags: str = PAPER, kind: Kind = "number", truncated: bool = False
-) -> SampleScore:
+) -> Score:
     choices = MARSH if kind == "choice" else None
-    return score_output(
-        output, gold=gold, kind=kind, choices=choices, tag_format=get_tag_format(tags), truncated=truncated
-    )
+    return score(Item(output, gold, kind, choices, get_tag_format(tags), truncated))
 
 
 def test_a_right_and_valid_output_scores_one() -> None:
-    verdict = score("<Thinking>2+3</Thinking>\n<Answer>5</Answer>")
-    assert verdict == SampleScore(True, True, True, 1.0, False, (), "5", thinking_chars=3)
+    verdict = judged("<Thinking>2+3</Thinking>\n<Answer>5</Answer>")
+    assert replace(verdict, thinking=None, answer=None) == Score(
+        True, True, True, 1.0, False, (), "5", thinking_chars=3
+    )
 
 
 def test_the_score_weighs_accuracy_and_format() -> None:
     output = "<Thinking>2+3</Thinking>\n<Answer>6</Answer>"
-    assert score(output).score == pytest.approx(0.3)
-    paper = get_tag_format(PAPER)
-    halves = score_output(output, gold="5", kind="number", choices=None, tag_format=paper, alpha=0.5)
+    assert judged(output).score == pytest.approx(0.3)
+    halves = score(Item(output, "5", "number", None, get_tag_format(PAPER), alpha=0.5))
     assert halves.score == pytest.approx(0.5)
 
 
@@ -56,7 +57,7 @@ def test_the_score_weighs_accuracy_and_format() -> None:
     ],
 )
 def test_where_an_answer_counts_in_a_tagged_output(output: str, lenient: bool, strict: bool) -> None:
-    verdict = score(output)
+    verdict = judged(output)
     assert (verdict.accuracy, verdict.accuracy_strict) == (lenient, strict)
 
 
@@ -72,7 +73,7 @@ def test_where_an_answer_counts_in_a_tagged_output(output: str, lenient: bool, s
     ],
 )
 def test_where_an_answer_counts_in_an_untagged_output(output: str, lenient: bool, strict: bool) -> None:
-    verdict = score(output, tags=NONE)
+    verdict = judged(output, tags=NONE)
     assert (verdict.accuracy, verdict.accuracy_strict) == (lenient, strict)
 
 
@@ -97,7 +98,7 @@ def test_where_an_answer_counts_in_an_untagged_output(output: str, lenient: bool
     ],
 )
 def test_truncated_reasoning_is_never_an_answer(output: str, tags: str, counts: bool) -> None:
-    verdict = score(output, tags=tags, truncated=True)
+    verdict = judged(output, tags=tags, truncated=True)
     assert verdict.accuracy is counts
     assert verdict.truncated
     assert not verdict.format_valid
@@ -133,7 +134,7 @@ def test_truncated_reasoning_is_never_an_answer(output: str, tags: str, counts: 
     ],
 )
 def test_where_an_answer_counts_in_each_format(output: str, tags: str, lenient: bool, strict: bool) -> None:
-    verdict = score(output, tags=tags)
+    verdict = judged(output, tags=tags)
     assert (verdict.accuracy, verdict.accuracy_strict) == (lenient, strict)
 
 
@@ -142,20 +143,9 @@ def test_an_output_that_begins_in_the_reasoning_has_its_answer_after_it(tags: st
     tag_format = get_tag_format(tags)
     close = tag_format.think_close or "</think>"
     for text, right in (("so 5", False), ("#### 5\nso", False), (f"so 7{close} It is 5", True)):
-        verdict = score_output(
-            text, gold="5", kind="number", choices=None, tag_format=tag_format, reasoning_open=True
-        )
-        assert verdict.accuracy is right
-        cut = score_output(
-            text,
-            gold="5",
-            kind="number",
-            choices=None,
-            tag_format=tag_format,
-            truncated=True,
-            reasoning_open=True,
-        )
-        assert not cut.accuracy
+        item = Item(text, "5", "number", None, tag_format, reasoning_open=True)
+        assert score(item).accuracy is right
+        assert not score(replace(item, truncated=True)).accuracy
 
 
 @pytest.mark.parametrize("tags", sorted(set(TAG_FORMATS) - {"think"}))
@@ -165,13 +155,13 @@ def test_an_output_that_goes_on_to_another_question_is_read_up_to_there(tags: st
         render_response(Record("x", "q", None, "I add.", answer, "number"), tag_format).text
         for answer in ("5", "7")
     )
-    verdict = score(f"{one}\n\nQuestion: And 3+4?\n{other}", tags=tags)
+    verdict = judged(f"{one}\n\nQuestion: And 3+4?\n{other}", tags=tags)
     assert (verdict.accuracy, verdict.extracted, verdict.format_valid) == (True, "5", False)
 
 
 def test_several_boxes_may_be_one_answer() -> None:
     output = "So $x = \\boxed{1}$ or $x = \\boxed{2}$."
-    verdict = score(output, "$\\{1,2\\}$", tags="boxed", kind="latex")
+    verdict = judged(output, "$\\{1,2\\}$", tags="boxed", kind="latex")
     assert (verdict.accuracy, verdict.accuracy_strict, verdict.defects) == (True, False, ("repeated",))
 
 
@@ -199,18 +189,18 @@ def test_the_scorer_has_a_digest_of_what_judges(
 
 
 def test_a_cut_letter_does_not_count() -> None:
-    assert not score("The answer is A", "A", tags=NONE, kind="choice", truncated=True).accuracy
-    assert score("The answer is A\n", "A", tags=NONE, kind="choice", truncated=True).accuracy
+    assert not judged("The answer is A", "A", tags=NONE, kind="choice", truncated=True).accuracy
+    assert judged("The answer is A\n", "A", tags=NONE, kind="choice", truncated=True).accuracy
 
 
 def test_the_text_of_a_choice_counts() -> None:
     output = "<Thinking>Fog needs water.</Thinking><Answer>a marsh</Answer>"
-    verdict = score(output, "A", kind="choice")
+    verdict = judged(output, "A", kind="choice")
     assert (verdict.accuracy_strict, verdict.extracted) == (True, "A")
 
 
 def test_a_reference_may_be_a_whole_solution() -> None:
-    assert score("<Thinking>r</Thinking><Answer>5</Answer>", "2 + 3 = 5\n#### 5").accuracy
+    assert judged("<Thinking>r</Thinking><Answer>5</Answer>", "2 + 3 = 5\n#### 5").accuracy
 
 
 def test_an_output_knows_how_it_ended() -> None:
@@ -237,7 +227,7 @@ OUTPUTS = st.lists(
     truncated=st.booleans(),
 )
 def test_no_output_raises(output: str, gold: str, kind: Kind, tags: str, truncated: bool) -> None:
-    verdict = score(output, gold, tags=tags, kind=kind, truncated=truncated)
+    verdict = judged(output, gold, tags=tags, kind=kind, truncated=truncated)
     assert verdict.score == 0.7 * verdict.accuracy + (1 - 0.7) * verdict.format_valid
     assert not verdict.accuracy_strict or verdict.accuracy
     assert verdict.format_valid == (not verdict.defects)
@@ -254,9 +244,9 @@ def test_no_output_raises(output: str, gold: str, kind: Kind, tags: str, truncat
 def test_every_rendered_response_scores_one(rationale: str, value: int, tags: str) -> None:
     record = Record("x", "q", None, rationale, str(value), "number")
     text = render_response(record, get_tag_format(tags)).text
-    verdict = score(text, str(value), tags=tags)
+    verdict = judged(text, str(value), tags=tags)
     assert (verdict.score, verdict.accuracy_strict, verdict.defects) == (1.0, True, ())
-    assert not score(text, str(value + 1), tags=tags).accuracy
+    assert not judged(text, str(value + 1), tags=tags).accuracy
 
 
 @pytest.mark.parametrize("kind", ["number", "choice", "latex", "text"])
@@ -272,7 +262,7 @@ def test_every_rendered_response_scores_one(rationale: str, value: int, tags: st
     ids=["unclosed", "numbers", "statements", "boxes", "dollars"],
 )
 def test_huge_outputs_are_scored(output: str, kind: Kind) -> None:
-    assert not score(output, "B" if kind == "choice" else "7", kind=kind).accuracy_strict
+    assert not judged(output, "B" if kind == "choice" else "7", kind=kind).accuracy_strict
 
 
 @pytest.mark.parametrize(
@@ -285,9 +275,7 @@ def test_real_training_responses_score_one(data_dir: Path, name: str, tags: str)
     wrong = []
     for record in records:
         text = render_response(record, tag_format).text
-        verdict = score_output(
-            text, gold=record.answer, kind=record.kind, choices=record.choices, tag_format=tag_format
-        )
+        verdict = score(Item.of(record, text, tag_format))
         if not (verdict.accuracy_strict and verdict.score == 1.0):
             wrong.append(record.id)
     assert not wrong
@@ -300,7 +288,7 @@ def test_real_latex_answers_score_one(data_dir: Path, tags: str) -> None:
     for record in load_benchmark("college_math").records("test", data_dir):
         solved = Record(record.id, record.question, None, "By algebra.", record.answer, "latex")
         text = render_response(solved, tag_format).text
-        verdict = score_output(text, gold=record.answer, kind="latex", choices=None, tag_format=tag_format)
+        verdict = score(Item.of(record, text, tag_format))
         assert verdict.score == 1.0, record.id
 
 
@@ -315,7 +303,7 @@ def test_agreement_with_published_verdicts(data_dir: Path) -> None:
     disagree = {
         pair["source"].split()[-1]
         for pair in pairs
-        if score(pair["pred"], pair["gold"], tags=NONE, kind="latex").accuracy != pair["equal"]
+        if judged(pair["pred"], pair["gold"], tags=NONE, kind="latex").accuracy != pair["equal"]
     }
     assert len(pairs) == 129
     assert disagree <= set(KNOWN_DISAGREEMENTS)
