@@ -347,7 +347,7 @@ def _check_evaluation(own: EvalSettings) -> None:
 
 def _check_server(key: str, server: ServerSettings) -> None:
     """Before the configuration is written to the run's folder: no key may stand in it."""
-    from harness.engines.openai.address import api_key, server_url
+    from harness.engines.openai.client import api_key, server_url
 
     if server.max_retries < 0:
         raise InputError(f"{key}.max_retries must be at least 0, not {server.max_retries}")

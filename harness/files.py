@@ -1,12 +1,17 @@
-"""One process at a time in a run's folder."""
+"""A run's folder: one process at a time in it, and the tag formats of one's own kept in it."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import shutil
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from tasks.errors import InputError
+from tasks.tags import TAG_FORMATS, TagFormat, get_tag_format
+
+FORMATS = "tag-formats"
+"""Folder of the kept tag formats."""
 
 
 @contextmanager
@@ -31,3 +36,20 @@ def locked(folder: Path) -> Iterator[None]:
                 f"{folder}: another run works in this folder; wait for it or use --out"
             ) from error
         yield
+
+
+def keep_formats(run_dir: Path, tags: Iterable[str]) -> None:
+    """Copies the files of tag formats that have no name of their own, so that outputs can be judged again."""
+    for path in {Path(one) for one in tags if one not in TAG_FORMATS}:
+        (run_dir / FORMATS).mkdir(exist_ok=True)
+        shutil.copyfile(path, run_dir / FORMATS / f"{get_tag_format(str(path)).digest()[:16]}.yaml")
+
+
+def format_of(run_dir: Path, name: str) -> TagFormat:
+    """The tag format that a stored entry names.
+
+    Raises:
+        InputError: It is neither a named one nor kept in the run's folder.
+    """
+    kept = [get_tag_format(str(path)) for path in sorted((run_dir / FORMATS).glob("*.yaml"))]
+    return next((one for one in kept if one.name == name), None) or get_tag_format(name)

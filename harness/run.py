@@ -13,15 +13,13 @@ from typing import TYPE_CHECKING
 
 from harness.config import Config, dump_config
 from harness.data import TrainingRecords
-from harness.evaluation.candidates import Candidate
 from harness.evaluation.evaluate import Evaluator
 from harness.evaluation.exact import check_exactness, refuse_comparison
 from harness.evaluation.generations import GenerationStore
 from harness.evaluation.judge import judge_results
-from harness.evaluation.kept_formats import keep_formats
 from harness.evaluation.overlap import find_overlaps
-from harness.files import locked
-from harness.models import Checkpoint, whole_model, with_adapter
+from harness.files import keep_formats, locked
+from harness.models import Checkpoint, Weights, whole_model, with_adapter
 from harness.plan import UNTAGGED, Plan
 from harness.progress import Reporter
 from harness.provenance import provenance
@@ -37,20 +35,20 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-def candidates(plan: Plan) -> list[Candidate]:
+def checkpoints(plan: Plan) -> list[Checkpoint]:
     """The untrained base and every variant × seed, as evaluation wants them."""
     base = whole_model(plan.base.path)
-    found = [Candidate("base", "base", plan.base.name, None, UNTAGGED, None, str(plan.base.path), base)]
+    found = [Checkpoint("base", "base", plan.base.name, None, UNTAGGED, None, str(plan.base.path), base)]
     for (name, seed), chain in plan.graph.chains.items():
         directory = plan.stage_dir / chain[-1]
         adapted = plan.config.train.method != "full"
-        checkpoint = (
+        weights = (
             with_adapter(base, directory)
             if adapted
-            else Checkpoint(directory, None, read_manifest(directory)["weights_digest"])
+            else Weights(directory, None, read_manifest(directory)["weights_digest"])
         )
         found.append(
-            Candidate(
+            Checkpoint(
                 name=name,
                 role="trained",
                 model=plan.base.name,
@@ -58,7 +56,7 @@ def candidates(plan: Plan) -> list[Candidate]:
                 tags=plan.tags_of[name],
                 method=plan.config.train.method,
                 shown_path=str(directory),
-                checkpoint=checkpoint,
+                weights=weights,
                 training=cost(plan, chain),
             )
         )
@@ -67,17 +65,17 @@ def candidates(plan: Plan) -> list[Candidate]:
 
 def evaluate_plan(plan: Plan, reporter: Reporter) -> None:
     """Evaluates the base and all that a plan has trained, and writes results and training curves."""
-    evaluate(plan.config, plan.benchmarks, candidates(plan), reporter, plan)
+    evaluate(plan.config, plan.benchmarks, checkpoints(plan), reporter, plan)
 
 
 def evaluate(
     config: Config,
     benchmarks: Sequence[Benchmark],
-    wanted: Sequence[Candidate],
+    wanted: Sequence[Checkpoint],
     reporter: Reporter,
     plan: Plan | None = None,
 ) -> None:
-    """Evaluates candidates and writes the run's results under `config.out`, in lm-eval's form too.
+    """Evaluates checkpoints and writes the run's results under `config.out`, in lm-eval's form too.
 
     Args:
         config: Of the run.
@@ -106,7 +104,7 @@ def evaluate(
             )
     if plan is not None:
         found = _with_overlaps(found, find_overlaps(TrainingRecords(config, benchmarks), records))
-    keep_formats(config.out, [candidate.tags for candidate in wanted])
+    keep_formats(config.out, [one.tags for one in wanted])
     entries, samples = [entry for entry, _ in found], pd.concat([frame for _, frame in found])
     write_results(config.out, provenance(dump_config(config)), entries, samples, curves(plan) if plan else ())
     write_lm_eval_files(config.out, read_results(config.out, checked=False), config)

@@ -15,11 +15,10 @@ from rich.console import Console
 from harness.config import Config, load_config
 from harness.engines.vllm import VllmEngine, _parameters
 from harness.evaluation.ask import Asked, Questionnaire
-from harness.evaluation.candidates import Candidate
 from harness.evaluation.evaluate import Evaluator
 from harness.evaluation.generations import GenerationStore
 from harness.evaluation.queue import Queue
-from harness.models import whole_model
+from harness.models import Checkpoint, whole_model
 from harness.progress import Reporter
 from tasks.benchmarks import Benchmark, load_benchmark
 
@@ -63,10 +62,10 @@ def configuration(told: dict[str, Any], out: Path) -> Config:
     return load_config(None, flags, [])
 
 
-def candidate(told: dict[str, Any]) -> Candidate:
+def checkpoint(told: dict[str, Any]) -> Checkpoint:
     """The model as what is evaluated."""
-    checkpoint = whole_model(Path(told["model"]))
-    return Candidate("model", "external", "model", None, "thinking-answer", None, told["model"], checkpoint)
+    weights = whole_model(Path(told["model"]))
+    return Checkpoint("model", "external", "model", None, "thinking-answer", None, told["model"], weights)
 
 
 def warm_up(engine: LoadedEngine, asked: Sequence[Asked]) -> None:
@@ -100,12 +99,12 @@ def by_us(engine: LoadedEngine, asked: Sequence[Asked], store: GenerationStore, 
     start = time.perf_counter()
     queue.answer(asked)
     seconds = time.perf_counter() - start
-    found = [drawn[0][0] for one in asked for drawn in queue.completions(one.candidate, one.requests)]
+    found = [drawn[0][0] for one in asked for drawn in queue.completions(one.checkpoint, one.requests)]
     return Answered(seconds, [one.text for one in found], sum(one.num_output_tokens for one in found))
 
 
 def scoring_seconds(
-    config: Config, benchmarks: Sequence[Benchmark], who: Candidate, store: GenerationStore
+    config: Config, benchmarks: Sequence[Benchmark], who: Checkpoint, store: GenerationStore
 ) -> float:
     """What the rest of the evaluation takes, from finished completions to scored samples, after imports."""
     import lm_eval.evaluator  # noqa: F401
@@ -123,11 +122,11 @@ def main(path: Path) -> None:
     os.environ.setdefault("VLLM_LOGGING_LEVEL", "ERROR")
     told = json.loads(path.read_text(encoding="utf-8"))
     work = path.parent
-    config, who = configuration(told, work), candidate(told)
+    config, who = configuration(told, work), checkpoint(told)
     benchmarks = [load_benchmark(name) for name in told["benchmarks"]]
     asked = Questionnaire(config, benchmarks).ask(who, benchmarks)
     engine = LoadedEngine(config.eval.engine_settings)
-    engine.load(who.checkpoint.model_dir)
+    engine.load(who.weights.model_dir)
     warm_up(engine, asked)
     result: dict[str, Any] = {}
     if told["side"] == "vllm":

@@ -18,10 +18,10 @@ from harness.config import Config, load_config
 from harness.engines import Completion, Request
 from harness.engines.vllm import VllmEngine
 from harness.evaluation.ask import Asked, Questionnaire
-from harness.evaluation.candidates import Candidate
 from harness.evaluation.generations import GenerationStore
 from harness.evaluation.queue import Queue
-from harness.models.external import External, external_candidates
+from harness.models import Checkpoint
+from harness.models.external import External, external_checkpoints
 from harness.progress import Reporter
 from tasks.benchmarks import Benchmark, load_benchmark
 from tasks.errors import InputError
@@ -91,10 +91,10 @@ def _response(record: Record, answer: str) -> str:
     return render_response(told, get_tag_format(TAGS)).text
 
 
-def fill(config: Config, benchmarks: Sequence[Benchmark], wanted: Sequence[Candidate]) -> int:
-    """Puts a completion into the store for every candidate and question; gives their number."""
+def fill(config: Config, benchmarks: Sequence[Benchmark], wanted: Sequence[Checkpoint]) -> int:
+    """Puts a completion into the store for every checkpoint and question; gives their number."""
     questions = Questionnaire(config, benchmarks)
-    asked = [one for candidate in wanted for one in questions.ask(candidate, benchmarks)]
+    asked = [one for checkpoint in wanted for one in questions.ask(checkpoint, benchmarks)]
     records = {
         benchmark.name: benchmark.records("test", config.data_dir)[: config.limit] for benchmark in benchmarks
     }
@@ -146,7 +146,7 @@ def main(path: Path) -> None:
     _import_the_rest()
     start = time.perf_counter()
     config = configuration(told)
-    wanted = external_candidates(config, External(tuple(told["adapters"])))
+    wanted = external_checkpoints(config, External(tuple(told["adapters"])))
     benchmarks = [load_benchmark(name) for name in told["benchmarks"]]
     looked = time.perf_counter()
     result: dict[str, Any] = {"intake": looked - start}

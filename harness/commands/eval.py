@@ -168,14 +168,14 @@ def _resolve_entry(
 def _run(config: Config, said: External) -> None:
     """Looks at the checkpoints, then evaluates them."""
     from harness import run
-    from harness.models.external import check_out, external_candidates
+    from harness.models.external import check_out, external_checkpoints
     from harness.progress import Reporter
     from tasks.tags import get_tag_format
 
     get_tag_format(config.tags)
     benchmarks = run.resolve_benchmarks(config)
     reporter = Reporter(console(stderr=True))
-    wanted = external_candidates(config, said, reporter.line)
+    wanted = external_checkpoints(config, said, reporter.line)
     check_out(config.out, wanted, config.benchmarks)
     with run.run_folder(config):
         run.evaluate(config, benchmarks, wanted, reporter)

@@ -8,9 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from harness.evaluation.kept_formats import FOLDER as FORMATS
-from harness.evaluation.kept_formats import format_of
-from harness.files import locked
+from harness.files import FORMATS, format_of, locked
 from leaderboards.results.schema import (
     RESULTS_FILE,
     SAMPLES_FILE,

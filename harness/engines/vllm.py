@@ -10,8 +10,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from harness.engines.adapters import AdapterRefused, Rack, serving_refusal
 from harness.engines.api import Completion, EngineSettings, Request, Sampling, _distribution, decode
+from harness.engines.lora_slots import AdapterRefused, Rack, serving_refusal
 from tasks.errors import InputError
 
 

@@ -1,14 +1,23 @@
-"""What a checkpoint is asked: lm-eval's tasks, rendered and tokenised as the engine takes them."""
+"""What a checkpoint is asked: lm-eval's tasks, rendered and tokenised as the engine takes them.
+
+Training writes its prompts through `sftkey_train.spans`, evaluation through lm-eval and its task. That both
+end in the same ids is what makes a figure one of the training, and not of a prompt that the model never saw;
+so it is checked before anything is asked. Examples before the question, or an instruction in it, are meant
+to differ: nothing is to be compared then.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import sys
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from harness.config import Config
 from harness.engines import Request, Sampling
-from harness.evaluation.candidates import Candidate
+from harness.models import Checkpoint
 from sftkey_train.text import PromptStyle, TextPath
 from tasks.benchmarks import TASKS_DIR, Benchmark
 from tasks.errors import InputError
@@ -16,8 +25,14 @@ from tasks.errors import InputError
 if TYPE_CHECKING:
     from lm_eval.api.instance import Instance
 
+    from tasks.records import Record
+    from tasks.tags import TagFormat
+
 FEWSHOT_SEED = 1234
 """lm-eval's own default: the same examples stand before a question in `lm_eval --num_fewshot`."""
+NUM_COMPARED = 8
+"""Prompts that are written both ways before a checkpoint is asked."""
+_SEARCHED = 2000
 
 
 class Prompts(Protocol):
@@ -47,9 +62,9 @@ class Prompts(Protocol):
 
 @dataclass(frozen=True)
 class Asked:
-    """What a candidate is asked on one benchmark, and the text that each request was tokenised from."""
+    """What a checkpoint is asked on one benchmark, and the text that each request was tokenised from."""
 
-    candidate: Candidate
+    checkpoint: Checkpoint
     benchmark: Benchmark
     requests: tuple[Request, ...]
 
@@ -67,15 +82,15 @@ class Questionnaire:
         self.benchmarks = benchmarks
         self._tasks: dict[str, dict[str, Any]] = {}
 
-    def prompts(self, candidate: Candidate) -> Prompts:
-        """How prompts are written for a candidate."""
-        if candidate.served:
+    def prompts(self, checkpoint: Checkpoint) -> Prompts:
+        """How prompts are written for a checkpoint."""
+        if checkpoint.served:
             from harness.engines.openai import ServedPrompts
 
             return ServedPrompts.of(self._config.prompt_style)
         from sftkey_train.model import load_tokenizer
 
-        return TextPath.of(load_tokenizer(str(candidate.checkpoint.tokenizer_dir)), self._config.prompt_style)
+        return TextPath.of(load_tokenizer(str(checkpoint.weights.tokenizer_dir)), self._config.prompt_style)
 
     def tasks(self, tags: str) -> dict[str, Any]:
         """lm-eval's tasks by name for a tag format, ready to be asked from the first question on."""
@@ -107,12 +122,12 @@ class Questionnaire:
                 task._filters = [build_filter_ensemble("all", [["take_first_k", {"k": own.num_samples}]])]
         return tasks
 
-    def ask(self, candidate: Candidate, benchmarks: Iterable[Benchmark]) -> list[Asked]:
-        """A candidate's requests on each benchmark."""
-        prompts = self.prompts(candidate)
+    def ask(self, checkpoint: Checkpoint, benchmarks: Iterable[Benchmark]) -> list[Asked]:
+        """A checkpoint's requests on each benchmark."""
+        prompts = self.prompts(checkpoint)
         asked = []
         for benchmark in benchmarks:
-            task = self.tasks(candidate.tags)[benchmark.task]
+            task = self.tasks(checkpoint.tags)[benchmark.task]
             chat = prompts.style == "chat"
             task.build_all_requests(
                 limit=self._config.limit,
@@ -120,7 +135,7 @@ class Questionnaire:
                 fewshot_as_multiturn=True,
                 chat_template=prompts.render if chat else None,
             )
-            asked.append(Asked(candidate, benchmark, self.requests(task.instances, prompts)))
+            asked.append(Asked(checkpoint, benchmark, self.requests(task.instances, prompts)))
         return asked
 
     def requests(self, instances: Sequence[Instance], prompts: Prompts) -> tuple[Request, ...]:
@@ -156,3 +171,90 @@ def _check_fewshot(task: Any, wanted: int) -> None:
             f"eval.num_fewshot: {task.config.task} has {there} examples that can be shown, not {wanted}; "
             "lower it or leave the benchmark out"
         )
+
+
+def check_prompt_parity(
+    benchmark: Benchmark, task: Any, path: TextPath, tag_format: TagFormat, data_dir: Path | None
+) -> int:
+    """Writes a few training records both ways and compares their ids.
+
+    Args:
+        benchmark: Whose training records are taken.
+        task: lm-eval's task of it, as it will be asked, without examples and instruction.
+        path: The checkpoint's text path.
+        tag_format: The one it was trained with.
+        data_dir: Folder of benchmark data in place of the Hub.
+
+    Returns:
+        How many prompts were compared; none where the benchmark has no training records.
+
+    Raises:
+        InputError: A prompt differs, or has another number of BOS tokens than one; names the record and the
+            first position.
+    """
+    compared = 0
+    for record, doc in _pairs(benchmark, task, data_dir):
+        trained, evaluated = _trained(record, path, tag_format), _evaluated(task, doc, path)
+        _check_bos(record, evaluated, path)
+        _check_same(record, trained, evaluated, path)
+        compared += 1
+    return compared
+
+
+def _pairs(benchmark: Benchmark, task: Any, data_dir: Path | None) -> Iterator[tuple[Record, Any]]:
+    """Training records, and lm-eval's documents of them: those it keeps for examples."""
+    if benchmark.train_split is None:
+        return
+    docs = {doc["id"]: doc for doc in task.fewshot_docs()}
+    records = islice(benchmark.iter_records("train", data_dir), _SEARCHED)
+    known = ((record, docs[record.id]) for record in records if record.id in docs)
+    yield from islice(known, NUM_COMPARED)
+
+
+def _trained(record: Record, path: TextPath, tag_format: TagFormat) -> list[int]:
+    """The prompt's ids in a training example."""
+    from sftkey_train.spans import SEGMENT_ID, encode
+
+    example = encode([record], tag_format, path, sys.maxsize)[0]
+    ids: list[int] = example["input_ids"][example["segments"] == SEGMENT_ID["prompt"]].tolist()
+    return ids
+
+
+def _evaluated(task: Any, doc: Any, path: TextPath) -> list[int]:
+    """The ids that an engine gets for the document."""
+    chat = path.style == "chat"
+    text = task.fewshot_context(
+        doc,
+        num_fewshot=0,
+        apply_chat_template=chat,
+        fewshot_as_multiturn=True,
+        chat_template=(lambda turns, add_generation_prompt: path.render(turns, add_generation_prompt)),
+    )
+    return path.ids([text])[0]
+
+
+def _check_bos(record: Record, ids: Sequence[int], path: TextPath) -> None:
+    bos = path.with_bos([])
+    if bos and (number := list(ids).count(bos[0])) != 1:
+        raise InputError(
+            f"record {record.id!r}: its prompt has {number} BOS tokens; the chat template must write one at "
+            "most, or use the prompt style plain"
+        )
+
+
+def _check_same(record: Record, trained: Sequence[int], evaluated: Sequence[int], path: TextPath) -> None:
+    if list(trained) == list(evaluated):
+        return
+    pairs = zip(trained, evaluated, strict=False)
+    position = next((i for i, (one, other) in enumerate(pairs) if one != other), None)
+    if position is None:
+        position = min(len(trained), len(evaluated))
+    raise InputError(
+        f"record {record.id!r}: training and evaluation see different prompts from token {position} on: "
+        f"{_token(trained, position, path)} in training, {_token(evaluated, position, path)} in evaluation; "
+        "the chat template and the benchmark's doc_to_text must write both alike"
+    )
+
+
+def _token(ids: Sequence[int], position: int, path: TextPath) -> str:
+    return repr(path.tokenizer.decode([ids[position]])) if position < len(ids) else "the end"

@@ -10,14 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 from harness.config import Config
 from harness.engines import Completion, Engine, choose_engine, create_engine
-from harness.evaluation.ask import Asked, Prompts, Questionnaire
-from harness.evaluation.candidates import Candidate
+from harness.evaluation.ask import Asked, Prompts, Questionnaire, check_prompt_parity
 from harness.evaluation.evaluations import EvaluationStore, evaluation_key
 from harness.evaluation.generations import GenerationStore
 from harness.evaluation.lm import Answer, store_lm
-from harness.evaluation.parity import check_prompt_parity
 from harness.evaluation.queue import Queue
-from harness.models import check_context
+from harness.models import Checkpoint, check_context
 from harness.progress import Reporter
 from leaderboards.results.schema import Entry, Evaluation, SampleRow
 from sftkey_train.text import TextPath
@@ -33,7 +31,7 @@ if TYPE_CHECKING:
 
 
 class Evaluator:
-    """Evaluates candidates on benchmarks with one engine, which starts only when something is missing.
+    """Evaluates checkpoints on benchmarks with one engine, which starts only when something is missing.
 
     Args:
         config: What to evaluate on, and how.
@@ -63,8 +61,8 @@ class Evaluator:
         )
         self._queue = Queue(self.engine, generations, reporter, config.store_dir / "merged")
 
-    def evaluate(self, candidates: Sequence[Candidate]) -> list[tuple[Entry, pd.DataFrame]]:
-        """Evaluates all candidates; what an earlier run has evaluated is read back.
+    def evaluate(self, checkpoints: Sequence[Checkpoint]) -> list[tuple[Entry, pd.DataFrame]]:
+        """Evaluates all checkpoints; what an earlier run has evaluated is read back.
 
         Raises:
             InputError: A checkpoint cannot be loaded, or a prompt does not fit its context.
@@ -72,7 +70,7 @@ class Evaluator:
         import pandas as pd
 
         cells = [
-            self._cell(candidate, benchmark) for candidate in candidates for benchmark in self._benchmarks
+            self._cell(checkpoint, benchmark) for checkpoint in checkpoints for benchmark in self._benchmarks
         ]
         todo = [cell for cell in cells if cell.evaluation is None]
         if len(todo) < len(cells):
@@ -80,9 +78,9 @@ class Evaluator:
         if todo:
             self._make(todo)
         found = []
-        for candidate in candidates:
-            own = [cell for cell in cells if cell.candidate is candidate]
-            entry = candidate.entry(tuple(cell.evaluation for cell in own if cell.evaluation))
+        for checkpoint in checkpoints:
+            own = [cell for cell in cells if cell.checkpoint is checkpoint]
+            entry = checkpoint.entry(tuple(cell.evaluation for cell in own if cell.evaluation))
             found.append((entry, pd.concat([cell.samples for cell in own], ignore_index=True)))
         return found
 
@@ -105,73 +103,73 @@ class Evaluator:
             self._digests[benchmark.name] = records_digest(self.records(benchmark))
         return self._digests[benchmark.name]
 
-    def _cell(self, candidate: Candidate, benchmark: Benchmark) -> _Cell:
-        """A candidate on a benchmark, with what an earlier run has found."""
-        prompts = self._prompts_of(candidate)
+    def _cell(self, checkpoint: Checkpoint, benchmark: Benchmark) -> _Cell:
+        """A checkpoint on a benchmark, with what an earlier run has found."""
+        prompts = self._prompts_of(checkpoint)
         kwargs = {"max_gen_toks": benchmark.max_new_tokens, "until": benchmark.stop}
         sampling = self.questions.sampling(kwargs, prompts)
         data = (self._digest(benchmark), self.records(benchmark)[0])
-        key = evaluation_key(candidate, benchmark, data, prompts, sampling, self.engine, self._config)
-        evaluation, samples = self._evaluations.get(key, candidate) or (None, None)
-        return _Cell(candidate, benchmark, key, evaluation, samples)
+        key = evaluation_key(checkpoint, benchmark, data, prompts, sampling, self.engine, self._config)
+        evaluation, samples = self._evaluations.get(key, checkpoint) or (None, None)
+        return _Cell(checkpoint, benchmark, key, evaluation, samples)
 
-    def _prompts_of(self, candidate: Candidate) -> Prompts:
-        digest = candidate.checkpoint.digest
+    def _prompts_of(self, checkpoint: Checkpoint) -> Prompts:
+        digest = checkpoint.weights.digest
         if digest not in self._prompts:
-            self._prompts[digest] = self.questions.prompts(candidate)
+            self._prompts[digest] = self.questions.prompts(checkpoint)
         return self._prompts[digest]
 
     def _make(self, cells: Sequence[_Cell]) -> None:
         """Answers and scores what no earlier run has."""
         _quiet()
-        of_candidate: dict[int, list[_Cell]] = {}
+        of_checkpoint: dict[int, list[_Cell]] = {}
         for cell in cells:
-            of_candidate.setdefault(id(cell.candidate), []).append(cell)
+            of_checkpoint.setdefault(id(cell.checkpoint), []).append(cell)
         asked = []
-        for own in of_candidate.values():
-            candidate = own[0].candidate
-            self._check_parity(candidate)
-            some = self.questions.ask(candidate, [cell.benchmark for cell in own])
-            self._check_context(candidate, some)
+        for own in of_checkpoint.values():
+            checkpoint = own[0].checkpoint
+            self._check_parity(checkpoint)
+            some = self.questions.ask(checkpoint, [cell.benchmark for cell in own])
+            self._check_context(checkpoint, some)
             asked += some
         self._queue.answer(asked)
         self.engine.close()
-        for own in of_candidate.values():
+        for own in of_checkpoint.values():
             self._score(own)
 
-    def _check_parity(self, candidate: Candidate) -> None:
+    def _check_parity(self, checkpoint: Checkpoint) -> None:
         """What was trained here is asked in the tokens that it was trained on."""
-        own, path = self._config.eval, self._prompts_of(candidate)
-        if candidate.role != "trained" or own.num_fewshot or own.instruct or not isinstance(path, TextPath):
+        own, path = self._config.eval, self._prompts_of(checkpoint)
+        if checkpoint.role != "trained" or own.num_fewshot or own.instruct or not isinstance(path, TextPath):
             return
-        way = (candidate.tags, path.digest())
+        way = (checkpoint.tags, path.digest())
         if way not in self._checked:
-            tasks, tag_format = self.questions.tasks(candidate.tags), get_tag_format(candidate.tags)
+            tasks, tag_format = self.questions.tasks(checkpoint.tags), get_tag_format(checkpoint.tags)
             for benchmark in self._benchmarks:
                 check_prompt_parity(benchmark, tasks[benchmark.task], path, tag_format, self._config.data_dir)
             self._checked.add(way)
 
-    def _check_context(self, candidate: Candidate, asked: Sequence[Asked]) -> None:
+    def _check_context(self, checkpoint: Checkpoint, asked: Sequence[Asked]) -> None:
         """Prompt and response must have room; a server looks after that itself."""
-        if candidate.served:
+        if checkpoint.served:
             return
         longest = max(
             len(request.prompt) + request.sampling.max_new_tokens for one in asked for request in one.requests
         )
         limit = self._config.eval.engine_settings.max_model_len
-        check_context(candidate.checkpoint.model_dir, longest, limit)
+        check_context(checkpoint.weights.model_dir, longest, limit)
 
     def _score(self, cells: Sequence[_Cell]) -> None:
-        """Has lm-eval score a candidate's answers, and keeps what it finds."""
+        """Has lm-eval score a checkpoint's answers, and keeps what it finds."""
         from lm_eval.evaluator import evaluate
 
         from leaderboards.results.sample_table import SAMPLES
 
-        candidate = cells[0].candidate
-        prompts = self._prompts_of(candidate)
-        tasks = self.questions.tasks(candidate.tags)
+        checkpoint = cells[0].checkpoint
+        prompts = self._prompts_of(checkpoint)
+        tasks = self.questions.tasks(checkpoint.tags)
         results = evaluate(
-            store_lm(candidate.shown_path, prompts, lambda asked: self._answers(candidate, prompts, asked)),
+            store_lm(checkpoint.shown_path, prompts, lambda asked: self._answers(checkpoint, prompts, asked)),
             {"tasks": {cell.benchmark.task: tasks[cell.benchmark.task] for cell in cells}},
             limit=self._config.limit,
             bootstrap_iters=0,
@@ -180,16 +178,16 @@ class Evaluator:
         )
         for cell in cells:
             samples = sorted(results["samples"][cell.benchmark.task], key=lambda sample: sample["doc_id"])
-            rows = [row for sample in samples for row in _rows(candidate, cell.benchmark, sample)]
+            rows = [row for sample in samples for row in _rows(checkpoint, cell.benchmark, sample)]
             cell.evaluation, cell.samples = self._evaluation(cell.benchmark, samples), SAMPLES.to_frame(rows)
-            self._evaluations.put(cell.key, candidate, cell.evaluation, cell.samples)
+            self._evaluations.put(cell.key, checkpoint, cell.evaluation, cell.samples)
 
     def _answers(
-        self, candidate: Candidate, prompts: Prompts, instances: Sequence[Instance]
+        self, checkpoint: Checkpoint, prompts: Prompts, instances: Sequence[Instance]
     ) -> list[list[Answer]]:
         requests = self.questions.requests(instances, prompts)
-        completions = self._queue.completions(candidate, requests)
-        tag_format = get_tag_format(candidate.tags)
+        completions = self._queue.completions(checkpoint, requests)
+        tag_format = get_tag_format(checkpoint.tags)
         answers = []
         for instance, request, drawn in zip(instances, requests, completions, strict=True):
             opened = opens_reasoning(instance.args[0], tag_format)
@@ -228,24 +226,24 @@ class Evaluator:
 
 @dataclass(eq=False)
 class _Cell:
-    """A candidate on a benchmark: to be evaluated, or evaluated."""
+    """A checkpoint on a benchmark: to be evaluated, or evaluated."""
 
-    candidate: Candidate
+    checkpoint: Checkpoint
     benchmark: Benchmark
     key: str
     evaluation: Evaluation | None
     samples: pd.DataFrame | None
 
 
-def _rows(candidate: Candidate, benchmark: Benchmark, sample: dict[str, Any]) -> Iterator[SampleRow]:
+def _rows(checkpoint: Checkpoint, benchmark: Benchmark, sample: dict[str, Any]) -> Iterator[SampleRow]:
     doc = sample["doc"]
     for index, answer in enumerate(sample["resps"][0]):
         score: Score = answer.score
         completion: Completion = answer.completion
         yield SampleRow(
-            entry=candidate.name,
-            model=candidate.model,
-            seed=candidate.seed,
+            entry=checkpoint.name,
+            model=checkpoint.model,
+            seed=checkpoint.seed,
             benchmark=benchmark.name,
             sample_id=str(doc["id"]),
             sample_index=index,

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from harness.config import Config
 from harness.engines import Engine, Sampling
 from harness.evaluation.ask import Prompts
-from harness.evaluation.candidates import Candidate
+from harness.models import Checkpoint
 from harness.provenance import package_versions
 from leaderboards.results.schema import Evaluation
 from leaderboards.results.store import read_results, write_results
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 
 def evaluation_key(
-    candidate: Candidate,
+    checkpoint: Checkpoint,
     benchmark: Benchmark,
     data: tuple[str, Record],
     prompts: Prompts,
@@ -41,7 +41,7 @@ def evaluation_key(
     """Content address of a checkpoint's scored samples on a benchmark.
 
     Args:
-        candidate: The checkpoint.
+        checkpoint: The checkpoint.
         benchmark: What it is asked.
         data: Digest of the questions, and the first of them, which shows how prompts are worded.
         prompts: How they are written for the checkpoint.
@@ -49,10 +49,10 @@ def evaluation_key(
         engine: What generates.
         config: Of the run.
     """
-    tag_format = get_tag_format(candidate.tags)
+    tag_format = get_tag_format(checkpoint.tags)
     instruction = tag_format.instruction if config.eval.instruct else None
     content = [
-        candidate.checkpoint.digest,
+        checkpoint.weights.digest,
         benchmark.task,
         benchmark.kind,
         data[0],
@@ -80,8 +80,8 @@ class EvaluationStore:
     def __init__(self, directory: Path) -> None:
         self._directory = directory
 
-    def get(self, key: str, candidate: Candidate) -> tuple[Evaluation, pd.DataFrame] | None:
-        """An evaluation and its samples under the name of a candidate; None where it is not (whole) there."""
+    def get(self, key: str, checkpoint: Checkpoint) -> tuple[Evaluation, pd.DataFrame] | None:
+        """An evaluation and its samples under a checkpoint's name; None where it is not (whole) there."""
         import pandas as pd
 
         if not (self._directory / key).is_dir():
@@ -91,13 +91,13 @@ class EvaluationStore:
         except InputError:
             return None
         samples = stored.samples.assign(
-            entry=candidate.name,
-            model=candidate.model,
-            seed=pd.array([candidate.seed] * len(stored.samples), dtype="Int64"),
+            entry=checkpoint.name,
+            model=checkpoint.model,
+            seed=pd.array([checkpoint.seed] * len(stored.samples), dtype="Int64"),
         )
         return stored.entries[0].evaluations[0], samples
 
-    def put(self, key: str, candidate: Candidate, evaluation: Evaluation, samples: pd.DataFrame) -> None:
+    def put(self, key: str, checkpoint: Checkpoint, evaluation: Evaluation, samples: pd.DataFrame) -> None:
         """Keeps an evaluation."""
-        entry = replace(candidate.entry((evaluation,)), training=None)
+        entry = replace(checkpoint.entry((evaluation,)), training=None)
         write_results(self._directory / key, {"key": key}, [entry], samples)

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 from harness.config import Config
 from harness.engines import Completion, Engine, new_engine
 from harness.evaluation.ask import Asked, Questionnaire
-from harness.evaluation.candidates import Candidate
 from harness.evaluation.generations import GenerationStore
 from harness.evaluation.queue import Queue
+from harness.models import Checkpoint
 from harness.progress import Reporter
 from leaderboards.results.schema import Entry, Evaluation, ExactCheck
 from tasks.errors import InputError
@@ -28,7 +28,7 @@ REFERENCE = "hf"
 def check_exactness(
     config: Config,
     questions: Questionnaire,
-    candidates: Sequence[Candidate],
+    checkpoints: Sequence[Checkpoint],
     found: Sequence[tuple[Entry, pd.DataFrame]],
     store: GenerationStore,
     reporter: Reporter,
@@ -38,7 +38,7 @@ def check_exactness(
     Args:
         config: Of the run.
         questions: Its benchmarks.
-        candidates: What was evaluated.
+        checkpoints: What was evaluated.
         found: The entry and the samples of each.
         store: Where completions are kept, those of the reference too.
         reporter: Says what was found.
@@ -47,7 +47,7 @@ def check_exactness(
     engine = new_engine(REFERENCE, replace(config.eval.engine_settings, dtype=dtype))  # type: ignore[arg-type]
     queue = Queue(engine, store, reporter, config.store_dir / "merged")
     asked = [
-        _some(one, config.eval.exact) for c in candidates for one in questions.ask(c, questions.benchmarks)
+        _some(one, config.eval.exact) for c in checkpoints for one in questions.ask(c, questions.benchmarks)
     ]
     reporter.line(f"the same from {engine.version}: {sum(len(one.requests) for one in asked)} outputs")
     try:
@@ -55,18 +55,18 @@ def check_exactness(
     finally:
         engine.close()
     return [
-        _checked(entry, samples, [one for one in asked if one.candidate is candidate], queue, reporter)
-        for candidate, (entry, samples) in zip(candidates, found, strict=True)
+        _checked(entry, samples, [one for one in asked if one.checkpoint is checkpoint], queue, reporter)
+        for checkpoint, (entry, samples) in zip(checkpoints, found, strict=True)
     ]
 
 
-def refuse_comparison(candidates: Sequence[Candidate], engine: Engine) -> None:
+def refuse_comparison(checkpoints: Sequence[Checkpoint], engine: Engine) -> None:
     """Says before anything is generated where there is nothing to compare.
 
     Raises:
         InputError: A served model has no weights here, or the run's engine is the reference itself.
     """
-    if any(candidate.served for candidate in candidates):
+    if any(checkpoint.served for checkpoint in checkpoints):
         raise InputError("--exact: a served model's weights are not here; leave it out")
     if engine.name == REFERENCE:
         raise InputError("--exact compares with the hf engine, which made these outputs; leave it out")
@@ -92,9 +92,9 @@ def _checked(
     for one, evaluation in zip(asked, entry.evaluations, strict=True):
         rows = samples[samples["benchmark"] == evaluation.benchmark]
         rows = rows.iloc[_chosen(evaluation.benchmark, len(rows), len(one.requests))]
-        made = [drawn[0][0] for drawn in queue.completions(one.candidate, one.requests)]
-        check = _compare(evaluation, one.candidate.tags, rows, made, queue.engine)
-        reporter.line(f"  {one.candidate.label}, {evaluation.benchmark}: {wording(check)}")
+        made = [drawn[0][0] for drawn in queue.completions(one.checkpoint, one.requests)]
+        check = _compare(evaluation, one.checkpoint.tags, rows, made, queue.engine)
+        reporter.line(f"  {one.checkpoint.label}, {evaluation.benchmark}: {wording(check)}")
         evaluations.append(replace(evaluation, exact=check))
     return replace(entry, evaluations=tuple(evaluations)), samples
 

@@ -8,11 +8,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from harness.engines import Completion, Engine, Request
-from harness.engines.adapters import AdapterRefused
+from harness.engines.lora_slots import AdapterRefused
 from harness.evaluation.ask import Asked
-from harness.evaluation.candidates import Candidate
 from harness.evaluation.generations import GenerationStore, generation_key
-from harness.models import merged
+from harness.models import Checkpoint, merged
 from harness.progress import Reporter
 
 MAX_ADAPTERS = 32
@@ -21,7 +20,7 @@ MAX_ADAPTERS = 32
 
 @dataclass(frozen=True)
 class _Missing:
-    candidate: Candidate
+    checkpoint: Checkpoint
     request: Request
     keys: tuple[str, ...]
 
@@ -54,53 +53,53 @@ class Queue:
 
     def answer(self, asked: Sequence[Asked]) -> None:
         """Generates what the store lacks; each completion is there the moment it is finished."""
-        of_candidate: dict[str, list[Asked]] = {}
+        of_checkpoint: dict[str, list[Asked]] = {}
         for one in asked:
-            of_candidate.setdefault(one.candidate.checkpoint.digest, []).append(one)
-        for group in self._groups(list(of_candidate.values())):
+            of_checkpoint.setdefault(one.checkpoint.weights.digest, []).append(one)
+        for group in self._groups(list(of_checkpoint.values())):
             self._answer_group(group)
 
     def completions(
-        self, candidate: Candidate, requests: Sequence[Request]
+        self, checkpoint: Checkpoint, requests: Sequence[Request]
     ) -> list[list[tuple[Completion, float]]]:
         """The n completions of each request, from the store, with the wall seconds that each took.
 
         Raises:
             LookupError: One is missing: `answer` was not asked this.
         """
-        keys = [self._keys(candidate, request) for request in requests]
+        keys = [self._keys(checkpoint, request) for request in requests]
         found = self._store.get(key for some in keys for key in some)
         lacking = next((i for i, some in enumerate(keys) for key in some if key not in found), None)
         if lacking is not None:
-            raise LookupError(f"{candidate.label}: request {lacking} was never answered")
+            raise LookupError(f"{checkpoint.label}: request {lacking} was never answered")
         return [[found[key] for key in some] for some in keys]
 
-    def _beside_base(self, candidate: Candidate) -> bool:
+    def _beside_base(self, checkpoint: Checkpoint) -> bool:
         """Whether an adapter is served as such, rather than merged into its base."""
-        adapter, digest = candidate.checkpoint.adapter_dir, candidate.checkpoint.digest
+        adapter, digest = checkpoint.weights.adapter_dir, checkpoint.weights.digest
         if digest not in self._beside:
             self._beside[digest] = adapter is not None and self.engine.refusal(adapter) is None
         return self._beside[digest]
 
-    def _keys(self, candidate: Candidate, request: Request) -> tuple[str, ...]:
-        held = "beside its base" if self._beside_base(candidate) else "whole"
+    def _keys(self, checkpoint: Checkpoint, request: Request) -> tuple[str, ...]:
+        held = "beside its base" if self._beside_base(checkpoint) else "whole"
         made_by = (self.engine.name, self.engine.version, self.engine.dtype, held)
         return tuple(
-            generation_key(candidate.checkpoint.digest, request.prompt, request.sampling, i, made_by)
+            generation_key(checkpoint.weights.digest, request.prompt, request.sampling, i, made_by)
             for i in range(request.sampling.n)
         )
 
-    def _groups(self, of_candidate: list[list[Asked]]) -> Iterator[list[Asked]]:
+    def _groups(self, of_checkpoint: list[list[Asked]]) -> Iterator[list[Asked]]:
         """What the engine can hold at once: a base with its adapters, or one checkpoint."""
         racks: dict[Path, list[list[Asked]]] = {}
-        for some in of_candidate:
-            if self._beside_base(some[0].candidate):
-                racks.setdefault(some[0].candidate.checkpoint.model_dir, []).append(some)
-        for some in of_candidate:
-            checkpoint = some[0].candidate.checkpoint
-            if checkpoint.adapter_dir is None and checkpoint.model_dir in racks:
-                racks[checkpoint.model_dir][0] = some + racks[checkpoint.model_dir][0]
-            elif not self._beside_base(some[0].candidate):
+        for some in of_checkpoint:
+            if self._beside_base(some[0].checkpoint):
+                racks.setdefault(some[0].checkpoint.weights.model_dir, []).append(some)
+        for some in of_checkpoint:
+            weights = some[0].checkpoint.weights
+            if weights.adapter_dir is None and weights.model_dir in racks:
+                racks[weights.model_dir][0] = some + racks[weights.model_dir][0]
+            elif not self._beside_base(some[0].checkpoint):
                 yield some
         for rack in racks.values():
             for start in range(0, len(rack), MAX_ADAPTERS):
@@ -108,14 +107,14 @@ class Queue:
 
     def _answer_group(self, group: list[Asked]) -> None:
         missing, total = self._missing(group)
-        names = list(dict.fromkeys(one.candidate.label for one in group))
+        names = list(dict.fromkeys(one.checkpoint.label for one in group))
         label = names[0] if len(names) == 1 else f"{len(names)} checkpoints in one queue"
         with self._reporter.evaluation(label, total, total - sum(len(m.keys) for m in missing)) as progress:
             if not missing:
                 return
             try:
                 with ExitStack() as stack:
-                    self._load([m.candidate for m in missing], stack)
+                    self._load([m.checkpoint for m in missing], stack)
                     for completion in self._generate(missing):
                         progress.advance(completion.num_output_tokens)
                 return
@@ -128,24 +127,24 @@ class Queue:
         wanted: dict[tuple[str, ...], _Missing] = {}
         for one in group:
             for request in one.requests:
-                keys = self._keys(one.candidate, request)
-                adapter = one.candidate.checkpoint.adapter_dir if self._beside_base(one.candidate) else None
-                wanted.setdefault(keys, _Missing(one.candidate, replace(request, adapter=adapter), keys))
+                keys = self._keys(one.checkpoint, request)
+                adapter = one.checkpoint.weights.adapter_dir if self._beside_base(one.checkpoint) else None
+                wanted.setdefault(keys, _Missing(one.checkpoint, replace(request, adapter=adapter), keys))
         found = self._store.get(key for keys in wanted for key in keys)
         missing = [m.after(sum(key in found for key in m.keys)) for m in wanted.values()]
         missing = [m for m in missing if m.keys]
         missing.sort(key=lambda m: len(m.request.prompt) + m.request.sampling.max_new_tokens, reverse=True)
         return missing, sum(map(len, wanted))
 
-    def _load(self, candidates: Sequence[Candidate], stack: ExitStack) -> None:
-        checkpoint = candidates[0].checkpoint
+    def _load(self, checkpoints: Sequence[Checkpoint], stack: ExitStack) -> None:
+        weights = checkpoints[0].weights
         adapters = dict.fromkeys(
-            candidate.checkpoint.adapter_dir for candidate in candidates if self._beside_base(candidate)
+            checkpoint.weights.adapter_dir for checkpoint in checkpoints if self._beside_base(checkpoint)
         )
         if adapters:
-            self.engine.load(checkpoint.model_dir, [path for path in adapters if path is not None])
+            self.engine.load(weights.model_dir, [path for path in adapters if path is not None])
             return
-        self.engine.load(stack.enter_context(merged(checkpoint, self._scratch))())
+        self.engine.load(stack.enter_context(merged(weights, self._scratch))())
 
     def _generate(self, missing: Sequence[_Missing]) -> Iterator[Completion]:
         answers = self.engine.generate([m.request for m in missing])
@@ -155,9 +154,9 @@ class Queue:
     def _refuse(self, refused: AdapterRefused, group: list[Asked]) -> list[Asked]:
         """Marks what the engine does not serve, so that it is merged."""
         for one in group:
-            adapter = one.candidate.checkpoint.adapter_dir
+            adapter = one.checkpoint.weights.adapter_dir
             if adapter is not None and refused.adapter in (None, adapter):
-                self._beside[one.candidate.checkpoint.digest] = False
+                self._beside[one.checkpoint.weights.digest] = False
         what = refused.adapter or "adapters"
         self._reporter.line(f"  {what}: merged, as {self.engine.name} does not serve it ({refused})")
         return group

@@ -6,19 +6,21 @@ fail or falsify its figures is refused here with one line.
 
 from harness.models.adapters import adapter_config, base_of, check_adapter, locate_base
 from harness.models.architecture import is_tied, num_embeddings, read_json, skeleton
-from harness.models.card import card_licence
 from harness.models.checkpoint import (
     MODEL_CHECKS,
     Checkpoint,
+    Weights,
     adapter_checks,
+    merged,
     problems,
     whole_model,
     with_adapter,
 )
-from harness.models.context import check_context, context_length
+from harness.models.limits import check_context, context_length, has_tokenizer, usable_tokenizer
 from harness.models.locate import (
     HUB_FILES,
     cache_dir,
+    card_licence,
     is_adapter,
     is_whole,
     locate,
@@ -27,15 +29,14 @@ from harness.models.locate import (
     model_name,
     split_revision,
 )
-from harness.models.merge import merged
 from harness.models.shards import Tensor, read_tensors
-from harness.models.vocabulary import has_tokenizer, usable_tokenizer
 
 __all__ = [
     "HUB_FILES",
     "MODEL_CHECKS",
     "Checkpoint",
     "Tensor",
+    "Weights",
     "adapter_checks",
     "adapter_config",
     "base_of",

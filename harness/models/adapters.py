@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness.models.architecture import embedding_name, named_tensors, num_embeddings, read_json, skeleton
+from harness.models.limits import check_fits, has_tokenizer, usable_tokenizer
 from harness.models.locate import locate_model, model_name
 from harness.models.shards import Tensor, read_tensors
-from harness.models.vocabulary import check_fits, has_tokenizer, usable_tokenizer
 from tasks.errors import InputError
 
 if TYPE_CHECKING:

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness.config import EMBEDDED, Config
-from harness.evaluation.candidates import Candidate
 from harness.models import (
     Checkpoint,
+    Weights,
     adapter_config,
     card_licence,
     is_adapter,
@@ -46,9 +46,9 @@ class External:
     link: str | None = None
 
 
-def external_candidates(
+def external_checkpoints(
     config: Config, external: External, say: Callable[[str], None] = lambda line: None
-) -> list[Candidate]:
+) -> list[Checkpoint]:
     """A model trained elsewhere, or adapters, as evaluation wants them.
 
     Args:
@@ -92,25 +92,25 @@ def _what_is_meant(
     return (), None
 
 
-def _whole(config: Config, external: External) -> Candidate:
+def _whole(config: Config, external: External) -> Checkpoint:
     path = locate_model(config.model)
     shown = model_name(config.model, path)
     name = external.name or shown.rsplit("/", 1)[-1]
-    return _candidate(config, external, name, shown, whole_model(path), config.model)
+    return _checkpoint(config, external, name, shown, whole_model(path), config.model)
 
 
-def _adapted(config: Config, external: External, name: str, adapter: str, base: str | None) -> Candidate:
+def _adapted(config: Config, external: External, name: str, adapter: str, base: str | None) -> Checkpoint:
     path = locate_adapter(adapter)
     base_dir, shown = locate_base(path, base)
-    checkpoint = with_adapter(whole_model(base_dir), path)
-    return _candidate(config, external, name, shown, checkpoint, adapter)
+    weights = with_adapter(whole_model(base_dir), path)
+    return _checkpoint(config, external, name, shown, weights, adapter)
 
 
-def _candidate(
-    config: Config, external: External, name: str, model: str, checkpoint: Checkpoint, shown_path: str
-) -> Candidate:
-    adapter = checkpoint.adapter_dir
-    return Candidate(
+def _checkpoint(
+    config: Config, external: External, name: str, model: str, weights: Weights, shown_path: str
+) -> Checkpoint:
+    adapter = weights.adapter_dir
+    return Checkpoint(
         name=name,
         role="external",
         model=model,
@@ -118,8 +118,8 @@ def _candidate(
         tags=config.tags,
         method=_method(adapter) if adapter else None,
         shown_path=shown_path,
-        checkpoint=checkpoint,
-        licence=external.licence or card_licence(adapter or checkpoint.model_dir),
+        weights=weights,
+        licence=external.licence or card_licence(adapter or weights.model_dir),
         link=external.link,
     )
 
@@ -129,7 +129,7 @@ def _method(adapter_dir: Path) -> str:
     return "dora" if config.get("use_dora") else "rslora" if config.get("use_rslora") else "lora"
 
 
-def _served(config: Config, external: External) -> Candidate:
+def _served(config: Config, external: External) -> Checkpoint:
     """A model on a server, which alone has seen its weights."""
     from harness.engines.openai import served_digest, server_url
 
@@ -138,7 +138,7 @@ def _served(config: Config, external: External) -> Candidate:
     if config.model == EMBEDDED:
         raise InputError("name the model as the server does: harness eval --engine openai --model NAME")
     url = server_url(config.eval.server)
-    return Candidate(
+    return Checkpoint(
         name=external.name or config.model.rsplit("/", 1)[-1],
         role="external",
         model=config.model,
@@ -146,7 +146,7 @@ def _served(config: Config, external: External) -> Candidate:
         tags=config.tags,
         method=None,
         shown_path=f"{config.model} at {url}",
-        checkpoint=Checkpoint(Path(config.model), None, served_digest(url, config.model)),
+        weights=Weights(Path(config.model), None, served_digest(url, config.model)),
         licence=external.licence,
         link=external.link,
         served=True,
@@ -164,7 +164,7 @@ def _names(adapters: Sequence[str]) -> list[str]:
     return names
 
 
-def check_out(out: Path, wanted: Sequence[Candidate], benchmarks: Sequence[str]) -> None:
+def check_out(out: Path, wanted: Sequence[Checkpoint], benchmarks: Sequence[str]) -> None:
     """Refuses to write over results that the same command would not make again.
 
     Args:
@@ -181,7 +181,7 @@ def check_out(out: Path, wanted: Sequence[Candidate], benchmarks: Sequence[str])
         evaluated = {e["benchmark"]: None for entry in stored for e in entry["evaluations"]}
     except (OSError, ValueError, KeyError, TypeError):
         return  # nothing that a report could be made of
-    kept = {candidate.checkpoint.digest for candidate in wanted}
+    kept = {checkpoint.weights.digest for checkpoint in wanted}
     for name, digest in digests.items():
         if digest not in kept:
             raise InputError(

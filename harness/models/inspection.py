@@ -9,10 +9,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from harness.engines.adapters import serving_refusal
+from harness.engines.lora_slots import serving_refusal
 from harness.models import (
     MODEL_CHECKS,
-    Checkpoint,
+    Weights,
     adapter_checks,
     adapter_config,
     card_licence,
@@ -108,8 +108,8 @@ class Folders:
 
     @property
     def tokenizer_dir(self) -> Path:
-        """As in `Checkpoint`."""
-        return Checkpoint(self.model_dir, self.adapter_dir, "").tokenizer_dir
+        """As in `Weights`."""
+        return Weights(self.model_dir, self.adapter_dir, "").tokenizer_dir
 
 
 def find_folders(model: str, adapter: str | None = None, base: str | None = None) -> Folders:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import os
-import shutil
 from pathlib import Path
 
 from harness.config import EMBEDDED
 from harness.models.shards import INDEX, SINGLE, weight_files
 from tasks.errors import InputError
+from tasks.files import parse_yaml, whole_folder
 
 HUB_FILES = ["*.safetensors", "*.json", "*.txt", "*.model", "*.jinja", "README.md"]
 _NOT_FROM_HUB = ["*/*", "consolidated*"]
@@ -121,20 +121,22 @@ def _tidy(path: Path) -> Path:
     where = hashlib.sha256("\0".join(map(str, [path.resolve(), *kept])).encode()).hexdigest()[:16]
     view = cache_dir() / "views" / where / path.resolve().name
     if not view.is_dir():
-        _link(kept, view)
+        with whole_folder(view.parent) as partial:
+            (partial / view.name).mkdir()
+            for file in kept:
+                (partial / view.name / file.name).symlink_to(file.resolve())
     return view
 
 
-def _link(files: list[Path], view: Path) -> None:
-    partial = view.parent.with_name(f".{view.parent.name}.{os.getpid()}") / view.name
-    partial.mkdir(parents=True, exist_ok=True)
-    for file in files:
-        link = partial / file.name
-        link.unlink(missing_ok=True)
-        link.symlink_to(file.resolve())
+def card_licence(folder: Path) -> str | None:
+    """The licence that a checkpoint's card names; None where there is no card, or none in it."""
     try:
-        partial.parent.rename(view.parent)
-    except OSError:
-        if not view.is_dir():
-            raise
-        shutil.rmtree(partial.parent)  # another process was faster
+        text = (folder / "README.md").read_text(encoding="utf-8")
+        front = parse_yaml(text[4:].partition("\n---")[0], "README.md") if text.startswith("---\n") else {}
+    except (OSError, UnicodeDecodeError, InputError):
+        return None  # a card that cannot be read is no reason to refuse the weights
+    front = front if isinstance(front, dict) else {}
+    licence = front.get("license")
+    if licence == "other":
+        licence = front.get("license_name") or licence
+    return ", ".join(map(str, licence)) if isinstance(licence, list) else str(licence) if licence else None

@@ -9,7 +9,7 @@ import pytest
 from test_engines import SETTINGS, needs_vllm, prompts, random_llama
 
 from harness.engines import Completion, Engine, Request, Sampling, create_engine
-from harness.engines.adapters import AdapterRefused, serving_refusal
+from harness.engines.lora_slots import AdapterRefused, serving_refusal
 from harness.models import merged, whole_model, with_adapter
 from tasks.errors import InputError
 

@@ -164,10 +164,9 @@ def test_the_prompt_that_is_trained_is_the_prompt_that_is_evaluated(
 
     from harness.config import load_config
     from harness.engines.hf import HfEngine
-    from harness.evaluation.candidates import Candidate
     from harness.evaluation.evaluate import Evaluator
     from harness.evaluation.generations import GenerationStore
-    from harness.models import whole_model
+    from harness.models import Checkpoint, whole_model
     from harness.plan import make_plan
     from harness.progress import Reporter
     from tasks.world import generate
@@ -192,11 +191,11 @@ def test_the_prompt_that_is_trained_is_the_prompt_that_is_evaluated(
             yield index, (Completion("x", "stop", len(request.prompt), 1),)
 
     monkeypatch.setattr(HfEngine, "generate", generate_nothing)
-    candidate = Candidate(
+    checkpoint = Checkpoint(
         "x", "trained", "m", 0, "thinking-answer", None, str(tiny_base), whole_model(tiny_base)
     )
     with GenerationStore(tmp_path / "store.sqlite") as store:
-        Evaluator(config, plan.benchmarks, store, Reporter(Console(quiet=True))).evaluate([candidate])
+        Evaluator(config, plan.benchmarks, store, Reporter(Console(quiet=True))).evaluate([checkpoint])
     corpus = plan.corpora["thinking-answer"]
     prompts = []
     for example in (corpus[i] for i in range(len(corpus))):

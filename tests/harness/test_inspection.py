@@ -49,14 +49,14 @@ def test_the_facts_of_a_model_are_told(model: Path) -> None:
 def test_the_prompt_is_exactly_what_the_evaluator_sends(model: Path, style: str) -> None:
     from harness.config import load_config
     from harness.evaluation.ask import Questionnaire
-    from harness.evaluation.candidates import Candidate
+    from harness.models import Checkpoint
     from tasks.benchmarks import load_benchmark
 
     flags = {"model": str(model), "benchmarks": "world_choice", "prompt_style": style, "limit": 1}
     config = load_config(None, {**flags, "eval.instruct": True, "tags": "think-answer"}, [])
-    candidate = Candidate("x", "external", "m", None, config.tags, None, str(model), whole_model(model))
+    checkpoint = Checkpoint("x", "external", "m", None, config.tags, None, str(model), whole_model(model))
     benchmark = load_benchmark("world_choice")
-    [asked] = Questionnaire(config, [benchmark]).ask(candidate, [benchmark])
+    [asked] = Questionnaire(config, [benchmark]).ask(checkpoint, [benchmark])
     found = look(model, benchmark="world_choice", tags="think-answer", prompt_style=style, instruct=True)
     prompt = found.sections["prompt"]
     request = asked.requests[0]
@@ -141,7 +141,7 @@ def test_a_faulty_question_is_one_line(model: Path, change: dict[str, str], expe
 def test_it_fits_the_terminal(model: Path, width: int) -> None:
     from rich.console import Console
 
-    from harness.commands.inspect_view import show
+    from harness.commands.inspect import show
 
     printed = io.StringIO()
     show(look(model), Console(file=printed, width=width))

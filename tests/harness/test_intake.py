@@ -337,7 +337,7 @@ def test_what_is_not_finite_is_found_in_every_type_of_number(dtype: str, tmp_pat
     import torch
     from safetensors.torch import save_file
 
-    from harness.models.finite import check_finite
+    from harness.models.shards import check_finite
 
     kind = getattr(torch, dtype)
     values = torch.linspace(-200, 200, 5001).to(kind)
@@ -356,7 +356,7 @@ def test_weights_are_read_in_little_memory(tmp_path: Path) -> None:
     import torch
     from safetensors.torch import save_file
 
-    from harness.models.finite import check_finite
+    from harness.models.shards import check_finite
 
     save_file({"a": torch.ones(2**24)}, tmp_path / "model.safetensors")  # 64 MiB
     tracemalloc.start()

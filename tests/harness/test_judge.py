@@ -15,8 +15,15 @@ from rich.console import Console
 from harness.config import JudgeSettings, judge_flags, load_config
 from harness.engines import Completion, ServerSettings
 from harness.evaluation.generations import GenerationStore
-from harness.evaluation.judge import DIFFERENCES_FILE, Judge, judge_results
-from harness.evaluation.judge_prompt import MAX_CANDIDATE_CHARS, JudgePrompt, final_part, read_verdict
+from harness.evaluation.judge import (
+    DIFFERENCES_FILE,
+    MAX_CANDIDATE_CHARS,
+    Judge,
+    JudgePrompt,
+    final_part,
+    judge_results,
+    read_verdict,
+)
 from harness.progress import Reporter
 from leaderboards.results.sample_table import SAMPLES
 from leaderboards.results.schema import Entry, Evaluation, SampleRow

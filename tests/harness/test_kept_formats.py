@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.evaluation.kept_formats import FOLDER, format_of, keep_formats
+from harness.files import FORMATS, format_of, keep_formats
 from tasks.errors import InputError
 from tasks.tags import get_tag_format
 
@@ -23,7 +23,7 @@ def test_a_format_of_ones_own_is_kept_and_found_by_its_name(tmp_path: Path) -> N
 
 def test_a_run_with_named_formats_keeps_no_files(tmp_path: Path) -> None:
     keep_formats(tmp_path, ["none", "think"])
-    assert not (tmp_path / FOLDER).exists()
+    assert not (tmp_path / FORMATS).exists()
 
 
 def test_a_format_that_nobody_kept_is_named(tmp_path: Path) -> None:

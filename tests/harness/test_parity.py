@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from harness.evaluation.parity import NUM_COMPARED, check_prompt_parity
+from harness.evaluation.ask import NUM_COMPARED, check_prompt_parity
 from sftkey_train.model import load_tokenizer
 from sftkey_train.text import TextPath
 from tasks.benchmarks import TASKS_DIR, load_benchmark

@@ -13,10 +13,9 @@ from test_engines import needs_vllm, random_llama
 from harness.config import Config, load_config
 from harness.engines import Request
 from harness.engines.hf import HfEngine
-from harness.evaluation.candidates import Candidate
 from harness.evaluation.evaluate import Evaluator
 from harness.evaluation.generations import GenerationStore
-from harness.models import Checkpoint, whole_model, with_adapter
+from harness.models import Checkpoint, Weights, whole_model, with_adapter
 from harness.progress import Reporter
 from tasks.benchmarks import load_benchmark
 from tasks.errors import InputError
@@ -34,7 +33,7 @@ def base(tiny_base: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def candidates(tiny_base: Path, base: Path, tmp_path_factory: pytest.TempPathFactory) -> list[Candidate]:
+def checkpoints(tiny_base: Path, base: Path, tmp_path_factory: pytest.TempPathFactory) -> list[Checkpoint]:
     """Two full checkpoints, and adapters of which vLLM serves two and cannot serve the third."""
     folder = tmp_path_factory.mktemp("adapters")
     whole = whole_model(base)
@@ -44,14 +43,14 @@ def candidates(tiny_base: Path, base: Path, tmp_path_factory: pytest.TempPathFac
         adapter(base, folder / "dora", use_dora=True),
     ]
     return [
-        candidate("other", whole_model(tiny_base)),
-        candidate("base", whole),
-        *(candidate(path.name, with_adapter(whole, path)) for path in adapters),
+        checkpoint("other", whole_model(tiny_base)),
+        checkpoint("base", whole),
+        *(checkpoint(path.name, with_adapter(whole, path)) for path in adapters),
     ]
 
 
-def candidate(name: str, checkpoint: Checkpoint, tags: str = "think-answer") -> Candidate:
-    return Candidate(name, "external", "model", None, tags, None, name, checkpoint)
+def checkpoint(name: str, weights: Weights, tags: str = "think-answer") -> Checkpoint:
+    return Checkpoint(name, "external", "model", None, tags, None, name, weights)
 
 
 def config_of(out: Path, engine: str, *settings: str) -> Config:
@@ -60,7 +59,9 @@ def config_of(out: Path, engine: str, *settings: str) -> Config:
     return load_config(None, flags, [*common, *settings])
 
 
-def evaluate(config: Config, candidates: Sequence[Candidate], said: list[str] | None = None) -> pd.DataFrame:
+def evaluate(
+    config: Config, checkpoints: Sequence[Checkpoint], said: list[str] | None = None
+) -> pd.DataFrame:
     """All samples of one evaluation."""
     benchmarks = [load_benchmark(name) for name in BENCHMARKS]
     reporter = Reporter(Console(quiet=True))
@@ -69,22 +70,22 @@ def evaluate(config: Config, candidates: Sequence[Candidate], said: list[str] | 
     with GenerationStore(config.store_dir / "generations.sqlite") as store:
         evaluator = Evaluator(config, benchmarks, store, reporter)
         try:
-            return pd.concat([frame for _, frame in evaluator.evaluate(candidates)], ignore_index=True)
+            return pd.concat([frame for _, frame in evaluator.evaluate(checkpoints)], ignore_index=True)
         finally:
             evaluator.engine.close()
 
 
 @needs_vllm
 def test_all_in_one_queue_answer_as_one_by_one_on_the_reference_engine(
-    candidates: list[Candidate], tmp_path: Path
+    checkpoints: list[Checkpoint], tmp_path: Path
 ) -> None:
     said: list[str] = []
-    together = evaluate(config_of(tmp_path / "all", "vllm"), candidates, said)
-    for one in candidates:
+    together = evaluate(config_of(tmp_path / "all", "vllm"), checkpoints, said)
+    for one in checkpoints:
         alone = evaluate(config_of(tmp_path / one.name, "hf"), [one])
         mine = together[together["entry"] == one.name].reset_index(drop=True)
         pd.testing.assert_frame_equal(mine, alone)
-    assert together.groupby("entry")["output"].apply(tuple).nunique() == len(candidates)
+    assert together.groupby("entry")["output"].apply(tuple).nunique() == len(checkpoints)
     assert any(line.startswith("  3 checkpoints in one queue: 48 samples") for line in said), said
     assert any(line.startswith("  dora: 16 samples") for line in said), "merged, and by itself"
 
@@ -95,7 +96,7 @@ def test_adapters_that_only_the_engine_finds_unfit_are_merged_and_it_is_said(
 ) -> None:
     """vLLM has no adapters for this model, which nothing in their configuration tells."""
     whole = whole_model(foreign_gpt2)
-    wanted = [candidate("gpt2", whole), candidate("adapted", with_adapter(whole, foreign_adapter))]
+    wanted = [checkpoint("gpt2", whole), checkpoint("adapted", with_adapter(whole, foreign_adapter))]
     said: list[str] = []
     with_vllm = evaluate(config_of(tmp_path / "v", "vllm"), wanted, said)
     pd.testing.assert_frame_equal(with_vllm, evaluate(config_of(tmp_path / "h", "hf"), wanted))
@@ -119,10 +120,10 @@ def test_the_longest_come_first_and_each_is_stored_as_it_is_finished(
     with monkeypatch.context() as patch:
         patch.setattr(HfEngine, "generate", interrupted)
         with pytest.raises(KeyboardInterrupt):
-            evaluate(config, [candidate("base", whole_model(base))])
+            evaluate(config, [checkpoint("base", whole_model(base))])
     assert lengths == sorted(lengths, reverse=True)
     said: list[str] = []
-    evaluate(config, [candidate("base", whole_model(base))], said)
+    evaluate(config, [checkpoint("base", whole_model(base))], said)
     assert any("11 samples generated, 5 from the store" in line for line in said), said
 
 
@@ -130,27 +131,27 @@ def test_a_finished_evaluation_asks_no_engine_again(
     base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     config = config_of(tmp_path, "hf", FEW)
-    first = evaluate(config, [candidate("first", whole_model(base))])
+    first = evaluate(config, [checkpoint("first", whole_model(base))])
     (tmp_path / "store" / "generations.sqlite").unlink()
     monkeypatch.setattr(HfEngine, "load", lambda *_: pytest.fail("an engine was started"))
-    again = evaluate(config, [candidate("renamed", whole_model(base))])
+    again = evaluate(config, [checkpoint("renamed", whole_model(base))])
     assert set(again["entry"]) == {"renamed"}
     pd.testing.assert_frame_equal(again.assign(entry="first"), first)
 
 
 @pytest.mark.parametrize("change", ["alpha=0.5", "eval.max_new_tokens=15", "limit=1", "eval.num_fewshot=1"])
 def test_whatever_decides_an_evaluation_makes_another_one(change: str, base: Path, tmp_path: Path) -> None:
-    evaluate(config_of(tmp_path, "hf", FEW), [candidate("base", whole_model(base))])
+    evaluate(config_of(tmp_path, "hf", FEW), [checkpoint("base", whole_model(base))])
     said: list[str] = []
-    evaluate(config_of(tmp_path, "hf", FEW, change), [candidate("base", whole_model(base))], said)
+    evaluate(config_of(tmp_path, "hf", FEW, change), [checkpoint("base", whole_model(base))], said)
     assert not any("evaluations are in the store" in line for line in said), said
 
 
 def test_another_tag_format_is_another_evaluation_of_the_same_generations(base: Path, tmp_path: Path) -> None:
-    config, checkpoint = config_of(tmp_path, "hf", FEW), whole_model(base)
-    evaluate(config, [candidate("base", checkpoint)])
+    config, weights = config_of(tmp_path, "hf", FEW), whole_model(base)
+    evaluate(config, [checkpoint("base", weights)])
     said: list[str] = []
-    evaluate(config, [candidate("base", checkpoint, "thinking-answer")], said)
+    evaluate(config, [checkpoint("base", weights, "thinking-answer")], said)
     assert any("base: 4 samples, all in the store" in line for line in said), said
 
 
@@ -162,7 +163,7 @@ def test_samples_are_drawn_with_seeds_of_their_own_and_scored_one_by_one(
     engine: str, base: Path, tmp_path: Path
 ) -> None:
     """Sample i is the same, however many are drawn, in whatever run; more than one batch takes is asked."""
-    mine = [candidate("base", whole_model(base))]
+    mine = [checkpoint("base", whole_model(base))]
     common = (*SAMPLING, f"limit={20 if engine == 'vllm' else 8}")
     four = evaluate(config_of(tmp_path / "four", engine, "eval.num_samples=4", *common), mine)
     two = evaluate(config_of(tmp_path / "two", engine, "eval.num_samples=2", *common), mine)
@@ -180,7 +181,7 @@ def test_samples_are_drawn_with_seeds_of_their_own_and_scored_one_by_one(
 def test_more_samples_of_a_question_than_are_stored_draw_only_what_is_missing(
     base: Path, tmp_path: Path
 ) -> None:
-    mine, said = [candidate("base", whole_model(base))], list[str]()
+    mine, said = [checkpoint("base", whole_model(base))], list[str]()
     evaluate(config_of(tmp_path, "hf", FEW, "eval.num_samples=1", *SAMPLING), mine)
     evaluate(config_of(tmp_path, "hf", FEW, "eval.num_samples=3", *SAMPLING), mine, said)
     assert any("8 samples generated, 4 from the store" in line for line in said), said
@@ -189,7 +190,7 @@ def test_more_samples_of_a_question_than_are_stored_draw_only_what_is_missing(
 @pytest.mark.parametrize("engine", ["hf", pytest.param("vllm", marks=needs_vllm)])
 def test_several_processes_answer_as_one(engine: str, base: Path, tiny_base: Path, tmp_path: Path) -> None:
     """As on a machine with several GPUs."""
-    both = [candidate("base", whole_model(base)), candidate("other", whole_model(tiny_base))]
+    both = [checkpoint("base", whole_model(base)), checkpoint("other", whole_model(tiny_base))]
     both = both[:1] if engine == "vllm" else both  # two engines that start at once are slow enough
     config = config_of(tmp_path / "one", engine, FEW)
     settings = replace(config.eval.engine_settings, data_parallel=2)
@@ -218,12 +219,12 @@ def test_completions_that_were_never_asked_for_are_missed(base: Path, tmp_path: 
         engine = create_engine("hf", config.eval.engine_settings)
         queue = Queue(engine, store, Reporter(Console(quiet=True)), tmp_path)
         with pytest.raises(LookupError, match="never answered"):
-            queue.completions(candidate("base", whole_model(base)), [Request((1, 2), Sampling(4))])
+            queue.completions(checkpoint("base", whole_model(base)), [Request((1, 2), Sampling(4))])
 
 
 @needs_vllm
 def test_outputs_made_again_by_the_reference_engine_are_compared(
-    base: Path, candidates: list[Candidate], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    base: Path, checkpoints: list[Checkpoint], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """All the same here; and where vLLM would go wrong, texts and verdicts that differ are counted."""
     from harness.engines.vllm import VllmEngine
@@ -234,7 +235,7 @@ def test_outputs_made_again_by_the_reference_engine_are_compared(
 
     def checks(out: Path) -> list[tuple[int, int, int]]:
         config = config_of(out, "vllm", "eval.exact=5")
-        evaluate_and_write(config, benchmarks, candidates[1:3], Reporter(Console(quiet=True)))
+        evaluate_and_write(config, benchmarks, checkpoints[1:3], Reporter(Console(quiet=True)))
         found = [one.exact for entry in read_results(out).entries for one in entry.evaluations]
         return [(check.n, check.texts_differ, check.verdicts_differ) for check in found if check]
 
@@ -251,11 +252,13 @@ def test_outputs_made_again_by_the_reference_engine_are_compared(
 
 def test_more_examples_than_there_are_is_one_line(base: Path, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="sftkey_world_number has 64 examples that can be shown, not 500"):
-        evaluate(config_of(tmp_path, "hf", "eval.num_fewshot=500"), [candidate("base", whole_model(base))])
+        evaluate(config_of(tmp_path, "hf", "eval.num_fewshot=500"), [checkpoint("base", whole_model(base))])
 
 
 def test_a_context_too_short_for_a_prompt_is_said_before_anything_is_asked(
     base: Path, tmp_path: Path
 ) -> None:
     with pytest.raises(InputError, match="too short"):
-        evaluate(config_of(tmp_path, "hf", "eval.max_new_tokens=500"), [candidate("base", whole_model(base))])
+        evaluate(
+            config_of(tmp_path, "hf", "eval.max_new_tokens=500"), [checkpoint("base", whole_model(base))]
+        )
