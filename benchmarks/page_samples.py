@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any
 
 from benchmarks.measure.browser import chromium
 from benchmarks.measure.gsm8k import add_data_dir, training_records
-from leaderboards.results.schema import Entry, Evaluation, SampleRow
+from leaderboards.results.schema import Entry, Evaluation, Sample
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
@@ -69,12 +69,12 @@ def _entry(name: str, seed: int, size: int) -> Entry:
     )
 
 
-def _rows(entry: Entry, benchmark: str, records: list[Record], sentences: list[str]) -> Iterator[SampleRow]:
+def _rows(entry: Entry, benchmark: str, records: list[Record], sentences: list[str]) -> Iterator[Sample]:
     rng = random.Random(f"{entry.name} {entry.seed} {benchmark}")
     for number, record in enumerate(records):
         right = rng.random() < ENTRIES[entry.name]
         answer = record.answer if right else str(rng.randint(2, 999))
-        yield SampleRow(
+        yield Sample(
             entry=entry.name,
             model=entry.model,
             seed=entry.seed,

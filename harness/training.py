@@ -20,7 +20,7 @@ from harness.plan import Plan
 from harness.pool import num_workers, train_side_by_side
 from harness.progress import Reporter, StageReporter
 from harness.provenance import package_versions
-from leaderboards.results.schema import CurvePoint, TrainingCost
+from leaderboards.results.schema import TrainingCost
 from sftkey_train import processes
 from sftkey_train.checkpoint import read_history, read_manifest, save_checkpoint
 from sftkey_train.settings import TrainSettings
@@ -231,9 +231,9 @@ def _budget_in_words(settings: TrainSettings) -> str:
     return size if settings.budget == "epochs" else f"the {settings.budget} of {size}"
 
 
-def curves(plan: Plan) -> list[CurvePoint]:
-    """The training history of every variant and seed, its stages one after another."""
-    points: list[CurvePoint] = []
+def curves(plan: Plan) -> list[dict[str, object]]:
+    """The training history of every variant and seed, its stages one after another; rows as stored."""
+    points: list[dict[str, object]] = []
     for (name, seed), chain in plan.graph.chains.items():
         steps = tokens = 0
         seconds = 0.0
@@ -241,17 +241,17 @@ def curves(plan: Plan) -> list[CurvePoint]:
             cost = read_manifest(plan.stage_dir / key)["cost"]
             for line in read_history(plan.stage_dir / key):
                 points.append(
-                    CurvePoint(
-                        entry=name,
-                        model=plan.base.name,
-                        seed=seed,
-                        stage=number,
-                        stage_name=plan.graph.nodes[key].stage.name,
-                        step=steps + line.pop("step"),
-                        tokens=tokens + line.pop("tokens"),
-                        wall_seconds=seconds + line.pop("wall_seconds"),
-                        **{field: value for field, value in line.items() if field != "num_steps"},
-                    )
+                    {
+                        **line,
+                        "entry": name,
+                        "model": plan.base.name,
+                        "seed": seed,
+                        "stage": number,
+                        "stage_name": plan.graph.nodes[key].stage.name,
+                        "step": steps + line["step"],
+                        "tokens": tokens + line["tokens"],
+                        "wall_seconds": seconds + line["wall_seconds"],
+                    }
                 )
             steps, tokens = steps + cost["steps"], tokens + cost["tokens_forward"]
             seconds += cost["wall_seconds"]

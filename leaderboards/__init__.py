@@ -11,17 +11,16 @@ if TYPE_CHECKING:
     from leaderboards.board.rows import Board
     from leaderboards.report.terminal import render
     from leaderboards.report.write import ReportPaths, write_report
-    from leaderboards.results.schema import CurvePoint, Entry, Evaluation, RunResults, SampleRow, TrainingCost
+    from leaderboards.results.schema import Entry, Evaluation, RunResults, Sample, TrainingCost
     from leaderboards.results.store import read_outcomes, read_results, write_results
 
 __all__ = [
     "Board",
-    "CurvePoint",
     "Entry",
     "Evaluation",
     "ReportPaths",
     "RunResults",
-    "SampleRow",
+    "Sample",
     "TrainingCost",
     "build_board",
     "read_outcomes",

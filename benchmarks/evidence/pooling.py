@@ -54,7 +54,6 @@ def _pooled(cells: Sequence[Entry]) -> Entry:
 def _added(costs: Sequence[TrainingCost]) -> TrainingCost | None:
     if not costs:
         return None
-    peaks = [cost.peak_memory_bytes for cost in costs if cost.peak_memory_bytes is not None]
     return TrainingCost(
         steps=sum(cost.steps for cost in costs),
         tokens_forward=sum(cost.tokens_forward for cost in costs),
@@ -65,7 +64,6 @@ def _added(costs: Sequence[TrainingCost]) -> TrainingCost | None:
         reference_tokens=sum(cost.reference_tokens for cost in costs),
         reference_flops=sum(cost.reference_flops for cost in costs),
         budget=f"that of {len(costs)} cells",
-        peak_memory_bytes=max(peaks) if peaks else None,
     )
 
 

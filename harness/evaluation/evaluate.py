@@ -17,7 +17,7 @@ from harness.evaluation.lm import Answer, store_lm
 from harness.evaluation.queue import Queue
 from harness.models import Checkpoint, check_context
 from harness.progress import Reporter
-from leaderboards.results.schema import Entry, Evaluation, SampleRow
+from leaderboards.results.schema import Entry, Evaluation, Sample
 from sftkey_train.text import TextPath
 from tasks.benchmarks import Benchmark
 from tasks.errors import InputError
@@ -235,12 +235,12 @@ class _Cell:
     samples: pd.DataFrame | None
 
 
-def _rows(checkpoint: Checkpoint, benchmark: Benchmark, sample: dict[str, Any]) -> Iterator[SampleRow]:
+def _rows(checkpoint: Checkpoint, benchmark: Benchmark, sample: dict[str, Any]) -> Iterator[Sample]:
     doc = sample["doc"]
     for index, answer in enumerate(sample["resps"][0]):
         score: Score = answer.score
         completion: Completion = answer.completion
-        yield SampleRow(
+        yield Sample(
             entry=checkpoint.name,
             model=checkpoint.model,
             seed=checkpoint.seed,

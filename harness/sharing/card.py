@@ -21,7 +21,6 @@ from leaderboards.report.wording import (
     enumerated,
     interval,
     large,
-    memory,
     p_value,
     percent,
     points,
@@ -222,8 +221,6 @@ def _training(entry: Entry, config: Config) -> list[tuple[str, str]]:
     ]
     if cost.reference_flops:
         rows.append(("reference model, on top", f"{large(cost.reference_flops)} FLOP"))
-    if cost.peak_memory_bytes is not None:
-        rows.append(("most memory held", memory(cost.peak_memory_bytes)))
     return rows
 
 

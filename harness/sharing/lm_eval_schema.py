@@ -62,7 +62,7 @@ def sample(
         place: Of the question in its split.
         doc: The question.
         doc_hash: Its hash.
-        rows: The outputs drawn for it, as stored (the fields of a `SampleRow`).
+        rows: The outputs drawn for it, as stored (the fields of a `Sample`).
         kwargs: How they were generated.
     """
     outputs = [row.output for row in rows]

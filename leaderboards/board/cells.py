@@ -12,7 +12,6 @@ from leaderboards.board.rows import (
     MACRO,
     METRICS,
     Cell,
-    Cost,
     Judged,
     Metric,
     MetricCell,
@@ -23,7 +22,7 @@ from leaderboards.board.sampling import Curve, sampled_curve, sampled_points
 from leaderboards.report.wording import without_home
 from leaderboards.results.merge import Group
 from leaderboards.results.outcomes import Outcomes, Verdicts
-from leaderboards.results.schema import Evaluation, GenerationValue, JudgeCheck
+from leaderboards.results.schema import Evaluation, GenerationValue, JudgeCheck, TrainingCost
 from leaderboards.stats import mean_interval
 from tasks.scoring import cohens_kappa
 
@@ -136,21 +135,20 @@ def _defects(outcomes: Sequence[Outcomes]) -> tuple[tuple[str, int], ...]:
     return tuple(sorted(counts.items(), key=lambda item: (-item[1], item[0])))
 
 
-def mean_cost(group: Group) -> Cost | None:
+def mean_cost(group: Group) -> TrainingCost | None:
     """The mean over the seeds that were trained here; None for the base and for external checkpoints."""
     costs = [entry.training for entry in group.entries if entry.training is not None]
     if not costs:
         return None
-    peaks = [cost.peak_memory_bytes for cost in costs if cost.peak_memory_bytes is not None]
-    return Cost(
+    return TrainingCost(
         steps=float(np.mean([cost.steps for cost in costs])),
         tokens_forward=float(np.mean([cost.tokens_forward for cost in costs])),
         tokens_loss=float(np.mean([cost.tokens_loss for cost in costs])),
         flops=float(np.mean([cost.flops for cost in costs])),
         wall_seconds=float(np.mean([cost.wall_seconds for cost in costs])),
+        stages=costs[0].stages,
         reference_tokens=float(np.mean([cost.reference_tokens for cost in costs])),
         reference_flops=float(np.mean([cost.reference_flops for cost in costs])),
-        peak_memory_bytes=float(max(peaks)) if peaks else None,
         budget=" / ".join(dict.fromkeys(cost.budget for cost in costs if cost.budget)),
     )
 

@@ -2,14 +2,15 @@
 
 from collections.abc import Iterator, Sequence
 
-from leaderboards.board.rows import Board, Cost, Row
+from leaderboards.board.rows import Board, Row
 from leaderboards.report.wording import enumerated, label, large
+from leaderboards.results.schema import TrainingCost
 
 UNEQUAL_COMPUTE = 0.05
 UNMATCHED = 0.01
 _MAX_KINDS = 6
 
-_Trained = tuple[Row, Cost]
+_Trained = tuple[Row, TrainingCost]
 
 
 def compute_sentences(board: Board) -> Iterator[str]:
@@ -77,7 +78,7 @@ def _kinds(trained: Sequence[_Trained]) -> list[list[_Trained]]:
     return kinds
 
 
-def _alike(first: Cost, other: Cost) -> bool:
+def _alike(first: TrainingCost, other: TrainingCost) -> bool:
     pairs = ((first.steps, other.steps), (first.tokens_forward, other.tokens_forward))
     return all(abs(mine - theirs) <= UNMATCHED * mine for mine, theirs in pairs)
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal, get_args
 
-from leaderboards.results.schema import Role
+from leaderboards.results.schema import Role, TrainingCost
 from leaderboards.stats import Difference, Estimate
 
 Metric = Literal["accuracy", "accuracy_strict", "format_valid", "score"]
@@ -171,30 +171,6 @@ class Cell:
 
 
 @dataclass(frozen=True, slots=True)
-class Cost:
-    """Training compute of one seed of a row (the mean over its seeds), every stage charged in full.
-
-    `reference_tokens` and `reference_flops` come on top of the others: what preparing a reference model
-    took. `peak_memory_bytes` is the highest of the seeds, None where it was not measured.
-    """
-
-    steps: float
-    tokens_forward: float
-    tokens_loss: float
-    flops: float
-    wall_seconds: float
-    reference_tokens: float
-    reference_flops: float
-    peak_memory_bytes: float | None
-    budget: str
-
-    @property
-    def total_flops(self) -> float:
-        """The row's own stages and its reference model."""
-        return self.flops + self.reference_flops
-
-
-@dataclass(frozen=True, slots=True)
 class Grid:
     """Where a line's T points lie: optimiser steps, tokens forward (mean over seeds), number of the stage."""
 
@@ -251,7 +227,7 @@ class Row:
         is_reference: Whether others are compared with it.
         macro: Over all benchmarks; None where it lacks one.
         cells: By benchmark.
-        cost: Of its training; None where it was not trained here.
+        cost: Of the training of one seed (the mean over its seeds); None where it was not trained here.
         curve: Of its training.
         evaluation_seconds: Time spent generating, over all seeds.
         licence: Of an external checkpoint, and `link` where it is from.
@@ -273,7 +249,7 @@ class Row:
     is_reference: bool
     macro: Cell | None
     cells: tuple[Cell, ...]
-    cost: Cost | None
+    cost: TrainingCost | None
     curve: Curve | None
     evaluation_seconds: float
     licence: str | None

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from leaderboards.board.compute import flops_per_point, gained_points
-from leaderboards.board.rows import METRICS, Board, Cell, Cost, Metric, Row
+from leaderboards.board.rows import METRICS, Board, Cell, Metric, Row
 from leaderboards.report.wording import (
     METRIC_NAMES,
     MISSING,
@@ -15,12 +15,12 @@ from leaderboards.report.wording import (
     duration,
     interval,
     large,
-    memory,
     percent,
     role_label,
     training_flops,
     value,
 )
+from leaderboards.results.schema import TrainingCost
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +65,7 @@ def trained_rows(board: Board) -> tuple[Row, ...]:
 
 
 def cost_columns(board: Board) -> tuple[Column, ...]:
-    """Training compute of one seed; memory, reference model and budget only where any row has them."""
+    """Training compute of one seed; reference model and budget only where any row has them."""
     costs = [row.cost for row in board.rows if row.cost]
     columns = [
         Column("steps", _cost(lambda cost: f"{cost.steps:.0f}")),
@@ -76,8 +76,6 @@ def cost_columns(board: Board) -> tuple[Column, ...]:
     ]
     if any(gained_points(row, board) is not None for row in board.rows):
         columns.append(Column("FLOPs/point", lambda row: _per_point(row, board)))
-    if any(cost.peak_memory_bytes is not None for cost in costs):
-        columns.append(Column("memory", _cost(_peak_memory)))
     if any(cost.reference_tokens or cost.reference_flops for cost in costs):
         columns.append(Column("ref. tokens", _cost(lambda cost: _amount(cost.reference_tokens))))
         columns.append(Column("ref. FLOPs", _cost(lambda cost: _amount(cost.reference_flops))))
@@ -91,10 +89,6 @@ def _per_point(row: Row, board: Board) -> str:
         return MISSING
     spent = flops_per_point(row, board)
     return "no gain" if spent is None else large(spent)
-
-
-def _peak_memory(cost: Cost) -> str:
-    return MISSING if cost.peak_memory_bytes is None else memory(cost.peak_memory_bytes)
 
 
 def _amount(number: float) -> str:
@@ -126,5 +120,5 @@ def _macro(text: Callable[[Cell], str]) -> Callable[[Row], str]:
     return lambda row: MISSING if row.macro is None else text(row.macro)
 
 
-def _cost(text: Callable[[Cost], str]) -> Callable[[Row], str]:
+def _cost(text: Callable[[TrainingCost], str]) -> Callable[[Row], str]:
     return lambda row: MISSING if row.cost is None else text(row.cost)

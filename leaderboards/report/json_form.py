@@ -20,24 +20,26 @@ from leaderboards.board.rows import Board
 if TYPE_CHECKING:
     from pydantic import TypeAdapter
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 SCHEMA_PATH = Path(__file__).parents[1] / "leaderboard.schema.json"
 _DIALECT = "https://json-schema.org/draft/2020-12/schema"
-# Comparisons to every entry that a reader of the page may choose: nearly all of the size, and those to the
-# reference stand in the cells.
-_LEFT_OUT = "versus"
+# Comparisons to every entry that a reader of the page may choose are nearly all of the size, and those to the
+# reference stand in the cells; the stages of a training stand in its curve.
+_LEFT_OUT: dict[str, Any] = {"versus": True, "rows": {"__all__": {"cost": {"stages"}}}}
 _ABOUT = (
     "A leaderboard of the SFT harness. Units: accuracies, format validity, scores, their standard errors, "
     "intervals and differences are shares of 1 (0.712 is 71.2 %, a difference of 0.015 is 1.5 points); times "
-    "are seconds, memory is bytes, lengths are characters or tokens as their names say. There is no NaN: "
+    "are seconds, lengths are characters or tokens as their names say. There is no NaN: "
     "what is not known is null. Rows are best first, and a position counts from 0."
 )
+# A whole number is a number in JSON Schema, so that naming both says nothing.
+_COUNT = {"anyOf": [{"type": "integer"}, {"type": "number"}]}
 _ATTRIBUTE = re.compile(r"^    (\w+): (.+(?:\n {8}.+)*)", re.MULTILINE)
 
 
 def json_text(board: Board) -> str:
     """The board as JSON that `leaderboard.schema.json` describes, without the comparisons `versus`."""
-    data = json.loads(_adapter().dump_json(board, exclude={_LEFT_OUT}))
+    data = json.loads(_adapter().dump_json(board, exclude=_LEFT_OUT))
     return json.dumps({"schema_version": SCHEMA_VERSION, **data}, indent=1, ensure_ascii=False) + "\n"
 
 
@@ -45,7 +47,7 @@ def schema_text() -> str:
     """The JSON Schema (draft 2020-12), as it stands in `leaderboard.schema.json`."""
     made = _adapter().json_schema(mode="serialization")
     definitions = made.pop("$defs")
-    del made["properties"][_LEFT_OUT]
+    del made["properties"]["versus"], definitions["TrainingCost"]["properties"]["stages"]
     made["properties"] = {"schema_version": {"const": SCHEMA_VERSION}, **made["properties"]}
     for name, part in (*definitions.items(), ("Board", made)):
         _describe(part, name)
@@ -87,6 +89,8 @@ def _worded(text: str) -> str:
 
 def _plain(value: Any) -> Any:
     """Without pydantic's titles and defaults: every property is always there."""
+    if value == _COUNT:
+        return {"type": "number"}
     if isinstance(value, list):
         return [_plain(each) for each in value]
     if not isinstance(value, dict):

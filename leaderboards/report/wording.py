@@ -4,7 +4,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from leaderboards.board.rows import Board, Cell, Comparison, Cost, Metric, Row, Verdict
+from leaderboards.board.rows import Board, Cell, Comparison, Metric, Row, Verdict
+from leaderboards.results.schema import TrainingCost
 
 METRIC_NAMES: dict[Metric, str] = {
     "accuracy": "accuracy",
@@ -64,13 +65,7 @@ def large(number: float) -> str:
     return f"{number:.3g}"
 
 
-def memory(num_bytes: float) -> str:
-    """An amount of memory in binary units: `640 MiB`, `12.3 GiB`."""
-    mebibytes = num_bytes / 2**20
-    return f"{mebibytes:.3g} MiB" if mebibytes < 999.5 else f"{mebibytes / 1024:.3g} GiB"
-
-
-def training_flops(cost: Cost) -> str:
+def training_flops(cost: TrainingCost) -> str:
     """The compute of the own stages, and after a plus that of a reference model: `1.1T`, `1.1T + 500G`."""
     added = f" + {large(cost.reference_flops)}" if cost.reference_flops else ""
     return large(cost.flops) + added

@@ -38,7 +38,7 @@ CSV_COLUMNS = (
     *("permutation_p", "mcnemar_p", "gained", "lost", "cohens_h", "detectable"),
     *("truncated", "output_tokens"),
     *("train_steps", "train_tokens_forward", "train_tokens_loss", "train_flops", "train_wall_seconds"),
-    *("train_reference_tokens", "train_reference_flops", "train_peak_memory_bytes", "train_budget"),
+    *("train_reference_tokens", "train_reference_flops", "train_budget"),
     *("licence", "link", "source"),
 )
 
@@ -111,7 +111,8 @@ def _row_fields(row: Row) -> dict[str, object]:
         "link": row.link or "",
     }
     if row.cost:
-        fields |= {f"train_{name}": _plain(value) for name, value in asdict(row.cost).items()}
+        spent = {f"train_{name}": _plain(value) for name, value in asdict(row.cost).items()}
+        fields |= {name: value for name, value in spent.items() if name in CSV_COLUMNS}
     return fields
 
 

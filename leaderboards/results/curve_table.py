@@ -1,4 +1,10 @@
-"""The table of training curves: its Parquet schema, and whether it belongs to a run's entries."""
+"""The table of training curves: its Parquet schema, and whether it belongs to a run's entries.
+
+A row is one logged step of one checkpoint's training. `stage` is 1 for the variant's first; `step`, `tokens`
+(forward) and `wall_seconds` count from there. `loss` is the stage's objective, the other losses are mean
+cross-entropies of the tokens they name, also where these carry no loss; `accuracy` and `format_valid` are
+shares of the validation sample; gradient norms are of the whole loss and of its parts.
+"""
 
 from collections.abc import Sequence
 
@@ -10,7 +16,7 @@ from leaderboards.results.schema import TRAINING_FILE, Entry, describe
 from tasks.errors import InputError
 
 _CHECKPOINT_KEY = ["model", "entry", "seed"]
-# NaN is stored as null and read back as NaN.
+# NaN where not measured at a step: stored as null and read back as NaN.
 _MEASURED = (
     *("loss", "loss_thinking", "loss_answer", "loss_tags", "learning_rate", "accuracy", "format_valid"),
     *("gradient_norm", "gradient_norm_thinking", "gradient_norm_answer", "gradient_norm_tags"),

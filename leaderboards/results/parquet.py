@@ -4,9 +4,11 @@ Apart from `results` because only the tables need pandas and pyarrow; they are i
 """
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from operator import getitem
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pyarrow as pa
@@ -30,14 +32,20 @@ class Table:
     def to_frame(self, rows: Iterable[object] | pd.DataFrame) -> pd.DataFrame:
         """The rows as a DataFrame with exactly the schema's columns and types.
 
+        Args:
+            rows: objects with an attribute for each column, mappings with a key for each, or a DataFrame.
+
         Raises:
             InputError: a column is missing, holds nulls where none may be, or has another type.
         """
         names = self.schema.names
         if not isinstance(rows, pd.DataFrame):
             listed = list(rows)
+            value: Callable[[Any, str], Any] = (
+                getitem if listed and isinstance(listed[0], Mapping) else getattr
+            )
             return self._from_arrow(
-                self._to_arrow({name: [getattr(row, name) for row in listed] for name in names})
+                self._to_arrow({name: [value(row, name) for row in listed] for name in names})
             )
         missing = [name for name in names if name not in rows.columns]
         if missing:

@@ -1,5 +1,6 @@
-"""The table of scored samples: its Parquet schema, and whether it belongs to a run's entries."""
+"""The table of samples: its Parquet schema, and whether it belongs to a run's entries."""
 
+import dataclasses
 from collections.abc import Iterator, Sequence
 
 import numpy as np
@@ -8,7 +9,15 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from leaderboards.results.parquet import Table
-from leaderboards.results.schema import RESULTS_FILE, SAMPLES_FILE, Entry, Evaluation, describe
+from leaderboards.results.schema import (
+    READABLE_VERSIONS,
+    RESULTS_FILE,
+    SAMPLES_FILE,
+    Entry,
+    Evaluation,
+    Sample,
+    describe,
+)
 from tasks.errors import InputError
 
 _CHECKPOINT_KEY = ["model", "entry", "seed", "benchmark"]
@@ -18,37 +27,28 @@ _OUTCOMES = [
     *("thinking_chars", "gold_chars"),
 ]
 
+_TYPES = {
+    "str": pa.string(),
+    "int": pa.int64(),
+    "float": pa.float64(),
+    "bool": pa.bool_(),
+    "tuple[str, ...]": pa.list_(pa.string()),
+}
+
+
+def _stored(field: "dataclasses.Field[object]") -> pa.Field:
+    """The column of a field of `Sample`, whose type is there as it is written."""
+    kind = str(field.type)
+    return pa.field(field.name, _TYPES[kind.removesuffix(" | None")], nullable=kind.endswith(" | None"))
+
+
 SAMPLES = Table(
     rows="samples",
     mend="run the evaluation again",
-    schema=pa.schema(
-        [
-            pa.field("entry", pa.string(), nullable=False),
-            pa.field("model", pa.string(), nullable=False),
-            pa.field("seed", pa.int64()),
-            pa.field("benchmark", pa.string(), nullable=False),
-            pa.field("sample_id", pa.string(), nullable=False),
-            pa.field("sample_index", pa.int64(), nullable=False),
-            pa.field("prompt", pa.string(), nullable=False),
-            pa.field("output", pa.string(), nullable=False),
-            pa.field("gold", pa.string(), nullable=False),
-            pa.field("choices", pa.list_(pa.string())),
-            pa.field("extracted", pa.string()),
-            pa.field("accuracy", pa.bool_(), nullable=False),
-            pa.field("accuracy_strict", pa.bool_(), nullable=False),
-            pa.field("format_valid", pa.bool_(), nullable=False),
-            pa.field("score", pa.float64(), nullable=False),
-            pa.field("truncated", pa.bool_(), nullable=False),
-            pa.field("defects", pa.list_(pa.string()), nullable=False),
-            pa.field("finish_reason", pa.string(), nullable=False),
-            pa.field("prompt_tokens", pa.int64(), nullable=False),
-            pa.field("output_tokens", pa.int64(), nullable=False),
-            pa.field("judge", pa.bool_()),
-            pa.field("thinking_chars", pa.int64()),
-            pa.field("gold_chars", pa.int64()),
-        ]
+    schema=pa.schema([_stored(field) for field in dataclasses.fields(Sample)]),
+    later=frozenset(
+        field.name for field in dataclasses.fields(Sample) if field.metadata["since"] > READABLE_VERSIONS[0]
     ),
-    later=frozenset({"thinking_chars", "gold_chars"}),
 )
 
 

@@ -8,27 +8,33 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from tasks.records import Kind
 
 if TYPE_CHECKING:
     import pandas as pd
 
-SCHEMA_VERSION = 3
-READABLE_VERSIONS = (2, 3)
-"""Version 2 lacks the lengths of reasoning and answers, and the prompts' digest."""
+SCHEMA_VERSION = 4
+READABLE_VERSIONS = (2, 3, 4)
+"""Version 2 lacks the lengths of reasoning and answers and the prompts' digest, version 3 where they are."""
 RESULTS_FILE = "results.json"
 SAMPLES_FILE = "samples.parquet"
 TRAINING_FILE = "training.parquet"
 
 Role = Literal["base", "trained", "external"]
 GenerationValue = str | int | float | bool | None | tuple[str, ...]
+Count = int | float
+"""A count, which as a mean over seeds need not be whole."""
+PagePart = Literal["question", "prompt", "output", "verdict"]
+"""The parts of a report's page that show samples: each is packed by itself."""
 
 
 @dataclass(frozen=True, slots=True)
 class TrainingCost:
     """The full compute charged to a variant, also where a stage was shared with another variant.
+
+    That of one seed, or the mean over several (a row of the board).
 
     Attributes:
         steps: Optimiser steps of the variant's own stages; so are tokens, FLOPs and seconds.
@@ -40,19 +46,22 @@ class TrainingCost:
         reference_tokens: Tokens forward spent on preparing a reference model: its training and scoring.
         reference_flops: Floating-point operations of the same.
         budget: What the variant was given, in words, such as `2 epochs in all` or `300 steps`.
-        peak_memory_bytes: The most that any of its stages held; None where not measured.
     """
 
-    steps: int
-    tokens_forward: int
-    tokens_loss: int
+    steps: Count
+    tokens_forward: Count
+    tokens_loss: Count
     flops: float
     wall_seconds: float
     stages: tuple[str, ...]
-    reference_tokens: int = 0
+    reference_tokens: Count = 0
     reference_flops: float = 0.0
     budget: str = ""
-    peak_memory_bytes: int | None = None
+
+    @property
+    def total_flops(self) -> float:
+        """The variant's own stages and its reference model."""
+        return self.flops + self.reference_flops
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,85 +190,77 @@ class Entry:
     link: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class SampleRow:
-    """One scored sample; the fields are the columns of `samples.parquet`, in this order.
+def column(page: PagePart | None = None, since: int = 2) -> dict[str, Any]:
+    """What the metadata of a field of `Sample` says of its column; its type says how it is stored.
 
-    `sample_index` counts the outputs drawn for one question from 0; `choices` are the texts of a choice
-    question; `judge` is a judge model's verdict, None where there is none. `thinking_chars` is the length of
-    the output's own reasoning, None where none was found, `gold_chars` that of the reference answer.
+    Args:
+        page: The part of the page that shows it; None where none does.
+        since: The schema version that brought it; files of earlier ones are read with nulls in its place.
     """
-
-    entry: str
-    model: str
-    seed: int | None
-    benchmark: str
-    sample_id: str
-    sample_index: int
-    prompt: str
-    output: str
-    gold: str
-    choices: tuple[str, ...] | None
-    extracted: str | None
-    accuracy: bool
-    accuracy_strict: bool
-    format_valid: bool
-    score: float
-    truncated: bool
-    defects: tuple[str, ...]
-    finish_reason: str
-    prompt_tokens: int
-    output_tokens: int
-    judge: bool | None = None
-    thinking_chars: int | None = None
-    gold_chars: int | None = None
+    return {"page": page, "since": since}
 
 
 @dataclass(frozen=True, slots=True)
-class CurvePoint:
-    """One logged step of one checkpoint's training; the fields are the columns of `training.parquet`.
+class Sample:
+    """One judged output; the fields are the columns of `samples.parquet`, in this order.
 
     Attributes:
-        entry: The variant's name.
-        model: The base model.
-        seed: Of the training.
-        stage: 1 for the variant's first.
-        stage_name: As the variant names it.
-        step: Optimiser steps done since the variant's first stage began.
-        tokens: Tokens forward since then.
-        loss: The stage's objective; like all that follows, NaN where not measured at this step.
-        loss_thinking: Mean cross-entropy of the reasoning tokens, also where they carry no loss.
-        loss_answer: Of the answer tokens.
-        loss_tags: Of the tags' tokens.
-        learning_rate: Of this step.
-        accuracy: Of the validation sample, a share of 1.
-        format_valid: Of the validation sample, a share of 1.
-        gradient_norm: Of the whole loss; NaN unless asked for, like its parts.
-        gradient_norm_thinking: Of the reasoning tokens' part.
-        gradient_norm_answer: Of the answer tokens' part.
-        gradient_norm_tags: Of the tags' part.
-        wall_seconds: Since the variant's first stage began; never NaN.
+        entry: Whose output it is; so model and seed.
+        model: Of the entry.
+        seed: Of the entry; None where it has none.
+        benchmark: Of the question.
+        sample_id: The question's.
+        sample_index: Counts the outputs drawn for one question from 0.
+        prompt: As it was asked.
+        output: The text that came back.
+        gold: The reference answer, as the benchmark has it.
+        choices: The texts of a choice question.
+        extracted: The answer found in the output; None where none was.
+        accuracy: Whether it is right, wherever it stands.
+        accuracy_strict: Whether it is right where the tag format wants it.
+        format_valid: Whether the output keeps to the tag format.
+        score: α·accuracy + (1 - α)·format_valid.
+        truncated: Whether the output was cut at the token limit.
+        defects: In what it does not keep to the tag format.
+        finish_reason: Why the engine stopped.
+        prompt_tokens: Tokens of the prompt.
+        output_tokens: Tokens of the output.
+        judge: A judge model's verdict; None where there is none.
+        thinking_chars: Length of the output's own reasoning; None where none was found.
+        gold_chars: Length of the reference answer.
+        thinking_start: Where the reasoning begins, in characters of the output; None where none was found.
+        thinking_end: Where it ends.
+        answer_start: Where the answer begins; None where none was found.
+        answer_end: Where it ends.
     """
 
-    entry: str
-    model: str
-    seed: int
-    stage: int
-    stage_name: str
-    step: int
-    tokens: int
-    loss: float
-    loss_thinking: float
-    loss_answer: float
-    loss_tags: float
-    learning_rate: float
-    accuracy: float
-    format_valid: float
-    gradient_norm: float
-    gradient_norm_thinking: float
-    gradient_norm_answer: float
-    gradient_norm_tags: float
-    wall_seconds: float
+    entry: str = field(metadata=column())
+    model: str = field(metadata=column())
+    seed: int | None = field(metadata=column())
+    benchmark: str = field(metadata=column())
+    sample_id: str = field(metadata=column("question"))
+    sample_index: int = field(metadata=column("verdict"))
+    prompt: str = field(metadata=column("prompt"))
+    output: str = field(metadata=column("output"))
+    gold: str = field(metadata=column("question"))
+    choices: tuple[str, ...] | None = field(metadata=column("question"))
+    extracted: str | None = field(metadata=column("verdict"))
+    accuracy: bool = field(metadata=column("verdict"))
+    accuracy_strict: bool = field(metadata=column("verdict"))
+    format_valid: bool = field(metadata=column("verdict"))
+    score: float = field(metadata=column())
+    truncated: bool = field(metadata=column("verdict"))
+    defects: tuple[str, ...] = field(metadata=column("verdict"))
+    finish_reason: str = field(metadata=column())
+    prompt_tokens: int = field(metadata=column())
+    output_tokens: int = field(metadata=column("verdict"))
+    judge: bool | None = field(default=None, metadata=column("verdict"))
+    thinking_chars: int | None = field(default=None, metadata=column(since=3))
+    gold_chars: int | None = field(default=None, metadata=column(since=3))
+    thinking_start: int | None = field(default=None, metadata=column("output", since=4))
+    thinking_end: int | None = field(default=None, metadata=column("output", since=4))
+    answer_start: int | None = field(default=None, metadata=column("output", since=4))
+    answer_end: int | None = field(default=None, metadata=column("output", since=4))
 
 
 @cache

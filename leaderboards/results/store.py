@@ -22,10 +22,9 @@ from leaderboards.results.schema import (
     SAMPLES_FILE,
     SCHEMA_VERSION,
     TRAINING_FILE,
-    CurvePoint,
     Entry,
     RunResults,
-    SampleRow,
+    Sample,
     no_curves,
 )
 from tasks.errors import InputError
@@ -34,7 +33,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from pydantic import TypeAdapter
 
-_VERSIONS = " and ".join(map(str, READABLE_VERSIONS))
+_VERSIONS = f"{', '.join(map(str, READABLE_VERSIONS[:-1]))} and {READABLE_VERSIONS[-1]}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,10 +49,17 @@ def write_results(
     run_dir: Path,
     provenance: Mapping[str, str],
     entries: Sequence[Entry],
-    samples: Iterable[SampleRow] | pd.DataFrame,
-    curves: Iterable[CurvePoint] | pd.DataFrame = (),
+    samples: Iterable[Sample] | pd.DataFrame,
+    curves: Iterable[Mapping[str, object]] | pd.DataFrame = (),
 ) -> None:
     """Stores a run atomically: each file is written beside its place and then moved into it.
+
+    Args:
+        run_dir: its folder, made where it is missing.
+        provenance: what made it.
+        entries: one a checkpoint.
+        samples: every judged output.
+        curves: one row for each logged step, with the columns of `curve_table`.
 
     Raises:
         InputError: entries, samples and curves do not belong together (an unknown entry, a sample or a

@@ -14,7 +14,7 @@ from harness.config import Config, EvalSettings, dump_config
 from harness.sharing.card import Card, make_card
 from harness.sharing.hub import push
 from leaderboards.results.sample_table import SAMPLES
-from leaderboards.results.schema import Entry, Evaluation, Overlap, RunResults, SampleRow, TrainingCost
+from leaderboards.results.schema import Entry, Evaluation, Overlap, RunResults, Sample, TrainingCost
 from leaderboards.results.store import write_results
 from tasks.errors import InputError
 
@@ -27,11 +27,11 @@ GENERATION = {"max_new_tokens": 96, "stop": ("\nQuestion:",), "temperature": 0.0
 N = 120
 
 
-def rows(name: str, seed: int | None, benchmark: str, share: float) -> list[SampleRow]:
+def rows(name: str, seed: int | None, benchmark: str, share: float) -> list[Sample]:
     rng = np.random.default_rng([len(name), seed or 0, len(benchmark)])
     right = rng.random(N) < share
     return [
-        SampleRow(
+        Sample(
             name, "base-model", seed, benchmark, f"{benchmark}-{i}", 0, "Question: ?", "so 4", "4", None, "4",
             bool(is_right), bool(is_right), True, 0.3 + 0.7 * is_right, False, (), "stop", 9, 9,
         )

@@ -11,7 +11,7 @@ from rich.console import Console
 from harness.commands.diff_view import print_differences, print_samples, shortened, visible
 from leaderboards.differing import compare
 from leaderboards.differing_texts import DifferingSample, read_samples
-from leaderboards.results.schema import Entry, Evaluation, SampleRow
+from leaderboards.results.schema import Entry, Evaluation, Sample
 from leaderboards.results.store import write_results
 from leaderboards.sides import find_sides
 
@@ -33,10 +33,10 @@ def entry(name: str, seed: int) -> Entry:
     )  # fmt: skip
 
 
-def row(name: str, seed: int, number: int) -> SampleRow:
+def row(name: str, seed: int, number: int) -> Sample:
     """`left` is right on the questions 0 and 1, `right` on 1 and 2, and nobody on 3."""
     is_right = number in ((0, 1) if name == "left" else (1, 2))
-    return SampleRow(
+    return Sample(
         entry=name, model="tiny", seed=seed, benchmark="gsm8k", sample_id=f"q{number}", sample_index=0,
         prompt=f"Question {number}?\nAnswer:", output=EVIL.format(4 if is_right else 5), gold="4",
         choices=None, extracted="4" if is_right else "5", accuracy=is_right, accuracy_strict=is_right,

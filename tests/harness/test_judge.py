@@ -26,7 +26,7 @@ from harness.evaluation.judge import (
 )
 from harness.progress import Reporter
 from leaderboards.results.sample_table import SAMPLES
-from leaderboards.results.schema import Entry, Evaluation, SampleRow
+from leaderboards.results.schema import Entry, Evaluation, Sample
 from leaderboards.results.store import read_results, write_results
 from tasks.errors import InputError
 from tasks.records import Record
@@ -56,7 +56,7 @@ def results() -> list[tuple[Entry, pd.DataFrame]]:
         truncated = record.id == "c"
         verdict = score(Item.of(record, output, get_tag_format(TAGS), truncated=truncated))
         rows.append(
-            SampleRow(
+            Sample(
                 entry="mine", model="base", seed=None, benchmark="quiz", sample_id=record.id, sample_index=0,
                 prompt="", output=output, gold=record.answer, choices=record.choices,
                 extracted=verdict.extracted, accuracy=verdict.accuracy,

@@ -11,7 +11,7 @@ import pytest
 from harness.config import Config, EvalSettings
 from harness.sharing.lm_eval_files import sanitized, write_lm_eval_files
 from leaderboards.results.sample_table import SAMPLES
-from leaderboards.results.schema import Entry, Evaluation, RunResults, SampleRow
+from leaderboards.results.schema import Entry, Evaluation, RunResults, Sample
 from tasks.benchmarks import TASKS_DIR, load_benchmark
 from tasks.scoring import Item, score
 from tasks.tags import get_tag_format
@@ -62,11 +62,11 @@ def read_samples_file(folder: Path, task: str) -> list[dict[str, Any]]:
     return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
 
 
-def row_of(benchmark: str, sample: dict[str, Any], tags: str, output: str, index: int = 0) -> SampleRow:
+def row_of(benchmark: str, sample: dict[str, Any], tags: str, output: str, index: int = 0) -> Sample:
     """A sample as a run of ours stores it, judged by our scorer."""
     doc = sample["doc"]
     verdict = score(Item(output, doc["answer"], doc["kind"], doc["choices"], get_tag_format(tags)))
-    return SampleRow(
+    return Sample(
         entry="mine",
         model="tiny",
         seed=1,

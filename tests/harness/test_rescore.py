@@ -12,7 +12,7 @@ import pytest
 from rich.console import Console
 
 from harness.commands.rescore import KEPT, MOST_CHANGES_SHOWN, print_report, rescore
-from leaderboards.results.schema import RESULTS_FILE, SAMPLES_FILE, Entry, Evaluation, JudgeCheck, SampleRow
+from leaderboards.results.schema import RESULTS_FILE, SAMPLES_FILE, Entry, Evaluation, JudgeCheck, Sample
 from leaderboards.results.store import read_results, write_results
 from tasks.errors import InputError
 from tasks.scoring import Item, score, scorer_digest
@@ -22,7 +22,7 @@ OUTPUTS = ("<think>2+3</think><answer>5</answer>", "<think>so 5", "It is 6", "2+
 THINKING_PROMPT = "<|Assistant|><think>\n"
 
 
-def sample(index: int, output: str, *, prompt: str = "2+3?", **more: Any) -> SampleRow:
+def sample(index: int, output: str, *, prompt: str = "2+3?", **more: Any) -> Sample:
     """A row as an evaluation writes it."""
     item = Item(
         output,
@@ -39,7 +39,7 @@ def sample(index: int, output: str, *, prompt: str = "2+3?", **more: Any) -> Sam
         for field in dataclasses.fields(judged)
         if field.name not in ("thinking", "answer")
     }
-    row = SampleRow(
+    row = Sample(
         entry="r1",
         model="tiny",
         seed=None,
@@ -65,7 +65,7 @@ ROWS = [
 ]
 
 
-def store(folder: Path, rows: list[SampleRow], judge: JudgeCheck | None = None) -> Path:
+def store(folder: Path, rows: list[Sample], judge: JudgeCheck | None = None) -> Path:
     generation = {"temperature": 0.0}
     evaluation = Evaluation(
         *("sums", len(rows) // 2, "d1", "hf", "float32", 5, 4, 0.5, generation),

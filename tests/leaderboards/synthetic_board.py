@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from leaderboards.results.sample_table import SAMPLES
-from leaderboards.results.schema import Entry, Evaluation, RunResults, SampleRow, TrainingCost
+from leaderboards.results.schema import Entry, Evaluation, RunResults, Sample, TrainingCost
 
 BENCHMARKS = ("world_number", "world_number_hard", "world_choice", "world_choice_hard")
 DIFFICULTY = {"world_number": 0.0, "world_number_hard": 1.1, "world_choice": -0.2, "world_choice_hard": 0.8}
@@ -46,13 +46,12 @@ def training_cost(variant: Variant) -> TrainingCost | None:
         11.5 * len(variant.stages),
         variant.stages,
         budget=f"{len(variant.stages)} epochs in all" if len(variant.stages) > 1 else "1 epoch",
-        peak_memory_bytes=640 * 2**20,
     )
 
 
 def sample_rows(
     variant: Variant, seed: int | None, benchmark: str, difficulty_Q: np.ndarray, rng: np.random.Generator
-) -> list[SampleRow]:
+) -> list[Sample]:
     """Right where skill plus luck beats the question's difficulty; questions are shared by all entries."""
     seed_effect = 0.0 if seed is None else 0.08 * rng.standard_normal()
     right = variant.skill + seed_effect + 0.7 * rng.standard_normal(len(difficulty_Q)) > difficulty_Q
@@ -61,7 +60,7 @@ def sample_rows(
     for i, (is_right, is_valid) in enumerate(zip(right.tolist(), valid.tolist(), strict=True)):
         defect = ("truncated", "unclosed_answer") if i % 9 == 0 else ("no_tags",)
         rows.append(
-            SampleRow(
+            Sample(
                 entry=variant.name,
                 model="tiny-world",
                 seed=seed,

@@ -12,11 +12,11 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 
-from leaderboards.results.schema import Entry, Evaluation, RunResults, SampleRow
+from leaderboards.results.schema import Entry, Evaluation, RunResults, Sample
 from leaderboards.results.store import read_outcomes, read_results, write_results
 from tasks.errors import InputError
 
-SAMPLE = SampleRow(
+SAMPLE = Sample(
     entry="sft",
     model="tiny",
     seed=0,
@@ -62,7 +62,7 @@ def test_entries_provenance_and_samples_survive_the_round_trip(stored: Path) -> 
     assert results.provenance == {"git": "abc"}
     assert results.source == str(stored)
     sample = results.samples.iloc[0].to_dict()
-    assert list(sample) == [field.name for field in dataclasses.fields(SampleRow)]
+    assert list(sample) == [field.name for field in dataclasses.fields(Sample)]
     assert sample["defects"].tolist() == ["no_tags", "text_outside"]
     assert pd.isna(sample["extracted"])
 

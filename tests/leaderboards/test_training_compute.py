@@ -12,7 +12,7 @@ from leaderboards.board.build import build_board
 from leaderboards.board.rows import Board
 from leaderboards.report.page.render import page_html
 from leaderboards.report.terminal import render
-from leaderboards.report.wording import enumerated, memory
+from leaderboards.report.wording import enumerated
 from leaderboards.report.writers import csv_text, markdown
 from leaderboards.results.schema import Entry, RunResults, TrainingCost
 
@@ -97,10 +97,9 @@ def test_every_form_of_the_report_shows_the_compute_and_that_of_a_reference_mode
         reference_tokens=456_000,
         reference_flops=7.89e11,
         budget="400 steps",
-        peak_memory_bytes=3 * 2**30,
     )
     board = build_board([run_with(base=None, sft=EQUAL, sft_tag=prepared)])
-    figures = ("400", "1M", "123k", "1T", "1 min 23 s", "456k", "789G", "3 GiB", "400 steps")
+    figures = ("400", "1M", "123k", "1T", "1 min 23 s", "456k", "789G", "400 steps")
     forms = {
         "80": printed(board, 80),
         "160": printed(board, 160),
@@ -117,7 +116,6 @@ def test_every_form_of_the_report_shows_the_compute_and_that_of_a_reference_mode
     line = next(line for line in lines if line["entry"] == "sft-tag")
     assert line["train_reference_tokens"] == "456000"
     assert line["train_reference_flops"] == "7.89e+11"
-    assert line["train_peak_memory_bytes"] == f"{3 * 2**30:.6g}"
     assert line["train_budget"] == "400 steps"
     base = next(line for line in lines if line["entry"] == "base")
     assert {value for key, value in base.items() if key.startswith("train_")} == {""}
@@ -126,11 +124,10 @@ def test_every_form_of_the_report_shows_the_compute_and_that_of_a_reference_mode
 def test_columns_that_no_row_fills_are_left_out() -> None:
     text = markdown(build_board([run_with(base=None, sft=EQUAL, sft_tag=EQUAL)]))
     compute = text[text.index("## Training compute") :].partition("\n## ")[0]
-    assert not [word for word in ("memory", "ref.", "budget", "base") if word in compute]
+    assert not [word for word in ("ref.", "budget", "base") if word in compute]
     untrained = build_board([run_with(base=None)])
     assert "Training compute of one seed" not in markdown(untrained) + printed(untrained, 80)
 
 
-def test_memory_and_lists_are_worded_for_people() -> None:
-    assert [memory(x * 2**20) for x in (640, 999.9, 12_600)] == ["640 MiB", "0.976 GiB", "12.3 GiB"]
+def test_lists_are_worded_for_people() -> None:
     assert [enumerated(x) for x in (["a"], ["a", "b"], ["a", "b", "c"])] == ["a", "a and b", "a, b and c"]

@@ -7,7 +7,6 @@ from leaderboards.board.rows import (
     METRICS,
     Board,
     Cell,
-    Cost,
     Reported,
     Row,
     SampledPoint,
@@ -25,6 +24,7 @@ from leaderboards.report.page.scope import Scope
 from leaderboards.report.page.sections import scoped_board
 from leaderboards.report.page.training import curve_groups, curves_json
 from leaderboards.report.wording import METRIC_NAMES, duration, label, large, training_flops, web_link
+from leaderboards.results.schema import TrainingCost
 
 
 def payload(board: Board, scope: Scope) -> dict[str, object]:
@@ -101,7 +101,7 @@ def _row(row: Row, board: Board, scope: Scope, interned: Interned) -> dict[str, 
     }
 
 
-def _cost(cost: Cost) -> dict[str, object]:
+def _cost(cost: TrainingCost) -> dict[str, object]:
     return {
         "flops": {"number": cost.total_flops, "text": training_flops(cost)},
         "tokens": {"number": cost.tokens_loss, "text": large(cost.tokens_loss)},
