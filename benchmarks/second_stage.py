@@ -13,10 +13,10 @@ import sys
 from pathlib import Path
 
 from harness.config import load_config
+from harness.files import run_folder
 from harness.plan import make_plan
 from harness.progress import Reporter
-from harness.run import evaluate_plan, run_folder
-from harness.training import train
+from harness.run import evaluate_plan, train
 from leaderboards import read_results
 
 RATES = (1e-5, 3e-5, 1e-4, 3e-4, 1e-3)

@@ -1,4 +1,4 @@
-"""A run's folder: one process at a time in it, and the tag formats of one's own kept in it."""
+"""A run's folder: one process at a time works in it, and keeps its configuration and tag formats there."""
 
 from __future__ import annotations
 
@@ -7,7 +7,10 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from harness.config import Config, dump_config
+from sftkey_train import processes
 from tasks.errors import InputError
+from tasks.files import write_whole
 from tasks.tags import TAG_FORMATS, TagFormat, get_tag_format
 
 FORMATS = "tag-formats"
@@ -35,6 +38,23 @@ def locked(folder: Path) -> Iterator[None]:
             raise InputError(
                 f"{folder}: another run works in this folder; wait for it or use --out"
             ) from error
+        yield
+
+
+@contextmanager
+def run_folder(config: Config) -> Iterator[None]:
+    """Makes the run's folder, stores the configuration, and keeps a second run out of it.
+
+    Of the processes of one launch, the first does that for all.
+
+    Raises:
+        InputError: Another process works in it, or it cannot be written.
+    """
+    if not processes.is_first():
+        yield
+        return
+    with locked(config.out):
+        write_whole(config.out / "config.yaml", dump_config(config))
         yield
 
 

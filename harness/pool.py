@@ -6,25 +6,25 @@ depend on what is trained beside it. Workers take the stages whose parents and r
 
 from __future__ import annotations
 
-import multiprocessing
 import os
-import signal
-import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from multiprocessing.connection import Connection, wait
-from multiprocessing.process import BaseProcess
+from multiprocessing.connection import Connection
 from typing import TYPE_CHECKING
 
 from harness.plan import Plan
-from harness.progress import Reporter
+from harness.progress import StageReporter
+from sftkey_train import processes
 from sftkey_train.stages import StageNode
-from tasks.workers import end_with_parent, see_one_gpu
+from tasks.workers import Worker, WorkerLost, see_one_gpu, spoken, start_worker
 
 if TYPE_CHECKING:
     from sftkey_train.telemetry import StepMetrics
+
+TrainNode = Callable[[Plan, StageNode, StageReporter], None]
+"""Trains one stage, whose parent and reference are in the store, and puts it there."""
 
 SMALL_MODEL_BYTES = 12_000_000
 """Weights of a model that is trained on one thread, see `trainer.SMALL_MODEL`."""
@@ -34,18 +34,35 @@ STEPS_WORTH_A_WORKER = 200
 
 
 @dataclass
-class _Worker:
-    process: BaseProcess
-    connection: Connection
+class _Seat:
+    """A worker, the stage that it trains, and where that is shown."""
+
+    worker: Worker
     node: StageNode | None = None
     show: Callable[[StepMetrics], None] | None = None
     finish: Callable[[], None] | None = None
 
 
-def num_workers(plan: Plan, todo: Sequence[StageNode]) -> int:
+def train_all(plan: Plan, todo: Sequence[StageNode], train_node: TrainNode, reporter: StageReporter) -> None:
+    """Trains stages, parents before children: side by side where that is faster, else one after another.
+
+    Raises:
+        Exception: What a stage raised; workers that train others are ended.
+    """
+    count = _num_workers(plan, todo)
+    if count > 1:
+        _side_by_side(plan, todo, train_node, count, reporter)
+        return
+    for node in todo:
+        train_node(plan, node, reporter)
+
+
+def _num_workers(plan: Plan, todo: Sequence[StageNode]) -> int:
     """How many stages to train at a time: `train.workers`, or what suits the machine and the work."""
     import torch
 
+    if processes.count() > 1:  # the launch's processes train each stage together
+        return 1
     wanted = plan.config.train.workers
     if wanted is None and torch.cuda.is_available():
         wanted = torch.cuda.device_count()
@@ -56,77 +73,61 @@ def num_workers(plan: Plan, todo: Sequence[StageNode]) -> int:
     return max(1, min(wanted, len(todo)))
 
 
-def train_side_by_side(plan: Plan, todo: Sequence[StageNode], workers: int, reporter: Reporter) -> None:
-    """Trains stages in worker processes until all are in the store.
-
-    Raises:
-        Exception: What a worker's stage raised; the other workers are ended.
-    """
+def _side_by_side(
+    plan: Plan, todo: Sequence[StageNode], train_node: TrainNode, count: int, reporter: StageReporter
+) -> None:
     waiting = list(todo)
     with ExitStack() as stack:
-        crew = [_start(plan, rank, stack) for rank in range(workers)]
-        while waiting or any(worker.node for worker in crew):
-            for worker in crew:
-                node = None if worker.node else _next(waiting, crew)
+        seats = [_seat(plan, train_node, rank, stack) for rank in range(count)]
+        while waiting or any(seat.node for seat in seats):
+            for seat in seats:
+                node = None if seat.node else _next(waiting, seats)
                 if node is not None:
                     waiting.remove(node)
-                    _hand_over(worker, node, reporter, stack)
-            spoken = wait([worker.connection for worker in crew if worker.node])
-            for worker in crew:
-                if worker.connection in spoken:
-                    _listen(worker, reporter)
+                    _hand_over(seat, node, reporter, stack)
+            busy = {seat.worker: seat for seat in seats if seat.node}
+            for worker in spoken(busy):
+                _listen(busy[worker], reporter)
 
 
-def _next(waiting: Sequence[StageNode], crew: Sequence[_Worker]) -> StageNode | None:
+def _seat(plan: Plan, train_node: TrainNode, rank: int, stack: ExitStack) -> _Seat:
+    seat = _Seat(start_worker(_life, plan, train_node, rank))
+    stack.callback(lambda: seat.worker.end(busy=seat.node is not None))
+    return seat
+
+
+def _next(waiting: Sequence[StageNode], seats: Sequence[_Seat]) -> StageNode | None:
     """The first stage that waits for no other."""
-    unfinished = {node.key for node in waiting} | {worker.node.key for worker in crew if worker.node}
+    unfinished = {node.key for node in waiting} | {seat.node.key for seat in seats if seat.node}
     ready = (node for node in waiting if not {node.parent, node.reference} & unfinished)
     return next(ready, None)
 
 
-def _start(plan: Plan, rank: int, stack: ExitStack) -> _Worker:
-    context = multiprocessing.get_context("spawn")
-    ours, theirs = context.Pipe()
-    process = context.Process(target=_work, args=(theirs, plan, rank), daemon=True)
-    process.start()
-    theirs.close()
-    stack.callback(_end, process, ours)
-    return _Worker(process, ours)
-
-
-def _end(process: BaseProcess, connection: Connection) -> None:
-    """Lets an idle worker go home, and ends one that is in the middle of a stage."""
-    connection.close()
-    if sys.exc_info()[0] is not None:
-        process.kill()
-    process.join()
-
-
-def _hand_over(worker: _Worker, node: StageNode, reporter: Reporter, stack: ExitStack) -> None:
+def _hand_over(seat: _Seat, node: StageNode, reporter: StageReporter, stack: ExitStack) -> None:
     shown = stack.enter_context(ExitStack())
     progress = shown.enter_context(reporter.stage(node.label, node.num_steps))
-    worker.node, worker.show, worker.finish = node, progress.update, shown.close
-    worker.connection.send(node.key)
+    seat.node, seat.show, seat.finish = node, progress.update, shown.close
+    seat.worker.send(node.key)
 
 
-def _listen(worker: _Worker, reporter: Reporter) -> None:
+def _listen(seat: _Seat, reporter: StageReporter) -> None:
     """Takes one message of a worker."""
     try:
-        kind, content = worker.connection.recv()
-    except EOFError as error:
-        label = worker.node.label if worker.node else "nothing"
+        kind, content = seat.worker.hear()
+    except WorkerLost as error:
+        label = seat.node.label if seat.node else "nothing"
         raise RuntimeError(
             f"the process that trained {label} ended unexpectedly; is memory short?"
         ) from error
-    if kind == "step" and worker.show:
-        worker.show(content)
+    if kind == "step" and seat.show:
+        seat.show(content)
     elif kind == "line":
         reporter.line(content)
     elif kind == "failed":
         raise content
-    elif kind == "done" and worker.finish:
-        worker.finish()
-        worker.node = None
+    elif kind == "done" and seat.finish:
+        seat.finish()
+        seat.node = None
 
 
 class _Relay:
@@ -146,24 +147,17 @@ class _Relay:
         self._connection.send(("step", metrics))
 
 
-def _work(connection: Connection, plan: Plan, rank: int) -> None:
-    """A worker's life: stages by key until there are no more."""
-    end_with_parent()
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent is interrupted too, and ends this one
+def _life(connection: Connection, plan: Plan, train_node: TrainNode, rank: int) -> None:
+    """A worker's life: stages by key until the parent closes the pipe."""
     from tqdm import tqdm
 
     tqdm.set_lock(threading.RLock())  # its own is shared with other processes, and would outlive this one
     see_one_gpu(rank)
-    from harness.training import train_stage_of
-
     relay = _Relay(connection)
     while True:
+        key = connection.recv()
         try:
-            key = connection.recv()
-        except EOFError:
-            return
-        try:
-            train_stage_of(plan, plan.graph.nodes[key], relay)
+            train_node(plan, plan.graph.nodes[key], relay)
         except Exception as error:
             connection.send(("failed", error))
             return

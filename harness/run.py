@@ -1,13 +1,12 @@
-"""Evaluate checkpoints, those of a plan or trained elsewhere, and write results.
+"""The story of a run, from top to bottom: plan, train, generate, score, store, board, report.
 
-What is done stays done: completions are in the store the moment they are finished, so that the same command
-after an interruption goes on from there and comes to the same figures.
+What is done stays done: stages, completions and evaluations are in the store the moment they are finished, so
+that the same command after an interruption goes on from there and comes to the same figures.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -18,49 +17,37 @@ from harness.evaluation.exact import check_exactness, refuse_comparison
 from harness.evaluation.generations import GenerationStore
 from harness.evaluation.judge import judge_results
 from harness.evaluation.overlap import find_overlaps
-from harness.files import keep_formats, locked
-from harness.models import Checkpoint, Weights, whole_model, with_adapter
-from harness.plan import UNTAGGED, Plan
+from harness.files import keep_formats
+from harness.jobs import checkpoints, curves, ensure_base, train_node
+from harness.models import Checkpoint
+from harness.plan import Plan
+from harness.pool import train_all
 from harness.progress import Reporter
 from harness.provenance import provenance
 from harness.sharing.lm_eval_files import write_lm_eval_files
-from harness.training import cost, curves
 from leaderboards.results.schema import Entry, Overlap
 from leaderboards.results.store import read_results, write_results
 from sftkey_train import processes
-from sftkey_train.checkpoint import read_manifest
 from tasks.benchmarks import Benchmark, load_benchmark
 
 if TYPE_CHECKING:
     import pandas as pd
 
 
-def checkpoints(plan: Plan) -> list[Checkpoint]:
-    """The untrained base and every variant × seed, as evaluation wants them."""
-    base = whole_model(plan.base.path)
-    found = [Checkpoint("base", "base", plan.base.name, None, UNTAGGED, None, str(plan.base.path), base)]
-    for (name, seed), chain in plan.graph.chains.items():
-        directory = plan.stage_dir / chain[-1]
-        adapted = plan.config.train.method != "full"
-        weights = (
-            with_adapter(base, directory)
-            if adapted
-            else Weights(directory, None, read_manifest(directory)["weights_digest"])
-        )
-        found.append(
-            Checkpoint(
-                name=name,
-                role="trained",
-                model=plan.base.name,
-                seed=seed,
-                tags=plan.tags_of[name],
-                method=plan.config.train.method,
-                shown_path=str(directory),
-                weights=weights,
-                training=cost(plan, chain),
-            )
-        )
-    return found
+def train(plan: Plan, reporter: Reporter) -> None:
+    """Trains every stage of the plan that is not in the store, together with the launch's other processes.
+
+    Raises:
+        InputError: The method needs what is not installed.
+    """
+    from sftkey_train.model import check_method
+
+    check_method(plan.config.train.method)
+    with processes.first_goes_ahead():
+        ensure_base(plan, reporter)
+    todo = processes.agreed([node for node in plan.graph.nodes.values() if not plan.is_trained(node.key)])
+    reporter.line(f"training {len(todo)} of {len(plan.graph.nodes)} stages; the others are in the store")
+    train_all(plan, todo, train_node, reporter)
 
 
 def evaluate_plan(plan: Plan, reporter: Reporter) -> None:
@@ -131,20 +118,3 @@ def _with_overlaps(
 def resolve_benchmarks(config: Config) -> tuple[Benchmark, ...]:
     """The benchmarks of a configuration."""
     return tuple(load_benchmark(name) for name in config.benchmarks)
-
-
-@contextmanager
-def run_folder(config: Config) -> Iterator[None]:
-    """Makes the run's folder, stores the configuration, and keeps a second run out of it.
-
-    Of the processes of one launch, the first does that for all.
-
-    Raises:
-        InputError: Another process works in it, or it cannot be written.
-    """
-    if not processes.is_first():
-        yield
-        return
-    with locked(config.out):
-        (config.out / "config.yaml").write_text(dump_config(config), encoding="utf-8")
-        yield

@@ -142,9 +142,9 @@ def _try(
     config: Config, point: Point, names: Sequence[str], benchmarks: Sequence[str], reporter: Reporter
 ) -> list[Tried]:
     """The variants at one point, on validation questions."""
+    from harness.files import run_folder
     from harness.plan import make_plan
-    from harness.run import evaluate_plan, run_folder
-    from harness.training import train
+    from harness.run import evaluate_plan, train
     from leaderboards import read_results
 
     label = "_".join(f"{name}={value:g}" for name, value in point) or "own"

@@ -86,9 +86,9 @@ def choice_accuracy(design: Design, cell: Cell) -> dict[SecondStage, dict[str, f
 
 
 def _run(config: Config, reporter: Reporter) -> None:
+    from harness.files import run_folder
     from harness.plan import make_plan
-    from harness.run import evaluate_plan, run_folder
-    from harness.training import train
+    from harness.run import evaluate_plan, train
 
     plan = make_plan(config)
     with run_folder(config):
@@ -100,8 +100,8 @@ def _ensure_base(design: Design) -> None:
     """Builds the embedded base before the workers begin, so that they do not both."""
     from rich.console import Console
 
+    from harness.jobs import ensure_base
     from harness.plan import make_plan
     from harness.progress import Reporter
-    from harness.training import ensure_base
 
     ensure_base(make_plan(design.config(design.cells[0], {})), Reporter(Console(stderr=True)))

@@ -168,6 +168,7 @@ def _resolve_entry(
 def _run(config: Config, said: External) -> None:
     """Looks at the checkpoints, then evaluates them."""
     from harness import run
+    from harness.files import run_folder
     from harness.models.external import check_out, external_checkpoints
     from harness.progress import Reporter
     from tasks.tags import get_tag_format
@@ -177,7 +178,7 @@ def _run(config: Config, said: External) -> None:
     reporter = Reporter(console(stderr=True))
     wanted = external_checkpoints(config, said, reporter.line)
     check_out(config.out, wanted, config.benchmarks)
-    with run.run_folder(config):
+    with run_folder(config):
         run.evaluate(config, benchmarks, wanted, reporter)
 
 

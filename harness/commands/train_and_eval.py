@@ -137,8 +137,9 @@ def _budget(text: str | None) -> dict[str, Any]:
 
 
 def _train(config: Config, *, dry_run: bool, then_evaluate: bool) -> None:
-    from harness import run, training
+    from harness import run
     from harness.commands.plan_view import print_plan
+    from harness.files import run_folder
     from harness.plan import make_plan
     from harness.progress import Reporter
     from sftkey_train import processes
@@ -149,8 +150,8 @@ def _train(config: Config, *, dry_run: bool, then_evaluate: bool) -> None:
     if dry_run:
         return
     reporter = Reporter(console(stderr=True))
-    with run.run_folder(config):
-        training.train(plan, reporter)
+    with run_folder(config):
+        run.train(plan, reporter)
         if not processes.leave():
             return
         if not then_evaluate:

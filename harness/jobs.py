@@ -15,10 +15,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness.config import EMBEDDED
-from harness.models import cache_dir
-from harness.plan import Plan
-from harness.pool import num_workers, train_side_by_side
-from harness.progress import Reporter, StageReporter
+from harness.models import Checkpoint, Weights, cache_dir, whole_model, with_adapter
+from harness.plan import UNTAGGED, Plan
+from harness.progress import StageReporter
 from harness.provenance import package_versions
 from leaderboards.results.schema import TrainingCost
 from sftkey_train import processes
@@ -33,7 +32,7 @@ if TYPE_CHECKING:
     from sftkey_train.stages import StageNode
 
 
-def ensure_base(plan: Plan, reporter: Reporter) -> None:
+def ensure_base(plan: Plan, reporter: StageReporter) -> None:
     """Builds the embedded base model where the cache lacks it."""
     if plan.config.model != EMBEDDED or plan.base.path.is_dir():
         return
@@ -43,25 +42,7 @@ def ensure_base(plan: Plan, reporter: Reporter) -> None:
         build_embedded_base(cache_dir(), progress.update)
 
 
-def train(plan: Plan, reporter: Reporter) -> None:
-    """Trains every stage of the plan that is not in the store, together with the launch's other processes."""
-    from sftkey_train.model import check_method
-
-    check_method(plan.config.train.method)
-    with processes.first_goes_ahead():
-        ensure_base(plan, reporter)
-    todo = [node for node in plan.graph.nodes.values() if not plan.is_trained(node.key)]
-    todo = processes.agreed(todo)
-    reporter.line(f"training {len(todo)} of {len(plan.graph.nodes)} stages; the others are in the store")
-    workers = num_workers(plan, todo) if processes.count() == 1 else 1
-    if workers > 1:
-        train_side_by_side(plan, todo, workers, reporter)
-        return
-    for node in todo:
-        train_stage_of(plan, node, reporter)
-
-
-def train_stage_of(plan: Plan, node: StageNode, reporter: StageReporter) -> None:
+def train_node(plan: Plan, node: StageNode, reporter: StageReporter) -> None:
     """Trains one stage, whose parent and reference are in the store, and puts it there."""
     from transformers import set_seed
 
@@ -118,6 +99,7 @@ def _load(plan: Plan, weights: str | None, node: StageNode) -> torch.nn.Module:
 
 def _reference_data(plan: Plan, node: StageNode, reporter: StageReporter) -> ReferenceData:
     """What the stage's objective needs of its reference model, from the store or made now."""
+    from sftkey_train.model import output_head
     from sftkey_train.objectives import OBJECTIVES
     from sftkey_train.references import (
         NO_REFERENCE,
@@ -133,7 +115,7 @@ def _reference_data(plan: Plan, node: StageNode, reporter: StageReporter) -> Ref
     if "reference_kl" in needs:
         directory = _scored(plan, node, node.reference, reporter, hidden=True)
         model = _reference_model(plan, node, node.reference)
-        return ReferenceData({"reference_hidden": read_hidden(directory)}, _frozen_head(model))
+        return ReferenceData({"reference_hidden": read_hidden(directory)}, output_head(model))
     reference_N = read_log_probs(_scored(plan, node, node.reference, reporter))
     if "cleaning_rank" in needs:
         base_N = read_log_probs(_scored(plan, node, BASE, reporter))
@@ -178,12 +160,6 @@ def _reference_model(plan: Plan, node: StageNode, weights: str) -> torch.nn.Modu
     return model.requires_grad_(False).to("cuda" if torch.cuda.is_available() else "cpu")
 
 
-def _frozen_head(model: torch.nn.Module) -> torch.nn.Linear:
-    from sftkey_train.model import output_head
-
-    return output_head(model)
-
-
 @contextmanager
 def _tracking(plan: Plan, node: StageNode) -> Iterator[None]:
     """Trackers write to the run's folder; else they would write to the scratch folder that is deleted."""
@@ -201,6 +177,34 @@ def _tracking(plan: Plan, node: StageNode) -> Iterator[None]:
     finally:
         for name in ours:
             del os.environ[name]
+
+
+def checkpoints(plan: Plan) -> list[Checkpoint]:
+    """The untrained base and every variant × seed, as evaluation wants them."""
+    base = whole_model(plan.base.path)
+    found = [Checkpoint("base", "base", plan.base.name, None, UNTAGGED, None, str(plan.base.path), base)]
+    for (name, seed), chain in plan.graph.chains.items():
+        directory = plan.stage_dir / chain[-1]
+        adapted = plan.config.train.method != "full"
+        weights = (
+            with_adapter(base, directory)
+            if adapted
+            else Weights(directory, None, read_manifest(directory)["weights_digest"])
+        )
+        found.append(
+            Checkpoint(
+                name=name,
+                role="trained",
+                model=plan.base.name,
+                seed=seed,
+                tags=plan.tags_of[name],
+                method=plan.config.train.method,
+                shown_path=str(directory),
+                weights=weights,
+                training=cost(plan, chain),
+            )
+        )
+    return found
 
 
 def cost(plan: Plan, chain: Sequence[str]) -> TrainingCost:
