@@ -49,10 +49,6 @@ def leaderboard(
             show_default=False,
         ),
     ] = None,
-    pages: Annotated[
-        Path | None,
-        typer.Option(help="Also a folder with a page for each benchmark and comparison.", show_default=False),
-    ] = None,
     samples: Annotated[int, typer.Option(help="At most so many samples in the page.", min=0)] = 100_000,
     baseline: Annotated[
         list[Path] | None,
@@ -88,7 +84,6 @@ def leaderboard(
         weight,
         entries=entries,
         allow_different=[part.strip() for part in (allow_different or "").split(",") if part.strip()],
-        pages=pages,
         most_samples=samples,
     )
     if gate:
@@ -115,7 +110,6 @@ def _report(
     *,
     entries: Path | None = None,
     allow_different: Sequence[str] = (),
-    pages: Path | None = None,
     most_samples: int = 100_000,
 ) -> None:
     from leaderboards import build_board, render, write_report
@@ -136,13 +130,10 @@ def _report(
         allow_different=allow_different,
         reported=matching_reported(read_reported(folder), asked),
     )
-    paths = write_report(board, out, runs, most_samples, pages)
+    paths = write_report(board, out, runs, most_samples)
     screen = console()
     render(board, screen)
-    lines = [*joined.lines, f"leaderboard: {paths.html}"]
-    if paths.pages:
-        lines.append(f"pages: {paths.pages}")
-    for line in lines:
+    for line in (*joined.lines, f"leaderboard: {paths.html}"):
         screen.print(line, highlight=False, markup=False, soft_wrap=True)
 
 

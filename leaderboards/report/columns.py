@@ -1,10 +1,12 @@
 """The columns of the leaderboard's tables, shared by the terminal and Markdown."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from leaderboards.board.compute import flops_per_point, gained_points
 from leaderboards.board.rows import METRICS, Board, Cell, Metric, Row
+from leaderboards.report.text_table import TextTable
 from leaderboards.report.wording import (
     METRIC_NAMES,
     MISSING,
@@ -29,6 +31,12 @@ class Column:
 
     heading: str
     text: Callable[[Row], str]
+
+
+def text_table(heading: str, rows: Sequence[Row], columns: Sequence[Column]) -> TextTable:
+    """The columns written out, a line for each row."""
+    headings = tuple(column.heading for column in columns)
+    return TextTable(heading, headings, tuple(tuple(column.text(row) for column in columns) for row in rows))
 
 
 def overall_columns(board: Board) -> tuple[Column, ...]:
@@ -57,6 +65,18 @@ def detail_columns(board: Board) -> tuple[Column, ...]:
         Column("tokens out", _macro(lambda cell: f"{cell.output_tokens:.0f}")),
         Column("seeds", lambda row: MISSING if row.seeds == (None,) else str(len(row.seeds))),
     )
+
+
+def defect_columns(board: Board) -> Iterator[Column]:
+    """The number of outputs, then a column for each defect seen: how many have it, in all the row's cells."""
+    seen = dict.fromkeys(defect for row in board.rows for cell in row.cells for defect, _ in cell.defects)
+    yield Column("outputs", lambda row: str(sum(cell.num_outputs for cell in row.cells)))
+    for defect in sorted(seen):
+        yield Column(defect, partial(_defects, defect))
+
+
+def _defects(defect: str, row: Row) -> str:
+    return str(sum(count for cell in row.cells for name, count in cell.defects if name == defect))
 
 
 def trained_rows(board: Board) -> tuple[Row, ...]:

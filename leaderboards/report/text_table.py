@@ -16,8 +16,8 @@ class TextTable:
     heading: str
     columns: tuple[str, ...]
     lines: tuple[tuple[str, ...], ...]
-    captions: tuple[str, ...]
-    detail: bool
+    captions: tuple[str, ...] = ()
+    detail: bool = False
     in_terminal: bool = True
 
 

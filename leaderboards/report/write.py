@@ -1,22 +1,25 @@
-"""Writes a board as files: an HTML page, Markdown, CSV, LaTeX, JSON and a manifest; on request many pages."""
+"""Writes a board as files: an HTML page, Markdown, CSV, LaTeX, JSON, and a manifest of what made them."""
 
-from collections.abc import Sequence
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from leaderboards.board.rows import Board
 from leaderboards.report.json_form import json_text
 from leaderboards.report.latex import latex
-from leaderboards.report.manifest import MANIFEST_FILE, manifest_text
 from leaderboards.report.page.render import page_html
-from leaderboards.report.page.samples import MOST_SAMPLES, PackedSamples, collect_samples
-from leaderboards.report.page.site import INDEX_FILE, site_files
+from leaderboards.report.page.samples import MOST_SAMPLES, collect_samples
 from leaderboards.report.writers import csv_text, markdown
-from leaderboards.results.schema import RunResults
+from leaderboards.results.schema import RESULTS_FILE, SAMPLES_FILE, TRAINING_FILE, RunResults
+from tasks.files import write_whole
+
+MANIFEST_FILE = "manifest.json"
 
 
 class ReportPaths(NamedTuple):
-    """Where the report's files are; `pages` is the index of the folder of pages, where there is one."""
+    """Where the report's files are."""
 
     html: Path
     markdown: Path
@@ -24,15 +27,10 @@ class ReportPaths(NamedTuple):
     latex: Path
     json: Path
     manifest: Path
-    pages: Path | None
 
 
 def write_report(
-    board: Board,
-    out_dir: Path,
-    runs: Sequence[RunResults] = (),
-    most_samples: int = MOST_SAMPLES,
-    pages_dir: Path | None = None,
+    board: Board, out_dir: Path, runs: Sequence[RunResults] = (), most_samples: int = MOST_SAMPLES
 ) -> ReportPaths:
     """Writes `leaderboard.html`, `.md`, `.csv`, `.tex` and `.json`, and `manifest.json`, under `out_dir`.
 
@@ -43,7 +41,6 @@ def write_report(
         out_dir: the folder, made where it is missing.
         runs: what the board was built from; with them the page holds the samples.
         most_samples: how many of them at most.
-        pages_dir: where to write a folder of pages too (`write_site`).
     """
     out_dir.mkdir(parents=True, exist_ok=True)
     samples = collect_samples(board, runs, most_samples) if most_samples else None
@@ -56,33 +53,50 @@ def write_report(
     }
     texts[MANIFEST_FILE] = manifest_text(board, runs, texts)
     for name, text in texts.items():
-        _write(out_dir / name, text)
-    html, md, csv, tex, json, manifest = (out_dir / name for name in texts)
-    pages = write_site(board, pages_dir, samples) if pages_dir else None
-    return ReportPaths(html, md, csv, tex, json, manifest, pages)
+        write_whole(out_dir / name, text)
+    return ReportPaths(*(out_dir / name for name in texts))
 
 
-def write_site(board: Board, out_dir: Path, samples: PackedSamples | None = None) -> Path:
-    """Writes `index.html`, one page for each benchmark and comparison, and plotly.js beside them.
-
-    The pages link to each other and work from a folder without a server. Comparisons are those with the
-    reference, and all pairs where there are at most eight entries.
+def manifest_text(board: Board, runs: Sequence[RunResults], files: Mapping[str, str]) -> str:
+    """What a report was made from, as JSON, so that its figures can be checked and made again.
 
     Args:
         board: the board.
-        out_dir: the folder, made where it is missing.
-        samples: of the board (`collect_samples`), for the pages to hold.
-
-    Returns:
-        The index.
+        runs: what it was built from.
+        files: name -> text of the report's files.
     """
-    out_dir.mkdir(parents=True, exist_ok=True)
-    for name, text in site_files(board, samples):
-        _write(out_dir / name, text)
-    return out_dir / INDEX_FILE
+    content = {
+        "board": {
+            "reference": board.reference,
+            "rank_by": board.rank_by,
+            "alpha": board.alpha,
+            "confidence": board.confidence,
+            "benchmarks": board.benchmarks,
+            "entries": len(board.rows),
+        },
+        "runs": [_run(run) for run in runs],
+        "files": {name: hashlib.sha256(text.encode()).hexdigest() for name, text in files.items()},
+    }
+    return json.dumps(content, indent=1, ensure_ascii=False) + "\n"
 
 
-def _write(path: Path, text: str) -> None:
-    part = path.with_name(f"{path.name}.part")
-    part.write_text(text, encoding="utf-8", newline="\n")
-    part.replace(path)
+def _run(run: RunResults) -> dict[str, object]:
+    folder = Path(run.source)
+    stored = [folder / name for name in (RESULTS_FILE, SAMPLES_FILE, TRAINING_FILE)]
+    return {
+        "source": run.source,
+        "provenance": dict(run.provenance),
+        "checkpoints": len(run.entries),
+        "seeds": sorted({entry.seed for entry in run.entries if entry.seed is not None}),
+        "samples": len(run.samples),
+        "training_seconds_charged": round(sum(e.training.wall_seconds for e in run.entries if e.training), 1),
+        "training_tokens_charged": sum(e.training.tokens_forward for e in run.entries if e.training),
+        "evaluation_seconds": round(sum(o.wall_seconds for e in run.entries for o in e.evaluations), 1),
+        "output_tokens": sum(o.output_tokens for e in run.entries for o in e.evaluations),
+        "sha256": {path.name: _sha256(path) for path in stored if path.is_file()},
+    }
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -4,7 +4,6 @@ import csv
 import io
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
-from functools import partial
 
 from leaderboards.board.reported import csv_fields
 from leaderboards.board.rows import Board, Cell, MetricCell, Row
@@ -12,6 +11,7 @@ from leaderboards.report.columns import (
     Column,
     benchmark_column,
     cost_columns,
+    defect_columns,
     detail_columns,
     overall_columns,
     trained_rows,
@@ -64,7 +64,7 @@ def markdown(board: Board) -> str:
         parts += [f"## {_escape(table.heading)}", _lines(table.columns, table.lines)]
         if table.captions:
             parts.append("\n".join(f"- {_escape(caption)}" for caption in table.captions))
-    parts += ["## Format defects", _table(board.rows, (name, *_defect_columns(board)))]
+    parts += ["## Format defects", _table(board.rows, (name, *defect_columns(board)))]
     if board.notes:
         parts += ["## Beware", "\n".join(f"- {_escape(note)}" for note in board.notes)]
     if board.checks:
@@ -211,18 +211,6 @@ def _lines(headings: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
     sides = [":---" if heading in ("entry", "benchmark") else "---:" for heading in headings]
     escaped = [[_escape(text) for text in line] for line in (headings, *lines)]
     return "\n".join(f"| {' | '.join(cells)} |" for cells in (escaped[0], sides, *escaped[1:]))
-
-
-def _defect_columns(board: Board) -> Iterator[Column]:
-    """One column per defect seen: how many outputs of the row have it, over all benchmarks and seeds."""
-    seen = dict.fromkeys(defect for row in board.rows for cell in row.cells for defect, _ in cell.defects)
-    yield Column("outputs", lambda row: str(sum(cell.num_outputs for cell in row.cells)))
-    for defect in sorted(seen):
-        yield Column(defect, partial(_defects, defect))
-
-
-def _defects(defect: str, row: Row) -> str:
-    return str(sum(count for cell in row.cells for name, count in cell.defects if name == defect))
 
 
 def _provenance(board: Board) -> Iterator[str]:

@@ -45,7 +45,7 @@ def test_every_form_is_written_and_the_manifest_knows_them(tmp_path: Path) -> No
     import hashlib
 
     run = stored(tmp_path / "run", of_seeds(0, 1))
-    assert leaderboard(run, "--pages", tmp_path / "pages") == 0
+    assert leaderboard(run) == 0
     folder = run / "leaderboard"
     manifest = json.loads((folder / "manifest.json").read_text())
     assert sorted(path.name for path in folder.iterdir()) == sorted([*manifest["files"], "manifest.json"])
@@ -56,7 +56,6 @@ def test_every_form_is_written_and_the_manifest_knows_them(tmp_path: Path) -> No
     assert (of_run["checkpoints"], of_run["samples"]) == (5, 5 * 60 * len(BENCHMARKS))
     digest = hashlib.sha256((run / "samples.parquet").read_bytes()).hexdigest()
     assert of_run["sha256"]["samples.parquet"] == digest
-    assert (tmp_path / "pages" / "index.html").is_file()
     assert json.loads((folder / "leaderboard.json").read_text())["reference"] == "sft-tag-x2"
 
 

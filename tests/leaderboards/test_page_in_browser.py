@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 from browsing import PHONE, WIDE, Visit, visiting
-from synthetic_board import VARIANTS, synthetic_run
+from synthetic_board import synthetic_run
 from synthetic_curves import curve_points
 
 from leaderboards.board.build import build_board
@@ -18,7 +17,6 @@ from leaderboards.board.rows import Board, Reported, ReportedFigure
 from leaderboards.report.page.render import page_html
 from leaderboards.report.page.samples import collect_samples
 from leaderboards.report.wording import p_value, percent, points
-from leaderboards.report.write import write_site
 from leaderboards.results.curve_table import CURVES
 from leaderboards.results.schema import RunResults
 
@@ -196,6 +194,35 @@ def test_a_figure_opens_where_it_comes_from(visit: Visit, board: Board) -> None:
     assert not visit.page.is_visible("#origin")
 
 
+def test_each_comparison_has_a_link_that_opens_it_again(
+    chromium: Browser, path: Path, visit: Visit, board: Board
+) -> None:
+    visit.choose(f"reference={BEFORE}&metric=score&place=world_choice&search=tag")
+    visit.page.locator("#table [data-kind=difference]").first.click()
+    said = visit.texts("#origin-body")
+    link = visit.page.locator("#origin >> text=Link to this comparison").get_attribute("href")
+    visit.page.keyboard.press("Escape")
+    assert link is not None
+    assert link.startswith(f"{visit.url}#")
+    with visiting(chromium, path, fragment=link.removeprefix(visit.url)) as other:
+        assert other.texts("#origin-body") == said
+        assert other.page.input_value("#reference") == BEFORE
+        other.page.keyboard.press("Escape")
+        other.page.wait_for_function("() => !location.hash.includes('entry=')")
+        pair = board.pairs[-1]
+        other.page.click(f".matrix [data-row='{pair.first}'][data-other='{pair.second}']")
+        name = board.rows[pair.second].name
+        other.page.click(f"#origin >> text=With {name} as the reference")
+        other.page.wait_for_function(
+            "text => document.querySelector('#origin-title').textContent === text",
+            arg=f"{board.rows[pair.first].name} against {name}: accuracy, macro average of 4 benchmarks",
+        )
+        assert other.texts("[data-column=difference]") == [f"Δ {name}"]
+        assert not other.page.is_visible("#origin-back")
+        assert other.violations("#origin") == []
+        assert other.complaints == []
+
+
 def test_each_pair_of_entries_opens_from_the_matrix(visit: Visit, board: Board) -> None:
     pair = board.pairs[0]
     visit.page.click(f".matrix [data-row='{pair.second}'][data-other='{pair.first}']")
@@ -324,39 +351,3 @@ def test_without_a_script_the_table_is_there(chromium: Browser, path: Path, boar
     text = page.locator("#table").inner_text()
     assert all(row.name in text for row in board.rows)
     context.close()
-
-
-def test_the_pages_of_a_folder_open_and_lead_to_each_other(
-    chromium: Browser, make_run: Callable[..., RunResults], tmp_path: Path
-) -> None:
-    run = make_run(tuple(variant for variant in VARIANTS if "tag" in variant.name), n=40)
-    board = build_board([run])
-    index = write_site(board, tmp_path / "site", collect_samples(board, [run]))
-    files = sorted(path.name for path in index.parent.iterdir())
-    pairs = len(board.rows) * (len(board.rows) - 1) // 2
-    assert len([name for name in files if name.startswith("comparison-")]) == pairs
-    assert len([name for name in files if name.startswith("benchmark-")]) == len(board.benchmarks)
-    with visiting(chromium, index) as visit:
-        visit.page.click('nav summary:text-is("Benchmarks")')
-        visit.page.click('nav a:text-is("world_choice_hard")')
-        visit.page.wait_for_selector("#table button")
-        assert visit.texts("h1") == ["world_choice_hard"]
-        assert len(visit.names()) == len(board.rows)
-        visit.page.locator("#table [data-kind=difference]").first.click()
-        assert visit.page.locator("#origin >> text=The page of these two").count() == 1
-        visit.page.keyboard.press("Escape")
-        visit.page.click('nav summary:text-is("Comparisons")')
-        visit.page.click(f'nav a:text-is("{BEFORE} against {board.reference}")')
-        visit.page.wait_for_selector("#samples-list details")
-        assert set(visit.names()) == {BEFORE, board.reference}
-        assert visit.page.locator("#samples-a option:checked").inner_text() == BEFORE
-        assert visit.page.locator("#samples-b option:checked").inner_text() == board.reference
-        position = next(i for i, row in enumerate(board.rows) if row.name == BEFORE)
-        found = board.versus[board.reference][position, "world_number", "accuracy"].difference
-        lines = visit.texts("[aria-labelledby=statistics] tbody tr")
-        line = next(line for line in lines if line.startswith("accuracy, world_number\t"))
-        assert points(found.mean) in line
-        assert f"{found.gained} : {found.lost}" in line
-        assert visit.violations() == []
-        assert all(re.fullmatch(r"file://.*\.(html|js)", url.split("#")[0]) for url in visit.requests)
-        assert visit.complaints == []

@@ -26,7 +26,7 @@ const changeLine = ([alpha, , , apart]) => upright(alpha, {
 });
 const drawAlpha = () => {
   const rows = chartRows((row) => row.alpha);
-  const among = new Set(rows.map((row) => board.rows.indexOf(row)));
+  const among = new Set(rows.map((row) => row.position));
   const changes = board.alphaChanges.filter(([, rises, falls]) => among.has(rises) && among.has(falls));
   const mark = upright(Number(state.alpha), { color: colour("--accent"), width: 3 });
   Plotly.react("alpha-chart", rows.flatMap(alphaTraces), layout({

@@ -34,14 +34,6 @@ const drawScatter = () => {
   }), config);
 };
 
-// Of the entries at the place chosen; on the page of two entries, of these at every place.
-const forestLines = () => {
-  if (board.view !== "comparison") {
-    return visibleRows().map((row) => ({ name: row.label, found: differenceOf(row) }));
-  }
-  const [row] = board.rows;
-  return board.places.map(({ id, name }) => ({ name: id === "macro" ? "macro average" : name, found: differenceAt(row, id) }));
-};
 const forestTrace = ({ name, found }) => {
   const tone = colour({ better: "--better", worse: "--worse" }[found.verdict] ?? "--quiet");
   const symbol = found.verdict === "not distinguishable" ? "circle-open" : "circle";
@@ -56,7 +48,7 @@ const forestTrace = ({ name, found }) => {
 // Long names would leave no room for the differences: the axis shows their beginning, the pointer all of it.
 const shortened = (name, most) => (name.length > most ? `${name.slice(0, most - 1)}…` : name);
 const drawForest = () => {
-  const lines = forestLines().filter(({ found }) => found).reverse();
+  const lines = visibleRows().map((row) => ({ name: row.label, found: differenceOf(row) })).filter(({ found }) => found).reverse();
   const most = byId("forest").clientWidth < 480 ? 16 : 30;
   Plotly.react("forest", lines.map(forestTrace), layout({
     xaxis: axis(`difference in ${nameOf(state.metric)}, points`, {
@@ -68,4 +60,88 @@ const drawForest = () => {
     }),
     annotations: lines.length ? [] : [{ text: "nothing comparable here", showarrow: false }],
   }), config);
+};
+
+// maj@k and pass@k over k, for the benchmark chosen above: where several outputs were drawn for a question.
+const SAMPLED = ["majority", "passing"];
+const sampledOf = (row) => row.cells[state.place]?.sampled;
+
+const sampledTrace = (name) => (row) => {
+  const points = sampledOf(row);
+  const found = points.map((point) => point[name]);
+  const tone = toneOf(row);
+  return {
+    type: "scatter", mode: "lines+markers", name: plotText(row.label),
+    x: points.map((point) => point.k), y: found.map((each) => 100 * each.mean),
+    error_y: { ...bars(found), color: tone },
+    line: { color: tone, width: 2, dash: dashOf(row) }, marker: { color: tone, size: 8, symbol: symbolOf(row) },
+    hovertemplate: `${plotText(row.label)}<br>k = %{x}: %{y:.1f} %<extra></extra>`,
+  };
+};
+const drawSampling = (name) => {
+  const rows = visibleRows().filter(sampledOf);
+  const ticks = [...new Set(rows.flatMap((row) => sampledOf(row).map((point) => point.k)))];
+  Plotly.react(name, rows.map(sampledTrace(name)), layout({
+    xaxis: axis("k outputs", { type: "log", tickvals: ticks, ticktext: ticks.map(String) }),
+    yaxis: axis("% of questions"),
+    legend: { orientation: "h", y: -0.22, font: { size: 12 } }, showlegend: true,
+    annotations: rows.length ? [] : [{
+      text: "none here: choose a benchmark above", xref: "paper", yref: "paper", x: 0.5, y: 0.5, showarrow: false,
+    }],
+  }), config);
+};
+
+// Accuracy by the length of the reasoning and of the answer, on one benchmark; intervals as bars.
+const lengths = { place: "" };
+const bucketsOf = (row, by) => row.cells[lengths.place]?.buckets?.[by] ?? [];
+const edgeText = (low, high) => (low === high ? `${low}` : `${low}–${high}`);
+
+const bucketTrace = (row, by, number, of, lows) => {
+  const found = bucketsOf(row, by);
+  const tone = toneOf(row);
+  const shift = (number - (of - 1) / 2) * (0.6 / of);
+  const spans = found.map((bucket) => bucket.slice(4));
+  return {
+    type: "scatter", mode: "lines+markers", name: plotText(row.label),
+    x: found.map((bucket) => lows.indexOf(bucket[0]) + shift), y: spans.map(([mean]) => mean / 10),
+    error_y: { ...tenthBars(spans), color: tone }, marker: { color: tone, size: 8, symbol: symbolOf(row) },
+    line: { color: tone, width: 1, dash: dashOf(row) },
+    text: found.map(([low, high, outputs, questions]) => (
+      `${edgeText(low, high)} characters: ${counted(outputs, "output")} to ${counted(questions, "question")}`
+    )),
+    hovertemplate: `${plotText(row.label)}<br>%{text}<br>%{y:.1f} %<extra></extra>`,
+  };
+};
+const drawBucket = (by) => {
+  const id = `buckets-${by}`;
+  const rows = chartRows((row) => bucketsOf(row, by).length);
+  const all = rows.flatMap((row) => bucketsOf(row, by));
+  const lows = [...new Set(all.map((bucket) => bucket[0]))].sort((a, b) => a - b);
+  const names = lows.map((low) => edgeText(low, Math.max(...all.filter((bucket) => bucket[0] === low).map((bucket) => bucket[1]))));
+  Plotly.react(id, rows.map((row, i) => bucketTrace(row, by, i, rows.length, lows)), layout({
+    xaxis: axis(`characters of the ${by}`, { tickvals: lows.map((_, i) => i), ticktext: names, range: [-0.5, Math.max(lows.length - 0.5, 0.5)] }),
+    yaxis: axis("accuracy, %"), legend: legendBelow, showlegend: rows.length > 0,
+    annotations: rows.length ? [] : [{ text: "none here", xref: "paper", yref: "paper", x: 0.5, y: 0.5, showarrow: false }],
+  }), config);
+};
+// The benchmark chosen for the table is taken over; the macro average has no buckets.
+const followPlace = () => {
+  const names = bucketPlaces();
+  if (names.includes(state.place)) lengths.place = state.place;
+  if (!names.includes(lengths.place)) lengths.place = names[0] ?? "";
+  if (byId("bucket-place")) byId("bucket-place").value = lengths.place;
+};
+const bucketPlaces = () => board.places.map((each) => each.id).filter((place) => (
+  board.rows.some((row) => row.cells[place]?.buckets)
+));
+const startBuckets = () => {
+  if (!byId("bucket-place")) return;
+  const shown = ["buckets-reasoning", "buckets-answer"];
+  for (const by of ["reasoning", "answer"]) charts.add(byId(`buckets-${by}`), () => drawBucket(by));
+  fillSelect("bucket-place", bucketPlaces().map((name) => ({ id: name, name })));
+  byId("bucket-place").parentElement.hidden = bucketPlaces().length < 2;
+  byId("bucket-place").addEventListener("change", () => {
+    lengths.place = byId("bucket-place").value;
+    charts.changed(shown.map(byId));
+  });
 };

@@ -47,10 +47,8 @@ const fillSelect = (id, options) => {
   byId(id).replaceChildren(...options.map((option) => make("option", { value: option.id }, option.name)));
 };
 const showControls = () => {
-  for (const id of ["reference", "metric", "place", "role", "model", "tags", "tier", "search"]) {
-    if (byId(id)) byId(id).value = state[id];
-  }
-  if (byId("seeds")) byId("seeds").checked = Boolean(state.seeds);
+  for (const id of ["reference", "metric", "place", "role", "model", "tags", "tier", "search"]) byId(id).value = state[id];
+  byId("seeds").checked = Boolean(state.seeds);
 };
 const changed = (key, value) => {
   state[key] = value;

@@ -58,9 +58,11 @@ readAddress();
 showControls();
 startTraining();
 draw();
+openLinked();
 addEventListener("hashchange", () => {
   if (readAddress()) {
     showControls();
     draw();
+    openLinked();
   }
 });

@@ -1,3 +1,50 @@
+// Where the figures of one entry on one benchmark come from: a line for each seed, and what it was made with.
+const FACTS = [
+  ["checkpoint", 4], ["weights (digest)", 5], ["run", 6], ["questions and answers (digest)", 7],
+  ["prompts (digest)", 8], ["engine", 9], ["numbers", 10], ["scorer (digest)", 11],
+];
+const seedName = (seed) => (seed === null ? "no seed" : `seed ${seed}`);
+const factList = (pairs) => make("dl", {}, ...pairs.map(([name, value]) => (
+  make("div", {}, make("dt", {}, name), make("dd", {}, ...[value].flat()))
+)));
+// One value where all seeds have the same, else one for each.
+const agreed = (origins, valueOf) => {
+  const values = origins.map(valueOf);
+  if (new Set(values).size === 1) return values[0];
+  return origins.map((origin, i) => make("span", { class: "line" }, `${seedName(origin[0])}: ${values[i]}`));
+};
+const settingsText = (origin) => board.settings[origin[3]].map(([key, value]) => `${key} ${value}`).join(" · ");
+
+const seedTable = (origins) => {
+  const head = ["seed", "right", "outputs", "accuracy"].map((text) => make("th", { scope: "col" }, text));
+  const lines = origins.map(([seed, right, outputs]) => make(
+    "tr", {}, make("th", { scope: "row" }, seedName(seed)),
+    ...[right.toLocaleString("en"), outputs.toLocaleString("en"), `${(100 * right / outputs).toFixed(1)} %`].map((text) => make("td", {}, text)),
+  ));
+  return make("table", {}, make("thead", {}, make("tr", {}, ...head)), make("tbody", {}, ...lines));
+};
+const originFacts = (origins) => factList([
+  ...FACTS.map(([name, at]) => [name, agreed(origins, (origin) => board.texts[origin[at]] || "not recorded")]),
+  ["generation", agreed(origins, (origin) => settingsText(origin) || "not recorded")],
+]);
+const originsOf = (row, place) => {
+  const origins = row.cells[place]?.origins;
+  if (!origins) return [make("p", { class: "quiet" }, "Not recorded.")];
+  const run = make("a", { href: "#provenance" }, "Provenance of the runs");
+  run.addEventListener("click", () => byId("origin").close());
+  return [
+    make("h3", {}, "Right answers by seed (accuracy)"), seedTable(origins), make("h3", {}, "Made with"), originFacts(origins),
+    make("p", {}, run),
+  ];
+};
+const entryFacts = (row) => factList([
+  ["model", row.model], ["role", row.role], ["tag format", row.tags], ["trained", row.method ?? "not here"],
+  ["seeds", row.seeds ? String(row.seeds) : "none"],
+  ...(row.licence ? [["licence", row.licence]] : []),
+  ...(row.link ? [["from", row.openable ? make("a", { href: row.link, rel: "noopener noreferrer nofollow" }, row.link) : row.link]] : []),
+  ...row.marks.map((mark) => ["not comparable", mark]),
+]);
+
 // The dialog behind every figure: what it is, how sure it is, and where it comes from.
 const LEVEL = `${(100 * board.confidence).toFixed(0)} % interval`;
 const benchmarkIds = () => board.places.map((each) => each.id).filter((id) => id !== "macro");
@@ -7,7 +54,7 @@ const going = (request, text) => {
   return button;
 };
 const partsOf = (row, kind, metric, textOf) => benchmarkIds().filter((place) => row.cells[place]).map((place) => (
-  make("li", {}, `${place}: `, going({ kind, metric, place, row: board.rows.indexOf(row), reference: state.reference }, textOf(place)))
+  make("li", {}, `${place}: `, going({ kind, metric, place, row: row.position, reference: state.reference }, textOf(place)))
 ));
 
 const metricBody = (row, { place, metric }) => {
@@ -45,13 +92,14 @@ const differenceFacts = (found, family) => factList([
   ["detectable", detectableText(found)],
 ]);
 const sidesOf = (row, other, place, metric) => make("p", {}, "Of ", ...[row, other].flatMap((each, i) => {
-  const request = { kind: "metric", row: board.rows.indexOf(each), place, metric };
+  const request = { kind: "metric", row: each.position, place, metric };
   const figures = figuresOf(each, metric, place);
   return [i ? " and " : "", `${each.label} `, figures ? going(request, `${figureText(figures)} ${intervalText(figures)}`) : MISSING];
 }), ".");
-const pageLink = (row, other) => {
-  const href = board.pages[`${row.position}-${other.position}`] ?? board.pages[`${other.position}-${row.position}`];
-  return href ? make("p", {}, make("a", { href }, "The page of these two")) : "";
+// The address that opens this comparison again, to be copied or sent.
+const ownLink = (row, { place, metric, reference }, text = "Link to this comparison") => {
+  const href = `${location.href.split("#")[0]}#${new URLSearchParams({ reference, metric, place, entry: row.label })}`;
+  return make("p", {}, make("a", { href }, text));
 };
 const samplesLink = (row, other, place) => {
   if (!sampleStore || place === "macro") return "";
@@ -63,7 +111,7 @@ const samplesLink = (row, other, place) => {
 const differenceBody = (row, { place, metric, reference }) => {
   const found = differenceAt(row, place, metric, reference);
   const family = place === "macro" ? "of macro averages with this reference" : "on single benchmarks with this reference";
-  const body = [differenceFacts(found, family), sidesOf(row, found.other, place, metric), samplesLink(row, found.other, place), pageLink(row, found.other)];
+  const body = [differenceFacts(found, family), sidesOf(row, found.other, place, metric), samplesLink(row, found.other, place), ownLink(row, { place, metric, reference })];
   if (place !== "macro") return body;
   const parts = partsOf(row, "difference", metric, (each) => {
     const one = differenceAt(row, each, metric, reference);
@@ -72,9 +120,14 @@ const differenceBody = (row, { place, metric, reference }) => {
   return [...body, make("h3", {}, "By benchmark"), make("ul", {}, ...parts)];
 };
 const pairBody = (row, { other }) => {
-  const found = pairAt(board.rows.indexOf(row), Number(other));
+  const found = pairAt(row.position, Number(other));
   const facts = differenceFacts(found, "of all pairs of ranked entries");
-  return [facts, sidesOf(row, found.other, board.places[0].id, board.rankBy), pageLink(row, found.other)];
+  const view = { place: board.places[0].id, metric: board.rankBy, reference: found.other.name };
+  return [
+    facts, sidesOf(row, found.other, view.place, view.metric),
+    differenceAt(row, view.place, view.metric, view.reference)?.other === found.other
+      ? ownLink(row, view, `With ${found.other.name} as the reference`) : "",
+  ];
 };
 const entryBody = (row) => [
   entryFacts(row),
@@ -119,15 +172,24 @@ const showOrigin = (request) => {
   byId("origin-body").scrollTop = 0;
   byId("origin-back").hidden = trail.length < 2;
 };
+const openOrigin = (request) => {
+  trail.push(request);
+  showOrigin(request);
+  if (!byId("origin").open) byId("origin").showModal();
+  byId("origin-title").focus();
+};
+// Where the address names an entry, its comparison is open.
+const openLinked = () => {
+  const row = board.rows.find((each) => each.label === state.entry);
+  if (!row || !differenceOf(row)) return;
+  trail.length = 0;
+  openOrigin({ kind: "difference", row: row.position, ...here(), reference: state.reference });
+};
 const startProvenance = () => {
   const dialog = byId("origin");
   document.addEventListener("click", (event) => {
     const button = event.target.closest("button.figure");
-    if (!button) return;
-    trail.push({ ...button.dataset });
-    showOrigin(trail.at(-1));
-    if (!dialog.open) dialog.showModal();
-    byId("origin-title").focus();
+    if (button) openOrigin({ ...button.dataset });
   });
   byId("origin-close").addEventListener("click", () => dialog.close());
   byId("origin-back").addEventListener("click", () => {
@@ -136,5 +198,10 @@ const startProvenance = () => {
     byId("origin-title").focus();
   });
   dialog.addEventListener("click", (event) => { if (event.target === dialog) dialog.close(); });
-  dialog.addEventListener("close", () => { trail.length = 0; });
+  dialog.addEventListener("close", () => {
+    trail.length = 0;
+    if (!state.entry) return;
+    state.entry = "";
+    writeAddress();
+  });
 };

@@ -36,3 +36,57 @@ const axis = (title, more = {}) => ({
   linecolor: colour("--line"), automargin: true, tickangle: 0, ...more,
 });
 const config = { displayModeBar: false, responsive: true };
+
+// How figures are worded. Python has rounded them to whole tenths of a percent or of a point (payload.py), so
+// that the page says what the other reports say; here they only get their point and their sign.
+const percentText = (tenths) => (tenths / 10).toFixed(1);
+const signed = (number, digits) => (
+  number === 0 ? (0).toFixed(digits) : (number > 0 ? "+" : "−") + Math.abs(number).toFixed(digits)
+);
+const pointsText = (tenths) => (tenths === 0 ? "0.0" : signed(tenths / 10, 1));
+const rangeText = (low, high) => `[${percentText(low)}, ${percentText(high)}]`;
+const pointsRange = (low, high) => `[${pointsText(low)}, ${pointsText(high)}]`;
+// Python sends 0 for what is below 0.001, else two digits, from 0.095 on two decimals; the text where that differs.
+const PLAIN_BELOW = 0.0955;
+const pText = (p) => {
+  if (typeof p === "string") return p;
+  if (p === 0) return "< 0.001";
+  return p < PLAIN_BELOW ? String(p) : p.toFixed(2);
+};
+const pEquals = (p) => (p === 0 ? "p < 0.001" : `p = ${pText(p)}`);
+const counted = (number, one, many = `${one}s`) => `${number.toLocaleString("en")} ${number === 1 ? one : many}`;
+const listed = (names) => (
+  names.length > 1 ? `${names.slice(0, -1).join(", ")} and ${names.at(-1)}` : names[0] ?? ""
+);
+const nameOf = (metric) => board.metrics.find((each) => each.id === metric).name;
+const placeName = (place) => board.places.find((each) => each.id === place)?.name ?? place;
+
+// Charts are drawn when they come into view: most are never looked at, and each takes a tenth of a second.
+const charts = (() => {
+  const drawing = new Map();
+  const inView = new Set();
+  const stale = new Set();
+  const drawNow = (node) => {
+    stale.delete(node);
+    drawing.get(node)();
+  };
+  const observer = new IntersectionObserver((changes) => {
+    for (const { target, isIntersecting } of changes) {
+      if (isIntersecting) inView.add(target); else inView.delete(target);
+      if (isIntersecting && stale.has(target)) drawNow(target);
+    }
+  }, { rootMargin: "400px" });
+  return {
+    // What draws a chart; it is called again whenever what it shows has changed.
+    add: (node, draw) => {
+      if (!node) return;
+      drawing.set(node, draw);
+      stale.add(node);
+      observer.observe(node);
+    },
+    changed: (nodes = drawing.keys()) => {
+      for (const node of nodes) if (inView.has(node)) drawNow(node); else stale.add(node);
+    },
+    drawAll: () => { for (const node of stale) drawNow(node); },
+  };
+})();

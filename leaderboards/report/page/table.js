@@ -1,7 +1,7 @@
 // The table of the entries. Every figure is a button that opens where it comes from (provenance.js).
 const figure = (kind, row, data, ...children) => {
   const attributes = { type: "button", class: "figure", "aria-haspopup": "dialog", "data-kind": kind };
-  const button = make("button", { ...attributes, "data-row": board.rows.indexOf(row) }, ...children);
+  const button = make("button", { ...attributes, "data-row": row.position }, ...children);
   for (const [name, value] of Object.entries(data)) button.dataset[name] = value;
   return button;
 };
