@@ -17,7 +17,6 @@ from harness.evaluation.exact import check_exactness, refuse_comparison
 from harness.evaluation.generations import GenerationStore
 from harness.evaluation.judge import judge_results
 from harness.evaluation.overlap import find_overlaps
-from harness.files import keep_formats
 from harness.jobs import checkpoints, curves, ensure_base, train_node
 from harness.models import Checkpoint
 from harness.plan import Plan
@@ -29,6 +28,7 @@ from leaderboards.results.schema import Entry, Overlap
 from leaderboards.results.store import read_results, write_results
 from sftkey_train import processes
 from tasks.benchmarks import Benchmark, load_benchmark
+from tasks.tags import keep_formats
 
 if TYPE_CHECKING:
     import pandas as pd

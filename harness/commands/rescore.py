@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from harness.files import FORMATS, format_of, locked
+from harness.files import locked
 from leaderboards.results.schema import (
     RESULTS_FILE,
     SAMPLES_FILE,
@@ -28,7 +28,7 @@ from tasks.scoring import (
     score_many,
     scorer_digest,
 )
-from tasks.tags import opens_reasoning
+from tasks.tags import KEPT_FORMATS, format_of, opens_reasoning
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -105,8 +105,8 @@ def rescore(run_dir: Path, out: Path | None = None, workers: int | None = None) 
         _write(out or run_dir, replace(results, entries=tuple(entries), samples=samples))
         if out and (run_dir / _CONFIG).is_file():
             shutil.copyfile(run_dir / _CONFIG, out / _CONFIG)
-        if out and (run_dir / FORMATS).is_dir():
-            shutil.copytree(run_dir / FORMATS, out / FORMATS, dirs_exist_ok=True)
+        if out and (run_dir / KEPT_FORMATS).is_dir():
+            shutil.copytree(run_dir / KEPT_FORMATS, out / KEPT_FORMATS, dirs_exist_ok=True)
         _refresh_lm_eval_files(out or run_dir)
         return _report(results, samples)
 

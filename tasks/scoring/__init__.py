@@ -7,7 +7,7 @@
 from tasks.scoring.agreement import Agreement, agreement, cohens_kappa
 from tasks.scoring.equality import answers_equal, reference_answer
 from tasks.scoring.parallel import score_many
-from tasks.scoring.verdict import DEFAULT_ALPHA, Item, Score, metrics, score, scorer_digest
+from tasks.scoring.verdict import DEFAULT_ALPHA, Item, Score, metrics, score, scorer_digest, spans
 
 __all__ = [
     "DEFAULT_ALPHA",
@@ -22,4 +22,5 @@ __all__ = [
     "score",
     "score_many",
     "scorer_digest",
+    "spans",
 ]

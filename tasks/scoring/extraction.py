@@ -17,7 +17,7 @@ from tasks.scoring.choices import choice_letter, last_letter, mentioned_choice, 
 from tasks.scoring.numbers import first_number, last_number, stated_number
 from tasks.scoring.passages import before_next_question, concluding_number, own_turn
 from tasks.scoring.words import strip_markup
-from tasks.tags.boxes import Box, closed_boxes
+from tasks.tags.answers import Box, closed_boxes
 
 _TAIL_CHARS = 50_000
 _SENTENCE_CHARS = 300

@@ -16,6 +16,7 @@ from tasks.scoring.latex import last_side, settled_equal
 from tasks.scoring.numbers import is_number, numbers_equal
 from tasks.scoring.passages import before_next_question, concluding_number, own_turn
 from tasks.tags import DEFECTS, Defect, Parsed, TagFormat, opens_reasoning, parse_output
+from tasks.tags.answers import Offsets, stripped
 from tasks.tags.formats import THINK_ANSWER
 
 DEFAULT_ALPHA = 0.7
@@ -123,8 +124,9 @@ class Score:
         defects: every format defect.
         extracted: the answer that was compared; None where there is none.
         thinking_chars: length of the reasoning; None where none was found.
-        thinking: where the reasoning stands, as offsets into the output: start and end (exclusive).
-        answer: where the answer of the format stands, likewise; None where there is none.
+        thinking: where the reasoning stands, as offsets into the output: start and end (exclusive); also
+            reasoning that never ends, of which `thinking_chars` says nothing.
+        answer: where the answer span, box or line of the format stands, likewise; None where there is none.
     """
 
     accuracy: bool
@@ -135,8 +137,8 @@ class Score:
     defects: tuple[Defect, ...]
     extracted: str | None
     thinking_chars: int | None = None
-    thinking: tuple[int, int] | None = None
-    answer: tuple[int, int] | None = None
+    thinking: Offsets | None = None
+    answer: Offsets | None = None
 
 
 def score(item: Item) -> Score:
@@ -154,6 +156,7 @@ def score(item: Item) -> Score:
         The verdict.
     """
     parsed, lenient = _parse(item)
+    thinking = lenient.thinking_span
     gold, kind, choices = reference_answer(item.gold), item.kind, item.choices
     found, text = _locate(item, lenient)
     explicit = found is not None and found.explicit
@@ -173,8 +176,22 @@ def score(item: Item) -> Score:
         truncated=item.truncated,
         defects=parsed.defects,
         extracted=found.answer if found else None,
-        thinking_chars=None if lenient.thinking is None else len(lenient.thinking),
+        thinking_chars=None if thinking is None else thinking[1] - thinking[0],
+        thinking=_reasoning(lenient),
+        answer=lenient.answer_span,
     )
+
+
+def spans(item: Item) -> tuple[Offsets | None, Offsets | None]:
+    """`Score.thinking` and `Score.answer` alone: where an output's reasoning and answer stand, unjudged."""
+    _, lenient = _parse(item)
+    return _reasoning(lenient), lenient.answer_span
+
+
+def _reasoning(parsed: Parsed) -> Offsets | None:
+    if parsed.thinking_span is None and parsed.unclosed_start is not None:
+        return stripped(parsed.output, parsed.unclosed_start, len(parsed.output))
+    return parsed.thinking_span
 
 
 def metrics(score: Score) -> dict[str, float]:

@@ -1,28 +1,96 @@
-r"""A tag format of one's own: one YAML file, whose path is given wherever a format's name may be.
+r"""Tag formats by their names: the named ones, one's own, and those that a run has kept.
 
-name: scratchpad            # else the file's name
-think_open: <scratchpad>
-think_close: </scratchpad>
-answer_open: <result>
-answer_close: </result>
-# answer_style: tags | text | boxed | line; else tags where answer_open is given, and text where not
-# whitespace: loose | strict
-# think_open_in_prompt: true where the chat template's prompt ends with think_open
-# description, source, instruction: texts
+A format of one's own is one YAML file, whose path is given wherever a format's name may be::
+
+    name: scratchpad            # else the file's name
+    think_open: <scratchpad>
+    think_close: </scratchpad>
+    answer_open: <result>
+    answer_close: </result>
+    # answer_style: tags | text | boxed | line; else tags where answer_open is given, and text where not
+    # whitespace: loose | strict
+    # think_open_in_prompt: true where the chat template's prompt ends with think_open
+    # description, source, instruction: texts
 """
 
-from collections.abc import Container
+import shutil
+from collections.abc import Container, Iterable
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, get_args
 
 from tasks.errors import InputError, did_you_mean
+from tasks.files import read_yaml
 from tasks.records import json_type
-from tasks.tags.formats import AnswerStyle, TagFormat, Whitespace
+from tasks.tags.formats import TAG_FORMATS, AnswerStyle, TagFormat, Whitespace
+
+KEPT_FORMATS = "tag-formats"
+"""Folder of a run with the files of its own tag formats, so that its outputs can be judged again."""
+_FILE_ENDINGS = (".yaml", ".yml")
 
 _TEXTS = ("name", "description", "source", "instruction")
 _MARKS = ("think_open", "think_close", "answer_open", "answer_close")
 _CHOSEN = {"answer_style": get_args(AnswerStyle), "whitespace": get_args(Whitespace)}
 _KEYS = (*_TEXTS, *_MARKS, *_CHOSEN, "think_open_in_prompt")
+
+
+def get_tag_format(name: str) -> TagFormat:
+    """Find a tag format by its name, or read one from a file.
+
+    Args:
+        name: a key of `TAG_FORMATS`, or the path of a YAML file, which ends in `.yaml`.
+
+    Returns:
+        The format.
+
+    Raises:
+        InputError: there is no such format, which suggests the nearest name; or a fault in the file.
+    """
+    if name.endswith(_FILE_ENDINGS):
+        return _read(name, *_state(name))
+    if name not in TAG_FORMATS:
+        raise InputError(
+            f"unknown tag format '{name}'; {did_you_mean(name, TAG_FORMATS)} (or a file that ends in .yaml)"
+        )
+    return TAG_FORMATS[name]
+
+
+def keep_formats(run_dir: Path, tags: Iterable[str]) -> None:
+    """Copy the files of those formats that have no name of their own into a run's folder."""
+    for path in {Path(one) for one in tags if one not in TAG_FORMATS}:
+        (run_dir / KEPT_FORMATS).mkdir(exist_ok=True)
+        shutil.copyfile(path, run_dir / KEPT_FORMATS / f"{get_tag_format(str(path)).digest()[:16]}.yaml")
+
+
+def format_of(run_dir: Path, name: str) -> TagFormat:
+    """Find the tag format that a stored entry names.
+
+    Args:
+        run_dir: the folder of its run, where formats of one's own are kept.
+        name: as the entry has it.
+
+    Returns:
+        The format: the one kept in the folder, else a known one.
+
+    Raises:
+        InputError: it is neither.
+    """
+    kept = [get_tag_format(str(path)) for path in sorted((run_dir / KEPT_FORMATS).glob("*.yaml"))]
+    return next((one for one in kept if one.name == name), None) or get_tag_format(name)
+
+
+def _state(path: str) -> tuple[int, int]:
+    try:
+        state = Path(path).stat()
+    except OSError as error:
+        raise InputError(f"{path}: tag format cannot be read ({error.strerror}); check the path") from error
+    return state.st_mtime_ns, state.st_size
+
+
+@lru_cache(maxsize=64)
+def _read(path: str, mtime_ns: int, size: int) -> TagFormat:
+    """Read a file once for each state of it: the scorer asks for the format of every sample."""
+    return read_tag_format(Path(path), TAG_FORMATS)
 
 
 def read_tag_format(path: Path, taken: Container[str]) -> TagFormat:
@@ -64,14 +132,7 @@ def read_tag_format(path: Path, taken: Container[str]) -> TagFormat:
 
 
 def _load(path: Path) -> dict[str, Any]:
-    import yaml
-
-    try:
-        data = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: tag format cannot be read ({error}); check the path") from error
-    except yaml.YAMLError as error:
-        raise InputError(f"{path}: not YAML ({' '.join(str(error).split())})") from error
+    data = read_yaml(path, "tag format cannot be read ({error}); check the path")
     if not isinstance(data, dict) or not data:
         raise InputError(f"{path}: expected the keys of a tag format, such as think_open: <think>")
     return data

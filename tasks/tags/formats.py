@@ -1,18 +1,14 @@
-r"""The named tag formats and the words for what can be wrong with an output; see `tags` for their use.
+r"""What a tag format is, the named ones, and the words for what can be wrong with an output.
 
 A format is its marks and the style of its answer: between `tags`, the plain `text` after the reasoning, in a
 `boxed` expression, or on a last `line` of its own. Reasoning stands between tags of its own, or is whatever
-comes before the answer. A format of one's own is one YAML file (`tag_files`).
+comes before the answer. A format of one's own is one YAML file (`tasks.tags.files`).
 """
 
 import hashlib
 import json
 from dataclasses import asdict, dataclass
-from functools import lru_cache
-from pathlib import Path
 from typing import Literal, get_args
-
-from tasks.errors import InputError, did_you_mean
 
 Segment = Literal["thinking_tag", "thinking", "answer_tag", "answer"]
 AnswerStyle = Literal["tags", "text", "boxed", "line"]
@@ -29,7 +25,6 @@ Defect = Literal[
     "truncated",
 ]
 DEFECTS: tuple[Defect, ...] = get_args(Defect)
-_FILE_ENDINGS = (".yaml", ".yml")
 _VALIDITY: dict[AnswerStyle, str] = {
     "tags": "valid: every tag once and in order, nothing outside the spans, an answer that is not blank",
     "text": "valid: the reasoning first, its tags once each, then a text that is not blank",
@@ -188,40 +183,3 @@ TAG_FORMATS: dict[str, TagFormat] = {
     tag_format.name: tag_format
     for tag_format in (THINKING_ANSWER, THINK_ANSWER, THINK_ANSWER_STRICT, THINK, BOXED, GSM8K, UNTAGGED)
 }
-
-
-def get_tag_format(name: str) -> TagFormat:
-    """Find a tag format by its name, or read one from a file.
-
-    Args:
-        name: a key of `TAG_FORMATS`, or the path of a YAML file, which ends in `.yaml`.
-
-    Returns:
-        The format.
-
-    Raises:
-        InputError: there is no such format, which suggests the nearest name; or a fault in the file.
-    """
-    if name.endswith(_FILE_ENDINGS):
-        return _read(name, *_state(name))
-    if name not in TAG_FORMATS:
-        raise InputError(
-            f"unknown tag format '{name}'; {did_you_mean(name, TAG_FORMATS)} (or a file that ends in .yaml)"
-        )
-    return TAG_FORMATS[name]
-
-
-def _state(path: str) -> tuple[int, int]:
-    try:
-        state = Path(path).stat()
-    except OSError as error:
-        raise InputError(f"{path}: tag format cannot be read ({error.strerror}); check the path") from error
-    return state.st_mtime_ns, state.st_size
-
-
-@lru_cache(maxsize=64)
-def _read(path: str, mtime_ns: int, size: int) -> TagFormat:
-    """Reads a file once for each state of it: the scorer asks for the format of every sample."""
-    from tasks.tags.files import read_tag_format
-
-    return read_tag_format(Path(path), TAG_FORMATS)

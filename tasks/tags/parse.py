@@ -1,19 +1,21 @@
 """Judge the form of one output: which tags are there, in which order, with what between them.
 
-Apart from `tags` because it must hold for any string a model can emit: linear in its length, never raising.
+It must hold for any string that a model can emit: linear in its length, never raising. What it finds it keeps
+as offsets into the output, so that nobody has to search for a text again.
 """
 
 import re
 from collections import deque
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice, pairwise
 
-from tasks.tags.answers import marked_answer
+from tasks.tags.answers import MarkedAnswer, Offsets, marked_answer, stripped
 from tasks.tags.formats import DEFECTS, Defect, TagFormat
 
 _THINK_OPEN, _THINK_CLOSE, _ANSWER_OPEN, _ANSWER_CLOSE = range(4)
 _MOST_TAGS = 10_000
+# ASCII: without it, İ and K (Kelvin) would count as letters of a tag in another case.
 _KNOWN_OPEN = re.compile(r"\s*<think(?:ing)?>", re.IGNORECASE | re.ASCII)
 _KNOWN_CLOSE = re.compile(r"</think(?:ing)?>", re.IGNORECASE | re.ASCII)
 _KNOWN_ENDING = re.compile(r"<think(?:ing)?>\s*\Z", re.IGNORECASE | re.ASCII)
@@ -25,24 +27,50 @@ class Parsed:
     """What the form of an output says.
 
     Attributes:
-        format_valid: the output keeps exactly to the format: it has no defect at all.
+        output: what was parsed.
         defects: every defect present, in the order of `DEFECTS`.
-        thinking: the text of the first closed thinking span, else None; for a format without tags around the
-            reasoning what stands before the answer.
-        answer: the text of the last closed answer span, box or line, or for style `text` the whole text after
-            the reasoning, stripped; None where there is none, where it is blank or may be cut off, or where
-            it stands inside reasoning that goes on.
-        rest: the text after the closed reasoning, or after an answer tag that was never closed: where an
-            answer may be looked for when there is no answer span. None where the format gives no such place.
-        in_thinking: the output ends inside reasoning that was opened and never closed.
+        thinking_span: where the first closed thinking span stands, else None; for a format without tags
+            around the reasoning what comes before the answer. Stripped, as all spans are, and perhaps blank.
+        answer_span: where the last closed answer span, box or line stands, or for style `text` the whole text
+            after the reasoning; None where there is none, where it is blank or may be cut off, or where it
+            is inside reasoning that goes on.
+        rest_start: where the text begins that follows the closed reasoning, or an answer tag that was never
+            closed: there an answer may be looked for when there is no answer span. None where the format
+            gives no such place.
+        unclosed_start: where reasoning begins that never ends; None where there is none such.
     """
 
-    format_valid: bool
+    output: str
     defects: tuple[Defect, ...]
-    thinking: str | None
-    answer: str | None
-    rest: str | None = None
-    in_thinking: bool = False
+    thinking_span: Offsets | None = None
+    answer_span: Offsets | None = None
+    rest_start: int | None = None
+    unclosed_start: int | None = None
+
+    @property
+    def format_valid(self) -> bool:
+        """Whether the output keeps exactly to the format: it has no defect at all."""
+        return not self.defects
+
+    @property
+    def thinking(self) -> str | None:
+        """The text of the reasoning; see `thinking_span`."""
+        return None if self.thinking_span is None else self.output[slice(*self.thinking_span)]
+
+    @property
+    def answer(self) -> str | None:
+        """The text of the answer; see `answer_span`."""
+        return None if self.answer_span is None else self.output[slice(*self.answer_span)]
+
+    @property
+    def rest(self) -> str | None:
+        """The text in which an answer may be looked for; see `rest_start`."""
+        return None if self.rest_start is None else self.output[self.rest_start :]
+
+    @property
+    def in_thinking(self) -> bool:
+        """Whether the output ends inside reasoning that was opened and never closed."""
+        return self.unclosed_start is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,15 +123,14 @@ def parse_output(
     opened = tag_format.think_open_in_prompt if reasoning_open is None else reasoning_open
     tags = _find_tags(output, tag_format, ignore_case)
     if tags:
-        return _parse_tagged(output, tags, tag_format, truncated, opened)
-    start, in_thinking = _after_known_reasoning(output, opened)
-    rest = output[start:]
-    if tag_format.span_tags or in_thinking:
-        defects: set[Defect] = {"no_tags", "unclosed_thinking"} if in_thinking else {"no_tags"}
-        return _parsed(defects, truncated, rest=rest, in_thinking=in_thinking)
-    found = marked_answer(rest, tag_format, truncated)
-    thinking = None if found.start is None else output[: start + found.start].strip()
-    return _parsed(set(found.defects), truncated, thinking, found.answer, rest)
+        found, defects = _parse_tagged(output, tags, tag_format, truncated, opened)
+    else:
+        found, defects = _parse_untagged(output, tag_format, truncated, opened)
+    if truncated:
+        defects.add("truncated")
+    blank = found.answer_span is not None and found.answer_span[0] == found.answer_span[1]
+    ordered = tuple(defect for defect in DEFECTS if defect in defects)
+    return replace(found, defects=ordered, answer_span=None if blank else found.answer_span)
 
 
 def opens_reasoning(prompt: str, tag_format: TagFormat) -> bool:
@@ -121,48 +148,58 @@ def opens_reasoning(prompt: str, tag_format: TagFormat) -> bool:
     return own or tag_format.think_open_in_prompt or _KNOWN_ENDING.search(end) is not None
 
 
-def _parsed(
-    defects: set[Defect],
-    truncated: bool,
-    thinking: str | None = None,
-    answer: str | None = None,
-    rest: str | None = None,
-    in_thinking: bool = False,
-) -> Parsed:
-    present = defects | {"truncated"} if truncated else defects
-    ordered = tuple(defect for defect in DEFECTS if defect in present)
-    return Parsed(not present, ordered, thinking, answer or None, rest, in_thinking)
+def _parse_untagged(
+    output: str, tag_format: TagFormat, truncated: bool, opened: bool
+) -> tuple[Parsed, set[Defect]]:
+    """What is found where there is no tag of the format, and all defects but that of being cut."""
+    start, unclosed = _after_known_reasoning(output, opened)
+    parsed = Parsed(output, (), rest_start=start, unclosed_start=unclosed)
+    if unclosed is not None:
+        return parsed, {"no_tags", "unclosed_thinking"}
+    if tag_format.span_tags:
+        return parsed, {"no_tags"}
+    found = marked_answer(output[start:], tag_format, truncated)
+    thinking = None if found.start is None else stripped(output, 0, start + found.start)
+    return replace(parsed, thinking_span=thinking, answer_span=_moved(found, start)), set(found.defects)
+
+
+def _moved(found: MarkedAnswer, start: int) -> Offsets | None:
+    """Where an answer stands in the output, of which the text from `start` on was searched."""
+    return None if found.answer is None else (start + found.answer[0], start + found.answer[1])
 
 
 def _parse_tagged(
     output: str, tags: list[_Tag], tag_format: TagFormat, truncated: bool, opened: bool
-) -> Parsed:
+) -> tuple[Parsed, set[Defect]]:
+    """What is found where there are tags, and all defects but that of being cut."""
     opened = opened and bool(tag_format.think_open) and tags[0].rank != _THINK_OPEN
     if opened:
         tags = [_Tag(_THINK_OPEN, 0, 0), *tags]  # the one in the prompt
     last = {tag.rank: index for index, tag in enumerate(tags)}
     in_thinking = last.get(_THINK_OPEN, -1) > last.get(_THINK_CLOSE, -1)
     thinking = next(_spans(output, tags, _THINK_OPEN), None)
-    rest = None if in_thinking else _rest(output, tags, last)
+    rest = None if in_thinking else _rest(tags, last)
     defects = _tag_defects(tags, last, tag_format)
     if _text_outside(output, tags, tag_format):
         defects.add("text_outside")
     if not defects and tag_format.whitespace == "strict" and not _is_strict(output, tag_format, opened):
         defects.add("whitespace")
-    answer = None
+    answer: Offsets | None = None
     if tag_format.answer_style == "tags":
         answer = next(_spans(output, tags[::-1], _ANSWER_OPEN), None)
         if not tag_format.think_open and _ANSWER_OPEN in last:
-            thinking = output[: tags[last[_ANSWER_OPEN]].start].strip()
+            thinking = stripped(output, 0, tags[last[_ANSWER_OPEN]].start)
     elif rest is not None:
-        found = marked_answer(rest, tag_format, truncated)
-        answer, defects = found.answer, defects | found.defects
-    if answer == "" or (answer is None and rest is not None and not rest.strip()):
+        found = marked_answer(output[rest:], tag_format, truncated)
+        answer, defects = _moved(found, rest), defects | found.defects
+    blank = answer is not None and answer[0] == answer[1]
+    if blank or (answer is None and rest is not None and not output[rest:].strip()):
         defects.add("empty_answer")
         defects.discard("no_tags")
     if in_thinking and output[tags[-1].end :].strip():
         answer = None  # the reasoning went on: what stood in it was not the answer
-    return _parsed(defects, truncated, thinking, answer, rest, in_thinking)
+    unclosed = tags[last[_THINK_OPEN]].end if in_thinking else None
+    return Parsed(output, (), thinking, answer, rest, unclosed), defects
 
 
 def _find_tags(output: str, tag_format: TagFormat, ignore_case: bool) -> list[_Tag]:
@@ -224,24 +261,26 @@ def _is_strict(output: str, tag_format: TagFormat, opened: bool) -> bool:
     return re.fullmatch(thinking + answer, output, re.DOTALL) is not None
 
 
-def _spans(output: str, tags: list[_Tag], opening: int) -> Iterator[str]:
-    """The stripped texts between an opening tag and the closing tag right beside it, in the order of tags."""
+def _spans(output: str, tags: list[_Tag], opening: int) -> Iterator[Offsets]:
+    """What stands, stripped, between an opening tag and the closing tag right beside it, in tag order."""
     for left, right in pairwise(tags):
         if left.start > right.start:
             left, right = right, left
         if (left.rank, right.rank) == (opening, opening + 1):
-            yield output[left.end : right.start].strip()
+            yield stripped(output, left.end, right.start)
 
 
-def _rest(output: str, tags: list[_Tag], last: dict[int, int]) -> str | None:
+def _rest(tags: list[_Tag], last: dict[int, int]) -> int | None:
     if last.get(_ANSWER_OPEN, -1) > last.get(_ANSWER_CLOSE, -1):
-        return output[tags[last[_ANSWER_OPEN]].end :]
-    return output[tags[last[_THINK_CLOSE]].end :] if _THINK_CLOSE in last else None
+        return tags[last[_ANSWER_OPEN]].end
+    return tags[last[_THINK_CLOSE]].end if _THINK_CLOSE in last else None
 
 
-def _after_known_reasoning(output: str, opened: bool) -> tuple[int, bool]:
-    """Where the text after reasoning in well-known tags begins, and whether the output ends inside it."""
+def _after_known_reasoning(output: str, opened: bool) -> tuple[int, int | None]:
+    """Where the text after reasoning in well-known tags begins, and where such reasoning that never ends."""
+    # Looking for "</" first is far quicker than the pattern on an output of millions of characters.
     closing = deque(_KNOWN_CLOSE.finditer(output), maxlen=1) if "</" in output else ()
     start = closing[0].end() if closing else 0
-    in_thinking = (opened and not closing) or _KNOWN_OPEN.match(output, start) is not None
-    return start, in_thinking
+    if opening := _KNOWN_OPEN.match(output, start):
+        return start, opening.end()
+    return start, 0 if opened and not closing else None

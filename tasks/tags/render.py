@@ -4,8 +4,7 @@ from dataclasses import dataclass
 
 from tasks.errors import InputError
 from tasks.records import Record
-from tasks.tags.answers import line_answer, marked_answer
-from tasks.tags.boxes import closed_boxes
+from tasks.tags.answers import closed_boxes, line_answer, marked_answer
 from tasks.tags.formats import Segment, TagFormat
 
 _Parts = list[tuple[Segment, str]]
@@ -89,7 +88,8 @@ def _boxed_in_place(record: Record, rationale: str, answer: str, tag_format: Tag
     """The rationale as it is, where it ends in a box with the answer, as the solutions of MATH do."""
     found = marked_answer(rationale, tag_format, truncated=False)
     boxes = closed_boxes(rationale, tag_format.answer_open)
-    if found.defects or "".join((found.answer or "").split()) != "".join(answer.split()):
+    written = rationale[slice(*found.answer)] if found.answer else ""
+    if found.defects or "".join(written.split()) != "".join(answer.split()):
         raise InputError(
             f"record {record.id!r}: its rationale has a box that is not its answer at its end; drop the "
             "record or choose another format"
@@ -105,7 +105,8 @@ def _boxed_in_place(record: Record, rationale: str, answer: str, tag_format: Tag
 
 def _refuse_unbalanced(record: Record, answer: str, tag_format: TagFormat) -> None:
     boxed = tag_format.answer_open + answer + tag_format.answer_close
-    if marked_answer(boxed, tag_format, truncated=False).answer != answer:
+    found = marked_answer(boxed, tag_format, truncated=False)
+    if found.answer is None or boxed[slice(*found.answer)] != answer:
         raise InputError(
             f"record {record.id!r}: its answer has braces without partner; drop the record or choose another "
             "format"

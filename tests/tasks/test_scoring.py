@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from tasks.benchmarks import load_benchmark
 from tasks.records import Kind, Record
-from tasks.scoring import Item, Score, score, scorer_digest
+from tasks.scoring import Item, Score, score, scorer_digest, spans
 from tasks.scoring.verdict import Output
 from tasks.tags import TAG_FORMATS, get_tag_format, render_response
 
@@ -28,9 +28,7 @@ def judged(
 
 def test_a_right_and_valid_output_scores_one() -> None:
     verdict = judged("<Thinking>2+3</Thinking>\n<Answer>5</Answer>")
-    assert replace(verdict, thinking=None, answer=None) == Score(
-        True, True, True, 1.0, False, (), "5", thinking_chars=3
-    )
+    assert verdict == Score(True, True, True, 1.0, False, (), "5", 3, thinking=(10, 13), answer=(33, 34))
 
 
 def test_the_score_weighs_accuracy_and_format() -> None:
@@ -176,7 +174,7 @@ def test_the_scorer_has_a_digest_of_what_judges(
     assert same() == scorer_digest()
     assert len(scorer_digest()) == 12
     for name in (
-        *("scoring/verdict", "scoring/numbers", "scoring/math_verify_worker", "tags/parse", "tags/boxes"),
+        *("scoring/verdict", "scoring/numbers", "scoring/math_verify_worker", "tags/parse", "tags/answers"),
         "benchmarks/__init__",
     ):
         text = (tmp_path / f"{name}.py").read_bytes()
@@ -307,3 +305,40 @@ def test_agreement_with_published_verdicts(data_dir: Path) -> None:
     }
     assert len(pairs) == 129
     assert disagree <= set(KNOWN_DISAGREEMENTS)
+
+
+@pytest.mark.parametrize(
+    ("output", "tags", "thinking", "answer"),
+    [
+        ("<Thinking> 2+3 </Thinking>\n<Answer> 5\n</Answer>", PAPER, "2+3", "5"),
+        ("<thinking>2+3</thinking> <answer>5</answer>", PAPER, "2+3", "5"),
+        ("<Thinking>a</Thinking><Answer>5</Answer>\n\nQuestion: b\n<Answer>7</Answer>", PAPER, "a", "5"),
+        ("<think> 2+3 </think>\n\n It is 5. \n", "think", "2+3", "It is 5."),
+        ("5 and 5 so \\boxed{ 5 }", "boxed", "5 and 5 so", "5"),
+        ("5\n#### 5 ", "gsm8k", "5", "5"),
+        ("The answer is 5.\nThe answer is 5.", NONE, "The answer is 5.", "5"),
+        ("<think> it is 5", "think", "it is 5", None),
+        ("It is 5", PAPER, None, None),
+    ],
+)
+def test_a_score_says_where_reasoning_and_answer_stand(
+    output: str, tags: str, thinking: str | None, answer: str | None
+) -> None:
+    verdict = judged(output, tags=tags)
+    for span, text in ((verdict.thinking, thinking), (verdict.answer, answer)):
+        assert (None if span is None else output[slice(*span)]) == text
+    if answer is not None and verdict.answer is not None:
+        start = output.index(answer) if tags == PAPER else output.rindex(answer)
+        assert verdict.answer[0] == start
+    assert spans(Item(output, "5", "number", None, get_tag_format(tags))) == (
+        verdict.thinking,
+        verdict.answer,
+    )
+
+
+def test_the_prompt_says_whether_an_output_begins_in_the_reasoning() -> None:
+    record, tags = Record("x", "q", None, None, "5", "number"), get_tag_format(PAPER)
+    opened = Item.of(record, "so 5", tags, prompt="Question: q\n<|Assistant|><think>\n")
+    assert (opened.reasoning_open, score(opened).accuracy) == (True, False)
+    assert score(Item.of(record, "so 5", tags, prompt="Question: q\n")).accuracy
+    assert Item.of(record, "so 5", tags).reasoning_open is None

@@ -421,3 +421,62 @@ def test_huge_outputs_are_parsed_in_linear_time(shape: str) -> None:
         start = time.process_time()
         assert not parse_output(HUGE[shape], tag_format, truncated=True).format_valid
         assert time.process_time() - start < 2, tag_format.name
+
+
+EVERY_FORMAT = (
+    *TAG_FORMATS.values(),
+    replace(THINK, think_open_in_prompt=True),
+    replace(R1, think_open="", think_close=""),
+    replace(THINK, answer_style="line", answer_open="A:"),
+    replace(BOXED, think_open="<t>", think_close="</t>"),
+)
+PIECES = (
+    *{mark for tags in EVERY_FORMAT for mark in (*tags.span_tags, tags.answer_open, tags.answer_close)},
+    *("<thinking>", "</THINK>", "\n", " ", "5", "}", "{", "x y", "\n\nQuestion: another?\n", "\u2028"),
+)
+
+
+@settings(max_examples=400, deadline=None)
+@given(
+    pieces=st.lists(st.one_of(st.sampled_from(PIECES), st.text(max_size=4)), max_size=14),
+    tags=st.sampled_from(EVERY_FORMAT),
+    truncated=st.booleans(),
+    ignore_case=st.booleans(),
+    reasoning_open=st.sampled_from((None, True, False)),
+)
+def test_spans_are_where_the_texts_stand(
+    pieces: list[str], tags: TagFormat, truncated: bool, ignore_case: bool, reasoning_open: bool | None
+) -> None:
+    output = "".join(pieces)
+    parsed = parse_output(
+        output, tags, truncated=truncated, ignore_case=ignore_case, reasoning_open=reasoning_open
+    )
+    for span, text in ((parsed.thinking_span, parsed.thinking), (parsed.answer_span, parsed.answer)):
+        assert (span is None) == (text is None)
+        if span is not None and text is not None:
+            assert 0 <= span[0] <= span[1] <= len(output)
+            assert output[span[0] : span[1]] == text == text.strip()
+    assert parsed.answer != ""
+    if parsed.thinking_span and parsed.answer_span and tags.answer_style != "tags":
+        assert parsed.thinking_span[1] <= parsed.answer_span[0]
+    assert parsed.rest is None or output.endswith(parsed.rest)
+
+
+@pytest.mark.parametrize("tags", EVERY_FORMAT, ids=lambda tags: f"{tags.name} {tags.answer_style}")
+@settings(max_examples=40, deadline=None)
+@given(
+    rationale=st.text("ab 1\n", min_size=1).filter(str.strip),
+    answer=st.text("xy2 ", min_size=1).filter(str.strip),
+    around=st.sampled_from(("", "\n", "  \n")),
+)
+def test_the_spans_of_a_rendered_response_are_its_own(
+    tags: TagFormat, rationale: str, answer: str, around: str
+) -> None:
+    """Told by the renderer, which knows where it wrote what."""
+    response = render_response(Record("r", "q", None, rationale, answer, "text"), tags)
+    parsed = parse_output(around + response.text + around, tags, truncated=False)
+    for segment, span in (("thinking", parsed.thinking_span), ("answer", parsed.answer_span)):
+        (written,) = (one for one in response.spans if one.segment == segment)
+        text = response.text[written.start : written.end]
+        start = len(around) + written.start + len(text) - len(text.lstrip())
+        assert span == (start, start + len(text.strip()))

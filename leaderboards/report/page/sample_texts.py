@@ -19,10 +19,8 @@ from leaderboards.board.rows import Board
 from leaderboards.results.sample_table import SAMPLES, checkpoint_codes
 from leaderboards.results.schema import SAMPLES_FILE, RunResults
 from tasks.errors import InputError
-from tasks.tags import TagFormat, get_tag_format
+from tasks.tags import TagFormat, format_of
 
-KEPT_FORMATS = "tag-formats"
-"""Folder of a run's own tag formats."""
 _KEYS = ("model", "entry", "seed", "benchmark", "sample_id")
 _COLUMNS = (
     *("sample_index", "prompt", "output", "gold", "choices", "extracted", "accuracy", "accuracy_strict"),
@@ -188,7 +186,6 @@ def _chosen(
 def tag_format_of(source: str, name: str) -> TagFormat | None:
     """The tag format that an entry of a run names: one kept in the run's folder, or a known one, or None."""
     try:
-        kept = [get_tag_format(str(path)) for path in sorted((Path(source) / KEPT_FORMATS).glob("*.yaml"))]
-        return next((one for one in kept if one.name == name), None) or get_tag_format(name)
+        return format_of(Path(source), name)
     except InputError:
         return None

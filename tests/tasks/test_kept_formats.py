@@ -4,9 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from harness.files import FORMATS, format_of, keep_formats
 from tasks.errors import InputError
-from tasks.tags import get_tag_format
+from tasks.tags import KEPT_FORMATS, format_of, get_tag_format, keep_formats
 
 
 def test_a_format_of_ones_own_is_kept_and_found_by_its_name(tmp_path: Path) -> None:
@@ -23,7 +22,7 @@ def test_a_format_of_ones_own_is_kept_and_found_by_its_name(tmp_path: Path) -> N
 
 def test_a_run_with_named_formats_keeps_no_files(tmp_path: Path) -> None:
     keep_formats(tmp_path, ["none", "think"])
-    assert not (tmp_path / FORMATS).exists()
+    assert not (tmp_path / KEPT_FORMATS).exists()
 
 
 def test_a_format_that_nobody_kept_is_named(tmp_path: Path) -> None:
