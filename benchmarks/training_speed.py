@@ -31,9 +31,10 @@ from benchmarks.measure.children import Side, in_turns, run_child
 from benchmarks.measure.gsm8k import TAGGED, add_data_dir, train_tokenizer, training_records
 from benchmarks.measure.tables import GIB, against, machine, ratio, spread, table
 from benchmarks.trl.environment import NEWEST, Rival, ensure_environment
-from sftkey_train.spans import Corpus, encode
+from sftkey_train.corpus import Corpus
+from sftkey_train.segments import LOSS_PRESETS, SEGMENTS
+from sftkey_train.spans import encode
 from sftkey_train.text import TextPath
-from sftkey_train.variants import LOSS_PRESETS, SEGMENTS
 
 OURS = Side("ours", Path(sys.executable), "benchmarks.ours.training")
 RIVALS = (

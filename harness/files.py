@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from harness.config import Config, dump_config
-from sftkey_train import processes
+from sftkey_train import distributed
 from tasks.errors import InputError
 from tasks.files import write_whole
 
@@ -45,7 +45,7 @@ def run_folder(config: Config) -> Iterator[None]:
     Raises:
         InputError: Another process works in it, or it cannot be written.
     """
-    if not processes.is_first():
+    if not distributed.is_first():
         yield
         return
     with locked(config.out):

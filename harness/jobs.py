@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from harness.config import EMBEDDED
 from harness.models import Checkpoint, Weights, cache_dir, whole_model, with_adapter
@@ -20,10 +20,10 @@ from harness.plan import UNTAGGED, Plan
 from harness.progress import StageReporter
 from harness.provenance import package_versions
 from leaderboards.results.schema import TrainingCost
-from sftkey_train import processes
-from sftkey_train.checkpoint import read_history, read_manifest, save_checkpoint
+from sftkey_train import distributed
 from sftkey_train.settings import TrainSettings
 from sftkey_train.stages import BASE
+from sftkey_train.stored import StageCost, read_cost, read_history, read_manifest, save_stage
 
 if TYPE_CHECKING:
     import torch
@@ -38,7 +38,7 @@ def ensure_base(plan: Plan, reporter: StageReporter) -> None:
         return
     from sftkey_train.embedded import build_embedded_base
 
-    with processes.alone(), reporter.stage("base model", 0) as progress:
+    with distributed.alone(), reporter.stage("base model", 0) as progress:
         build_embedded_base(cache_dir(), progress.update)
 
 
@@ -70,22 +70,13 @@ def train_node(plan: Plan, node: StageNode, reporter: StageReporter) -> None:
         "stage": asdict(node),
         "data": {"records": dict(plan.train_records), "digest": plan.corpora[node.tags].digest()},
         "packages": package_versions(),
-        "processes": processes.count(),
-        "cost": {
-            "steps": node.num_steps,
-            "tokens_forward": result.tokens_forward,
-            "tokens_loss": result.tokens_loss,
-            "flops": result.flops,
-            "wall_seconds": result.wall_seconds,
-        },
+        "processes": distributed.count(),
     }
-    if processes.is_first():
+    if distributed.is_first():
         tokenizer = plan.paths[node.tags].tokenizer
-        history = [asdict(metrics) for metrics in result.history]
-        directory = plan.stage_dir / node.key
-        save_checkpoint(model, tokenizer, directory, manifest, history, result.state_dict)
+        save_stage(model, tokenizer, plan.stage_dir / node.key, manifest, result)
         shutil.rmtree(scratch)
-    processes.wait()
+    distributed.wait()
 
 
 def _load(plan: Plan, weights: str | None, node: StageNode) -> torch.nn.Module:
@@ -129,7 +120,7 @@ def _scored(
 ) -> Path:
     """Folder of a reference model's view of the node's corpus."""
     directory = _reference_dir(plan, node, weights, hidden=hidden)
-    with processes.first_goes_ahead():
+    with distributed.first_goes_ahead():
         if not directory.is_dir():
             from sftkey_train.references import score_corpus
 
@@ -210,18 +201,17 @@ def checkpoints(plan: Plan) -> list[Checkpoint]:
 def cost(plan: Plan, chain: Sequence[str]) -> TrainingCost:
     """All that a variant's chain of stages took, shared stages and reference models in full."""
     nodes = [plan.graph.nodes[key] for key in chain]
-    manifests = [read_manifest(plan.stage_dir / key) for key in chain]
-    costs = [manifest["cost"] for manifest in manifests]
+    costs = [read_cost(plan.stage_dir / key) for key in chain]
     references = [item for node in nodes for item in _reference_costs(plan, node)]
     return TrainingCost(
-        steps=sum(cost["steps"] for cost in costs),
-        tokens_forward=sum(cost["tokens_forward"] for cost in costs),
-        tokens_loss=sum(cost["tokens_loss"] for cost in costs),
-        flops=sum(cost["flops"] for cost in costs),
-        wall_seconds=sum(cost["wall_seconds"] for cost in costs),
+        steps=sum(cost.steps for cost in costs),
+        tokens_forward=sum(cost.tokens_forward for cost in costs),
+        tokens_loss=sum(cost.tokens_loss for cost in costs),
+        flops=sum(cost.flops for cost in costs),
+        wall_seconds=sum(cost.wall_seconds for cost in costs),
         stages=tuple(node.stage.name for node in nodes),
-        reference_tokens=int(sum(cost["tokens_forward"] for cost in references)),
-        reference_flops=sum(cost["flops"] for cost in references),
+        reference_tokens=sum(cost.tokens_forward for cost in references),
+        reference_flops=sum(cost.flops for cost in references),
         budget=_budget_in_words(nodes[0].settings),
     )
 
@@ -242,40 +232,39 @@ def curves(plan: Plan) -> list[dict[str, object]]:
         steps = tokens = 0
         seconds = 0.0
         for number, key in enumerate(chain, 1):
-            cost = read_manifest(plan.stage_dir / key)["cost"]
-            for line in read_history(plan.stage_dir / key):
+            cost = read_cost(plan.stage_dir / key)
+            for metrics in read_history(plan.stage_dir / key):
                 points.append(
                     {
-                        **line,
+                        **asdict(metrics),
                         "entry": name,
                         "model": plan.base.name,
                         "seed": seed,
                         "stage": number,
                         "stage_name": plan.graph.nodes[key].stage.name,
-                        "step": steps + line["step"],
-                        "tokens": tokens + line["tokens"],
-                        "wall_seconds": seconds + line["wall_seconds"],
+                        "step": steps + metrics.step,
+                        "tokens": tokens + metrics.tokens,
+                        "wall_seconds": seconds + metrics.wall_seconds,
                     }
                 )
-            steps, tokens = steps + cost["steps"], tokens + cost["tokens_forward"]
-            seconds += cost["wall_seconds"]
+            steps, tokens = steps + cost.steps, tokens + cost.tokens_forward
+            seconds += cost.wall_seconds
     return points
 
 
-def _reference_costs(plan: Plan, node: StageNode) -> list[dict[str, Any]]:
+def _reference_costs(plan: Plan, node: StageNode) -> list[StageCost]:
     """What a stage's reference models took: their training, and reading the data."""
     if node.reference is None:
         return []
     from sftkey_train.objectives import OBJECTIVES
-    from sftkey_train.references import read_cost
+    from sftkey_train.references import read_scoring_cost
 
     needs = OBJECTIVES[node.stage.objective].needs
     readers = [node.reference, *([BASE] if "cleaning_rank" in needs else [])]
-    costs: list[dict[str, Any]] = [
-        read_cost(_reference_dir(plan, node, weights, hidden="reference_kl" in needs)) for weights in readers
-    ]
+    hidden = "reference_kl" in needs
+    costs = [read_scoring_cost(_reference_dir(plan, node, weights, hidden=hidden)) for weights in readers]
     key: str | None = node.reference if node.reference != BASE else None
     while key is not None:
-        costs.append(read_manifest(plan.stage_dir / key)["cost"])
+        costs.append(read_cost(plan.stage_dir / key))
         key = plan.graph.nodes[key].parent
     return costs

@@ -10,8 +10,9 @@ from harness.config import EMBEDDED, Config
 from harness.data import TrainingRecords
 from harness.engines import choose_engine
 from harness.models import cache_dir, locate_model, model_name, whole_model
-from sftkey_train import processes
-from sftkey_train.spans import Corpus, corpus_key, encode_to
+from sftkey_train import distributed
+from sftkey_train.corpus import Corpus
+from sftkey_train.spans import corpus_key, encode_to
 from sftkey_train.stages import StageGraph, build_graph
 from sftkey_train.text import TextPath
 from sftkey_train.variants import Variant, load_variant
@@ -115,7 +116,7 @@ def _corpus(records: TrainingRecords, digest: str, tags: str, path: TextPath, co
     """The encoded training data of a tag format, from the cache or encoded into it now."""
     tag_format, max_length = get_tag_format(tags), config.train.max_length
     directory = cache_dir() / "corpora" / corpus_key(digest, tag_format, path, max_length)
-    with processes.first_goes_ahead():
+    with distributed.first_goes_ahead():
         return encode_to(directory, records, tag_format, path, max_length)
 
 

@@ -16,12 +16,12 @@ from typing import TYPE_CHECKING
 
 from harness.plan import Plan
 from harness.progress import StageReporter
-from sftkey_train import processes
+from sftkey_train import distributed
 from sftkey_train.stages import StageNode
 from tasks.workers import Worker, WorkerLost, see_one_gpu, spoken, start_worker
 
 if TYPE_CHECKING:
-    from sftkey_train.telemetry import StepMetrics
+    from sftkey_train.stored import StepMetrics
 
 TrainNode = Callable[[Plan, StageNode, StageReporter], None]
 """Trains one stage, whose parent and reference are in the store, and puts it there."""
@@ -61,7 +61,7 @@ def _num_workers(plan: Plan, todo: Sequence[StageNode]) -> int:
     """How many stages to train at a time: `train.workers`, or what suits the machine and the work."""
     import torch
 
-    if processes.count() > 1:  # the launch's processes train each stage together
+    if distributed.count() > 1:  # the launch's processes train each stage together
         return 1
     wanted = plan.config.train.workers
     if wanted is None and torch.cuda.is_available():

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.progress import Progress
 
-    from sftkey_train.telemetry import StepMetrics
+    from sftkey_train.stored import StepMetrics
 
 SECONDS_BETWEEN_LINES = 15.0
 

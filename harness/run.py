@@ -26,7 +26,7 @@ from harness.provenance import provenance
 from harness.sharing.lm_eval_files import write_lm_eval_files
 from leaderboards.results.schema import Entry, Overlap
 from leaderboards.results.store import read_results, write_results
-from sftkey_train import processes
+from sftkey_train import distributed
 from tasks.benchmarks import Benchmark, load_benchmark
 from tasks.tags import keep_formats
 
@@ -43,9 +43,9 @@ def train(plan: Plan, reporter: Reporter) -> None:
     from sftkey_train.model import check_method
 
     check_method(plan.config.train.method)
-    with processes.first_goes_ahead():
+    with distributed.first_goes_ahead():
         ensure_base(plan, reporter)
-    todo = processes.agreed([node for node in plan.graph.nodes.values() if not plan.is_trained(node.key)])
+    todo = distributed.agreed([node for node in plan.graph.nodes.values() if not plan.is_trained(node.key)])
     reporter.line(f"training {len(todo)} of {len(plan.graph.nodes)} stages; the others are in the store")
     train_all(plan, todo, train_node, reporter)
 

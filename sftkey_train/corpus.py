@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import shutil
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -20,9 +18,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from sftkey_train.checkpoint import move_whole
-from sftkey_train.variants import SEGMENTS
+from sftkey_train.segments import SEGMENTS
 from tasks.errors import InputError
+from tasks.files import whole_folder
 
 if TYPE_CHECKING:
     from numpy.typing import DTypeLike, NDArray
@@ -40,7 +38,7 @@ class _Facts(NamedTuple):
     tokens_by_segment: dict[str, int]
 
 
-class Block(NamedTuple):
+class EncodedExamples(NamedTuple):
     """Some encoded examples, end to end.
 
     Attributes:
@@ -111,7 +109,7 @@ class Corpus:
         return digest.hexdigest()
 
 
-def join_blocks(blocks: Sequence[Block]) -> Corpus:
+def join_examples(blocks: Sequence[EncodedExamples]) -> Corpus:
     """A corpus in memory; there must be a block."""
     lengths_E = np.concatenate([block.lengths_E for block in blocks])
     return Corpus(
@@ -154,16 +152,8 @@ def writing_corpus(directory: Path) -> Iterator[CorpusWriter]:
 
     Where another process was faster, its corpus stays.
     """
-    partial = directory.with_name(f".{directory.name}.{os.getpid()}.partial")
-    shutil.rmtree(partial, ignore_errors=True)
-    partial.mkdir(parents=True)
-    try:
-        with CorpusWriter(partial) as writer:
-            yield writer
-        move_whole(partial, directory)
-    except BaseException:
-        shutil.rmtree(partial, ignore_errors=True)
-        raise
+    with whole_folder(directory) as folder, CorpusWriter(folder) as writer:
+        yield writer
 
 
 class CorpusWriter:
@@ -197,7 +187,7 @@ class CorpusWriter:
         if error_type is None:
             (self._directory / FACTS).write_text(json.dumps(self._facts(), indent=2) + "\n", encoding="utf-8")
 
-    def append(self, block: Block) -> None:
+    def append(self, block: EncodedExamples) -> None:
         """Writes the examples of a block behind those that are there."""
         starts_E = self._arrays["ids"].size + np.cumsum(block.lengths_E)
         self._arrays["ids"].append(block.ids_N)

@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import importlib.metadata
 import json
-import os
 import platform
 import random
 import tempfile
@@ -18,10 +17,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sftkey_train.checkpoint import move_whole, save_checkpoint
 from sftkey_train.settings import TrainSettings
 from sftkey_train.stages import TRAINER_VERSION, StageNode, build_graph
+from sftkey_train.stored import save_stage
 from sftkey_train.variants import load_variant
+from tasks.files import whole_folder
 from tasks.prompts import render_prompt
 from tasks.records import Record, records_digest
 from tasks.tags import get_tag_format, render_response
@@ -30,7 +30,7 @@ from tasks.world.generate import WORLD_VERSION, load, markup_drill
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
-    from sftkey_train.telemetry import StepMetrics
+    from sftkey_train.stored import StepMetrics
 
 SEED = 20251221
 
@@ -98,9 +98,8 @@ def embedded_tokenizer(cache: Path, recipe: Recipe = RECIPE) -> Path:
     """Folder of the tokenizer, trained on the world's text where the cache lacks it."""
     directory = cache / "tokenizer" / recipe_digest(recipe)
     if not directory.is_dir():
-        partial = directory.with_name(f".{directory.name}.{os.getpid()}.partial")
-        _train_tokenizer(recipe).save_pretrained(partial)
-        move_whole(partial, directory)
+        with whole_folder(directory) as folder:
+            _train_tokenizer(recipe).save_pretrained(folder)
     return directory
 
 
@@ -165,7 +164,7 @@ def build_embedded_base(cache: Path, on_step: Callable[[StepMetrics], None], rec
         )
     directory = cache / "base" / recipe_digest(recipe)
     manifest = {"recipe": asdict(recipe), "seed": SEED, "data_digest": records_digest(records)}
-    save_checkpoint(model, tokenizer, directory, manifest, [asdict(metrics) for metrics in result.history])
+    save_stage(model, tokenizer, directory, manifest, result)
     return directory
 
 

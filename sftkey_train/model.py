@@ -185,6 +185,22 @@ def output_head(model: torch.nn.Module) -> torch.nn.Linear:
     return head
 
 
+def flops_of(model: torch.nn.Module, tokens_forward: int, tokens_loss: int) -> float:
+    """The usual estimate, 2 a weight and token forward and 4 backward (arXiv 2001.08361, section 2.1).
+
+    The output head counts for the tokens with loss alone, looking up embeddings costs nothing, attention over
+    the context is left out, and frozen weights need only half of the backward pass.
+    """
+    embeddings = model.get_input_embeddings().weight
+    head = output_head(model).weight
+    total = 0.0
+    any_frozen = any(not parameter.requires_grad for parameter in model.parameters())
+    for parameter in {id(parameter): parameter for parameter in model.parameters()}.values():
+        tokens = tokens_loss if parameter is head else 0 if parameter is embeddings else tokens_forward
+        total += (4.0 if any_frozen and not parameter.requires_grad else 6.0) * parameter.numel() * tokens
+    return total
+
+
 def check_head(model: torch.nn.Module, input_ids_T: Tensor) -> None:
     """Makes sure that what the head gives is what the model gives, at every position.
 

@@ -1,5 +1,6 @@
-"""What a reference model says of the training data: computed once, kept by content, shared by all stages.
+"""The other models that an objective compares the trained one with: a reference, or its own past.
 
+What a reference model says of the training data is computed once, kept by content, and shared by all stages.
 Rho-1 and iw-SFT want its log-probabilities of the targets, Token Cleaning those of two models, ASFT its whole
 distribution: of that the last hidden states are kept, from which the frozen head gives it exactly.
 """
@@ -8,25 +9,27 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import shutil
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
+from torch import Tensor
+from torch.distributed.fsdp import FSDPModule
 from torch.utils.data import Dataset
 
 from sftkey_train.batches import Collator
-from sftkey_train.checkpoint import move_whole
-from sftkey_train.model import head_replaced, output_head
-from sftkey_train.spans import Corpus
-from sftkey_train.sparse_head import log_probs
-from sftkey_train.telemetry import response_mask
-from sftkey_train.variants import SEGMENTS
+from sftkey_train.corpus import Corpus
+from sftkey_train.loss import log_probs, response_mask
+from sftkey_train.model import head_replaced, model_inputs, output_head
+from sftkey_train.segments import SEGMENTS
+from sftkey_train.stages import StageNode
+from sftkey_train.stored import StageCost
+from tasks.files import whole_folder
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -94,27 +97,23 @@ def score_corpus(model: torch.nn.Module, corpus: Corpus, directory: Path, *, hid
         hidden: Whether to keep hidden states too.
     """
     started = time.perf_counter()
-    partial = directory.with_name(f".{directory.name}.{os.getpid()}.partial")
-    shutil.rmtree(partial, ignore_errors=True)
-    partial.mkdir(parents=True)
-    size = len(corpus.ids_N)
-    log_probs_N = _new_array(partial / "log_probs.npy", (size,))
-    width = output_head(model).in_features
-    hidden_NH = _new_array(partial / "hidden.npy", (size, width)) if hidden else None
+    size, width = len(corpus.ids_N), output_head(model).in_features
     model.eval()
-    for indices in _batches(corpus):
-        _score_batch(model, corpus, indices, log_probs_N, hidden_NH)
-    log_probs_N.flush()
-    if hidden_NH is not None:
-        hidden_NH.flush()
-    num_weights = sum(parameter.numel() for parameter in model.parameters())
-    manifest = {
-        "tokens_forward": size,
-        "flops": 2.0 * num_weights * size,
-        "wall_seconds": time.perf_counter() - started,
-    }
-    (partial / MANIFEST).write_text(json.dumps(manifest) + "\n", encoding="utf-8")
-    move_whole(partial, directory)
+    with whole_folder(directory) as folder:
+        log_probs_N = _new_array(folder / "log_probs.npy", (size,))
+        hidden_NH = _new_array(folder / "hidden.npy", (size, width)) if hidden else None
+        for indices in _batches(corpus):
+            _score_batch(model, corpus, indices, log_probs_N, hidden_NH)
+        log_probs_N.flush()
+        if hidden_NH is not None:
+            hidden_NH.flush()
+        num_weights = sum(parameter.numel() for parameter in model.parameters())
+        manifest = {
+            "tokens_forward": size,
+            "flops": 2.0 * num_weights * size,
+            "wall_seconds": time.perf_counter() - started,
+        }
+        (folder / MANIFEST).write_text(json.dumps(manifest) + "\n", encoding="utf-8")
 
 
 def read_log_probs(directory: Path) -> NDArray[np.float32]:
@@ -127,10 +126,10 @@ def read_hidden(directory: Path) -> NDArray[np.float32]:
     return np.load(directory / "hidden.npy", mmap_mode="r")
 
 
-def read_cost(directory: Path) -> dict[str, float]:
-    """What the scoring pass took: `tokens_forward`, `flops`, `wall_seconds`."""
-    cost: dict[str, float] = json.loads((directory / MANIFEST).read_text(encoding="utf-8"))
-    return cost
+def read_scoring_cost(directory: Path) -> StageCost:
+    """What the scoring pass took: forward alone, no step and no loss."""
+    cost = json.loads((directory / MANIFEST).read_text(encoding="utf-8"))
+    return StageCost(steps=0, tokens_loss=0, **cost)
 
 
 def cleaning_rank(
@@ -199,3 +198,68 @@ def _score_batch(
     log_probs_N[places_N] = found[1].cpu().numpy()
     if hidden_NH is not None:
         hidden_NH[places_N] = found[0].float().cpu().numpy()
+
+
+class Lagging:
+    """The model as it was a few steps ago: πₒₗ𝒹 of a proximal objective, renewed every `refresh` steps."""
+
+    def __init__(self, node: StageNode) -> None:
+        self._refresh = max(1, int(dict(node.stage.options)["refresh"]))
+        self._weights: list[Tensor] = []
+        self._renewed_at = -1
+
+    def is_due(self, step: int) -> bool:
+        """Whether the model of this step becomes the old one."""
+        return step % self._refresh == 0
+
+    @torch.no_grad()
+    def log_probs(self, model: torch.nn.Module, batch: Mapping[str, Tensor], step: int) -> Tensor | None:
+        """log p [B, T] under the old weights; None while they are the present ones."""
+        _reshard(model)
+        trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
+        if self.is_due(step):
+            if self._renewed_at != step:
+                self._weights = [parameter.detach().clone() for parameter in trained]
+                self._renewed_at = step
+            return None
+        rows_BT = batch["weights"] > 0
+        found: list[Tensor] = []
+
+        def keep(hidden_BTH: Tensor, head: torch.nn.Linear) -> Tensor:
+            found.append(log_probs(hidden_BTH[rows_BT], head, batch["targets"][rows_BT]))
+            return hidden_BTH.new_zeros(())
+
+        was_training = model.training
+        model.eval()
+        with _swapped(trained, self._weights), head_replaced(model, keep):
+            model(**model_inputs(batch))
+            _reshard(model)
+        model.train(was_training)
+        old_BT = torch.zeros(rows_BT.shape, device=rows_BT.device)
+        old_BT[rows_BT] = found[0]
+        return old_BT
+
+
+def _reshard(model: torch.nn.Module) -> None:
+    """Drops weights that FSDP has gathered for one forward pass and would use again in the next."""
+    for module in model.modules():
+        if isinstance(module, FSDPModule):
+            module.reshard()
+
+
+@contextmanager
+def _swapped(parameters: Sequence[torch.nn.Parameter], weights: Sequence[Tensor]) -> Iterator[None]:
+    """In place: FSDP gathers from memory that it knows, not from what a parameter points at."""
+    _swap(parameters, weights)
+    try:
+        yield
+    finally:
+        _swap(parameters, weights)
+
+
+@torch.no_grad()
+def _swap(parameters: Sequence[torch.nn.Parameter], weights: Sequence[Tensor]) -> None:
+    for parameter, weight in zip(parameters, weights, strict=True):
+        own = parameter.detach().clone()
+        parameter.copy_(weight)
+        weight.copy_(own)

@@ -1,9 +1,19 @@
-"""The knobs of training that every variant of a run shares, so that what differs is the variant alone."""
+"""The knobs of training that every variant of a run shares, so that what differs is the variant alone.
+
+And what they are called in transformers' words, which is known here alone.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from sftkey_train.distributed import check_launch, count
+from tasks.errors import InputError
+
+if TYPE_CHECKING:
+    from transformers import TrainingArguments
 
 Method = Literal["full", "lora", "dora", "rslora", "qlora"]
 Budget = Literal["steps", "tokens", "epochs"]
@@ -89,3 +99,102 @@ NOT_IN_THE_WEIGHTS = (
     "workers",
 )
 """Settings that say how training is watched and kept, and change no weight."""
+
+
+def training_arguments(
+    settings: TrainSettings,
+    scratch: Path,
+    *,
+    label: str,
+    seed: int,
+    learning_rate: float,
+    num_steps: int,
+    warmup_steps: int,
+) -> TrainingArguments:
+    """The arguments of a stage's Trainer.
+
+    Args:
+        settings: The stage's.
+        scratch: Folder for saves within it.
+        label: What trackers call it.
+        seed: Seed of what is drawn in training.
+        learning_rate: Peak learning rate.
+        num_steps: Optimiser steps.
+        warmup_steps: Steps of linear warm-up.
+
+    Raises:
+        InputError: A batch that does not divide among processes and micro-batches, or a value that
+            transformers refuses.
+    """
+    import torch
+    from transformers import TrainingArguments
+
+    check_launch()
+    per_device, micro = _batch_sizes(settings)
+    cuda = torch.cuda.is_available()
+    try:
+        arguments = TrainingArguments(
+            output_dir=str(scratch),
+            per_device_train_batch_size=micro,
+            gradient_accumulation_steps=per_device // micro,
+            max_steps=num_steps,
+            learning_rate=learning_rate,
+            lr_scheduler_type=settings.schedule,
+            warmup_steps=warmup_steps,
+            weight_decay=settings.weight_decay,
+            max_grad_norm=settings.max_grad_norm,
+            optim="adamw_torch_fused",
+            bf16=cuda and torch.cuda.is_bf16_supported(),
+            use_cpu=not cuda,
+            seed=seed,
+            logging_steps=settings.log_every,
+            logging_first_step=False,
+            logging_nan_inf_filter=False,  # it would put an earlier loss in the place of NaN
+            save_strategy="no",  # the trainer itself asks for saves, by the clock
+            report_to=_trackers(settings.report_to),
+            run_name=label,
+            disable_tqdm=True,
+            remove_unused_columns=False,  # by the model's signature, which knows no segments
+            average_tokens_across_devices=True,
+            dataloader_pin_memory=cuda,
+        )
+    except ValueError as error:
+        raise InputError(f"train settings: {' '.join(str(error).split())[:300]}") from error
+    arguments._n_gpu = min(1, arguments.n_gpu)  # else one process would spread each batch over all its GPUs
+    return arguments
+
+
+def _batch_sizes(settings: TrainSettings) -> tuple[int, int]:
+    """(examples of an optimiser step on one device, examples of a micro-batch)."""
+    world_size = count()
+    per_device, rest = divmod(settings.batch_size, world_size)
+    if rest:
+        raise InputError(
+            f"train.batch_size ({settings.batch_size}) is no multiple of the {world_size} processes"
+        )
+    micro = min(settings.micro_batch_size or per_device, per_device)
+    if per_device % micro:
+        raise InputError(
+            f"train.batch_size ({settings.batch_size}) is no multiple of train.micro_batch_size ({micro})"
+            + (f" × {world_size} processes" if world_size > 1 else "")
+        )
+    return per_device, micro
+
+
+def _trackers(report_to: str) -> list[str]:
+    """Names of the trackers that a setting asks for, each tried: a missing one shall not stop a run later.
+
+    Raises:
+        InputError: transformers knows none of that name, or its package is not installed.
+    """
+    from transformers.integrations import get_reporting_integration_callbacks
+
+    names = [name.strip() for name in report_to.split(",") if name.strip() not in ("", "none")]
+    for name in names:
+        try:
+            for callback in get_reporting_integration_callbacks([name]):
+                callback()
+        except (ValueError, RuntimeError, ImportError) as error:
+            reason = " ".join(str(error).split())[:300]
+            raise InputError(f"train.report_to {name}: {reason}") from error
+    return names

@@ -21,9 +21,9 @@ from typing import TYPE_CHECKING, NamedTuple, cast
 
 import numpy as np
 
-from sftkey_train.corpus import Block, Corpus, join_blocks, open_corpus, writing_corpus
+from sftkey_train.corpus import Corpus, EncodedExamples, join_examples, open_corpus, writing_corpus
+from sftkey_train.segments import SEGMENT_ID
 from sftkey_train.text import TextPath
-from sftkey_train.variants import SEGMENTS
 from tasks.errors import InputError
 from tasks.prompts import render_prompt
 from tasks.records import Record
@@ -32,11 +32,8 @@ from tasks.tags import Response, TagFormat, render_response
 if TYPE_CHECKING:
     from tokenizers import Encoding
 
-__all__ = ["SEGMENT_ID", "SPANS_VERSION", "Corpus", "corpus_key", "encode", "encode_to"]
-
 SPANS_VERSION = 1
 """Raised whenever the same records, tag format and tokenizer would give other arrays."""
-SEGMENT_ID = {name: i for i, name in enumerate(SEGMENTS)}
 _PROMPT, _END = SEGMENT_ID["prompt"], SEGMENT_ID["end"]
 LARGEST_LOSS_OF_RECORDS = 0.05
 """Share of records that may be dropped (too long, not renderable) before it is an error."""
@@ -67,7 +64,7 @@ def encode(
         InputError: Nothing is left, more than a twentieth would be lost, or a prompt's tokens change when the
             response follows (training would then see another prompt than evaluation).
     """
-    corpus = join_blocks(list(_blocks(records, tag_format, path, max_length, chunk_chars)))
+    corpus = join_examples(list(_encoded(records, tag_format, path, max_length, chunk_chars)))
     _check_dropped(corpus.dropped, len(corpus), max_length)
     return corpus
 
@@ -96,8 +93,8 @@ def encode_to(
     """
     if not directory.is_dir():
         with writing_corpus(directory) as writer:
-            for block in _blocks(records, tag_format, path, max_length, chunk_chars):
-                writer.append(block)
+            for examples in _encoded(records, tag_format, path, max_length, chunk_chars):
+                writer.append(examples)
             _check_dropped(writer.dropped, writer.num_examples, max_length)
             writer.versions = {name: version(name) for name in ("tokenizers", "transformers")}
     return open_corpus(directory)
@@ -148,9 +145,9 @@ class _Chunk:
         self.num_chars += len(self.prompts[-1]) + len(response.text)
 
 
-def _blocks(
+def _encoded(
     records: Iterable[Record], tag_format: TagFormat, path: TextPath, max_length: int, chunk_chars: int
-) -> Iterator[Block]:
+) -> Iterator[EncodedExamples]:
     """Encodes chunk after chunk; one is tokenised, without Python's lock, while the last is laid out."""
     pending: deque[Future[_Tokenised]] = deque()
     with ThreadPoolExecutor(1) as tokeniser:
@@ -189,7 +186,7 @@ def _tokenise(chunk: _Chunk, path: TextPath) -> _Tokenised:
     return _Tokenised(chunk, path.ids(chunk.prompts), path.encodings(wholes, offsets=True))
 
 
-def _lay_out(tokenised: _Tokenised, path: TextPath, max_length: int) -> Block:
+def _lay_out(tokenised: _Tokenised, path: TextPath, max_length: int) -> EncodedExamples:
     """Lays segments onto the tokens of a chunk's examples, and leaves out those that are too long."""
     chunk = tokenised.chunk
     examples: list[list[int]] = []
@@ -210,7 +207,7 @@ def _lay_out(tokenised: _Tokenised, path: TextPath, max_length: int) -> Block:
         run_lengths += [end - start for start, end in pairwise([*starts, len(ids)])]
         num_straddling += straddling
         examples.append(ids)
-    return Block(
+    return EncodedExamples(
         ids_N=np.fromiter(chain.from_iterable(examples), np.int32),
         segments_N=np.repeat(np.array(segment_of_run, np.uint8), np.array(run_lengths, np.int64)),
         lengths_E=np.array([len(ids) for ids in examples], np.int64),

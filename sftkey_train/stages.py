@@ -16,9 +16,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from sftkey_train.batches import BatchOrder
+from sftkey_train.corpus import Corpus
+from sftkey_train.segments import LOSS_PRESETS, by_segment
 from sftkey_train.settings import NOT_IN_THE_WEIGHTS, TrainSettings
-from sftkey_train.spans import Corpus
-from sftkey_train.variants import LOSS_PRESETS, SEGMENTS, Stage, Variant
+from sftkey_train.variants import Stage, Variant
 from tasks.errors import InputError
 
 if TYPE_CHECKING:
@@ -178,8 +179,7 @@ class _Builder:
         """The reference model's key; plain SFT is shared with the variant that is just that."""
         if stage.reference != "sft":
             return stage.reference
-        weights = tuple(LOSS_PRESETS["response"].get(segment, 0.0) for segment in SEGMENTS)
-        plain = Variant("sft", "", "", variant.tagged, (Stage("sft", weights),))
+        plain = Variant("sft", "", "", variant.tagged, (Stage("sft", by_segment(LOSS_PRESETS["response"])),))
         return self.chain(plain, tags, seed, settings, served=())[-1]
 
     def _tokens_loss(self, tags: str, stage: Stage, order: BatchOrder, first: int, count: int) -> int:

@@ -11,18 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from sftkey_train.objectives import OBJECTIVES, Reference
+from sftkey_train.segments import LOSS_PRESETS, SEGMENT_ID, SEGMENTS, by_segment
 from tasks.errors import InputError, did_you_mean
-
-SEGMENTS = ("prompt", "thinking_tag", "thinking", "answer_tag", "answer", "end")
-"""What a token can belong to; its position here is the id that batches carry."""
-
-RESPONSE = SEGMENTS[1:]
-LOSS_PRESETS: dict[str, dict[str, float]] = {
-    "response": dict.fromkeys(RESPONSE, 1.0),
-    "key": dict.fromkeys(("answer_tag", "answer", "end"), 1.0),
-}
-"""`response`: every token after the prompt. `key`: every token after `</Thinking>` (arXiv 2512.21017), the
-answer's tags and the end-of-sequence token with it; the paper leaves the last open, `end: 0` drops it."""
+from tasks.files import read_yaml
 
 REFERENCES: tuple[Reference, ...] = ("base", "sft")
 VARIANT_DIR = Path(__file__).parent / "variants"
@@ -93,12 +84,7 @@ def _join(parts: list[Variant]) -> Variant:
 
 
 def _parse(path: Path) -> Variant:
-    import yaml
-
-    try:
-        data = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: not YAML ({' '.join(str(error).split())})") from error
+    data = read_yaml(path, unreadable="not YAML ({error})")
     fields = _fields(data, ("name", "description", "source", "tagged", "stages"), (), str(path))
     if not isinstance(fields["tagged"], bool):
         raise InputError(f"{path}: tagged must be true or false")
@@ -120,7 +106,7 @@ def _stage(data: Any, where: str) -> Stage:
     if not isinstance(objective, str) or objective not in OBJECTIVES:
         raise InputError(f"{where}: no objective {objective!r}: {did_you_mean(str(objective), OBJECTIVES)}")
     weights = _weights(fields["loss"], where)
-    if OBJECTIVES[objective].reference is not None and weights[SEGMENTS.index("prompt")]:
+    if OBJECTIVES[objective].reference is not None and weights[SEGMENT_ID["prompt"]]:
         raise InputError(
             f"{where}: {objective} asks its reference model about responses alone; give the prompt no weight"
         )
@@ -194,7 +180,7 @@ def _weights(loss: Any, where: str) -> tuple[float, ...]:
             raise InputError(f"{where}: the weight of {segment} must be a number of at least 0")
     if not any(loss.values()):
         raise InputError(f"{where}: no segment has a weight above 0, so there would be no loss")
-    return tuple(float(loss.get(segment, 0.0)) for segment in SEGMENTS)
+    return by_segment(loss)
 
 
 def _fields(data: Any, needed: tuple[str, ...], optional: tuple[str, ...], where: str) -> dict[str, Any]:

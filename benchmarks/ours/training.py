@@ -12,8 +12,8 @@ import torch
 
 from benchmarks.measure.qwen import MATMUL_SHAPES, random_model
 from benchmarks.measure.steps import matmul_peak, peak_bytes, time_steps
+from sftkey_train.corpus import Corpus
 from sftkey_train.settings import TrainSettings
-from sftkey_train.spans import Corpus
 from sftkey_train.stages import StageNode, build_graph
 from sftkey_train.trainer import train_stage
 from sftkey_train.variants import load_variant

@@ -76,7 +76,7 @@ def _variants() -> Iterator[Line]:
 
 def _stage(stage: Stage) -> str:
     """`rho-1 (share 0.6, reference sft) on response`."""
-    from sftkey_train.variants import LOSS_PRESETS, SEGMENTS
+    from sftkey_train.segments import LOSS_PRESETS, SEGMENTS
 
     weights = {segment: weight for segment, weight in zip(SEGMENTS, stage.weights, strict=True) if weight}
     presets = [name for name, preset in LOSS_PRESETS.items() if preset == weights]

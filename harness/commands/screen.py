@@ -12,6 +12,6 @@ def console(*, stderr: bool = False) -> Console:
     """Where to print; silent in all processes of a launch but the first."""
     from rich.console import Console
 
-    from sftkey_train import processes
+    from sftkey_train import distributed
 
-    return Console(stderr=stderr, quiet=not processes.is_first())
+    return Console(stderr=stderr, quiet=not distributed.is_first())

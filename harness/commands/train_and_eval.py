@@ -109,10 +109,10 @@ def sweep(
     from harness import sweep as sweeping
     from harness.config import load_config
     from harness.progress import Reporter
-    from sftkey_train import processes
+    from sftkey_train import distributed
     from tasks.errors import InputError
 
-    if processes.count() > 1:
+    if distributed.count() > 1:
         raise InputError("a sweep is one process; stages run side by side on the GPUs there are")
     given = flags(model, benchmarks, variants, seeds, method, engine, data_dir, limit, out)
     resolved = load_config(config, given | _budget(budget), setting or [], quick=quick)
@@ -142,9 +142,9 @@ def _train(config: Config, *, dry_run: bool, then_evaluate: bool) -> None:
     from harness.files import run_folder
     from harness.plan import make_plan
     from harness.progress import Reporter
-    from sftkey_train import processes
+    from sftkey_train import distributed
 
-    with processes.first_goes_ahead():  # which fills the caches of models and data
+    with distributed.first_goes_ahead():  # which fills the caches of models and data
         plan = make_plan(config)
     print_plan(plan, console())
     if dry_run:
@@ -152,7 +152,7 @@ def _train(config: Config, *, dry_run: bool, then_evaluate: bool) -> None:
     reporter = Reporter(console(stderr=True))
     with run_folder(config):
         run.train(plan, reporter)
-        if not processes.leave():
+        if not distributed.leave():
             return
         if not then_evaluate:
             for (name, seed), chain in plan.graph.chains.items():

@@ -213,7 +213,8 @@ def _pairs(benchmark: Benchmark, task: Any, data_dir: Path | None) -> Iterator[t
 
 def _trained(record: Record, path: TextPath, tag_format: TagFormat) -> list[int]:
     """The prompt's ids in a training example."""
-    from sftkey_train.spans import SEGMENT_ID, encode
+    from sftkey_train.segments import SEGMENT_ID
+    from sftkey_train.spans import encode
 
     example = encode([record], tag_format, path, sys.maxsize)[0]
     ids: list[int] = example["input_ids"][example["segments"] == SEGMENT_ID["prompt"]].tolist()

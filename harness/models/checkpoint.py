@@ -20,7 +20,7 @@ from harness.models.limits import check_tokenizer, check_vocabulary, has_tokeniz
 from harness.models.locate import cache_dir, is_adapter
 from harness.models.shards import check_finite, read_tensors
 from leaderboards.results.schema import Entry, Evaluation, Role, TrainingCost
-from sftkey_train.checkpoint import weights_digest
+from sftkey_train.stored import weights_digest
 from tasks.errors import InputError
 from tasks.files import whole_folder, write_whole
 from tasks.tags import get_tag_format

@@ -8,8 +8,9 @@ import pytest
 import torch
 from tiny import KINDS, records_of, tagged_corpus, tiny_model, train_tokenizer
 
+from sftkey_train.corpus import Corpus
 from sftkey_train.settings import TrainSettings
-from sftkey_train.spans import Corpus, encode
+from sftkey_train.spans import encode
 from sftkey_train.stages import StageNode, build_graph
 from sftkey_train.text import TextPath
 from sftkey_train.variants import load_variant

@@ -3,7 +3,7 @@
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -12,13 +12,13 @@ import numpy as np
 import torch
 from tiny import V, corpus_of, lora_model, tiny_model
 
-from sftkey_train import processes
-from sftkey_train.checkpoint import save_checkpoint
+from sftkey_train import distributed
+from sftkey_train.corpus import Corpus
 from sftkey_train.references import ReferenceData
 from sftkey_train.settings import TrainSettings
-from sftkey_train.spans import Corpus
 from sftkey_train.stages import StageNode, build_graph
-from sftkey_train.trainer import StageResult, train_stage
+from sftkey_train.stored import StageResult, save_stage
+from sftkey_train.trainer import train_stage
 from sftkey_train.variants import load_variant
 from tasks.errors import InputError
 
@@ -141,23 +141,22 @@ def train_and_save(name: str, out: Path) -> None:
     scratch = out / "partial" / name
     scratch.mkdir(parents=True, exist_ok=True)
     case = CASES[name]
-    if case.alone and not processes.is_first():
+    if case.alone and not distributed.is_first():
         return
     try:
-        with processes.alone() if case.alone else ExitStack():
+        with distributed.alone() if case.alone else ExitStack():
             model, result = train(case, scratch)
     except InputError as error:
         (out / f"{name}.refused").write_text(str(error), encoding="utf-8")
         return
-    if processes.is_first():
+    if distributed.is_first():
         tokenizer = PreTrainedTokenizerFast(tokenizer_object=Tokenizer(models.WordLevel({"a": 0}, "a")))
         manifest = {
-            "tokens": [result.tokens_forward, result.tokens_loss],
-            "flops": result.flops,
+            "tokens": [result.cost.tokens_forward, result.cost.tokens_loss],
+            "flops": result.cost.flops,
             "sharded": result.state_dict is not None,
         }
-        history = [asdict(line) for line in result.history]
-        save_checkpoint(model, tokenizer, out / name, manifest, history, result.state_dict)
+        save_stage(model, tokenizer, out / name, manifest, result)
 
 
 @contextmanager
@@ -183,4 +182,4 @@ if __name__ == "__main__":
     with sharding_on_cpu() if kind == "sharded" else ExitStack():
         for case_name in cases:
             train_and_save(case_name, Path(folder))
-        processes.leave()
+        distributed.leave()

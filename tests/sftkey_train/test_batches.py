@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from tiny import corpus_of
 
 from sftkey_train.batches import BatchOrder, BatchSequence, Collator
-from sftkey_train.variants import SEGMENTS
+from sftkey_train.segments import SEGMENTS
 
 LENGTHS = np.random.default_rng(0).integers(5, 90, 203)
 EXAMPLES = [

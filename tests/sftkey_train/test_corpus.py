@@ -17,9 +17,9 @@ from tiny import records_of
 from tokenizers import Tokenizer, models, pre_tokenizers
 
 from sftkey_train.corpus import Corpus, open_corpus
+from sftkey_train.segments import SEGMENTS
 from sftkey_train.spans import corpus_key, encode, encode_to
 from sftkey_train.text import TextPath
-from sftkey_train.variants import SEGMENTS
 from tasks.errors import InputError
 from tasks.records import Record, records_digest
 from tasks.tags import get_tag_format
@@ -191,10 +191,10 @@ KILLED = """
 import os, sys
 from pathlib import Path
 import numpy as np
-from sftkey_train.corpus import Block, writing_corpus
+from sftkey_train.corpus import EncodedExamples, writing_corpus
 from collections import Counter
 with writing_corpus(Path(sys.argv[1])) as writer:
-    writer.append(Block(np.ones(4, np.int32), np.ones(4, np.uint8), np.array([4]), 0, Counter()))
+    writer.append(EncodedExamples(np.ones(4, np.int32), np.ones(4, np.uint8), np.array([4]), 0, Counter()))
     os.kill(os.getpid(), 9)
 """
 

@@ -13,9 +13,9 @@ from distributed_worker import CASES, SETTINGS, node_of, train_and_save, uneven_
 from safetensors.torch import load_file
 from tiny import largest_difference, tiny_model, train_tokenizer
 
-from sftkey_train.arguments import training_arguments
 from sftkey_train.batches import BatchOrder
-from sftkey_train.checkpoint import read_history, read_manifest, weights_digest
+from sftkey_train.settings import training_arguments
+from sftkey_train.stored import read_history, read_manifest, weights_digest
 from tasks.errors import InputError
 
 HERE = Path(__file__).parent

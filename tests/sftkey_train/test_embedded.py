@@ -8,7 +8,6 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from sftkey_train.checkpoint import HISTORY, read_manifest
 from sftkey_train.embedded import (
     RECIPE,
     Recipe,
@@ -18,6 +17,7 @@ from sftkey_train.embedded import (
     recipe_digest,
 )
 from sftkey_train.model import load_tokenizer
+from sftkey_train.stored import HISTORY, read_manifest
 from tasks.world.generate import load
 
 MINI = Recipe(num_number=48, num_choice=48, num_markup=16, width=16, num_layers=1, context=256, batch_size=16)

@@ -7,13 +7,14 @@ from pathlib import Path
 
 import pytest
 import torch
-from tiny import V, equal_states, state_of, tiny_model, train
+from tiny import UNTRAINED, V, equal_states, state_of, tiny_model, train
 
-from sftkey_train.checkpoint import save_checkpoint
+from sftkey_train.corpus import Corpus
 from sftkey_train.model import check_method, load_base, load_for_training
 from sftkey_train.settings import TrainSettings
-from sftkey_train.spans import Corpus, encode
+from sftkey_train.spans import encode
 from sftkey_train.stages import StageNode
+from sftkey_train.stored import save_stage
 from sftkey_train.text import TextPath
 from tasks.errors import InputError
 from tasks.records import Record
@@ -75,7 +76,7 @@ def test_an_adapter_is_saved_as_one_and_a_second_stage_goes_on_with_it(
     settings = with_method(settings, method)
     model = load_for_training(str(base), None, settings)
     first, _ = train(tagged, node_of("sft-tag", settings), model)
-    save_checkpoint(model, path.tokenizer, tmp_path / "first", {}, [])
+    save_stage(model, path.tokenizer, tmp_path / "first", {}, UNTRAINED)
     config = json.loads((tmp_path / "first" / "adapter_config.json").read_text())
     assert (config["use_dora"], config["use_rslora"]) == (method == "dora", method == "rslora")
     assert (config["r"], config["lora_alpha"], config["lora_dropout"]) == (2, 6, 0.1)
@@ -89,7 +90,7 @@ def test_an_adapter_is_saved_as_one_and_a_second_stage_goes_on_with_it(
     assert trained == {name for name, parameter in model.named_parameters() if parameter.requires_grad}
     second, _ = train(tagged, node_of("sftkey-tag", settings), again)
     assert {name for name in first if not torch.equal(first[name], second[name])} == trained
-    save_checkpoint(again, path.tokenizer, tmp_path / "second", {}, [])
+    save_stage(again, path.tokenizer, tmp_path / "second", {}, UNTRAINED)
     from peft import PeftModel
 
     loaded = PeftModel.from_pretrained(load_base(str(base)), tmp_path / "second")
@@ -112,7 +113,7 @@ def test_full_fine_tuning_moves_every_weight(
     before = state_of(model)
     after, _ = train(corpus, node_of("sft-tag", settings, data=corpus), model)
     assert not [name for name in before if torch.equal(before[name], after[name])]
-    save_checkpoint(model, path.tokenizer, tmp_path / "c", {}, [])
+    save_stage(model, path.tokenizer, tmp_path / "c", {}, UNTRAINED)
     assert equal_states(state_of(load_for_training(str(base), tmp_path / "c", settings)), after)
 
 
@@ -172,7 +173,7 @@ def test_tags_may_be_tokens_of_the_vocabulary(
     after, _ = train(corpus, node_of("sft-tag", settings, data=corpus), model)
     for name in ("model.embed_tokens.weight", "lm_head.weight"):
         assert (after[name][old_size:] != before[name][old_size:]).any(dim=1).all()
-    save_checkpoint(model, tokenizer, tmp_path / "c", {}, [])
+    save_stage(model, tokenizer, tmp_path / "c", {}, UNTRAINED)
     again = load_for_training(str(base), tmp_path / "c", settings, len(tokenizer))
     assert equal_states(state_of(again), after)
 

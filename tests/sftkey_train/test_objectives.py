@@ -11,7 +11,7 @@ import torch
 from naive_objectives import NAIVE, Step, Token
 
 from sftkey_train.objectives import OBJECTIVES, Tokens
-from sftkey_train.variants import SEGMENTS
+from sftkey_train.segments import SEGMENTS
 from tasks.errors import InputError
 
 OPTIONS: dict[str, list[dict[str, float]]] = {

@@ -9,8 +9,9 @@ import pytest
 import torch
 from tiny import V, corpus_of, lora_model, tagged_corpus, tiny_model, train
 
+from sftkey_train import loss
 from sftkey_train import references as references_module
-from sftkey_train import sparse_head
+from sftkey_train.corpus import Corpus
 from sftkey_train.model import output_head
 from sftkey_train.objectives import OBJECTIVES, Tokens
 from sftkey_train.references import (
@@ -23,10 +24,10 @@ from sftkey_train.references import (
     reference_key,
     score_corpus,
 )
+from sftkey_train.segments import SEGMENTS
 from sftkey_train.settings import TrainSettings
-from sftkey_train.spans import Corpus
 from sftkey_train.stages import StageNode
-from sftkey_train.variants import SEGMENTS, load_variant
+from sftkey_train.variants import load_variant
 
 NodeOf = Callable[..., StageNode]
 
@@ -167,7 +168,7 @@ def test_the_loss_has_the_kl_from_the_reference(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Σᵥ q·(log q − log p) at each position of a response, by the definition; 0 from a model to itself."""
-    monkeypatch.setattr(sparse_head, "LOGITS_PER_CHUNK", rows_per_chunk * V)
+    monkeypatch.setattr(loss, "LOGITS_PER_CHUNK", rows_per_chunk * V)
     seen: list[Tokens] = []
 
     def recording(tokens: Tokens) -> torch.Tensor:

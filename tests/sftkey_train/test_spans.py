@@ -12,9 +12,11 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from tiny import train_tokenizer
 
-from sftkey_train.spans import Corpus, encode
+from sftkey_train.corpus import Corpus
+from sftkey_train.segments import LOSS_PRESETS, SEGMENTS
+from sftkey_train.spans import encode
 from sftkey_train.text import TextPath
-from sftkey_train.variants import LOSS_PRESETS, SEGMENTS, load_variant
+from sftkey_train.variants import load_variant
 from tasks.errors import InputError
 from tasks.prompts import render_prompt
 from tasks.records import Record

@@ -9,16 +9,18 @@ import pytest
 from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
-from tiny import equal_states, records_of, tagged_corpus, tiny_model, train
+from tiny import UNTRAINED, equal_states, records_of, tagged_corpus, tiny_model, train
 
 from sftkey_train.batches import BatchOrder
-from sftkey_train.checkpoint import save_checkpoint
+from sftkey_train.corpus import Corpus
 from sftkey_train.model import load_for_training
+from sftkey_train.segments import SEGMENTS
 from sftkey_train.settings import NOT_IN_THE_WEIGHTS, TrainSettings
-from sftkey_train.spans import Corpus, encode
+from sftkey_train.spans import encode
 from sftkey_train.stages import BASE, StageGraph, StageNode, build_graph
+from sftkey_train.stored import save_stage
 from sftkey_train.text import TextPath
-from sftkey_train.variants import SEGMENTS, Stage, Variant, load_variant
+from sftkey_train.variants import Stage, Variant, load_variant
 from tasks.errors import InputError
 from tasks.records import Record
 from tasks.tags import get_tag_format
@@ -212,7 +214,10 @@ def test_the_tokens_of_the_plan_are_those_that_training_counts(
     )
     for node in chain_of(name, settings):
         _, result = train(CORPUS, node)
-        assert (result.tokens_forward, result.tokens_loss) == (node.tokens_forward, node.tokens_loss)
+        assert (result.cost.tokens_forward, result.cost.tokens_loss) == (
+            node.tokens_forward,
+            node.tokens_loss,
+        )
         assert result.history[-1].step == node.num_steps
 
 
@@ -365,7 +370,7 @@ def test_a_shared_stage_is_a_separate_stage(
         parent = store / node.parent if node.parent else None
         model = load_for_training(str(tmp_path / "base"), parent, settings)
         state, _ = train(corpus, node, model)
-        save_checkpoint(model, path.tokenizer, store / node.key, {}, [])
+        save_stage(model, path.tokenizer, store / node.key, {}, UNTRAINED)
         return state
 
     graph = graph_of(settings, names=TAGGED[:3], corpus=corpus)

@@ -23,8 +23,8 @@ from tiny import (
 )
 
 from sftkey_train import trainer as trainer_module
-from sftkey_train.arguments import training_arguments
-from sftkey_train.model import output_head
+from sftkey_train.corpus import Corpus
+from sftkey_train.model import flops_of, output_head
 from sftkey_train.objectives import OBJECTIVES
 from sftkey_train.objectives.registry import objective
 from sftkey_train.references import (
@@ -35,10 +35,9 @@ from sftkey_train.references import (
     read_log_probs,
     score_corpus,
 )
-from sftkey_train.settings import TrainSettings
-from sftkey_train.spans import Corpus
+from sftkey_train.settings import TrainSettings, training_arguments
 from sftkey_train.stages import StageNode, build_graph
-from sftkey_train.trainer import SpanTrainer, flops_of, train_stage
+from sftkey_train.trainer import SpanTrainer, train_stage
 from sftkey_train.variants import load_variant
 from tasks.errors import InputError
 
@@ -98,7 +97,7 @@ def test_accumulation_changes_nothing(
         for line, expected in zip(accumulated.history, result.history, strict=True):
             assert line.loss == pytest.approx(expected.loss, rel=1e-4)
             assert line.loss_answer == pytest.approx(expected.loss_answer, rel=1e-4)
-        assert accumulated.tokens_forward == result.tokens_forward
+        assert accumulated.cost.tokens_forward == result.cost.tokens_forward
 
 
 def test_accumulation_changes_nothing_for_a_model_that_takes_no_loss_arguments(
@@ -167,7 +166,7 @@ def test_packing_changes_nothing(
     for line, expected in zip(other.history, result.history, strict=True):
         assert line.loss == pytest.approx(expected.loss, rel=1e-4)
         assert line.loss_thinking == pytest.approx(expected.loss_thinking, rel=1e-4)
-    assert other.tokens_forward == result.tokens_forward
+    assert other.cost.tokens_forward == result.cost.tokens_forward
 
 
 @pytest.mark.parametrize("ignored", ["positions", "mask"])
@@ -316,7 +315,7 @@ def test_the_history_ends_with_the_last_step(
     assert steps == sorted({*range(log_every, node.num_steps + 1, log_every), node.num_steps})
     assert tuple(shown) == result.history
     assert {metrics.num_steps for metrics in result.history} == {node.num_steps} == {3}
-    assert result.history[-1].tokens == result.tokens_forward
+    assert result.history[-1].tokens == result.cost.tokens_forward
 
 
 class Nosy:
@@ -390,14 +389,14 @@ def test_the_time_of_the_probe_is_not_training_time(
     node = node_of("sft-tag", replace(settings, validate_every=1))
     _, result = train(tagged, node, on_step=lambda _: passes(5), probe=lambda _: passes(100))
     assert [line.wall_seconds for line in result.history] == [0, 5, 10]
-    assert (result.wall_seconds, clock) == (15, [315])
+    assert (result.cost.wall_seconds, clock) == (15, [315])
 
 
 def test_a_stage_may_be_ended_early(tagged: Corpus, node_of: NodeOf, settings: TrainSettings) -> None:
     node = node_of("sft-tag", replace(settings, epochs=3, log_every=2))
     _, result = train(tagged, node, stop_when=lambda history: len(history) == 2)
     assert [line.step for line in result.history] == [2, 4]
-    assert result.tokens_forward < node.tokens_forward
+    assert result.cost.tokens_forward < node.tokens_forward
 
 
 def test_the_work_is_counted_by_weight_and_token() -> None:

@@ -7,10 +7,11 @@ import pytest
 import yaml
 from tiny import V, equal_states, state_of, tiny_model, train
 
+from sftkey_train.corpus import Corpus
 from sftkey_train.objectives import OBJECTIVES
-from sftkey_train.spans import Corpus
+from sftkey_train.segments import SEGMENTS
 from sftkey_train.stages import StageNode
-from sftkey_train.variants import SEGMENTS, load_variant, variant_names
+from sftkey_train.variants import load_variant, variant_names
 from tasks.errors import InputError
 
 PAPER = {"key-tag", "sft", "sft-tag", "sft-tag-x2", "sftkey", "sftkey-tag"}

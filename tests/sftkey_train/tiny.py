@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from sftkey_train.spans import Corpus
+from sftkey_train.corpus import Corpus
+from sftkey_train.segments import SEGMENTS
 from sftkey_train.stages import StageNode
-from sftkey_train.variants import SEGMENTS
+from sftkey_train.stored import StageCost, StageResult
 from tasks.prompts import render_prompt
 from tasks.records import Record
 from tasks.tags import get_tag_format, render_response
@@ -23,8 +24,8 @@ if TYPE_CHECKING:
     from tokenizers import Tokenizer
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-    from sftkey_train.trainer import StageResult
 
+UNTRAINED = StageResult((), StageCost(0, 0, 0, 0.0, 0.0))
 V = 50
 """Tokens of the random corpora and of the models that train on them."""
 KINDS = ("byte-level", "straddling", "gpt2", "llama", "chat")

@@ -7,11 +7,11 @@ import pytest
 import torch
 from tiny import V, lora_model, tagged_corpus, tiny_model
 
-from sftkey_train import sparse_head
+from sftkey_train import loss as loss_module
 from sftkey_train.batches import Collator
+from sftkey_train.loss import Loss, log_probs
 from sftkey_train.model import head_replaced
 from sftkey_train.objectives import OBJECTIVES, Tokens
-from sftkey_train.sparse_head import Loss, log_probs
 
 WEIGHTS = [0.0, 1.0, 0.5, 1.0, 2.0, 0.7]
 WITH_PROMPT = [0.3, *WEIGHTS[1:]]
@@ -102,7 +102,7 @@ def dense(loss: Loss, logits_BTV: torch.Tensor) -> torch.Tensor:
 def test_the_chunked_loss_is_the_dense_one_and_so_are_its_gradients(
     name: str, bias: bool, rows_per_chunk: int, batch: Batch, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sparse_head, "LOGITS_PER_CHUNK", rows_per_chunk * V)
+    monkeypatch.setattr(loss_module, "LOGITS_PER_CHUNK", rows_per_chunk * V)
     loss, head, hidden_BTH = loss_of(name, batch), head_of(bias=bias), hidden_of(batch)
     trained = [hidden_BTH, *head.parameters()]
     want = dense(loss, head(hidden_BTH))
@@ -147,7 +147,7 @@ def model_of(kind: str) -> torch.nn.Module:
 def test_through_a_model_every_weight_gets_its_dense_gradient(
     kind: str, name: str, batch: Batch, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sparse_head, "LOGITS_PER_CHUNK", 7 * V)
+    monkeypatch.setattr(loss_module, "LOGITS_PER_CHUNK", 7 * V)
     model, loss = model_of(kind), loss_of(name, batch)
     inputs = {field: batch[field] for field in ("input_ids", "position_ids") if field in batch}
     trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
@@ -164,14 +164,14 @@ def test_through_a_model_every_weight_gets_its_dense_gradient(
 def test_no_more_logits_are_made_than_asked_for(batch: Batch, monkeypatch: pytest.MonkeyPatch) -> None:
     """Only positions with weight go through the head, once, and never more of them at a time."""
     sizes: list[int] = []
-    own = sparse_head._logits
+    own = loss_module._logits
 
     def counting(hidden_NH: torch.Tensor, *others: torch.Tensor) -> torch.Tensor:
         sizes.append(len(hidden_NH))
         return own(hidden_NH, *others)
 
-    monkeypatch.setattr(sparse_head, "_logits", counting)
-    monkeypatch.setattr(sparse_head, "LOGITS_PER_CHUNK", 9 * V)
+    monkeypatch.setattr(loss_module, "_logits", counting)
+    monkeypatch.setattr(loss_module, "LOGITS_PER_CHUNK", 9 * V)
     loss_of("cross-entropy", batch)(hidden_of(batch), head_of()).backward()
     assert sum(sizes) == int((batch["weights"] > 0).sum())
     assert max(sizes) == 9
@@ -212,7 +212,7 @@ def test_in_half_precision_it_stays_close_and_gradients_keep_their_types(batch: 
 def test_log_probs_are_those_of_a_dense_softmax(
     rows_per_chunk: int, batch: Batch, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sparse_head, "LOGITS_PER_CHUNK", rows_per_chunk * V)
+    monkeypatch.setattr(loss_module, "LOGITS_PER_CHUNK", rows_per_chunk * V)
     rows_BT, head, hidden_BTH = batch["weights"] > 0, head_of(bias=True), hidden_of(batch)
     targets_N = batch["targets"][rows_BT]
     want_N = head(hidden_BTH[rows_BT]).double().log_softmax(-1)[torch.arange(len(targets_N)), targets_N]

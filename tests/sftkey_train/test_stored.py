@@ -1,21 +1,23 @@
-"""A checkpoint is an ordinary folder that other tools load, whole or not there at all."""
+"""A trained stage is an ordinary folder that other tools load, whole or not there at all."""
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
-from tiny import lora_model, tiny_model, train_tokenizer
+from tiny import UNTRAINED, lora_model, tiny_model, train_tokenizer
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from sftkey_train.checkpoint import (
+from sftkey_train.stored import (
     HISTORY,
     MANIFEST,
-    move_whole,
+    StepMetrics,
+    read_cost,
     read_history,
     read_manifest,
-    save_checkpoint,
+    save_stage,
     weights_digest,
 )
 from sftkey_train.text import TextPath
@@ -25,8 +27,13 @@ IDS = torch.arange(12)[None]
 STAGE = {"base": "tiny", "stage": {"name": "sft"}}
 
 
+def line_of(step: int, loss: float = 0.5) -> StepMetrics:
+    return StepMetrics(step, 9, loss, 0.1, 0.2, 0.3, 1e-3, 77, 1.5)
+
+
 def save(directory: Path, path: TextPath, model=None, history=()) -> Path:
-    save_checkpoint(model or tiny_model(len(path.tokenizer)), path.tokenizer, directory, STAGE, history)
+    result = replace(UNTRAINED, history=tuple(history))
+    save_stage(model or tiny_model(len(path.tokenizer)), path.tokenizer, directory, STAGE, result)
     return directory
 
 
@@ -56,8 +63,10 @@ def test_peft_loads_an_adapter_and_computes_the_same(tmp_path: Path, path: TextP
 
 
 def test_it_says_what_it_was_made_from_and_how_it_went(tmp_path: Path, path: TextPath) -> None:
-    folder = save(tmp_path / "deep" / "c", path, history=[{"step": 1}, {"step": 2}])
-    assert read_manifest(folder) == {**STAGE, "weights_digest": weights_digest(folder)}
+    folder = save(tmp_path / "deep" / "c", path, history=[line_of(1), line_of(2)])
+    cost = {"steps": 0, "tokens_forward": 0, "tokens_loss": 0, "flops": 0.0, "wall_seconds": 0.0}
+    assert read_manifest(folder) == {**STAGE, "cost": cost, "weights_digest": weights_digest(folder)}
+    assert read_cost(folder) == UNTRAINED.cost
     lines = (folder / HISTORY).read_text().splitlines()
     assert [json.loads(line)["step"] for line in lines] == [1, 2]
     assert [entry.name for entry in (tmp_path / "deep").iterdir()] == ["c"]
@@ -65,13 +74,13 @@ def test_it_says_what_it_was_made_from_and_how_it_went(tmp_path: Path, path: Tex
 
 def test_the_history_is_read_as_it_was_written(tmp_path: Path, path: TextPath) -> None:
     """A loss that was not measured is null on disk, because JSON has no NaN, and not-a-number when read."""
-    history = [{"step": 1, "loss": 0.1 + 0.2}, {"step": 2, "loss": float("nan")}]
+    history = [line_of(1, 0.1 + 0.2), line_of(2, float("nan"))]
     folder = save(tmp_path / "c", path, history=history)
     assert '"loss": null' in (folder / HISTORY).read_text()
     assert str(read_history(folder)) == str(history)
 
 
-@pytest.mark.parametrize("content", [None, "{"])
+@pytest.mark.parametrize("content", [None, "{", "[]", '{"step": 1}'])
 def test_a_damaged_history_is_one_line(tmp_path: Path, content: str | None) -> None:
     if content is not None:
         (tmp_path / HISTORY).write_text(content)
@@ -79,7 +88,7 @@ def test_a_damaged_history_is_one_line(tmp_path: Path, content: str | None) -> N
         read_history(tmp_path)
 
 
-def test_where_another_process_was_faster_its_checkpoint_stays(tmp_path: Path, path: TextPath) -> None:
+def test_where_another_process_was_faster_its_folder_stays(tmp_path: Path, path: TextPath) -> None:
     folder = save(tmp_path / "c", path)
     before = (folder / MANIFEST).stat().st_mtime_ns
     save(folder, path, tiny_model(len(path.tokenizer), seed=9))
@@ -87,11 +96,10 @@ def test_where_another_process_was_faster_its_checkpoint_stays(tmp_path: Path, p
     assert [entry.name for entry in tmp_path.iterdir()] == ["c"]
 
 
-def test_a_place_that_cannot_be_filled_is_an_error(tmp_path: Path) -> None:
-    (tmp_path / "partial").mkdir()
+def test_a_place_that_cannot_be_filled_is_an_error(tmp_path: Path, path: TextPath) -> None:
     (tmp_path / "place").write_text("a file")
     with pytest.raises(OSError, match="place"):
-        move_whole(tmp_path / "partial", tmp_path / "place")
+        save(tmp_path / "place", path)
 
 
 @pytest.mark.parametrize("content", [None, "{", "[]"])
@@ -100,6 +108,13 @@ def test_a_damaged_manifest_is_one_line(tmp_path: Path, content: str | None) -> 
         (tmp_path / MANIFEST).write_text(content)
     with pytest.raises(InputError, match="delete the folder and run again"):
         read_manifest(tmp_path)
+
+
+@pytest.mark.parametrize("content", ["{}", '{"cost": 3}', '{"cost": {"steps": 1}}'])
+def test_a_manifest_without_a_cost_is_one_line(tmp_path: Path, content: str) -> None:
+    (tmp_path / MANIFEST).write_text(content)
+    with pytest.raises(InputError, match="no cost; delete the folder and run again"):
+        read_cost(tmp_path)
 
 
 def test_a_folder_without_safetensors_has_no_digest(tmp_path: Path) -> None:

@@ -2,21 +2,23 @@
 
 Loss and gradient of a chunk of rows are computed together, so that no logits are kept for the backward pass
 and none are computed twice; memory does not grow with the rows. The gradient equals the dense one to
-rounding.
+rounding. Beside it stands what a step's log-probabilities say of the parts of the response.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
+from sftkey_train.model import head_replaced, model_inputs
 from sftkey_train.objectives import Objective, Tokens
+from sftkey_train.segments import GROUPS, RESPONSE, SEGMENT_ID
 
 LOGITS_PER_CHUNK = 2**26
 """Logits held at once: 256 MiB in float32."""
@@ -98,6 +100,7 @@ class _HeadLoss(torch.autograd.Function):
         grad_bias_V = torch.zeros_like(bias_V) if bias_V is not None and head_learns else None
         total = hidden_NH.new_zeros((), dtype=torch.float32)
         log_probs_N = hidden_NH.new_zeros(len(hidden_NH), dtype=torch.float32)
+        # The caller's autocast would cast the sums of gradients down again; dtypes are chosen here by hand.
         with torch.autocast(hidden_NH.device.type, enabled=False):
             for chunk in work.chunks():
                 part, log_probs_N[chunk], grad_logits_NV = work.chunk_loss(chunk)
@@ -143,6 +146,8 @@ class _Work:
         log_probs_N, log_total_N = _log_probs(logits_NV, targets_N)
         kl_N, reference_NV = self._reference(chunk, logits_NV, log_total_N)
         entropy_N = _top_entropy(logits_NV) if "top_entropy" in loss.objective.needs else None
+        # The objective is differentiated with respect to log p and KL alone, which are small; from there to
+        # the logits the gradient is known in closed form, so autograd never keeps a row of the vocabulary.
         with torch.enable_grad():
             leaves = [leaf.requires_grad_() for leaf in (log_probs_N, kl_N) if leaf is not None]
             tokens = loss.tokens(chunk, log_probs_N=log_probs_N, reference_kl_N=kl_N, top_entropy_N=entropy_N)
@@ -151,10 +156,11 @@ class _Work:
                 shares_N = shares_N * loss.only[loss.batch["weights"] > 0][chunk]
             share = shares_N.sum() / loss.step_weight_S.sum()
             grads = torch.autograd.grad(share, leaves, allow_unused=True, materialize_grads=True)
-        grad_NV = logits_NV.sub_(log_total_N[:, None]).exp_()  # now the probabilities, in the logits' memory
+        # With p the model's probabilities: ∂(log p of the target)/∂logits = one-hot − p.
+        grad_NV = logits_NV.sub_(log_total_N[:, None]).exp_()  # now p, in the logits' memory
         if reference_NV is None:
             grad_NV.mul_(-grads[0][:, None])
-        else:  # ∂KL(reference ‖ model)/∂logits = p − q
+        else:  # and with q the reference's, ∂KL(q ‖ p)/∂logits = p − q
             grad_NV.mul_((grads[1] - grads[0])[:, None]).sub_(reference_NV.mul_(grads[1][:, None]))
         grad_NV[torch.arange(len(targets_N), device=targets_N.device), targets_N] += grads[0]
         return share.detach(), log_probs_N.detach(), grad_NV
@@ -169,11 +175,12 @@ class _Work:
         hidden_NH = self.loss.rows("reference_hidden")[chunk].to(head.weight.dtype)
         log_reference_NV = head(hidden_NH).float().log_softmax(-1)
         reference_NV = log_reference_NV.exp()
-        log_ratio_NV = log_reference_NV.sub_(logits_NV).add_(log_total_N[:, None])
+        log_ratio_NV = log_reference_NV.sub_(logits_NV).add_(log_total_N[:, None])  # log q − log p
         return (reference_NV * log_ratio_NV).sum(-1), reference_NV
 
 
 def _logits(hidden_NH: Tensor, weight_VH: Tensor, bias_V: Tensor | None) -> Tensor:
+    """The head's output, float32: a matmul in bfloat16 sums in float32 and is rounded once."""
     bias_V = bias_V if bias_V is None else bias_V.detach().to(weight_VH.dtype)
     return functional.linear(hidden_NH, weight_VH, bias_V).float()
 
@@ -192,7 +199,7 @@ def _top_entropy(logits_NV: Tensor) -> Tensor:
 
 
 def _add_product(total: Tensor, left: Tensor, right: Tensor) -> None:
-    """total += left @ right, in total's precision."""
+    """total += left @ right, in total's precision; without a second matrix where the dtypes agree."""
     if total.dtype == left.dtype:
         total.addmm_(left, right)
     else:
@@ -200,6 +207,7 @@ def _add_product(total: Tensor, left: Tensor, right: Tensor) -> None:
 
 
 def _compute_dtype(hidden_NH: Tensor) -> torch.dtype:
+    """What an ordinary linear layer would compute in here."""
     device = hidden_NH.device.type
     return torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else hidden_NH.dtype
 
@@ -224,3 +232,65 @@ def _example_chunks(examples_N: Tensor, size: int) -> Iterator[slice]:
         last = end
     if last > start:
         yield slice(start, last)
+
+
+def response_mask(segments_BT: Tensor) -> Tensor:
+    """Where a token of the response is predicted."""
+    return _isin(segments_BT, RESPONSE)
+
+
+def group_mask(segments_BT: Tensor, group: str) -> Tensor:
+    """Where a group's tokens are predicted."""
+    return _isin(segments_BT, GROUPS[group])
+
+
+def _isin(segments_BT: Tensor, names: tuple[str, ...]) -> Tensor:
+    wanted = torch.tensor([SEGMENT_ID[name] for name in names], device=segments_BT.device)
+    return torch.isin(segments_BT, wanted)
+
+
+class SegmentLosses:
+    """Cross-entropy of each group over the micro-batches of a step: its sum and number of tokens."""
+
+    def __init__(self) -> None:
+        self._sums_G2 = torch.zeros(len(GROUPS), 2)
+
+    def add(self, log_probs_BT: Tensor, segments_BT: Tensor) -> None:
+        """Adds a micro-batch: log p of every token of the response where it is predicted."""
+        masks = [group_mask(segments_BT, group) for group in GROUPS]
+        sums = [torch.stack([-(log_probs_BT * mask_BT).sum(), mask_BT.sum().float()]) for mask_BT in masks]
+        self._sums_G2 = self._sums_G2.to(log_probs_BT.device) + torch.stack(sums)
+
+    def means(self, over_ranks: Callable[[Tensor], Tensor]) -> dict[str, float]:
+        """Mean loss by name; not-a-number for a group that the step did not hold."""
+        sums = over_ranks(self._sums_G2).tolist()
+        return {
+            f"loss_{group}": float(total / count) if count else float("nan")
+            for group, (total, count) in zip(GROUPS, sums, strict=True)
+        }
+
+
+class SegmentGradients:
+    """Gradient of each group's part of a step's loss, over its micro-batches, at a pass for each group."""
+
+    def __init__(self) -> None:
+        self._sums: dict[str, list[Tensor]] = {}
+
+    def add(self, model: torch.nn.Module, loss: Loss) -> None:
+        """Adds a micro-batch; the model is the plain one, for a wrapper would exchange gradients."""
+        parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
+        for group in GROUPS:
+            part = replace(loss, only=group_mask(loss.batch["segments"], group).float(), log_probs_BT=[])
+            with torch.random.fork_rng(), head_replaced(model, part):  # dropout draws as if this had not been
+                value = model(**model_inputs(loss.batch)).logits
+                grads = torch.autograd.grad(value, parameters, allow_unused=True, materialize_grads=True)
+            sums = self._sums.setdefault(group, [torch.zeros_like(grad) for grad in grads])
+            for total, grad in zip(sums, grads, strict=True):
+                total += grad
+
+    def norms(self, over_ranks: Callable[[Tensor], Tensor]) -> dict[str, float]:
+        """Norm of each group's gradient by name; nothing where nothing was added."""
+        return {
+            f"gradient_norm_{group}": float(torch.stack([over_ranks(grad).norm() for grad in grads]).norm())
+            for group, grads in self._sums.items()
+        }

@@ -8,13 +8,13 @@ import torch
 from tiny import V, lora_model, state_of, tiny_model, train, with_settings
 
 from sftkey_train.batches import BatchOrder
-from sftkey_train.lagging import Lagging
+from sftkey_train.corpus import Corpus
+from sftkey_train.loss import SegmentLosses
 from sftkey_train.objectives import OBJECTIVES, Tokens
+from sftkey_train.references import Lagging
+from sftkey_train.segments import GROUPS, SEGMENTS
 from sftkey_train.settings import TrainSettings
-from sftkey_train.spans import Corpus
 from sftkey_train.stages import StageNode
-from sftkey_train.telemetry import GROUPS, SegmentLosses, mean_losses
-from sftkey_train.variants import SEGMENTS
 
 NodeOf = Callable[..., StageNode]
 State = dict[str, torch.Tensor]
@@ -74,7 +74,7 @@ def test_a_part_that_a_step_lacks_has_no_loss() -> None:
     losses = SegmentLosses()
     losses.add(torch.tensor([[-1.0, -3.0, 0.0]]), torch.tensor([[4, 4, -1]]))
     losses.add(torch.tensor([[-5.0]]), torch.tensor([[4]]))
-    means = mean_losses(losses.packed())
+    means = losses.means(lambda sums_G2: sums_G2)
     assert means["loss_answer"] == 3
     assert str(means["loss_thinking"]) == str(means["loss_tags"]) == "nan"
 

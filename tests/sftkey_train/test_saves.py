@@ -9,13 +9,11 @@ import pytest
 import torch
 from tiny import V, equal_states, lora_model, tiny_model, train, with_settings
 
-from sftkey_train import partial
-from sftkey_train.partial import PROGRESS, Progress
+from sftkey_train.corpus import Corpus
 from sftkey_train.settings import TrainSettings
-from sftkey_train.spans import Corpus
 from sftkey_train.stages import StageNode
-from sftkey_train.telemetry import StepMetrics
-from sftkey_train.trainer import StageResult, train_stage
+from sftkey_train.stored import PROGRESS, Progress, StageResult, StepMetrics, latest_save
+from sftkey_train.trainer import train_stage
 
 NodeOf = Callable[..., StageNode]
 
@@ -65,13 +63,12 @@ def test_a_killed_stage_goes_on_bit_for_bit(
     node = node_of(variant, replace(long, log_every=log_every))
     whole_state, whole = train(tagged, with_settings(node, save_minutes=99.0), model_of(method))
     killed_at(4, tagged, node, model_of(method), scratch=tmp_path)
-    assert partial.latest(tmp_path) == tmp_path / "checkpoint-3"
+    assert latest_save(tmp_path) == tmp_path / "checkpoint-3"
     state, result = train(tagged, node, model_of(method), scratch=tmp_path)
     assert equal_states(state, whole_state)
     assert lines_of(result) == lines_of(whole)
-    assert (result.tokens_forward, result.tokens_loss) == (whole.tokens_forward, whole.tokens_loss)
-    assert (result.tokens_forward, result.tokens_loss) == (node.tokens_forward, node.tokens_loss)
-    assert result.flops == whole.flops
+    assert replace(result.cost, wall_seconds=0) == replace(whole.cost, wall_seconds=0)
+    assert (result.cost.tokens_forward, result.cost.tokens_loss) == (node.tokens_forward, node.tokens_loss)
 
 
 def test_a_stage_may_be_killed_again_and_again(
@@ -95,7 +92,7 @@ def test_psft_is_saved_when_its_old_model_is_due(
     options = tuple({**dict(node.stage.options), "refresh": float(refresh)}.items())
     node = replace(node, stage=replace(node.stage, options=options))
     killed_at(8, tagged, node, tiny_model(V), scratch=tmp_path)
-    assert partial.latest(tmp_path) == tmp_path / f"checkpoint-{saved_at}"
+    assert latest_save(tmp_path) == tmp_path / f"checkpoint-{saved_at}"
     state, result = train(tagged, node, tiny_model(V), scratch=tmp_path)
     whole_state, whole = train(tagged, node, tiny_model(V))
     assert equal_states(state, whole_state)
@@ -113,7 +110,7 @@ def test_a_half_written_save_is_none(
     (half / "model.safetensors").write_bytes(b"half")
     if damage == "unfinished progress":
         (half / f"{PROGRESS}.part").write_text('{"history"')
-    assert partial.latest(tmp_path) == tmp_path / "checkpoint-3"
+    assert latest_save(tmp_path) == tmp_path / "checkpoint-3"
     state, _ = train(tagged, node, tiny_model(V), scratch=tmp_path)
     assert equal_states(state, train(tagged, node)[0])
 
@@ -146,11 +143,11 @@ def test_time_before_the_kill_counts(
     node = node_of("sft-tag", replace(long, log_every=1))
     killed_at(4, tagged, node, tiny_model(V), scratch=tmp_path)
     saved = tmp_path / "checkpoint-3"
-    progress = partial.read(saved)
+    progress = Progress.read(saved)
     assert progress.wall_seconds > 0
-    partial.complete(tmp_path, 3, replace(progress, wall_seconds=1000.0))
+    replace(progress, wall_seconds=1000.0).complete(tmp_path, 3)
     _, result = train(tagged, node, tiny_model(V), scratch=tmp_path)
-    assert 1000 < result.wall_seconds < 1100
+    assert 1000 < result.cost.wall_seconds < 1100
     times = [line.wall_seconds for line in result.history]
     assert times[2] < 100 < 1000 < times[3] < times[8]
 
@@ -160,8 +157,8 @@ def test_progress_is_read_as_it_was_written(tmp_path: Path) -> None:
     progress = Progress((line,), 77, 33, 1.5, 2.0)
     (tmp_path / "checkpoint-3").mkdir()
     (tmp_path / "checkpoint-10").mkdir()
-    partial.complete(tmp_path, 10, progress)
-    assert str(partial.read(partial.latest(tmp_path))) == str(progress)
+    progress.complete(tmp_path, 10)
+    assert str(Progress.read(latest_save(tmp_path))) == str(progress)
     assert [path.name for path in tmp_path.iterdir()] == ["checkpoint-10"]
 
 
@@ -169,5 +166,5 @@ def test_the_tenth_step_comes_after_the_ninth(tmp_path: Path) -> None:
     for step in (9, 10):
         (tmp_path / f"checkpoint-{step}").mkdir()
         (tmp_path / f"checkpoint-{step}" / PROGRESS).write_text("{}")
-    assert partial.latest(tmp_path) == tmp_path / "checkpoint-10"
-    assert partial.latest(tmp_path / "nowhere") is None
+    assert latest_save(tmp_path) == tmp_path / "checkpoint-10"
+    assert latest_save(tmp_path / "nowhere") is None

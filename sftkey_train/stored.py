@@ -1,0 +1,262 @@
+"""What a stage leaves on disk: a Hugging Face folder (or PEFT adapter) with a manifest and its history.
+
+The folder is whole or not there. While the stage trains, saves of it stand in a scratch folder, from which a
+killed stage goes on: transformers' own checkpoints, and what they lack.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tasks.errors import InputError
+from tasks.files import whole_folder, write_whole
+
+if TYPE_CHECKING:
+    import torch
+    from transformers import PreTrainedTokenizerBase
+
+MANIFEST = "sftkey_manifest.json"
+HISTORY = "metrics.jsonl"
+PROGRESS = "sftkey_progress.json"
+"""Written last: a save that has it is whole."""
+NAN = float("nan")
+_PLAIN = ("config.json", "generation_config.json", "tokenizer.json", "chat_template.jinja")
+_WITH_PLACES = ("adapter_config.json", "tokenizer_config.json")
+
+
+@dataclass(frozen=True)
+class StepMetrics:
+    """One line of the metrics history; not-a-number where something was not measured.
+
+    Attributes:
+        step: Optimiser steps done.
+        num_steps: Optimiser steps to do.
+        loss: The objective, averaged over weight and over the steps since the last line.
+        loss_thinking: Cross-entropy of the reasoning's tokens in this step, also where they carry no loss.
+        loss_answer: Likewise of the answer's tokens.
+        loss_tags: Likewise of the tags.
+        learning_rate: Of this step.
+        tokens: Tokens forward so far, padding not counted.
+        wall_seconds: Spent training since the stage began.
+        gradient_norm: Norm of the step's gradient, before clipping.
+        gradient_norm_thinking: Norm of the gradient that the reasoning's tokens alone would give.
+        gradient_norm_answer: Likewise the answer's.
+        gradient_norm_tags: Likewise the tags'.
+        accuracy: Share of the validation records answered right.
+        format_valid: Share of the validation records answered in the tag format.
+    """
+
+    step: int
+    num_steps: int
+    loss: float
+    loss_thinking: float
+    loss_answer: float
+    loss_tags: float
+    learning_rate: float
+    tokens: int
+    wall_seconds: float
+    gradient_norm: float = NAN
+    gradient_norm_thinking: float = NAN
+    gradient_norm_answer: float = NAN
+    gradient_norm_tags: float = NAN
+    accuracy: float = NAN
+    format_valid: float = NAN
+
+
+@dataclass(frozen=True)
+class StageCost:
+    """What a stage took.
+
+    Attributes:
+        steps: Optimiser steps.
+        tokens_forward: Tokens that passed through the model, padding not counted.
+        tokens_loss: Of these, tokens that carried loss.
+        flops: Estimate of `model.flops_of`.
+        wall_seconds: Spent training, without the time of the probe.
+    """
+
+    steps: int
+    tokens_forward: int
+    tokens_loss: int
+    flops: float
+    wall_seconds: float
+
+
+@dataclass(frozen=True)
+class StageResult:
+    """What a stage gave, besides the weights that stand in its model.
+
+    Attributes:
+        history: One line every `log_every` steps, and the last.
+        cost: What it took.
+        state_dict: The whole weights, in the first process, where the model itself holds but a share of them.
+    """
+
+    history: tuple[StepMetrics, ...]
+    cost: StageCost
+    state_dict: Mapping[str, torch.Tensor] | None = None
+
+
+def save_stage(
+    model: torch.nn.Module,
+    tokenizer: PreTrainedTokenizerBase,
+    directory: Path,
+    manifest: Mapping[str, Any],
+    result: StageResult,
+) -> None:
+    """Writes a trained stage whole or not at all; where another process was faster, its folder stays.
+
+    Args:
+        model: A transformers model or PEFT model.
+        tokenizer: Saved beside it.
+        directory: Where it goes.
+        manifest: What it was made from; `cost` and `weights_digest` are added.
+        result: Of its training.
+    """
+    if getattr(model, "config", None) is not None and hasattr(model.config, "use_cache"):
+        model.config.use_cache = True  # off while training; who loads the folder will generate with it
+    with whole_folder(directory) as folder:
+        model.save_pretrained(folder, state_dict=result.state_dict, safe_serialization=True)
+        tokenizer.save_pretrained(folder)
+        whole = {**manifest, "cost": asdict(result.cost), "weights_digest": weights_digest(folder)}
+        (folder / MANIFEST).write_text(json.dumps(whole, indent=2) + "\n", encoding="utf-8")
+        rows = (_without_nan(asdict(metrics)) for metrics in result.history)
+        lines = "".join(json.dumps(row, allow_nan=False) + "\n" for row in rows)
+        (folder / HISTORY).write_text(lines, encoding="utf-8")
+
+
+def _without_nan(row: Mapping[str, Any]) -> dict[str, Any]:
+    """JSON has no NaN: a loss of a segment that a batch did not hold is null."""
+    return {key: None if value != value else value for key, value in row.items()}
+
+
+def _with_nan(row: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: NAN if value is None else value for key, value in row.items()}
+
+
+def read_manifest(directory: Path) -> dict[str, Any]:
+    """Reads what a stage was made from.
+
+    Raises:
+        InputError: There is no manifest, or it is damaged.
+    """
+    path = directory / MANIFEST
+    try:
+        manifest = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path}: no readable manifest; delete the folder and run again") from error
+    if not isinstance(manifest, dict):
+        raise InputError(f"{path}: not a manifest; delete the folder and run again")
+    return manifest
+
+
+def read_cost(directory: Path) -> StageCost:
+    """Reads what a stage took.
+
+    Raises:
+        InputError: There is no manifest, or it does not say.
+    """
+    try:
+        return StageCost(**read_manifest(directory)["cost"])
+    except (KeyError, TypeError) as error:
+        raise InputError(f"{directory / MANIFEST}: no cost; delete the folder and run again") from error
+
+
+def read_history(directory: Path) -> list[StepMetrics]:
+    """Reads a stage's metrics history; not-a-number where nothing was measured.
+
+    Raises:
+        InputError: There is none, or it is damaged.
+    """
+    path = directory / HISTORY
+    try:
+        lines = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+        known: list[dict[str, Any]] = [
+            {k: NAN if v is None else v for k, v in line.items()} for line in lines
+        ]
+        return [StepMetrics(**line) for line in known]
+    except (OSError, ValueError, TypeError, AttributeError) as error:
+        raise InputError(f"{path}: no readable history; delete the folder and run again") from error
+
+
+def weights_digest(directory: Path) -> str:
+    """Digest of all that decides what a model folder or adapter computes: weights, config, tokenizer.
+
+    Raises:
+        InputError: The folder holds no safetensors.
+    """
+    weights = sorted(directory.glob("*.safetensors"))
+    if not weights:
+        raise InputError(
+            f"{directory}: no .safetensors weights; convert the checkpoint with safetensors first"
+        )
+    others = [directory / name for name in (*_PLAIN, *_WITH_PLACES)]
+    digest = hashlib.sha256()
+    for path in [*weights, *others]:
+        if not path.is_file():
+            continue
+        digest.update(path.name.encode() + b"\0")
+        if path.name in _WITH_PLACES:
+            digest.update(_without_places(path))
+            continue
+        with path.open("rb") as file:
+            while block := file.read(1 << 22):
+                digest.update(block)
+    return digest.hexdigest()
+
+
+def _without_places(path: Path) -> bytes:
+    """A configuration in one order and without the place of a folder, which may move."""
+    config = json.loads(path.read_text(encoding="utf-8"))
+    ordered = {
+        # peft keeps `target_modules` as a set, whose order is another in every process
+        key: sorted(value, key=json.dumps) if isinstance(value, list) else value
+        for key, value in config.items()
+        if key not in ("base_model_name_or_path", "name_or_path")
+    }
+    return json.dumps(ordered, sort_keys=True).encode()
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a stage had come when it was saved.
+
+    Attributes:
+        history: Lines of history so far.
+        tokens_forward: Tokens that had passed through the model.
+        tokens_loss: Of these, tokens that carried loss.
+        loss_sum: Losses of the steps since the last line of history, added up.
+        wall_seconds: Spent training.
+    """
+
+    history: tuple[StepMetrics, ...]
+    tokens_forward: int
+    tokens_loss: int
+    loss_sum: float
+    wall_seconds: float
+
+    def complete(self, scratch: Path, step: int) -> None:
+        """Makes transformers' save of a step whole, and drops the ones before it."""
+        saved = scratch / f"checkpoint-{step}"
+        write_whole(saved / PROGRESS, json.dumps(asdict(self)))  # NaN is read back as such
+        for other in scratch.glob("checkpoint-*"):
+            if other != saved:
+                shutil.rmtree(other)
+
+    @classmethod
+    def read(cls, saved: Path) -> Progress:
+        """Reads how far a whole save had come."""
+        data = json.loads((saved / PROGRESS).read_text(encoding="utf-8"))
+        return cls(tuple(StepMetrics(**line) for line in data.pop("history")), **data)
+
+
+def latest_save(scratch: Path) -> Path | None:
+    """The last whole save in a folder."""
+    whole = [path.parent for path in scratch.glob(f"checkpoint-*/{PROGRESS}")]
+    return max(whole, key=lambda path: int(path.name.rpartition("-")[2]), default=None)
