@@ -14,8 +14,9 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from benchmarks import ROOT
 from benchmarks.measure.browser import chromium
-from benchmarks.measure.children import ROOT, run_command
+from benchmarks.measure.children import run_command
 
 PUBLISHED = Path("leaderboards/published")
 PICTURE = Path("docs/leaderboard.png")
@@ -42,11 +43,11 @@ def embedded() -> None:
 
 def study() -> None:
     """Runs the study, pools its cells, and writes their board."""
-    from benchmarks.evidence.design import make_design
-    from benchmarks.evidence.pooling import pool
-    from benchmarks.study import SEEDS
+    from studies.evidence.design import make_design
+    from studies.evidence.pooling import pool
+    from studies.study import SEEDS
 
-    run_command([sys.executable, "-m", "benchmarks", "study"])
+    run_command([sys.executable, "-m", "studies", "study"])
     run = pool(make_design(Path("runs/study"), SEEDS))
     out = PUBLISHED / "study"
     run_command(_harness("leaderboard", str(run), "--out", str(out), "--samples", str(MOST_SAMPLES)))

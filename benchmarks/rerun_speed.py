@@ -23,7 +23,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from benchmarks.measure.children import ROOT, Side, run_child, run_command
+from benchmarks import ROOT
+from benchmarks.measure.children import Side, run_child, run_command
 from benchmarks.measure.models import EMBEDDED, embedded_tokenizer, write_adapters, write_llama
 from benchmarks.measure.tables import machine, spread, table, within
 from benchmarks.ours.rerun import TAGS

@@ -7,8 +7,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
 
+from benchmarks import ROOT
 from benchmarks.lm_eval.environment import command
-from benchmarks.measure.children import ROOT, run_command
+from benchmarks.measure.children import run_command
 from benchmarks.measure.environments import has_cuda
 from harness.engines import EngineSettings
 from tasks.benchmarks import load_benchmark

@@ -12,7 +12,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from benchmarks.measure.children import ROOT
+from benchmarks import ROOT
 from benchmarks.measure.environments import ensure, has_cuda, install, torch_from
 
 DIRECTORY = Path(__file__).parents[1] / ".lm-eval-env"

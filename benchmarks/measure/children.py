@@ -13,9 +13,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
+from benchmarks import ROOT
 from tasks.errors import InputError
 
-ROOT = Path(__file__).parents[2]
 _OFFLINE = {"HF_HUB_OFFLINE": "1", "HF_HUB_DISABLE_TELEMETRY": "1", "TOKENIZERS_PARALLELISM": "true"}
 _THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS")
 T = TypeVar("T")

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from benchmarks.measure.children import ROOT
+from benchmarks import ROOT
 from tasks.benchmarks import load_benchmark
 from tasks.prompts import render_prompt
 from tasks.records import Record

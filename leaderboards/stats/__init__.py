@@ -6,7 +6,7 @@ checkpoint is evaluated on every benchmark, so a seed is one cluster across all 
 were drawn for a question, a matrix holds a value in [0, 1] for it, such as their mean.
 
 `docs/statistics.md` says what each figure means and how often the intervals cover what they promise
-(`python -m benchmarks coverage` measures that).
+(`python -m studies coverage` measures that).
 """
 
 from leaderboards.stats.families import holm

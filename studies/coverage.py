@@ -1,6 +1,6 @@
 """Simulated coverage of the intervals and size of the tests, written into `docs/statistics.md`.
 
-    python -m benchmarks coverage [--replications 5000] [--seed 2026] [--out docs/statistics.md]
+    python -m studies coverage [--replications 5000] [--seed 2026] [--out docs/statistics.md]
 
 The worlds are those of `simulated/worlds.py`: normal question and seed effects on the logit, with the truth
 by quadrature. About five minutes on one core by default.
@@ -17,7 +17,7 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.simulated.measures import (
+from studies.simulated.measures import (
     Coverage,
     Sizes,
     bootstrap_coverage,
@@ -25,8 +25,8 @@ from benchmarks.simulated.measures import (
     mean_coverage,
     sizes,
 )
-from benchmarks.simulated.report import Found, document
-from benchmarks.simulated.worlds import PairWorld, World
+from studies.simulated.report import Found, document
+from studies.simulated.worlds import PairWorld, World
 
 QUESTIONS = (50, 100, 200, 500, 1319)
 ACCURACIES = (0.02, 0.05, 0.1, 0.3, 0.5, 0.7, 0.9, 0.95, 0.98)
@@ -45,7 +45,7 @@ BEGIN, END = "<!-- coverage: begin -->", "<!-- coverage: end -->"
 
 def main(argv: Sequence[str]) -> None:
     """Simulates and writes the tables between the two marks of the document."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks coverage", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m studies coverage", description=__doc__)
     parser.add_argument("--replications", type=int, default=5000, help="of each cell of the main tables")
     parser.add_argument("--seed", type=int, default=2026, help="of the random numbers")
     parser.add_argument("--out", type=Path, default=Path("docs/statistics.md"), help="holds both marks")

@@ -11,9 +11,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from benchmarks.evidence.design import Design
 from leaderboards import read_results, write_results
 from leaderboards.results.schema import Entry, RunResults, TrainingCost
+from studies.evidence.design import Design
 
 FOLDER = "pooled"
 
@@ -69,7 +69,7 @@ def _added(costs: Sequence[TrainingCost]) -> TrainingCost | None:
 
 def _provenance(design: Design, runs: Sequence[RunResults]) -> dict[str, str]:
     """What all cells have in common; where they differ, each one's own."""
-    facts: dict[str, str] = {"study": "python -m benchmarks study; docs/study.md says how it was done"}
+    facts: dict[str, str] = {"study": "python -m studies study; docs/study.md says how it was done"}
     for key in runs[0].provenance:
         values = {
             cell.name: run.provenance.get(key, "") for cell, run in zip(design.cells, runs, strict=True)

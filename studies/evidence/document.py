@@ -6,7 +6,11 @@ import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from benchmarks.evidence.design import (
+from benchmarks.measure.tables import table
+from leaderboards import read_results
+from leaderboards.report.wording import bounds, duration, enumerated, p_value, percent, points
+from leaderboards.stats import Estimate
+from studies.evidence.design import (
     BATCH_SIZE,
     CHOICE_QUESTIONS,
     CHOICE_SEEDS,
@@ -26,14 +30,10 @@ from benchmarks.evidence.design import (
     control_of,
     one_stage_of,
 )
-from benchmarks.evidence.effects import POOLED, TO_ONE_STAGE, TO_START, Evidence, cell_names
-from benchmarks.evidence.plots import CURVES, FOREST, INTERACTION
-from benchmarks.evidence.running import choice_accuracy, choose
-from benchmarks.evidence.verdicts import answers, count
-from benchmarks.measure.tables import table
-from leaderboards import read_results
-from leaderboards.report.wording import bounds, duration, enumerated, p_value, percent, points
-from leaderboards.stats import Estimate
+from studies.evidence.effects import POOLED, TO_ONE_STAGE, TO_START, Evidence, cell_names
+from studies.evidence.plots import CURVES, FOREST, INTERACTION
+from studies.evidence.running import choice_accuracy, choose
+from studies.evidence.verdicts import answers, count
 from tasks.benchmarks import load_benchmark
 
 
@@ -64,7 +64,7 @@ def write_document(design: Design, evidence: Evidence, path: Path, plots: str) -
 
 def _opening(design: Design) -> Iterator[str]:
     yield (
-        "Written by `python -m benchmarks study` from its results, tables, plots and sentences alike; after "
+        "Written by `python -m studies study` from its results, tables, plots and sentences alike; after "
         f"a change run it again. {count(len(design.variants), 'variant')}, {count(design.seeds, 'seed')}, "
         f"{count(len(design.cells), 'cell')} of {QUESTIONS} test questions, all variants with the same "
         "optimiser steps on the same examples."

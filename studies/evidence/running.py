@@ -10,7 +10,7 @@ from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from multiprocessing import get_context
 from typing import TYPE_CHECKING
 
-from benchmarks.evidence.design import METHOD, SETTINGS, Cell, Design, SecondStage
+from studies.evidence.design import METHOD, SETTINGS, Cell, Design, SecondStage
 from tasks.workers import end_with_parent
 
 if TYPE_CHECKING:

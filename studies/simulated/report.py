@@ -6,8 +6,8 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import NamedTuple, TypeVar
 
-from benchmarks.simulated.measures import Coverage, Sizes, welch_coverage
-from benchmarks.simulated.worlds import PairWorld, World
+from studies.simulated.measures import Coverage, Sizes, welch_coverage
+from studies.simulated.worlds import PairWorld, World
 
 K = TypeVar("K", World, PairWorld)
 G = TypeVar("G")

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from benchmarks.evidence.design import ALWAYS, CONTROL, FIRST_STAGE, METHOD, UNTAGGED_CONTROL, Design
-from benchmarks.evidence.effects import POOLED, TO_ONE_STAGE, TO_START, Effect, Evidence, key_variants
 from leaderboards.report.wording import bounds, enumerated, p_value, percent, points
+from studies.evidence.design import ALWAYS, CONTROL, FIRST_STAGE, METHOD, UNTAGGED_CONTROL, Design
+from studies.evidence.effects import POOLED, TO_ONE_STAGE, TO_START, Effect, Evidence, key_variants
 
 _VERB = {
     "better": "is more accurate than",

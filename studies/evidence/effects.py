@@ -5,16 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from benchmarks.evidence.design import (
-    FIRST_STAGE,
-    KEY_VARIANTS,
-    METHOD,
-    START,
-    Cell,
-    Design,
-    control_of,
-    one_stage_of,
-)
 from leaderboards import read_results
 from leaderboards.board.pairing import differences, seed_pairs, seeds_on_all, take_seeds
 from leaderboards.board.rows import Verdict
@@ -27,6 +17,16 @@ from leaderboards.stats import (
     holm,
     mean_interval,
     paired_difference,
+)
+from studies.evidence.design import (
+    FIRST_STAGE,
+    KEY_VARIANTS,
+    METHOD,
+    START,
+    Cell,
+    Design,
+    control_of,
+    one_stage_of,
 )
 
 POOLED = "pooled"

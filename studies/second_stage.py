@@ -1,6 +1,6 @@
 """Choose the embedded default's second-stage learning rate on the validation split.
 
-    python -m benchmarks second_stage
+    python -m studies second_stage
 
 The rate is chosen for sftkey-tag, the method under test: what accuracy it reaches on the validation questions
 of the training difficulty. The compute-matched control then uses the same rate, so the choice favours the

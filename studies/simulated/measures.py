@@ -7,7 +7,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from benchmarks.simulated.worlds import (
+from leaderboards.stats import CONFIDENCE, Matrix, bootstrap_intervals, mcnemar_p, permutation_p_values
+from leaderboards.stats.components import components, sums_of
+from leaderboards.stats.intervals import interval_of
+from leaderboards.stats.paired import paired_t
+from studies.simulated.worlds import (
     Floats,
     PairWorld,
     World,
@@ -16,10 +20,6 @@ from benchmarks.simulated.worlds import (
     seed_effects,
     sums_of_chunks,
 )
-from leaderboards.stats import CONFIDENCE, Matrix, bootstrap_intervals, mcnemar_p, permutation_p_values
-from leaderboards.stats.components import components, sums_of
-from leaderboards.stats.intervals import interval_of
-from leaderboards.stats.paired import paired_t
 
 _BATCH = 100
 """Replications that share the draws of one bootstrap or permutation."""

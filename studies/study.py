@@ -1,6 +1,6 @@
 """Does emphasising key tokens help? The study on the embedded world, and its document.
 
-    python -m benchmarks study [--out DIR] [--seeds 5] [--cells NAMES] [--variants NAMES] [--workers 2]
+    python -m studies study [--out DIR] [--seeds 5] [--cells NAMES] [--variants NAMES] [--workers 2]
 
 Trains and tests all variants in four cells (easy or hard problems, short or long reasoning), then writes
 `docs/study.md` and its plots. What is done is kept in the folder of the study: the same command goes on where
@@ -13,7 +13,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from benchmarks.evidence.design import CELLS, Design, all_variants, make_design
+from studies.evidence.design import CELLS, Design, all_variants, make_design
 from tasks.errors import InputError
 
 DOCS = Path(__file__).parents[1] / "docs"
@@ -34,7 +34,7 @@ def main(arguments: list[str]) -> None:
 
 
 def _parse(arguments: list[str]) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks study", description=__doc__.split("\n")[0])
+    parser = argparse.ArgumentParser(prog="python -m studies study", description=__doc__.split("\n")[0])
     parser.add_argument("--out", type=Path, default=Path("runs/study"), help="folder of the study")
     parser.add_argument("--seeds", type=int, default=SEEDS, help="seeds of every variant")
     parser.add_argument("--cells", type=_names, default=(), help="names with commas; all where left out")
@@ -48,7 +48,7 @@ def _names(text: str) -> tuple[str, ...]:
 
 
 def _run(design: Design, workers: int) -> None:
-    from benchmarks.evidence.running import run_cells
+    from studies.evidence.running import run_cells
 
     failed = False
     for cell, error in run_cells(design, workers):
@@ -63,9 +63,9 @@ def _is_whole(design: Design) -> bool:
 
 
 def _write(design: Design, folder: Path) -> None:
-    from benchmarks.evidence.document import write_document
-    from benchmarks.evidence.effects import gather
-    from benchmarks.evidence.plots import draw_all
+    from studies.evidence.document import write_document
+    from studies.evidence.effects import gather
+    from studies.evidence.plots import draw_all
 
     evidence = gather(design)
     draw_all(design, evidence, folder / "study")

@@ -3,15 +3,17 @@
 import numpy as np
 import pytest
 
-from benchmarks.coverage import inserted
-from benchmarks.simulated.measures import (
+from leaderboards.stats import mean_interval, paired_difference
+from leaderboards.stats.components import sums_of
+from studies.coverage import inserted
+from studies.simulated.measures import (
     bootstrap_coverage,
     difference_coverage,
     mean_coverage,
     sizes,
     welch_coverage,
 )
-from benchmarks.simulated.worlds import (
+from studies.simulated.worlds import (
     PairWorld,
     World,
     answers,
@@ -20,8 +22,6 @@ from benchmarks.simulated.worlds import (
     seed_effects,
     sums_of_chunks,
 )
-from leaderboards.stats import mean_interval, paired_difference
-from leaderboards.stats.components import sums_of
 
 REPLICATIONS = 1000  # a standard error of 0.7 points
 

@@ -7,8 +7,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from benchmarks.evidence import effects
-from benchmarks.evidence.design import (
+from leaderboards.results.merge import Group, Outcomes
+from studies.evidence import effects
+from studies.evidence.design import (
     ALWAYS,
     CELLS,
     CONTROL,
@@ -22,9 +23,8 @@ from benchmarks.evidence.design import (
     control_of,
     make_design,
 )
-from benchmarks.evidence.effects import HARDNESS, LENGTH, POOLED, TO_START, Evidence, gather
-from benchmarks.evidence.verdicts import answers
-from leaderboards.results.merge import Group, Outcomes
+from studies.evidence.effects import HARDNESS, LENGTH, POOLED, TO_START, Evidence, gather
+from studies.evidence.verdicts import answers
 from tasks.benchmarks import load_benchmark
 from tasks.errors import InputError
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from benchmarks.evidence.design import CONTROL, KEY_VARIANTS, METHOD, Design, control_of
-from benchmarks.evidence.effects import POOLED, Evidence, cell_names
 from leaderboards.board.curves import curve_of
+from studies.evidence.design import CONTROL, KEY_VARIANTS, METHOD, Design, control_of
+from studies.evidence.effects import POOLED, Evidence, cell_names
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
