@@ -6,12 +6,16 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from harness.engines import EngineSettings, ServerSettings
+from pydantic import Field
+
+from harness.engines import EngineSettings, ServerSettings, api_key, server_url
 from leaderboards.board.rows import METRICS
 from sftkey_train.settings import TrainSettings
-from tasks.errors import InputError, did_you_mean
+from tasks.checks import Count, CountOr0, CountOrNone, NotNegative, checked
+from tasks.errors import InputError, check_keys, did_you_mean
+from tasks.files import parse_yaml, read_yaml
 
 EMBEDDED = "embedded"
 OWN_SETTINGS = ("learning_rate", "second_learning_rate", "stage2_share", "weight_decay", "warmup_epochs")
@@ -33,7 +37,7 @@ class JudgeSettings:
 
     model: str | None = None
     server: ServerSettings = field(default_factory=ServerSettings)
-    max_new_tokens: int = 2048
+    max_new_tokens: Count = 2048
     prompt: str = "equivalence-1"
 
     @property
@@ -70,13 +74,13 @@ class EvalSettings:
     """
 
     engine: str = "auto"
-    max_new_tokens: int | None = None
-    temperature: float = 0.0
-    top_p: float = 1.0
-    num_samples: int = 1
-    seed: int = 0
-    num_fewshot: int = 0
-    exact: int = 0
+    max_new_tokens: CountOrNone = None
+    temperature: NotNegative = 0.0
+    top_p: Annotated[float, Field(gt=0, le=1, allow_inf_nan=False)] = 1.0
+    num_samples: Count = 1
+    seed: CountOr0 = 0
+    num_fewshot: CountOr0 = 0
+    exact: CountOr0 = 0
     split: Literal["test", "validation"] = "test"
     instruct: bool = False
     engine_settings: EngineSettings = field(default_factory=EngineSettings)
@@ -111,17 +115,17 @@ class Config:
     model: str = EMBEDDED
     benchmarks: tuple[str, ...] = ()
     variants: tuple[str, ...] = ("sft", "sft-tag", "key-tag", "sftkey", "sftkey-tag", "sft-tag-x2")
-    seeds: int = 3
+    seeds: Count = 3
     tags: str = "thinking-answer"
     prompt_style: str = "auto"
     data_dir: Path | None = None
-    limit: int | None = None
-    train_limit: int | None = None
+    limit: CountOrNone = None
+    train_limit: CountOrNone = None
     out: Path = Path("runs/default")
     store: Path | None = None
     reference: str | None = None
     rank_by: str = "accuracy"
-    alpha: float = 0.7
+    alpha: Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)] = 0.7
     train: TrainSettings = field(default_factory=TrainSettings)
     per_variant: dict[str, dict[str, float]] = field(default_factory=dict)
     eval: EvalSettings = field(default_factory=EvalSettings)
@@ -138,9 +142,9 @@ class Config:
 
 
 def load_config(
-    path: Path | None,
-    flags: Mapping[str, Any],
-    settings: Sequence[str],
+    path: Path | None = None,
+    flags: Mapping[str, Any] | None = None,
+    settings: Sequence[str] = (),
     *,
     quick: bool = False,
     defaults: Mapping[str, Any] | None = None,
@@ -160,7 +164,7 @@ def load_config(
         InputError: A file that cannot be read, an unknown key, a value of the wrong type or out of range.
     """
     layers = [_read(path)] if path else []
-    given = {key: value for key, value in flags.items() if value is not None}
+    given = {key: value for key, value in (flags or {}).items() if value is not None}
     layers += [_nest(key, value, f"--{key}") for key, value in given.items()]
     layers += [_parse_setting(text) for text in settings]
     wanted: dict[str, Any] = {}
@@ -192,28 +196,19 @@ def _plain(value: Any) -> Any:
 
 
 def _read(path: Path) -> dict[str, Any]:
-    import yaml
-
-    try:
-        data = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: cannot be read ({error})") from error
-    except yaml.YAMLError as error:
-        raise InputError(f"{path}: not YAML ({' '.join(str(error).split())})") from error
+    data = read_yaml(path) or {}
     if not isinstance(data, dict):
         raise InputError(f"{path}: expected keys and values")
     return data
 
 
 def _parse_setting(text: str) -> dict[str, Any]:
-    import yaml
-
     key, equals, value = text.partition("=")
     if not equals or not key.strip():
         raise InputError(f"--set {text}: expected key=value, such as train.learning_rate=1e-5")
     try:
-        parsed = yaml.safe_load(value)
-    except yaml.YAMLError as error:
+        parsed = parse_yaml(value, text)
+    except InputError as error:
         raise InputError(f"--set {text}: the value is not YAML") from error
     return _nest(key.strip(), parsed, f"--set {key}")
 
@@ -239,121 +234,48 @@ def _merge(low: Mapping[str, Any], high: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _check_keys(kind: type, data: Mapping[str, Any], where: str, prefix: str = "") -> None:
-    inner: dict[str, type] = {
-        "train": TrainSettings,
-        "eval": EvalSettings,
-        "engine_settings": EngineSettings,
-        "server": ServerSettings,
-        "judge": JudgeSettings,
+    inner: dict[str, Any] = {
+        item.name: item.default_factory
+        for item in dataclasses.fields(kind)
+        if dataclasses.is_dataclass(item.default_factory)
     }
     known = [item.name for item in dataclasses.fields(kind)]
+    check_keys(data, known, where, f"unknown key {prefix}{{key}}: {{meant}}")
     for key, value in data.items():
-        if key not in known:
-            raise InputError(f"{where}: unknown key {prefix}{key}: {did_you_mean(str(key), known)}")
-        if key in inner:
-            if not isinstance(value, Mapping):
-                raise InputError(f"{where}: {prefix}{key} holds keys of its own, such as {prefix}{key}.…=…")
-            _check_keys(inner[key], value, where, f"{prefix}{key}.")
+        if key not in inner:
+            continue
+        if not isinstance(value, Mapping):
+            raise InputError(f"{where}: {prefix}{key} holds keys of its own, such as {prefix}{key}.…=…")
+        _check_keys(inner[key], value, where, f"{prefix}{key}.")
 
 
 def _build(data: Mapping[str, Any], where: str) -> Config:
-    from pydantic import TypeAdapter, ValidationError
-
+    """The configuration, its types and ranges checked, lists also taken from texts with commas."""
     lists = {
         key: [part.strip() for part in value.split(",") if part.strip()]
         for key in ("benchmarks", "variants")
         if isinstance(value := data.get(key), str)
     }
-    try:
-        return TypeAdapter(Config).validate_python({**data, **lists})
-    except ValidationError as error:
-        first = error.errors()[0]
-        key = ".".join(str(part) for part in first["loc"])
-        raise InputError(f"{where}: {key}: {first['msg'].lower()}, not {first['input']!r}") from error
+    return checked(Config, {**data, **lists}, where)
 
 
 def _check_values(config: Config) -> None:
-    """Ranges and names, as far as they can be known before anything is computed."""
-    _check_ranges(config)
+    """What no field alone decides, as far as it can be known before anything is computed."""
     _check_evaluation(config.eval)
     _check_training(config.train)
     _check_names(config)
 
 
-def _check_ranges(config: Config) -> None:
-    servers = {"eval.server": config.eval.server, "eval.judge.server": config.eval.judge.server}
-    positive = {
-        "seeds": config.seeds,
-        "limit": config.limit,
-        "train_limit": config.train_limit,
-        "eval.max_new_tokens": config.eval.max_new_tokens,
-        "eval.top_p": config.eval.top_p,
-        "eval.num_samples": config.eval.num_samples,
-        "eval.engine_settings.max_model_len": config.eval.engine_settings.max_model_len,
-        "eval.engine_settings.max_num_seqs": config.eval.engine_settings.max_num_seqs,
-        "eval.engine_settings.data_parallel": config.eval.engine_settings.data_parallel,
-        "eval.engine_settings.kv_cache_gib": config.eval.engine_settings.kv_cache_gib,
-        "eval.judge.max_new_tokens": config.eval.judge.max_new_tokens,
-        **{
-            f"{key}.{name}": getattr(server, name)
-            for key, server in servers.items()
-            for name in ("concurrency", "requests_per_minute", "timeout_seconds")
-        },
-        **{
-            f"train.{name}": getattr(config.train, name)
-            for name in (
-                "learning_rate",
-                "second_learning_rate",
-                "epochs",
-                "amount",
-                "stage2_share",
-                "batch_size",
-                "micro_batch_size",
-                "max_length",
-                "log_every",
-                "validate_every",
-                "validation_records",
-                "workers",
-                "lora_rank",
-                "lora_alpha",
-            )
-        },
-    }
-    for key, value in positive.items():
-        if value is not None and not 0 < value < float("inf"):
-            raise InputError(f"{key} must be above 0, not {value}")
-    for name in ("warmup_epochs", "weight_decay", "max_grad_norm", "save_minutes", "lora_dropout"):
-        if not 0 <= getattr(config.train, name) < float("inf"):
-            raise InputError(f"train.{name} must be at least 0, not {getattr(config.train, name)}")
-    if not 0 <= config.alpha <= 1:
-        raise InputError(f"alpha must be between 0 and 1, not {config.alpha}")
-
-
 def _check_evaluation(own: EvalSettings) -> None:
-    if own.top_p > 1:
-        raise InputError(f"eval.top_p must be at most 1, not {own.top_p}")
-    for name in ("seed", "num_fewshot", "exact"):
-        if getattr(own, name) < 0:
-            raise InputError(f"eval.{name} must be at least 0, not {getattr(own, name)}")
     if own.num_samples > 1 and not own.temperature:
         raise InputError("eval.num_samples: greedy decoding draws one sample; set eval.temperature")
     if own.exact and own.temperature:
         raise InputError("eval.exact compares greedy outputs; leave eval.temperature at 0")
-    for key, server in {"eval.server": own.server, "eval.judge.server": own.judge.server}.items():
-        _check_server(key, server)
-    if not 0 <= own.temperature < float("inf"):
-        raise InputError(f"eval.temperature must be at least 0, not {own.temperature}")
-
-
-def _check_server(key: str, server: ServerSettings) -> None:
-    """Before the configuration is written to the run's folder: no key may stand in it."""
-    from harness.engines.openai.client import api_key, server_url
-
-    if server.max_retries < 0:
-        raise InputError(f"{key}.max_retries must be at least 0, not {server.max_retries}")
-    api_key(server)
-    if server.url:
-        server_url(server)
+    for server in (own.server, own.judge.server):
+        # Before the configuration is written to the run's folder: no key may stand in it.
+        api_key(server)
+        if server.url:
+            server_url(server)
 
 
 def _check_training(train: TrainSettings) -> None:
@@ -362,8 +284,6 @@ def _check_training(train: TrainSettings) -> None:
         raise InputError(
             f"train.batch_size ({train.batch_size}) must be a multiple of train.micro_batch_size ({micro})"
         )
-    if train.stage2_share >= 1:
-        raise InputError(f"train.stage2_share must be below 1, not {train.stage2_share}")
     if train.tag_tokens and train.method != "full":
         raise InputError(
             f"train.tag_tokens needs full fine-tuning: with {train.method} the new tokens' embeddings "
@@ -386,6 +306,6 @@ def _check_names(config: Config) -> None:
         for key in own:
             if key not in OWN_SETTINGS:
                 raise InputError(f"per_variant.{name}: {key} is none of {', '.join(OWN_SETTINGS)}")
-        _check_ranges(dataclasses.replace(config, train=config.settings_of(name), per_variant={}))
+        checked(TrainSettings, dataclasses.asdict(config.settings_of(name)), f"per_variant.{name}", "train.")
     if config.data_dir and not config.data_dir.is_dir():
         raise InputError(f"--data-dir {config.data_dir}: no such folder")

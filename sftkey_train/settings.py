@@ -7,9 +7,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from pydantic import Field
 
 from sftkey_train.distributed import check_launch, count
+from tasks.checks import Count, CountOrNone, NotNegative, Positive, PositiveOrNone
 from tasks.errors import InputError
 
 if TYPE_CHECKING:
@@ -61,32 +64,32 @@ class TrainSettings:
     """
 
     method: Method = "full"
-    learning_rate: float = 5e-6
-    second_learning_rate: float = 5e-6
+    learning_rate: Positive = 5e-6
+    second_learning_rate: Positive = 5e-6
     budget: Budget = "steps"
-    epochs: float = 3.0
-    amount: float | None = None
+    epochs: Positive = 3.0
+    amount: PositiveOrNone = None
     budget_of: Literal["variant", "stage"] = "variant"
-    stage2_share: float = 0.5
-    batch_size: int = 32
-    micro_batch_size: int | None = None
+    stage2_share: Annotated[float, Field(gt=0, lt=1, allow_inf_nan=False)] = 0.5
+    batch_size: Count = 32
+    micro_batch_size: CountOrNone = None
     packing: bool = False
-    warmup_epochs: float = 0.5
+    warmup_epochs: NotNegative = 0.5
     schedule: str = "linear"
-    weight_decay: float = 0.1
-    max_grad_norm: float = 1.0
-    max_length: int = 1024
-    log_every: int = 10
-    validate_every: int | None = None
-    validation_records: int = 50
+    weight_decay: NotNegative = 0.1
+    max_grad_norm: NotNegative = 1.0
+    max_length: Count = 1024
+    log_every: Count = 10
+    validate_every: CountOrNone = None
+    validation_records: Count = 50
     gradient_norms: bool = False
     report_to: str = "none"
-    save_minutes: float = 10.0
-    workers: int | None = None
+    save_minutes: NotNegative = 10.0
+    workers: CountOrNone = None
     tag_tokens: bool = False
-    lora_rank: int = 16
-    lora_alpha: int = 32
-    lora_dropout: float = 0.0
+    lora_rank: Count = 16
+    lora_alpha: Count = 32
+    lora_dropout: NotNegative = 0.0
 
 
 NOT_IN_THE_WEIGHTS = (

@@ -12,7 +12,7 @@ from typing import Any
 
 from sftkey_train.objectives import OBJECTIVES, Reference
 from sftkey_train.segments import LOSS_PRESETS, SEGMENT_ID, SEGMENTS, by_segment
-from tasks.errors import InputError, did_you_mean
+from tasks.errors import InputError, check_keys, did_you_mean
 from tasks.files import read_yaml
 
 REFERENCES: tuple[Reference, ...] = ("base", "sft")
@@ -186,9 +186,7 @@ def _weights(loss: Any, where: str) -> tuple[float, ...]:
 def _fields(data: Any, needed: tuple[str, ...], optional: tuple[str, ...], where: str) -> dict[str, Any]:
     if not isinstance(data, dict):
         raise InputError(f"{where}: expected {', '.join(needed)}")
-    for key in data:
-        if key not in needed + optional:
-            raise InputError(f"{where}: unknown field {key!r}: {did_you_mean(str(key), needed + optional)}")
+    check_keys(data, needed + optional, where, "unknown field {key!r}: {meant}")
     for key in needed:
         if key not in data:
             raise InputError(f"{where}: {key} is missing")

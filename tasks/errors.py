@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from difflib import get_close_matches
+from typing import Any
 
 
 class InputError(Exception):
@@ -24,3 +25,24 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
     names = sorted(known)
     close = get_close_matches(name.lower(), names, n=1, cutoff=0.6)
     return f"did you mean '{close[0]}'?" if close else f"known: {', '.join(names) or 'none'}"
+
+
+def check_keys(
+    data: Iterable[Any], known: Iterable[str], where: str, fault: str = "unknown key '{key}'; {meant}"
+) -> None:
+    """Refuses keys that nobody reads.
+
+    Args:
+        data: The keys.
+        known: Those that are read.
+        where: Begins the error.
+        fault: What the error says of `{key}`, and of what is `{meant}`.
+
+    Raises:
+        InputError: One of them, and what was probably meant.
+    """
+    known = list(known)
+    for key in data:
+        if key not in known:
+            meant = did_you_mean(str(key), known)
+            raise InputError(f"{where}: {fault.format(key=key, meant=meant)}")

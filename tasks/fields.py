@@ -17,7 +17,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from tasks.errors import InputError, did_you_mean
+from tasks.errors import InputError, check_keys, did_you_mean
 from tasks.records import LETTERS, Kind, Record, parse_record
 
 _NAMES = ("id", "question", "choices", "rationale", "answer")
@@ -124,9 +124,7 @@ def parse_fields(spec: object, where: str) -> FieldMap:
     """
     if not isinstance(spec, dict):
         raise InputError(f"{where}: 'fields' must map {', '.join(_NAMES)} to columns")
-    for name in spec:
-        if name not in _NAMES:
-            raise InputError(f"{where}: unknown field '{name}'; {did_you_mean(str(name), _NAMES)}")
+    check_keys(spec, _NAMES, where, "unknown field '{key}'; {meant}")
     for name in ("question", "answer"):
         if name not in spec:
             raise InputError(f"{where}: 'fields' lacks '{name}'; say which column holds it")
@@ -138,9 +136,7 @@ def _parse_field(spec: object, where: str) -> Field:
         return Field(column=spec)
     if not isinstance(spec, dict):
         raise InputError(f"{where}: must be a column or a mapping with {', '.join(_KEYS)}")
-    for key in spec:
-        if key not in _KEYS:
-            raise InputError(f"{where}: unknown key '{key}'; {did_you_mean(str(key), _KEYS)}")
+    check_keys(spec, _KEYS, where)
     if sum(key in spec for key in ("column", "template", "constant")) != 1:
         raise InputError(f"{where}: needs exactly one of column, template, constant")
     drop = spec.get("drop", [])

@@ -7,14 +7,13 @@ from harness.engines.api import (
     Completion,
     Engine,
     EngineInfo,
-    EngineSettings,
     Request,
     Sampling,
-    ServerSettings,
     choose_engine,
     create_engine,
     new_engine,
 )
+from harness.engines.settings import EngineSettings, ServerSettings, api_key, server_url
 
 __all__ = [
     "ENGINES",
@@ -25,7 +24,9 @@ __all__ = [
     "Request",
     "Sampling",
     "ServerSettings",
+    "api_key",
     "choose_engine",
     "create_engine",
     "new_engine",
+    "server_url",
 ]

@@ -5,10 +5,11 @@ from __future__ import annotations
 import importlib.metadata
 import importlib.util
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import TYPE_CHECKING, Protocol
 
+from harness.engines.settings import EngineSettings, ServerSettings
 from tasks.errors import InputError, did_you_mean
 
 if TYPE_CHECKING:
@@ -68,52 +69,6 @@ class Completion:
     finish_reason: str
     num_prompt_tokens: int
     num_output_tokens: int
-
-
-@dataclass(frozen=True)
-class EngineSettings:
-    """What an engine is started with.
-
-    Attributes:
-        dtype: `auto` is bfloat16 on a GPU, and float32 on a CPU, where it gives transformers' greedy tokens.
-        max_model_len: Longest prompt and response together, in tokens; the model's own limit where None.
-        max_num_seqs: Responses generated at once.
-        kv_cache_gib: Memory for keys and values on a CPU; a GPU takes what is free.
-        adapters: LoRA adapters are served by vLLM `beside` their base, all in one queue, or `merged` into it
-            and take turns. `auto` is beside on a GPU, and merged on a CPU, for which vLLM has no kernels of
-            its own for adapters.
-        data_parallel: Processes that each hold the model and share the requests; one per GPU where None.
-    """
-
-    dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
-    max_model_len: int | None = None
-    max_num_seqs: int = 256
-    kv_cache_gib: float = 2.0
-    adapters: Literal["auto", "beside", "merged"] = "auto"
-    data_parallel: int | None = None
-
-
-@dataclass(frozen=True)
-class ServerSettings:
-    """A server that speaks OpenAI's protocol, and how hard it may be asked.
-
-    Attributes:
-        url: Its address, such as `http://localhost:8000/v1`; that in OPENAI_BASE_URL where None.
-        key_variable: The environment variable that holds the key; the key itself stands in no file.
-        concurrency: Requests under way at once.
-        requests_per_minute: At most so many, those that are tried again among them; no limit where None.
-        timeout_seconds: Silence after which a request is tried again.
-        max_retries: How often that is done; the waits double up to 8 s, or are what the server asks for.
-        extra: Further fields of every request, such as `{reasoning_effort: low}`; null takes a field out.
-    """
-
-    url: str | None = None
-    key_variable: str = "OPENAI_API_KEY"
-    concurrency: int = 32
-    requests_per_minute: float | None = None
-    timeout_seconds: float = 600.0
-    max_retries: int = 8
-    extra: dict[str, Any] = field(default_factory=dict)
 
 
 def decode(tokenizer: PreTrainedTokenizerBase, ids: Sequence[int], stop: Sequence[str]) -> str:

@@ -9,7 +9,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from harness.engines.api import Completion, EngineSettings, Request, Sampling, decode
+from harness.engines.api import Completion, Request, Sampling, decode
+from harness.engines.settings import EngineSettings
 from tasks.errors import InputError
 
 if TYPE_CHECKING:

@@ -11,7 +11,8 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
-from harness.engines.api import Completion, Engine, EngineSettings, Request, new_engine
+from harness.engines.api import Completion, Engine, Request, new_engine
+from harness.engines.settings import EngineSettings
 from tasks.workers import end_with_parent, see_one_gpu
 
 

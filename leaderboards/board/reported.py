@@ -15,8 +15,9 @@ from typing import Any
 from leaderboards.board.rows import METRICS, Board, Metric, Reported, ReportedFigure
 from leaderboards.report.text_table import TextTable, printable
 from leaderboards.report.wording import MISSING, percent
-from leaderboards.results.entry_files import ENTRIES_DIR, KIND_REPORTED, first_fault, read_yaml
-from tasks.errors import InputError, did_you_mean
+from leaderboards.results.entry_files import ENTRIES_DIR, KIND_REPORTED, read_yaml
+from tasks.checks import checked
+from tasks.errors import InputError, check_keys, did_you_mean
 
 HEADING = "Reported elsewhere, not reproduced here"
 _HEADINGS: dict[Metric, str] = {
@@ -172,18 +173,13 @@ def _check_benchmark(name: str, where: str, averages: Sequence[str] = ()) -> Non
 
 def _parsed(data: Mapping[str, Any], path: Path) -> _File:
     """The file as its dataclass; what it holds is checked key by key, so that an error says which."""
-    from pydantic import TypeAdapter, ValidationError
-
     _check_keys(data, _File, str(path))
     rows = data.get("rows")
     for number, row in enumerate(rows if isinstance(rows, list) else (), start=1):
         if isinstance(row, dict):
             _check_keys(row, _Row, f"{path}: row {number}")
             _check_metrics(row, f"{path}: row {number}")
-    try:
-        file = TypeAdapter(_File).validate_python(dict(data))
-    except ValidationError as error:
-        raise InputError(f"{path}: {first_fault(error)}") from error
+    file = checked(_File, data, str(path))
     if not file.rows:
         raise InputError(f"{path}: rows: there are none; add one with name, model and figures")
     for average, members in file.averages.items():
@@ -196,10 +192,7 @@ def _parsed(data: Mapping[str, Any], path: Path) -> _File:
 
 def _check_keys(data: Mapping[str, Any], kind: type[_File] | type[_Row], where: str) -> None:
     fields = dataclasses.fields(kind)
-    names = [item.name for item in fields]
-    for key in data:
-        if key not in names:
-            raise InputError(f"{where}: unknown key '{key}'; {did_you_mean(str(key), names)}")
+    check_keys(data, [item.name for item in fields], where)
     for item in fields:
         is_needed = item.default is dataclasses.MISSING and item.default_factory is dataclasses.MISSING
         if is_needed and data.get(item.name) in (None, ""):

@@ -11,12 +11,10 @@ import dataclasses
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
-from tasks.errors import InputError, did_you_mean
-
-if TYPE_CHECKING:
-    from pydantic import ValidationError
+from tasks.checks import checked
+from tasks.errors import InputError, check_keys
 
 ENTRIES_DIR = Path(__file__).parents[1] / "entries"
 STORED_DIR = Path("runs/entries")
@@ -147,13 +145,6 @@ def read_yaml(path: Path) -> dict[str, Any]:
     return data
 
 
-def first_fault(error: ValidationError) -> str:
-    """What pydantic found, as one line: the key, what it should be, what it is."""
-    first = error.errors()[0]
-    key = ".".join(str(part) for part in first["loc"] if part not in ("str", "dict[str,any]"))
-    return f"{key}: {first['msg'].lower()}, not {first['input']!r}"
-
-
 def read_entry(path: Path) -> EntryFile:
     """Reads and checks an entry.
 
@@ -170,15 +161,10 @@ def read_entry(path: Path) -> EntryFile:
 
 
 def _entry(data: dict[str, Any], path: Path) -> EntryFile:
-    from pydantic import TypeAdapter, ValidationError
-
     _check_keys(data, path)
     if isinstance(benchmarks := data.get("benchmarks"), str):
         data["benchmarks"] = [part.strip() for part in benchmarks.split(",") if part.strip()]
-    try:
-        entry = TypeAdapter(EntryFile).validate_python({**data, "path": path})
-    except ValidationError as error:
-        raise InputError(f"{path}: {first_fault(error)}") from error
+    entry = checked(EntryFile, {**data, "path": path}, str(path))
     if entry.revision and Path(entry.model).is_dir():
         raise InputError(f"{path}: revision: weights are a folder, which has none; leave it out")
     return entry
@@ -189,13 +175,10 @@ def _check_keys(data: dict[str, Any], path: Path) -> None:
     inner = [item.name for item in dataclasses.fields(Generation)]
     if "rows" in data:
         raise InputError(f"{path}: no 'kind: {KIND_REPORTED}' above its rows of figures; add it")
-    for key in data:
-        if key not in known:
-            raise InputError(f"{path}: unknown key '{key}'; {did_you_mean(str(key), known)}")
+    check_keys(data, known, str(path))
     generation = data.get("generation") or {}
-    for key in generation if isinstance(generation, dict) else ():
-        if key not in inner:
-            raise InputError(f"{path}: unknown key 'generation.{key}'; {did_you_mean(str(key), inner)}")
+    if isinstance(generation, dict):
+        check_keys(generation, inner, str(path), "unknown key 'generation.{key}'; {meant}")
     for key in ("name", "weights"):
         if not isinstance(data.get(key), str) or not data[key].strip():
             raise InputError(f"{path}: no '{key}'; add it, as in {ENTRIES_DIR / '_example.yaml'}")

@@ -29,7 +29,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from tasks.errors import InputError, did_you_mean
+from tasks.errors import InputError, check_keys, did_you_mean
 from tasks.fields import parse_fields
 from tasks.records import KINDS, Kind, Record
 from tasks.sources import DataSource, HubSource, Split, is_lent, iter_split, lends_validation
@@ -265,6 +265,4 @@ def _loader() -> Any:
 def _check_keys(spec: object, known: tuple[str, ...], where: str) -> None:
     if not isinstance(spec, Mapping):
         raise InputError(f"{where}: must be a mapping with {', '.join(known)}")
-    for key in spec:
-        if key not in known:
-            raise InputError(f"{where}: unknown key '{key}'; {did_you_mean(str(key), known)}")
+    check_keys(spec, known, where)

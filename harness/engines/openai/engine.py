@@ -10,9 +10,10 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from harness.engines.api import Completion, Request, ServerSettings
+from harness.engines.api import Completion, Request
 from harness.engines.openai import wire
-from harness.engines.openai.client import connect, explain, served_models, server_url
+from harness.engines.openai.client import connect, explain, served_models
+from harness.engines.settings import ServerSettings, server_url
 from tasks.errors import InputError, did_you_mean
 
 if TYPE_CHECKING:
