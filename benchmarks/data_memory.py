@@ -23,7 +23,7 @@ import numpy as np
 from sftkey_train.corpus import Corpus
 from sftkey_train.embedded import embedded_tokenizer
 from sftkey_train.model import load_tokenizer
-from sftkey_train.spans import encode_to
+from sftkey_train.spans import encode
 from sftkey_train.text import TextPath
 from tasks.records import Record
 from tasks.tags import get_tag_format
@@ -62,7 +62,7 @@ def measure(size: int) -> dict[str, float]:
         row = {"examples": size, "start_mb": _status_mb("VmRSS")}
         started = time.perf_counter()
         directory = Path(folder) / "corpus"
-        corpus = encode_to(directory, problems(size), get_tag_format("thinking-answer"), path, MAX_LENGTH)
+        corpus = encode(problems(size), get_tag_format("thinking-answer"), path, MAX_LENGTH, to=directory)
         row["encode_seconds"] = time.perf_counter() - started
         row["encode_peak_mb"] = _status_mb("VmHWM")
         row["tokens"] = len(corpus.ids_N)

@@ -12,7 +12,7 @@ from harness.engines import choose_engine
 from harness.models import cache_dir, locate_model, model_name, whole_model
 from sftkey_train import distributed
 from sftkey_train.corpus import Corpus
-from sftkey_train.spans import corpus_key, encode_to
+from sftkey_train.spans import corpus_key, encode
 from sftkey_train.stages import StageGraph, build_graph
 from sftkey_train.text import TextPath
 from sftkey_train.variants import Variant, load_variant
@@ -117,7 +117,7 @@ def _corpus(records: TrainingRecords, digest: str, tags: str, path: TextPath, co
     tag_format, max_length = get_tag_format(tags), config.train.max_length
     directory = cache_dir() / "corpora" / corpus_key(digest, tag_format, path, max_length)
     with distributed.first_goes_ahead():
-        return encode_to(directory, records, tag_format, path, max_length)
+        return encode(records, tag_format, path, max_length, to=directory)
 
 
 def text_path(model_dir: Path, config: Config, tags: str) -> TextPath:

@@ -98,7 +98,7 @@ class Collator:
     """
 
     def __init__(self, weights: Sequence[float], *, packing: bool = False) -> None:
-        self._weight_of_segment = np.array([*weights, 0.0], np.float32)  # the last is for segment −1
+        self._weight_of_segment = np.array([*weights, 0.0], np.float32)  # index −1, no token, takes the last
         self._packing = packing
 
     def __call__(self, examples: Sequence[Mapping[str, NDArray[Any]]]) -> dict[str, Tensor]:

@@ -1,7 +1,7 @@
 """Training examples as arrays, in memory or mapped from a folder, so that the disk alone bounds their number.
 
 A folder holds one `.npy` file for each array, which NumPy opens as it stands, and `corpus.json` with what
-would else take a pass over all of them: counts and the digest. It is written block by block beside its place
+would else take a pass over all of them: counts and the digest. It is written part by part beside its place
 and renamed into it, so that a folder that exists is whole.
 """
 
@@ -10,8 +10,8 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -31,9 +31,10 @@ _SLICE = 1 << 24
 """Tokens counted at a time: `np.bincount` makes eight bytes of each."""
 
 
-class _Facts(NamedTuple):
-    """What is known of a stored corpus without reading its arrays."""
+class _Stored(NamedTuple):
+    """Where a corpus is stored, and what is known of it without reading its arrays."""
 
+    folder: Path
     digest: str
     tokens_by_segment: dict[str, int]
 
@@ -74,12 +75,11 @@ class Corpus:
     num_straddling: int
     dropped: dict[str, int]
     # Not an argument: `dataclasses.replace` must not carry it to other arrays.
-    _facts: _Facts | None = field(default=None, init=False, repr=False, compare=False)
-    _folder: Path | None = field(default=None, init=False, repr=False, compare=False)
+    _stored: _Stored | None = field(default=None, init=False, repr=False, compare=False)
 
     def __reduce_ex__(self, protocol: Any) -> Any:
         """Another process maps the files again; their content is not sent to it."""
-        return super().__reduce_ex__(protocol) if self._folder is None else (open_corpus, (self._folder,))
+        return (open_corpus, (self._stored.folder,)) if self._stored else super().__reduce_ex__(protocol)
 
     def __len__(self) -> int:
         return len(self.starts_E) - 1
@@ -98,26 +98,26 @@ class Corpus:
 
     def tokens_by_segment(self) -> dict[str, int]:
         """Number of tokens of each segment."""
-        return dict(self._facts.tokens_by_segment) if self._facts else _count_segments(self.segments_N)
+        return dict(self._stored.tokens_by_segment) if self._stored else _count_segments(self.segments_N)
 
     def digest(self) -> str:
         """Digest of what training sees: ids, segments and boundaries."""
-        if self._facts:
-            return self._facts.digest
+        if self._stored:
+            return self._stored.digest
         digest = _Digest()
         digest.update(self.ids_N, self.segments_N, self.lengths_E)
         return digest.hexdigest()
 
 
-def join_examples(blocks: Sequence[EncodedExamples]) -> Corpus:
-    """A corpus in memory; there must be a block."""
-    lengths_E = np.concatenate([block.lengths_E for block in blocks])
+def join_examples(parts: Sequence[EncodedExamples]) -> Corpus:
+    """A corpus in memory; there must be a part."""
+    lengths_E = np.concatenate([part.lengths_E for part in parts])
     return Corpus(
-        ids_N=np.concatenate([block.ids_N for block in blocks]),
-        segments_N=np.concatenate([block.segments_N for block in blocks]),
+        ids_N=np.concatenate([part.ids_N for part in parts]),
+        segments_N=np.concatenate([part.segments_N for part in parts]),
         starts_E=np.concatenate([[0], np.cumsum(lengths_E)]).astype(np.int64),
-        num_straddling=sum(block.num_straddling for block in blocks),
-        dropped=dict(sum((block.dropped for block in blocks), Counter())),
+        num_straddling=sum(part.num_straddling for part in parts),
+        dropped=dict(sum((part.dropped for part in parts), Counter())),
     )
 
 
@@ -136,79 +136,53 @@ def open_corpus(directory: Path) -> Corpus:
         corpus = Corpus(
             arrays["ids"], arrays["segments"], arrays["starts"], facts["num_straddling"], facts["dropped"]
         )
-        known = _Facts(facts["digest"], facts["tokens_by_segment"])
+        stored = _Stored(directory, facts["digest"], facts["tokens_by_segment"])
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise InputError(
             f"{directory}: no whole corpus ({error}); delete the folder and run again"
         ) from error
-    object.__setattr__(corpus, "_facts", known)
-    object.__setattr__(corpus, "_folder", directory)
+    object.__setattr__(corpus, "_stored", stored)
     return corpus
 
 
-@contextmanager
-def writing_corpus(directory: Path) -> Iterator[CorpusWriter]:
-    """Gives a writer whose corpus stands at `directory` when the context ends without an error.
+def write_corpus(
+    directory: Path, parts: Iterable[EncodedExamples], versions: Mapping[str, str] | None = None
+) -> None:
+    """Writes examples into a folder as they come, whole or not at all.
 
     Where another process was faster, its corpus stays.
-    """
-    with whole_folder(directory) as folder, CorpusWriter(folder) as writer:
-        yield writer
 
-
-class CorpusWriter:
-    """Appends blocks to the files of a corpus.
-
-    Attributes:
-        num_examples: Examples written.
-        dropped: Why records were left out -> how many.
+    Args:
+        directory: Where the corpus goes.
+        parts: Its examples; an error of theirs leaves nothing behind.
         versions: Package name -> version, noted beside the counts.
     """
-
-    def __init__(self, directory: Path) -> None:
-        self.num_examples = 0
-        self.dropped: Counter[str] = Counter()
-        self.versions: dict[str, str] = {}
-        self._directory = directory
-        self._arrays = {
-            name: _ArrayFile(directory / f"{name}.npy", np.dtype(d)) for name, d in _DTYPES.items()
+    digest, by_segment, dropped = _Digest(), Counter[str](), Counter[str]()
+    num_straddling = 0
+    with whole_folder(directory) as folder, ExitStack() as stack:
+        ids, segments, starts = (
+            stack.enter_context(closing(_ArrayFile(folder / f"{name}.npy", np.dtype(dtype))))
+            for name, dtype in _DTYPES.items()
+        )
+        starts.append(np.zeros(1, np.int64))
+        for part in parts:
+            starts.append(ids.size + np.cumsum(part.lengths_E))
+            ids.append(part.ids_N)
+            segments.append(part.segments_N)
+            digest.update(part.ids_N, part.segments_N, part.lengths_E)
+            by_segment.update(_count_segments(part.segments_N))
+            num_straddling += part.num_straddling
+            dropped.update(part.dropped)
+        facts = {
+            "examples": starts.size - 1,
+            "tokens": ids.size,
+            "tokens_by_segment": {name: by_segment[name] for name in SEGMENTS},
+            "num_straddling": num_straddling,
+            "dropped": dict(dropped),
+            "digest": digest.hexdigest(),
+            "versions": dict(versions or {}),
         }
-        self._arrays["starts"].append(np.zeros(1, np.int64))
-        self._by_segment: Counter[str] = Counter()
-        self._num_straddling = 0
-        self._digest = _Digest()
-
-    def __enter__(self) -> CorpusWriter:
-        return self
-
-    def __exit__(self, error_type: object, *_: object) -> None:
-        for array in self._arrays.values():
-            array.close()
-        if error_type is None:
-            (self._directory / FACTS).write_text(json.dumps(self._facts(), indent=2) + "\n", encoding="utf-8")
-
-    def append(self, block: EncodedExamples) -> None:
-        """Writes the examples of a block behind those that are there."""
-        starts_E = self._arrays["ids"].size + np.cumsum(block.lengths_E)
-        self._arrays["ids"].append(block.ids_N)
-        self._arrays["segments"].append(block.segments_N)
-        self._arrays["starts"].append(starts_E)
-        self._digest.update(block.ids_N, block.segments_N, block.lengths_E)
-        self._by_segment.update(_count_segments(block.segments_N))
-        self._num_straddling += block.num_straddling
-        self.num_examples += len(block.lengths_E)
-        self.dropped.update(block.dropped)
-
-    def _facts(self) -> dict[str, Any]:
-        return {
-            "examples": self.num_examples,
-            "tokens": self._arrays["ids"].size,
-            "tokens_by_segment": {name: self._by_segment[name] for name in SEGMENTS},
-            "num_straddling": self._num_straddling,
-            "dropped": dict(self.dropped),
-            "digest": self._digest.hexdigest(),
-            "versions": self.versions,
-        }
+        (folder / FACTS).write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
 
 
 class _ArrayFile:
@@ -236,7 +210,7 @@ class _ArrayFile:
 
 
 class _Digest:
-    """Each array by itself, so that the digest is the same however the examples come in blocks."""
+    """Each array by itself, so that the digest is the same however the examples come in parts."""
 
     def __init__(self) -> None:
         self._parts = [hashlib.sha256() for _ in range(3)]

@@ -26,10 +26,9 @@ def load_tokenizer(path: str) -> PreTrainedTokenizerBase:
     from transformers import AutoTokenizer
 
     try:
-        tokenizer = AutoTokenizer.from_pretrained(path, trust_remote_code=False)
+        return AutoTokenizer.from_pretrained(path, trust_remote_code=False)
     except (OSError, ValueError, KeyError) as error:
         raise InputError(f"{path}: no tokenizer could be loaded ({_first_line(error)})") from error
-    return tokenizer
 
 
 def load_base(path: str, dtype: torch.dtype = torch.float32, **options: Any) -> PreTrainedModel:
@@ -53,7 +52,7 @@ def load_base(path: str, dtype: torch.dtype = torch.float32, **options: Any) -> 
         )
     except (OSError, ValueError, KeyError) as error:
         raise InputError(f"{path}: the model cannot be loaded ({_first_line(error)})") from error
-    model.config.use_cache = False
+    model.config.use_cache = False  # useless in training, and in the way of packing
     return model
 
 
@@ -79,13 +78,13 @@ def load_for_training(
     from peft import LoraConfig, PeftModel, get_peft_model
 
     model = _load_in_4_bits(base) if settings.method == "qlora" else load_base(base)
-    if parent is not None:
+    if parent is not None:  # peft loads adapters frozen unless told otherwise
         return PeftModel.from_pretrained(model, str(parent), is_trainable=True)
     return get_peft_model(
         model,
         LoraConfig(
             task_type="CAUSAL_LM",
-            target_modules="all-linear",
+            target_modules="all-linear",  # in peft that is all but the output head
             r=settings.lora_rank,
             lora_alpha=settings.lora_alpha,
             lora_dropout=settings.lora_dropout,
@@ -129,6 +128,18 @@ def _load_in_4_bits(base: str) -> PreTrainedModel:
     return prepare_model_for_kbit_training(quantised, use_gradient_checkpointing=False)
 
 
+@contextmanager
+def evaluating(model: torch.nn.Module) -> Iterator[None]:
+    """While active, the model drops nothing out and no gradient is kept; then it trains again if it did."""
+    was_training = model.training
+    model.eval()
+    try:
+        with torch.no_grad():
+            yield
+    finally:
+        model.train(was_training)
+
+
 def model_inputs(batch: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """What the model itself is given of a batch."""
     return {name: batch[name] for name in ("input_ids", "position_ids") if name in batch}
@@ -148,6 +159,8 @@ def head_replaced(
         function: Called with the last hidden states and the output head.
     """
     head = output_head(model)
+    # The head's own `forward` is replaced, not the head: hooks and sharded parameters hang on the module, and
+    # what comes out is taken for logits, whose shape transformers does not look at where no labels are given.
     with _other_forward(head, lambda hidden_BTH: function(hidden_BTH, head)):
         yield
 
@@ -155,16 +168,15 @@ def head_replaced(
 @contextmanager
 def _other_forward(module: torch.nn.Module, other: Callable[[Tensor], Tensor]) -> Iterator[None]:
     """While active, a module's forward is another function."""
-    own = module.forward
-    had_own = "forward" in vars(module)
+    own = vars(module).get("forward")  # accelerate puts one there where it moves weights about
     module.forward = other
     try:
         yield
     finally:
-        if had_own:
-            module.forward = own
-        else:
+        if own is None:
             del module.forward
+        else:
+            module.forward = own
 
 
 def output_head(model: torch.nn.Module) -> torch.nn.Linear:
@@ -173,7 +185,7 @@ def output_head(model: torch.nn.Module) -> torch.nn.Linear:
     Raises:
         InputError: The model has none, or one that is no plain linear layer.
     """
-    inner = model.module if hasattr(model, "module") else model
+    inner = model.module if hasattr(model, "module") else model  # DDP and DeepSpeed wrap
     head = inner.get_output_embeddings()
     if head is None:
         raise InputError(f"{type(inner).__name__} has no output head; a causal language model is needed")
@@ -221,11 +233,8 @@ def check_head(model: torch.nn.Module, input_ids_T: Tensor) -> None:
         given.append(logits_BTV + torch.linspace(-100, 100, logits_BTV.shape[-1]).to(logits_BTV))
         return given[-1]
 
-    was_training = model.training
-    model.eval()
-    with torch.no_grad(), _other_forward(head, enlarged):
+    with evaluating(model), _other_forward(head, enlarged):
         logits_BTV = model(input_ids=ids_BT).logits
-    model.train(was_training)
     same = len(given) == 1 and logits_BTV.shape == given[0].shape and logits_BTV.shape[:2] == ids_BT.shape
     if not (same and torch.allclose(logits_BTV.float(), given[0].float(), rtol=1e-3, atol=1e-3)):
         raise InputError(
@@ -243,12 +252,11 @@ def check_packing(model: torch.nn.Module, input_ids_T: Tensor) -> None:
     length = len(input_ids_T)
     packed = torch.cat([input_ids_T.flip(0), input_ids_T])[None]
     positions = torch.arange(length, device=packed.device).repeat(2)[None]
-    was_training = model.training
-    model.eval()
-    with torch.no_grad():  # without a cache, as in training: with one, packed examples are not told apart
+    with evaluating(model):
+        # Without a cache, as in training: transformers (5.16 to 5.19) finds the borders of packed examples in
+        # `position_ids` only where there is none.
         alone = model(input_ids=input_ids_T[None], use_cache=False).logits[0].float()
         second = model(input_ids=packed, position_ids=positions, use_cache=False).logits[0, length:].float()
-    model.train(was_training)
     if not torch.allclose(alone, second, rtol=1e-3, atol=1e-4):
         raise InputError(
             f"{type(model).__name__} lets packed examples see each other; set train.packing to false"

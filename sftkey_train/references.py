@@ -25,7 +25,7 @@ from torch.utils.data import Dataset
 from sftkey_train.batches import Collator
 from sftkey_train.corpus import Corpus
 from sftkey_train.loss import log_probs, response_mask
-from sftkey_train.model import head_replaced, model_inputs, output_head
+from sftkey_train.model import evaluating, head_replaced, model_inputs, output_head
 from sftkey_train.segments import SEGMENTS
 from sftkey_train.stages import StageNode
 from sftkey_train.stored import StageCost
@@ -152,7 +152,7 @@ def cleaning_rank(
     has_weight_N = (np.array(weights) > 0)[corpus.segments_N]
     has_weight_N[corpus.starts_E[:-1]] = False  # an example's first token is never predicted
     score_M = np.asarray(reference_N)[has_weight_N] - np.asarray(base_N)[has_weight_N]
-    rank_M = np.empty(len(score_M), np.float32)
+    rank_M = np.empty(len(score_M), np.float32)  # stable: of equal scores the earlier token comes first
     rank_M[np.argsort(-score_M, kind="stable")] = np.arange(len(score_M)) / max(1, len(score_M))
     rank_N = np.ones(len(has_weight_N), np.float32)
     rank_N[has_weight_N] = rank_M
@@ -183,21 +183,28 @@ def _score_batch(
     batch = Collator([1.0] * len(SEGMENTS))([corpus[index] for index in indices])
     batch = {name: values.to(device) for name, values in batch.items()}
     rows_BT = response_mask(batch["segments"])
-    found: list[torch.Tensor] = []
+    rows_NH, found_N = _rows_of(model, batch, rows_BT)
+    # Position t of a batch holds what belongs to token t + 1, so values go one place further in the corpus.
+    starts_B1 = torch.tensor([int(corpus.starts_E[index]) for index in indices], device=device)[:, None]
+    positions_BT = starts_B1 + 1 + torch.arange(rows_BT.shape[1], device=device)
+    positions_N = positions_BT[rows_BT].cpu().numpy()
+    log_probs_N[positions_N] = found_N.cpu().numpy()
+    if hidden_NH is not None:
+        hidden_NH[positions_N] = rows_NH.float().cpu().numpy()
 
-    def keep(hidden_BTH: torch.Tensor, head: torch.nn.Linear) -> torch.Tensor:
+
+def _rows_of(model: torch.nn.Module, batch: Mapping[str, Tensor], rows_BT: Tensor) -> tuple[Tensor, Tensor]:
+    """(last hidden states [N, H], log p of the targets [N]) of some positions, in one pass."""
+    found: list[tuple[Tensor, Tensor]] = []
+
+    def keep(hidden_BTH: Tensor, head: torch.nn.Linear) -> Tensor:
         rows_NH = hidden_BTH[rows_BT]
-        found.extend((rows_NH, log_probs(rows_NH, head, batch["targets"][rows_BT])))
+        found.append((rows_NH, log_probs(rows_NH, head, batch["targets"][rows_BT])))
         return hidden_BTH.new_zeros(())
 
     with head_replaced(model, keep):
-        model(input_ids=batch["input_ids"])
-    places_BT = torch.tensor([int(corpus.starts_E[index]) for index in indices], device=device)[:, None]
-    places_BT = places_BT + 1 + torch.arange(rows_BT.shape[1], device=device)
-    places_N = places_BT[rows_BT].cpu().numpy()
-    log_probs_N[places_N] = found[1].cpu().numpy()
-    if hidden_NH is not None:
-        hidden_NH[places_N] = found[0].float().cpu().numpy()
+        model(**model_inputs(batch))
+    return found[0]
 
 
 class Lagging:
@@ -223,20 +230,11 @@ class Lagging:
                 self._renewed_at = step
             return None
         rows_BT = batch["weights"] > 0
-        found: list[Tensor] = []
-
-        def keep(hidden_BTH: Tensor, head: torch.nn.Linear) -> Tensor:
-            found.append(log_probs(hidden_BTH[rows_BT], head, batch["targets"][rows_BT]))
-            return hidden_BTH.new_zeros(())
-
-        was_training = model.training
-        model.eval()
-        with _swapped(trained, self._weights), head_replaced(model, keep):
-            model(**model_inputs(batch))
+        with evaluating(model), _swapped(trained, self._weights):
+            _, found_N = _rows_of(model, batch, rows_BT)
             _reshard(model)
-        model.train(was_training)
         old_BT = torch.zeros(rows_BT.shape, device=rows_BT.device)
-        old_BT[rows_BT] = found[0]
+        old_BT[rows_BT] = found_N
         return old_BT
 
 

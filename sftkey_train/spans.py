@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, NamedTuple, cast
 
 import numpy as np
 
-from sftkey_train.corpus import Corpus, EncodedExamples, join_examples, open_corpus, writing_corpus
+from sftkey_train.corpus import Corpus, EncodedExamples, join_examples, open_corpus, write_corpus
 from sftkey_train.segments import SEGMENT_ID
 from sftkey_train.text import TextPath
 from tasks.errors import InputError
@@ -47,9 +47,10 @@ def encode(
     path: TextPath,
     max_length: int,
     *,
+    to: Path | None = None,
     chunk_chars: int = CHUNK_CHARS,
 ) -> Corpus:
-    """Encodes records in memory as prompt, response and end, with a segment for every token.
+    """Encodes records as prompt, response and end, with a segment for every token.
 
     Records without a rationale, that contain a tag, or are longer than `max_length` are left out and counted.
 
@@ -58,46 +59,20 @@ def encode(
         tag_format: How responses are rendered.
         path: The model's text path.
         max_length: Most tokens of an example; cutting one would cut its answer off.
+        to: Folder for the corpus, which is then mapped into memory; in memory alone where None. A folder that
+            is there is opened as it is, so name it by `corpus_key`.
         chunk_chars: Characters tokenised together; no matter for the result.
 
     Raises:
         InputError: Nothing is left, more than a twentieth would be lost, or a prompt's tokens change when the
-            response follows (training would then see another prompt than evaluation).
+            response follows (training would then see another prompt than evaluation). No folder is left then.
     """
-    corpus = join_examples(list(_encoded(records, tag_format, path, max_length, chunk_chars)))
-    _check_dropped(corpus.dropped, len(corpus), max_length)
-    return corpus
-
-
-def encode_to(
-    directory: Path,
-    records: Iterable[Record],
-    tag_format: TagFormat,
-    path: TextPath,
-    max_length: int,
-    *,
-    chunk_chars: int = CHUNK_CHARS,
-) -> Corpus:
-    """Encodes records into a folder, whole or not at all, and maps the corpus into memory.
-
-    Args:
-        directory: Where it goes. One that is there is opened as it is, so name it by `corpus_key`.
-        records: As for `encode`, like all that follows.
-        tag_format: How responses are rendered.
-        path: The model's text path.
-        max_length: Most tokens of an example.
-        chunk_chars: Characters tokenised together.
-
-    Raises:
-        InputError: As `encode`; nothing is left behind then.
-    """
-    if not directory.is_dir():
-        with writing_corpus(directory) as writer:
-            for examples in _encoded(records, tag_format, path, max_length, chunk_chars):
-                writer.append(examples)
-            _check_dropped(writer.dropped, writer.num_examples, max_length)
-            writer.versions = {name: version(name) for name in ("tokenizers", "transformers")}
-    return open_corpus(directory)
+    parts = _encoded(records, tag_format, path, max_length, chunk_chars)
+    if to is None:
+        return join_examples(list(parts))
+    if not to.is_dir():
+        write_corpus(to, parts, {name: version(name) for name in ("tokenizers", "transformers")})
+    return open_corpus(to)
 
 
 def corpus_key(digest: str, tag_format: TagFormat, path: TextPath, max_length: int) -> str:
@@ -148,15 +123,29 @@ class _Chunk:
 def _encoded(
     records: Iterable[Record], tag_format: TagFormat, path: TextPath, max_length: int, chunk_chars: int
 ) -> Iterator[EncodedExamples]:
-    """Encodes chunk after chunk; one is tokenised, without Python's lock, while the last is laid out."""
+    """Encodes chunk after chunk, and makes sure at the end that not too many records were dropped.
+
+    One chunk is tokenised, without Python's lock, while the one before is laid out.
+    """
+    dropped, num_kept = Counter[str](), 0
+    for tokenised in _tokenised(_chunks(records, tag_format, path, chunk_chars), path):
+        examples = _lay_out(tokenised, path, max_length)
+        dropped.update(examples.dropped)
+        num_kept += len(examples.lengths_E)
+        yield examples
+    _check_dropped(dropped, num_kept, max_length)
+
+
+def _tokenised(chunks: Iterable[_Chunk], path: TextPath) -> Iterator[_Tokenised]:
+    """Tokenises in a thread of its own, one chunk ahead."""
     pending: deque[Future[_Tokenised]] = deque()
     with ThreadPoolExecutor(1) as tokeniser:
-        for chunk in _chunks(records, tag_format, path, chunk_chars):
+        for chunk in chunks:
             pending.append(tokeniser.submit(_tokenise, chunk, path))
             if len(pending) == 2:
-                yield _lay_out(pending.popleft().result(), path, max_length)
-        for tokenised in pending:
-            yield _lay_out(tokenised.result(), path, max_length)
+                yield pending.popleft().result()
+        for last in pending:
+            yield last.result()
 
 
 def _chunks(

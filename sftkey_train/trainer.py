@@ -19,7 +19,7 @@ from sftkey_train.batches import BatchOrder, BatchSequence, Collator
 from sftkey_train.corpus import Corpus
 from sftkey_train.distributed import agreed, check_sharding, sum_in_float32, wait, whole_weights
 from sftkey_train.loss import Loss, SegmentGradients, SegmentLosses, log_probs, response_mask
-from sftkey_train.model import check_head, check_packing, flops_of, head_replaced, model_inputs
+from sftkey_train.model import check_head, check_packing, evaluating, flops_of, head_replaced, model_inputs
 from sftkey_train.objectives import OBJECTIVES
 from sftkey_train.references import NO_REFERENCE, Lagging, ReferenceData, StageData
 from sftkey_train.segments import SEGMENTS
@@ -248,10 +248,8 @@ class SpanTrainer(Trainer):
             return
         started = time.perf_counter()
         model = self.accelerator.unwrap_model(self.model)
-        was_training = model.training
-        with torch.random.fork_rng():
-            self._probed = self._probe(model.eval())
-        model.train(was_training)
+        with torch.random.fork_rng(), evaluating(model):
+            self._probed = self._probe(model)
         self._started += time.perf_counter() - started
 
     @torch.no_grad()

@@ -109,8 +109,7 @@ def asft(tokens: Tokens, kl: float = 0.1) -> Tensor:
         tokens: The positions.
         kl: λ; 0 is DFT.
     """
-    dft_N = -tokens.log_probs_N.detach().exp() * tokens.log_probs_N
-    return dft_N + kl * tokens.need("reference_kl")
+    return dft(tokens) + kl * tokens.need("reference_kl")
 
 
 @objective("iw-sft", "reference_log_probs", whole_examples=True, reference="base")

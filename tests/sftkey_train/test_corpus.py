@@ -5,7 +5,7 @@ import pickle
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
@@ -16,9 +16,10 @@ from families import family_path
 from tiny import records_of
 from tokenizers import Tokenizer, models, pre_tokenizers
 
-from sftkey_train.corpus import Corpus, open_corpus
+from sftkey_train import spans
+from sftkey_train.corpus import Corpus, EncodedExamples, open_corpus, write_corpus
 from sftkey_train.segments import SEGMENTS
-from sftkey_train.spans import corpus_key, encode, encode_to
+from sftkey_train.spans import corpus_key, encode
 from sftkey_train.text import TextPath
 from tasks.errors import InputError
 from tasks.records import Record, records_digest
@@ -32,7 +33,7 @@ SOURCE = Record("r", "2 + 3?", None, "Add them.", "5", "number")
 def stored(tmp_path_factory: pytest.TempPathFactory, records: list[Record], path: TextPath) -> Path:
     """A folder with the corpus of the fixture's records, written in several blocks."""
     directory = tmp_path_factory.mktemp("store") / "corpus"
-    encode_to(directory, iter(records), TAGGED, path, 512, chunk_chars=1000)
+    encode(iter(records), TAGGED, path, 512, chunk_chars=1000, to=directory)
     return directory
 
 
@@ -103,7 +104,7 @@ def test_chunks_do_not_matter(
     tmp_path: Path, records: list[Record], path: TextPath, corpus: Corpus, chunk_chars: int
 ) -> None:
     assert_equal(encode(records, TAGGED, path, 512, chunk_chars=chunk_chars), corpus)
-    assert_equal(encode_to(tmp_path / "c", records, TAGGED, path, 512, chunk_chars=chunk_chars), corpus)
+    assert_equal(encode(records, TAGGED, path, 512, chunk_chars=chunk_chars, to=tmp_path / "c"), corpus)
 
 
 @pytest.mark.parametrize("parallel", ["true", "false"])
@@ -118,7 +119,7 @@ def test_what_is_left_out_is_counted_over_all_chunks(tmp_path: Path, path: TextP
     silent = replace(SOURCE, rationale=None)
     long = replace(SOURCE, rationale="2 + 3 = 5. " * 200)
     mixed = [silent, *[SOURCE] * 60, long, silent, *[SOURCE] * 60, long, silent]
-    corpus = encode_to(tmp_path / "c", mixed, TAGGED, path, 200, chunk_chars=500)
+    corpus = encode(mixed, TAGGED, path, 200, chunk_chars=500, to=tmp_path / "c")
     assert (len(corpus), corpus.dropped) == (120, {"no rationale": 3, "too long": 2})
 
 
@@ -137,16 +138,18 @@ def test_records_are_read_two_chunks_ahead_at_most(
             read += 1
             yield replace(SOURCE, id=str(i))
 
-    from sftkey_train.corpus import CorpusWriter
+    def watched(directory: Path, parts: Iterable[EncodedExamples], versions: dict[str, str]) -> None:
+        def seen() -> Iterator[EncodedExamples]:
+            done = 0
+            for part in parts:
+                yield part
+                done += len(part.lengths_E)
+                written.append((done, read))
 
-    append = CorpusWriter.append
+        write_corpus(directory, seen(), versions)
 
-    def watched(writer: CorpusWriter, block: object) -> None:
-        append(writer, block)
-        written.append((writer.num_examples, read))
-
-    monkeypatch.setattr(CorpusWriter, "append", watched)
-    encode_to(tmp_path / "c", counted(), TAGGED, path, 200, chunk_chars=10 * chars)
+    monkeypatch.setattr(spans, "write_corpus", watched)
+    encode(counted(), TAGGED, path, 200, chunk_chars=10 * chars, to=tmp_path / "c")
     assert written[0] == (10, 20)
     assert max(ahead - done for done, ahead in written) == 10
     assert (written[-1], len(written)) == ((100, 100), 11)
@@ -167,7 +170,7 @@ def test_an_error_leaves_nothing_behind(
     tmp_path: Path, path: TextPath, records: list[Record], message: str
 ) -> None:
     with pytest.raises(InputError, match=message):
-        encode_to(tmp_path / "c", records, TAGGED, path, 200)
+        encode(records, TAGGED, path, 200, to=tmp_path / "c")
     assert list(tmp_path.iterdir()) == []
 
 
@@ -177,13 +180,13 @@ def test_an_error_of_the_records_leaves_nothing_behind(tmp_path: Path, path: Tex
         raise InputError("line 51 is broken")
 
     with pytest.raises(InputError, match="line 51"):
-        encode_to(tmp_path / "c", broken(), TAGGED, path, 200, chunk_chars=100)
+        encode(broken(), TAGGED, path, 200, chunk_chars=100, to=tmp_path / "c")
     assert list(tmp_path.iterdir()) == []
 
 
 def test_a_corpus_that_is_there_is_not_made_again(stored: Path, path: TextPath, corpus: Corpus) -> None:
     unread = iter([SOURCE])
-    assert_equal(encode_to(stored, unread, TAGGED, path, 512), corpus)
+    assert_equal(encode(unread, TAGGED, path, 512, to=stored), corpus)
     assert list(unread) == [SOURCE]
 
 
@@ -191,11 +194,12 @@ KILLED = """
 import os, sys
 from pathlib import Path
 import numpy as np
-from sftkey_train.corpus import EncodedExamples, writing_corpus
+from sftkey_train.corpus import EncodedExamples, write_corpus
 from collections import Counter
-with writing_corpus(Path(sys.argv[1])) as writer:
-    writer.append(EncodedExamples(np.ones(4, np.int32), np.ones(4, np.uint8), np.array([4]), 0, Counter()))
+def parts():
+    yield EncodedExamples(np.ones(4, np.int32), np.ones(4, np.uint8), np.array([4]), 0, Counter())
     os.kill(os.getpid(), 9)
+write_corpus(Path(sys.argv[1]), parts())
 """
 
 
@@ -210,7 +214,7 @@ def test_a_killed_run_leaves_nothing_that_is_believed(
     assert [entry.name[:8] for entry in tmp_path.iterdir()] == [".corpus."]
     with pytest.raises(InputError, match="no whole corpus"):
         open_corpus(directory)
-    assert_equal(encode_to(directory, records, TAGGED, path, 512), corpus)
+    assert_equal(encode(records, TAGGED, path, 512, to=directory), corpus)
 
 
 def test_where_another_process_was_faster_its_corpus_stays(
@@ -220,11 +224,11 @@ def test_where_another_process_was_faster_its_corpus_stays(
 
     def overtaken() -> Iterator[Record]:
         yield from records[:-1]
-        encode_to(directory.with_name("theirs"), records, TAGGED, path, 512).digest()
+        encode(records, TAGGED, path, 512, to=directory.with_name("theirs")).digest()
         directory.with_name("theirs").rename(directory)
         yield records[-1]
 
-    assert_equal(encode_to(directory, overtaken(), TAGGED, path, 512), corpus)
+    assert_equal(encode(overtaken(), TAGGED, path, 512, to=directory), corpus)
     assert [entry.name for entry in tmp_path.iterdir()] == ["corpus"]
 
 

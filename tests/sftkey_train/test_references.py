@@ -18,9 +18,9 @@ from sftkey_train.references import (
     ReferenceData,
     StageData,
     cleaning_rank,
-    read_cost,
     read_hidden,
     read_log_probs,
+    read_scoring_cost,
     reference_key,
     score_corpus,
 )
@@ -93,10 +93,10 @@ def test_from_hidden_states_the_head_gives_the_whole_distribution(tagged: Corpus
 def test_scoring_says_what_it_cost(tagged: Corpus, tmp_path: Path) -> None:
     model = model_of("full")
     score_corpus(model, tagged, tmp_path / "r", hidden=False)
-    cost = read_cost(tmp_path / "r")
+    cost = read_scoring_cost(tmp_path / "r")
     num_weights = sum(parameter.numel() for parameter in model.parameters())
-    assert (cost["tokens_forward"], cost["flops"]) == (461, 2 * num_weights * 461)
-    assert cost["wall_seconds"] > 0
+    assert (cost.tokens_forward, cost.flops) == (461, 2 * num_weights * 461)
+    assert cost.wall_seconds > 0
 
 
 def test_scoring_leaves_nothing_half_done(
