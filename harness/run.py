@@ -23,9 +23,8 @@ from harness.plan import Plan
 from harness.pool import train_all
 from harness.progress import Reporter
 from harness.provenance import provenance
-from harness.sharing.lm_eval_files import write_lm_eval_files
 from leaderboards.results.schema import Entry, Overlap
-from leaderboards.results.store import read_results, write_results
+from leaderboards.results.store import write_results
 from sftkey_train import distributed
 from tasks.benchmarks import Benchmark, load_benchmark
 from tasks.tags import keep_formats
@@ -94,7 +93,7 @@ def evaluate(
     keep_formats(config.out, [one.tags for one in wanted])
     entries, samples = [entry for entry, _ in found], pd.concat([frame for _, frame in found])
     write_results(config.out, provenance(dump_config(config)), entries, samples, curves(plan) if plan else ())
-    write_lm_eval_files(config.out, read_results(config.out, checked=False), config)
+    evaluator.write_lm_eval_files(config.out)
 
 
 def _with_overlaps(

@@ -8,13 +8,15 @@ from collections.abc import Callable
 
 import typer
 
+from harness.commands.card import card
 from harness.commands.diff import diff
 from harness.commands.eval import evaluate
 from harness.commands.inspect import inspect
 from harness.commands.leaderboard import leaderboard
 from harness.commands.list import list_known
-from harness.commands.scoring import rescore, score
-from harness.commands.sharing import card, overlap
+from harness.commands.overlap import overlap
+from harness.commands.rescore import rescore_command
+from harness.commands.score import score_command
 from harness.commands.train_and_eval import sweep, train, train_and_eval
 
 COMMANDS: dict[str, Callable[..., None]] = {
@@ -23,8 +25,8 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "sweep": sweep,
     "eval": evaluate,
     "inspect": inspect,
-    "score": score,
-    "rescore": rescore,
+    "score": score_command,
+    "rescore": rescore_command,
     "leaderboard": leaderboard,
     "diff": diff,
     "overlap": overlap,

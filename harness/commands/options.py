@@ -88,6 +88,9 @@ Judge = Annotated[
     ),
 ]
 Tags = Annotated[str | None, typer.Option(help="Tag format (harness list tags).", show_default=False)]
+Workers = Annotated[
+    int | None, typer.Option(help="Processes at most; as many as cores.", min=1, show_default=False)
+]
 
 
 def flags(

@@ -6,8 +6,14 @@ import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
+import typer
+
+from harness.commands.options import Workers
+from harness.commands.screen import console
+from harness.evaluation.lm import FOLDER as LM_EVAL_FOLDER
+from harness.evaluation.samples import judged_fields
 from harness.files import locked
 from leaderboards.results.schema import (
     RESULTS_FILE,
@@ -19,12 +25,12 @@ from leaderboards.results.schema import (
 )
 from leaderboards.results.store import read_results, write_results
 from tasks.errors import InputError
+from tasks.files import read_yaml, whole_folder
 from tasks.scoring import (
     DEFAULT_ALPHA,
     Item,
     Score,
     agreement,
-    reference_answer,
     score_many,
     scorer_digest,
 )
@@ -38,12 +44,27 @@ MOST_CHANGES_SHOWN = 20
 KEPT = "before-rescore"
 """The old files, beside the new while these are written; found again, they are put back first."""
 _CONFIG = "config.yaml"
-_JUDGED = (
-    *("extracted", "accuracy", "accuracy_strict", "format_valid", "score", "defects"),
-    "thinking_chars",
-)
 _FILES = (RESULTS_FILE, SAMPLES_FILE, TRAINING_FILE)
 _EntryKey = tuple[str, str, int | None]
+
+
+def rescore_command(
+    run_dir: Annotated[Path, typer.Argument(help="Folder of a finished run.", metavar="RUN_DIR")],
+    out: Annotated[
+        Path | None, typer.Option(help="Write there instead of over the run's results.", show_default=False)
+    ] = None,
+    workers: Workers = None,
+) -> None:
+    """Judge a stored run's outputs again, without an engine."""
+    report = rescore(run_dir, out, workers)
+    print_report(report, console())
+    if report.same_scorer:
+        print("the scorer is the one that scored the run")
+    if report.without_lm_eval:
+        print(
+            f"removed: {(out or run_dir) / LM_EVAL_FOLDER}, lm-eval's own files, which held the old verdicts"
+        )
+    print(f"next: harness leaderboard {out or run_dir}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +92,7 @@ class RescoreReport:
         strict: benchmark -> how many changed in strict accuracy.
         format_valid: benchmark -> how many changed in format validity.
         same_scorer: the run was scored by this very scorer.
+        without_lm_eval: its files in lm-eval's form, which held the old verdicts, were removed.
     """
 
     n: Mapping[str, int]
@@ -78,6 +100,7 @@ class RescoreReport:
     strict: Mapping[str, int]
     format_valid: Mapping[str, int]
     same_scorer: bool
+    without_lm_eval: bool = False
 
 
 def rescore(run_dir: Path, out: Path | None = None, workers: int | None = None) -> RescoreReport:
@@ -107,11 +130,10 @@ def rescore(run_dir: Path, out: Path | None = None, workers: int | None = None) 
             shutil.copyfile(run_dir / _CONFIG, out / _CONFIG)
         if out and (run_dir / KEPT_FORMATS).is_dir():
             shutil.copytree(run_dir / KEPT_FORMATS, out / KEPT_FORMATS, dirs_exist_ok=True)
-        _refresh_lm_eval_files(out or run_dir)
-        return _report(results, samples)
+        return _report(results, samples, _remove_lm_eval_files(out or run_dir))
 
 
-def print_report(report: RescoreReport, console: Console) -> None:
+def print_report(report: RescoreReport, screen: Console) -> None:
     """Print how many verdicts changed, and the first of them."""
     from rich.markup import escape
     from rich.table import Table
@@ -123,11 +145,11 @@ def print_report(report: RescoreReport, console: Console) -> None:
         own = [change.after for change in report.changes if change.benchmark == benchmark]
         counts = (n, sum(own), len(own) - sum(own), report.strict[benchmark], report.format_valid[benchmark])
         table.add_row(escape(benchmark), *map(str, counts))
-    console.print(table)
+    screen.print(table)
     for change in report.changes[:MOST_CHANGES_SHOWN]:
-        console.print(_line(change), markup=False, highlight=False, soft_wrap=True)
+        screen.print(_line(change), markup=False, highlight=False, soft_wrap=True)
     if len(report.changes) > MOST_CHANGES_SHOWN:
-        console.print(f"… and {len(report.changes) - MOST_CHANGES_SHOWN} more")
+        screen.print(f"… and {len(report.changes) - MOST_CHANGES_SHOWN} more")
 
 
 def _line(change: Change) -> str:
@@ -170,12 +192,12 @@ def _key(entry: Entry) -> _EntryKey:
 def _with_scores(samples: pd.DataFrame, scores: Sequence[Score]) -> pd.DataFrame:
     import pandas as pd
 
-    rescored = samples.copy()
-    for name in _JUDGED:
-        values = [getattr(score, name) for score in scores]
-        rescored[name] = pd.Series(values, index=samples.index, dtype=samples[name].dtype)
-    rescored["gold_chars"] = samples["gold"].map(lambda gold: len(reference_answer(gold))).astype("Int64")
-    return rescored
+    judged = [judged_fields(score, gold) for score, gold in zip(scores, samples["gold"], strict=True)]
+    columns = {
+        name: pd.Series([one[name] for one in judged], index=samples.index, dtype=samples[name].dtype)
+        for name in (judged[0] if judged else ())
+    }
+    return samples.assign(**columns)
 
 
 def _rescored(entry: Entry, samples: pd.DataFrame) -> Entry:
@@ -200,7 +222,7 @@ def _rescored_evaluation(entry: Entry, evaluation: Evaluation, samples: pd.DataF
     return replace(evaluation, judge=judge)
 
 
-def _report(results: RunResults, samples: pd.DataFrame) -> RescoreReport:
+def _report(results: RunResults, samples: pd.DataFrame, without_lm_eval: bool) -> RescoreReport:
     old = results.samples
     by_benchmark = samples.groupby("benchmark", sort=False, observed=True)
 
@@ -215,6 +237,7 @@ def _report(results: RunResults, samples: pd.DataFrame) -> RescoreReport:
         strict=changed("accuracy_strict"),
         format_valid=changed("format_valid"),
         same_scorer=scorers == {scorer_digest()},
+        without_lm_eval=without_lm_eval,
     )
 
 
@@ -238,39 +261,31 @@ def _changes(old: pd.DataFrame, new: pd.DataFrame) -> Iterator[Change]:
 
 def _alpha(run_dir: Path) -> float:
     """The weight of accuracy that the run was scored with."""
-    import yaml
-
     path = run_dir / _CONFIG
     if not path.is_file():
         return DEFAULT_ALPHA
     try:
-        alpha = (yaml.safe_load(path.read_text(encoding="utf-8")) or {}).get("alpha", DEFAULT_ALPHA)
-        return float(alpha)
-    except (OSError, UnicodeDecodeError, yaml.YAMLError, AttributeError, TypeError, ValueError) as error:
+        return float((read_yaml(path) or {}).get("alpha", DEFAULT_ALPHA))
+    except (InputError, AttributeError, TypeError, ValueError) as error:
         raise InputError(f"{path}: alpha cannot be read ({' '.join(str(error).split())})") from error
 
 
 def _write(folder: Path, results: RunResults) -> None:
     """Writes the results; until the new files are whole, the old ones stay beside them."""
     there = [path for name in _FILES if (path := folder / name).is_file()]
-    partial = folder / f".{KEPT}.partial"
-    shutil.rmtree(partial, ignore_errors=True)
     if there:
-        partial.mkdir()
-        for path in there:
-            shutil.copy2(path, partial / path.name)
-        partial.replace(folder / KEPT)
+        with whole_folder(folder / KEPT) as partial:
+            for path in there:
+                shutil.copy2(path, partial / path.name)
     write_results(folder, results.provenance, results.entries, results.samples, results.curves)
     shutil.rmtree(folder / KEPT, ignore_errors=True)
 
 
-def _refresh_lm_eval_files(folder: Path) -> None:
-    """So that they do not go on saying what no longer holds."""
-    from harness.config import load_config
-    from harness.sharing.lm_eval_files import FOLDER, write_lm_eval_files
-
-    if (folder / FOLDER).is_dir():
-        write_lm_eval_files(folder, read_results(folder), load_config(folder / _CONFIG, {}, []))
+def _remove_lm_eval_files(folder: Path) -> bool:
+    """lm-eval's own files hold the old verdicts, and only lm-eval makes new ones: whether there were any."""
+    there = (folder / LM_EVAL_FOLDER).is_dir()
+    shutil.rmtree(folder / LM_EVAL_FOLDER, ignore_errors=True)
+    return there
 
 
 def _put_back(folder: Path) -> None:

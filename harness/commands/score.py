@@ -6,8 +6,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Annotated, Any
 
+import typer
+
+from harness.commands.options import Tags, Workers
+from harness.commands.screen import console
 from tasks.errors import InputError, did_you_mean
 from tasks.records import KINDS, LETTERS, Kind, iter_objects
 from tasks.scoring import DEFAULT_ALPHA, Agreement, Item, Score, agreement, reference_answer, score_many
@@ -15,6 +19,38 @@ from tasks.tags import DEFECTS, TagFormat, get_tag_format, opens_reasoning
 
 if TYPE_CHECKING:
     from rich.console import Console
+
+
+def score_command(
+    outputs: Annotated[
+        Path, typer.Argument(help='JSONL: {"id", "output", "gold"}, and "choices" where they exist.')
+    ],
+    kind: Annotated[
+        str, typer.Option(help="number, choice, latex or text.", metavar="number|choice|latex|text")
+    ],
+    tags: Tags = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    samples: Annotated[
+        Path | None, typer.Option(help="Write a verdict a line here.", show_default=False)
+    ] = None,
+    alpha: Annotated[float, typer.Option(help="Weight of accuracy in score.", min=0.0, max=1.0)] = 0.7,
+    workers: Workers = None,
+    label: Annotated[
+        str | None,
+        typer.Option(
+            help="Field with another's verdict, true or false, to compare with.", show_default=False
+        ),
+    ] = None,
+) -> None:
+    """Score outputs made elsewhere."""
+    known = next((item for item in KINDS if item == kind), None)
+    if known is None:
+        raise InputError(f"--kind {kind}: {did_you_mean(kind, KINDS)}")
+    report = score_file(outputs, known, tags or "none", samples, alpha, workers, label)
+    if as_json:
+        print(report.to_json())
+    else:
+        print_report(report, console())
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,12 +183,12 @@ def _output_line(fields: dict[str, Any], where: str, label: str | None) -> Outpu
     )
 
 
-def print_report(report: ScoreReport, console: "Console") -> None:
+def print_report(report: ScoreReport, screen: "Console") -> None:
     """Print a report as a table.
 
     Args:
         report: the figures.
-        console: where to.
+        screen: where to.
     """
     from rich.table import Table
 
@@ -170,7 +206,7 @@ def print_report(report: ScoreReport, console: "Console") -> None:
         table.add_row("labels", str(report.label.n))
         table.add_row("agreement with them", f"{report.label.agreement:.4f}")
         table.add_row("Cohen's κ", "–" if report.label.kappa is None else f"{report.label.kappa:.4f}")
-    console.print(table)
+    screen.print(table)
 
 
 def _item(line: OutputLine, kind: Kind, tag_format: TagFormat, alpha: float) -> Item:

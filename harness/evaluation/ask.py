@@ -15,7 +15,7 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from harness.config import Config
+from harness.config import Config, EvalSettings
 from harness.engines import Request, Sampling
 from harness.models import Checkpoint
 from sftkey_train.text import PromptStyle, TextPath
@@ -118,6 +118,7 @@ class Questionnaire:
             _check_fewshot(task, own.num_fewshot)
             task.set_config("num_fewshot", own.num_fewshot)
             task.set_config("repeats", own.num_samples)
+            task.set_config("generation_kwargs", {**task.config.generation_kwargs, **_drawn(own)})
             if own.num_samples > 1:  # lm-eval would score the first alone
                 task._filters = [build_filter_ensemble("all", [["take_first_k", {"k": own.num_samples}]])]
         return tasks
@@ -161,6 +162,13 @@ class Questionnaire:
             seed=own.seed,
             n=own.num_samples,
         )
+
+
+def _drawn(own: EvalSettings) -> dict[str, Any]:
+    """What the configuration says of generation, in lm-eval's words: its files tell how it was asked."""
+    budget = {"max_gen_toks": own.max_new_tokens} if own.max_new_tokens else {}
+    how = {"do_sample": True, "temperature": own.temperature, "top_p": own.top_p} if own.temperature else {}
+    return {**budget, **how}
 
 
 def _check_fewshot(task: Any, wanted: int) -> None:

@@ -1,29 +1,33 @@
-"""Checkpoints through lm-eval: one engine answers everything first, then lm-eval scores from the store."""
+"""Checkpoints on benchmarks: one engine answers everything first, then all is judged and stored."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import islice
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import TYPE_CHECKING
 
-from harness.config import Config
-from harness.engines import Completion, Engine, choose_engine, create_engine
+from harness.config import Config, dump_config
+from harness.engines import Completion, Engine, Sampling, choose_engine, create_engine
 from harness.evaluation.ask import Asked, Prompts, Questionnaire, check_prompt_parity
 from harness.evaluation.evaluations import EvaluationStore, evaluation_key
 from harness.evaluation.generations import GenerationStore
-from harness.evaluation.lm import Answer, store_lm
+from harness.evaluation.lm import about_the_run, evaluate_task, save_report, write_lm_eval_files
 from harness.evaluation.queue import Queue
+from harness.evaluation.samples import sample_of
 from harness.models import Checkpoint, check_context
 from harness.progress import Reporter
-from leaderboards.results.schema import Entry, Evaluation, Sample
+from harness.provenance import provenance
+from leaderboards.results.schema import Entry, Evaluation
 from sftkey_train.text import TextPath
 from tasks.benchmarks import Benchmark
 from tasks.errors import InputError
 from tasks.records import Record, records_digest
-from tasks.scoring import Score, reference_answer, scorer_digest
-from tasks.tags import get_tag_format, opens_reasoning
+from tasks.scoring import Item, Score, metrics, score_many, scorer_digest
+from tasks.tags import get_tag_format
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -55,6 +59,7 @@ class Evaluator:
         self._digests: dict[str, str] = {}
         self._prompts: dict[str, Prompts] = {}
         self._checked: set[tuple[str, str]] = set()
+        self._cells: list[_Cell] = []
         self._evaluations = EvaluationStore(config.store_dir / "evaluations")
         self.engine: Engine = create_engine(
             choose_engine(config.eval.engine), config.eval.engine_settings, config.eval.server
@@ -82,7 +87,26 @@ class Evaluator:
             own = [cell for cell in cells if cell.checkpoint is checkpoint]
             entry = checkpoint.entry(tuple(cell.evaluation for cell in own if cell.evaluation))
             found.append((entry, pd.concat([cell.samples for cell in own], ignore_index=True)))
+        self._cells = cells
         return found
+
+    def write_lm_eval_files(self, run_dir: Path) -> list[Path]:
+        """Puts lm-eval's own files of what `evaluate` has evaluated under `RUN/lm-eval`.
+
+        Returns:
+            The results file of each checkpoint.
+
+        Raises:
+            InputError: They cannot be written.
+        """
+        several = len({cell.checkpoint.model for cell in self._cells}) > 1
+        folders: dict[str, list[Path]] = {}
+        for cell in self._cells:
+            own = cell.checkpoint
+            name = own.name if own.seed is None else f"{own.name}-seed{own.seed}"
+            name = f"{own.model}/{name}" if several else name
+            folders.setdefault(name, []).append(self._evaluations.lm_eval_folder(cell.key))
+        return write_lm_eval_files(run_dir, folders)
 
     def records(self, benchmark: Benchmark) -> list[Record]:
         """The questions of a benchmark that are asked.
@@ -97,6 +121,10 @@ class Evaluator:
         if not self._records[benchmark.name]:
             raise InputError(f"benchmark '{benchmark.name}': its {self._config.eval.split} split is empty")
         return self._records[benchmark.name]
+
+    @cached_property
+    def _provenance(self) -> Mapping[str, str]:
+        return provenance(dump_config(self._config))
 
     def _digest(self, benchmark: Benchmark) -> str:
         if benchmark.name not in self._digests:
@@ -134,8 +162,8 @@ class Evaluator:
             asked += some
         self._queue.answer(asked)
         self.engine.close()
-        for own in of_checkpoint.values():
-            self._score(own)
+        for cell in cells:
+            self._score(cell)
 
     def _check_parity(self, checkpoint: Checkpoint) -> None:
         """What was trained here is asked in the tokens that it was trained on."""
@@ -159,54 +187,71 @@ class Evaluator:
         limit = self._config.eval.engine_settings.max_model_len
         check_context(checkpoint.weights.model_dir, longest, limit)
 
-    def _score(self, cells: Sequence[_Cell]) -> None:
-        """Has lm-eval score a checkpoint's answers, and keeps what it finds."""
-        from lm_eval.evaluator import evaluate
-
+    def _score(self, cell: _Cell) -> None:
+        """Judges a checkpoint's answers on a benchmark, has lm-eval aggregate them, and keeps all of it."""
         from leaderboards.results.sample_table import SAMPLES
 
-        checkpoint = cells[0].checkpoint
+        checkpoint, benchmark, own = cell.checkpoint, cell.benchmark, self._config
         prompts = self._prompts_of(checkpoint)
-        tasks = self.questions.tasks(checkpoint.tags)
-        results = evaluate(
-            store_lm(checkpoint.shown_path, prompts, lambda asked: self._answers(checkpoint, prompts, asked)),
-            {"tasks": {cell.benchmark.task: tasks[cell.benchmark.task] for cell in cells}},
-            limit=self._config.limit,
-            bootstrap_iters=0,
-            apply_chat_template=prompts.style == "chat",
-            fewshot_as_multiturn=True,
+        answered: list[_Answered] = []
+
+        def answer(instances: Sequence[Instance]) -> tuple[list[list[str]], dict[str, dict[str, float]]]:
+            answered.extend(self._answered(cell, prompts, instances))
+            texts = [[completion.text for completion, _, _ in one.drawn] for one in answered]
+            return texts, {one.record.id: one.metrics() for one in answered}
+
+        task = self.questions.tasks(checkpoint.tags)[benchmark.task]
+        report = evaluate_task(task, prompts, own.limit, answer)
+        evaluation = cell.evaluation = self._evaluation(benchmark, answered)
+        cell.samples = SAMPLES.to_frame(
+            sample_of(checkpoint, benchmark, one.record, one.prompt, index, completion, score)
+            for one in answered
+            for index, (completion, _, score) in enumerate(one.drawn)
         )
-        for cell in cells:
-            samples = sorted(results["samples"][cell.benchmark.task], key=lambda sample: sample["doc_id"])
-            rows = [row for sample in samples for row in _rows(checkpoint, cell.benchmark, sample)]
-            cell.evaluation, cell.samples = self._evaluation(cell.benchmark, samples), SAMPLES.to_frame(rows)
-            self._evaluations.put(cell.key, checkpoint, cell.evaluation, cell.samples)
+        about = about_the_run(checkpoint, evaluation, own.limit, self._provenance)
+        self._evaluations.put(
+            cell.key,
+            checkpoint,
+            evaluation,
+            cell.samples,
+            lambda folder: save_report(folder, report, about, prompts, evaluation.wall_seconds),
+        )
 
-    def _answers(
-        self, checkpoint: Checkpoint, prompts: Prompts, instances: Sequence[Instance]
-    ) -> list[list[Answer]]:
+    def _answered(self, cell: _Cell, prompts: Prompts, instances: Sequence[Instance]) -> list[_Answered]:
+        """lm-eval's instances with their completions, judged in as many processes as that takes."""
         requests = self.questions.requests(instances, prompts)
-        completions = self._queue.completions(checkpoint, requests)
-        tag_format = get_tag_format(checkpoint.tags)
-        answers = []
-        for instance, request, drawn in zip(instances, requests, completions, strict=True):
-            opened = opens_reasoning(instance.args[0], tag_format)
-            answers.append([Answer.of(one, request.sampling, seconds, opened) for one, seconds in drawn])
-        return answers
+        completions = self._queue.completions(cell.checkpoint, requests)
+        records, tag_format = self.records(cell.benchmark), get_tag_format(cell.checkpoint.tags)
+        asked = [(records[instance.doc_id], instance.args[0]) for instance in instances]
+        scores = score_many(
+            Item.of(
+                record,
+                completion.text,
+                tag_format,
+                truncated=completion.finish_reason == "length",
+                alpha=self._config.alpha,
+                prompt=prompt,
+            )
+            for (record, prompt), drawn in zip(asked, completions, strict=True)
+            for completion, _ in drawn
+        )
+        return [
+            _Answered(record, prompt, request.sampling, tuple((*one, next(scores)) for one in drawn))
+            for (record, prompt), request, drawn in zip(asked, requests, completions, strict=True)
+        ]
 
-    def _evaluation(self, benchmark: Benchmark, samples: list[dict[str, Any]]) -> Evaluation:
-        answers = [sample["resps"][0] for sample in samples]
-        drawn = [answer for some in answers for answer in some]
-        own, sampling = self._config.eval, drawn[0].sampling
+    def _evaluation(self, benchmark: Benchmark, answered: Sequence[_Answered]) -> Evaluation:
+        drawn = [one for some in answered for one in some.drawn]
+        own, sampling = self._config.eval, answered[0].sampling
         return Evaluation(
             benchmark=benchmark.name,
-            n=len(samples),
+            n=len(answered),
             data_digest=self._digest(benchmark),
             engine=f"{self.engine.name} ({self.engine.version})",
             dtype=self.engine.dtype,
-            prompt_tokens=sum(some[0].completion.num_prompt_tokens for some in answers),
-            output_tokens=sum(answer.completion.num_output_tokens for answer in drawn),
-            wall_seconds=round(sum(answer.wall_seconds for answer in drawn), 3),
+            prompt_tokens=sum(some.drawn[0][0].num_prompt_tokens for some in answered),
+            output_tokens=sum(completion.num_output_tokens for completion, _, _ in drawn),
+            wall_seconds=round(sum(seconds for _, seconds, _ in drawn), 3),
             generation={
                 "max_new_tokens": sampling.max_new_tokens,
                 "stop": sampling.stop,
@@ -220,7 +265,7 @@ class Evaluator:
             kind=benchmark.kind,
             num_samples=sampling.n,
             scorer=scorer_digest(),
-            prompts=_texts_digest(str(sample["arguments"][0][0]) for sample in samples),
+            prompts=_texts_digest(one.prompt for one in answered),
         )
 
 
@@ -235,35 +280,19 @@ class _Cell:
     samples: pd.DataFrame | None
 
 
-def _rows(checkpoint: Checkpoint, benchmark: Benchmark, sample: dict[str, Any]) -> Iterator[Sample]:
-    doc = sample["doc"]
-    for index, answer in enumerate(sample["resps"][0]):
-        score: Score = answer.score
-        completion: Completion = answer.completion
-        yield Sample(
-            entry=checkpoint.name,
-            model=checkpoint.model,
-            seed=checkpoint.seed,
-            benchmark=benchmark.name,
-            sample_id=str(doc["id"]),
-            sample_index=index,
-            prompt=str(sample["arguments"][0][0]),
-            output=str(answer),
-            gold=str(doc["answer"]),
-            choices=tuple(doc["choices"]) if doc["choices"] else None,
-            extracted=score.extracted,
-            accuracy=score.accuracy,
-            accuracy_strict=score.accuracy_strict,
-            format_valid=score.format_valid,
-            score=score.score,
-            truncated=score.truncated,
-            defects=score.defects,
-            finish_reason=completion.finish_reason,
-            prompt_tokens=completion.num_prompt_tokens,
-            output_tokens=completion.num_output_tokens,
-            thinking_chars=score.thinking_chars,
-            gold_chars=len(reference_answer(str(doc["answer"]))),
-        )
+@dataclass(frozen=True)
+class _Answered:
+    """A question with all that was drawn for it: completion, wall seconds, verdict."""
+
+    record: Record
+    prompt: str
+    sampling: Sampling
+    drawn: tuple[tuple[Completion, float, Score], ...]
+
+    def metrics(self) -> dict[str, float]:
+        """lm-eval's metrics of the question: means over the draws."""
+        found = [metrics(score) for _, _, score in self.drawn]
+        return {name: sum(one[name] for one in found) / len(found) for name in found[0]}
 
 
 def _texts_digest(texts: Iterable[str]) -> str:

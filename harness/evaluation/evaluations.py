@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
+from collections.abc import Callable
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,12 +16,14 @@ from typing import TYPE_CHECKING
 from harness.config import Config
 from harness.engines import Engine, Sampling
 from harness.evaluation.ask import Prompts
+from harness.evaluation.lm import FOLDER as LM_EVAL_FOLDER
 from harness.models import Checkpoint
 from harness.provenance import package_versions
 from leaderboards.results.schema import Evaluation
 from leaderboards.results.store import read_results, write_results
 from tasks.benchmarks import Benchmark
 from tasks.errors import InputError
+from tasks.files import whole_folder
 from tasks.prompts import render_prompt
 from tasks.records import Record
 from tasks.scoring import scorer_digest
@@ -71,7 +75,7 @@ def evaluation_key(
 
 
 class EvaluationStore:
-    """Finished evaluations on disk, a folder each.
+    """Finished evaluations on disk, a folder each: its samples, its figures, and lm-eval's own files of it.
 
     Args:
         directory: Where they are.
@@ -84,7 +88,7 @@ class EvaluationStore:
         """An evaluation and its samples under a checkpoint's name; None where it is not (whole) there."""
         import pandas as pd
 
-        if not (self._directory / key).is_dir():
+        if not any(self.lm_eval_folder(key).glob("results_*.json")):
             return None
         try:
             stored = read_results(self._directory / key, checked=False)  # by this very class
@@ -97,7 +101,23 @@ class EvaluationStore:
         )
         return stored.entries[0].evaluations[0], samples
 
-    def put(self, key: str, checkpoint: Checkpoint, evaluation: Evaluation, samples: pd.DataFrame) -> None:
-        """Keeps an evaluation."""
+    def put(
+        self,
+        key: str,
+        checkpoint: Checkpoint,
+        evaluation: Evaluation,
+        samples: pd.DataFrame,
+        save_report: Callable[[Path], None],
+    ) -> None:
+        """Keeps an evaluation; `save_report` writes lm-eval's files of it to the folder it is given."""
         entry = replace(checkpoint.entry((evaluation,)), training=None)
-        write_results(self._directory / key, {"key": key}, [entry], samples)
+        folder = self._directory / key
+        shutil.rmtree(folder, ignore_errors=True)  # one that is not whole would else stay
+        with whole_folder(folder) as partial:
+            write_results(partial, {"key": key}, [entry], samples)
+            (partial / LM_EVAL_FOLDER).mkdir()
+            save_report(partial / LM_EVAL_FOLDER)
+
+    def lm_eval_folder(self, key: str) -> Path:
+        """Where lm-eval's files of an evaluation are."""
+        return self._directory / key / LM_EVAL_FOLDER

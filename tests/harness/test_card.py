@@ -310,7 +310,7 @@ def stored(tmp_path: Path) -> Path:
 def test_the_command_writes_and_pushes_nothing_unasked(
     stored: Path, hub: FakeHub, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from harness.commands.sharing import card as command
+    from harness.commands.card import card as command
 
     command(stored, "sftkey-tag", 1)
     path = stored / "cards" / "sftkey-tag-seed1" / "README.md"

@@ -1,26 +1,31 @@
 """Our runs in lm-eval's own files: the same that lm-eval writes, and readable by what reads those."""
 
 import json
-from dataclasses import replace
+import sys
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
 import pytest
+from rich.console import Console
 
-from harness.config import Config, EvalSettings
-from harness.sharing.lm_eval_files import sanitized, write_lm_eval_files
-from leaderboards.results.sample_table import SAMPLES
-from leaderboards.results.schema import Entry, Evaluation, RunResults, Sample
+from harness.config import Config, load_config
+from harness.engines import Completion, Request
+from harness.engines.hf import HfEngine
+from harness.evaluation.evaluate import Evaluator
+from harness.evaluation.generations import GenerationStore
+from harness.evaluation.lm import sanitized
+from harness.models import Checkpoint, whole_model
+from harness.progress import Reporter
+from sftkey_train.model import load_tokenizer
+from sftkey_train.text import TextPath
 from tasks.benchmarks import TASKS_DIR, load_benchmark
-from tasks.scoring import Item, score
 from tasks.tags import get_tag_format
 
 BENCHMARKS = ("world_number", "world_choice")
 TASKS = tuple(load_benchmark(name).task for name in BENCHMARKS)
 LIMIT, BUDGET = 5, 24
-CONFIG = Config(tags="thinking-answer", limit=LIMIT)
-PROVENANCE = {"created": "2026-01-02T03:04:05+00:00", "git_commit": "0123abcd", "lm-eval": "0.4.13"}
+DRAWN = ("eval.temperature=0.5", "eval.num_samples=3")
 
 
 @pytest.fixture(scope="module", params=["thinking-answer", "none"])
@@ -62,64 +67,61 @@ def read_samples_file(folder: Path, task: str) -> list[dict[str, Any]]:
     return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
 
 
-def row_of(benchmark: str, sample: dict[str, Any], tags: str, output: str, index: int = 0) -> Sample:
-    """A sample as a run of ours stores it, judged by our scorer."""
-    doc = sample["doc"]
-    verdict = score(Item(output, doc["answer"], doc["kind"], doc["choices"], get_tag_format(tags)))
-    return Sample(
-        entry="mine",
-        model="tiny",
-        seed=1,
-        benchmark=benchmark,
-        sample_id=doc["id"],
-        sample_index=index,
-        prompt=sample["arguments"]["gen_args_0"]["arg_0"],
-        output=output,
-        gold=doc["answer"],
-        choices=tuple(doc["choices"]) if doc["choices"] else None,
-        extracted=verdict.extracted,
-        accuracy=verdict.accuracy,
-        accuracy_strict=verdict.accuracy_strict,
-        format_valid=verdict.format_valid,
-        score=verdict.score,
-        truncated=verdict.truncated,
-        defects=verdict.defects,
-        finish_reason="stop",
-        prompt_tokens=9,
-        output_tokens=9,
-    )
+def tags_of(theirs: Path) -> str:
+    return str(read_samples_file(theirs, TASKS[0])[0]["doc"]["tags"])
 
 
-def run_of(folder: Path, draws: int = 1) -> tuple[RunResults, Config]:
-    """The same outputs as a stored run of ours; in another order, which must not matter."""
-    tags = read_samples_file(folder, TASKS[0])[0]["doc"]["tags"]
-    rows = [
-        row_of(benchmark, sample, tags, sample["resps"][0][0] + " 7" * index, index)
-        for benchmark, task in zip(BENCHMARKS, TASKS, strict=True)
-        for sample in reversed(read_samples_file(folder, task))
-        for index in range(draws)
-    ]
-    generation = {
-        "max_new_tokens": BUDGET,
-        "stop": ("\nQuestion:",),
-        "temperature": 0.5 if draws > 1 else 0.0,
+def config_of(out: Path, theirs: Path, *settings: str) -> Config:
+    flags = {
+        "model": "tiny",
+        "benchmarks": ",".join(BENCHMARKS),
+        "out": out,
+        "eval.engine": "hf",
+        "limit": LIMIT,
     }
-    evaluations = tuple(
-        Evaluation(
-            name, LIMIT, "d", "hf (transformers 5.19)", "float32", 9, 9, 1.5, generation,
-            kind=load_benchmark(name).kind, num_samples=draws,
-        )
-        for name in BENCHMARKS
-    )  # fmt: skip
-    entry = Entry(
-        "mine", "tiny", "external", 1, tags, tags != "none", None, "there", "digest", None, evaluations
-    )
-    return RunResults(PROVENANCE, (entry,), SAMPLES.to_frame(rows)), replace(CONFIG, tags=tags)
+    return load_config(None, flags, [f"eval.max_new_tokens={BUDGET}", f"tags={tags_of(theirs)}", *settings])
+
+
+def checkpoint(
+    base: Path, tags: str, name: str = "mine", model: str = "tiny", seed: int | None = 1
+) -> Checkpoint:
+    return Checkpoint(name, "external", model, seed, tags, None, "there", whole_model(base))
+
+
+def run(config: Config, *checkpoints: Checkpoint) -> list[Path]:
+    """Evaluates, and writes lm-eval's files; gives the results files."""
+    benchmarks = [load_benchmark(name) for name in config.benchmarks]
+    with GenerationStore(config.store_dir / "generations.sqlite") as store:
+        evaluator = Evaluator(config, benchmarks, store, Reporter(Console(quiet=True)))
+        evaluator.evaluate(checkpoints)
+        return evaluator.write_lm_eval_files(config.out)
 
 
 @pytest.fixture
-def ours(theirs: Path, tmp_path: Path) -> Path:
-    write_lm_eval_files(tmp_path, *run_of(theirs))
+def same_outputs(theirs: Path, tiny_base: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Our engine says what lm-eval's model has said; drawn outputs go on with one 7 more each."""
+    path = TextPath.of(load_tokenizer(str(tiny_base)), "auto")
+    said = {
+        tuple(path.ids([sample["arguments"]["gen_args_0"]["arg_0"]])[0]): sample["resps"][0][0]
+        for task in TASKS
+        for sample in read_samples_file(theirs, task)
+    }
+
+    def generate(
+        _engine: HfEngine, requests: Sequence[Request]
+    ) -> Iterator[tuple[int, tuple[Completion, ...]]]:
+        for index, request in enumerate(requests):
+            text = said.get(request.prompt, "an answer to another prompt")  # type: ignore[arg-type]
+            draws = range(request.sampling.n)
+            yield index, tuple(Completion(text + " 7" * draw, "stop", 9, 9) for draw in draws)
+
+    monkeypatch.setattr(HfEngine, "load", lambda *_: None)
+    monkeypatch.setattr(HfEngine, "generate", generate)
+
+
+@pytest.fixture
+def ours(same_outputs: None, theirs: Path, tiny_base: Path, tmp_path: Path) -> Path:
+    run(config_of(tmp_path, theirs), checkpoint(tiny_base, tags_of(theirs)))
     return tmp_path / "lm-eval" / "mine-seed1"
 
 
@@ -142,11 +144,11 @@ def test_a_results_file_has_every_key_that_lm_eval_writes(theirs: Path, ours: Pa
         configs = mine["configs"][task], other["configs"][task]
         assert set(configs[0]) == set(configs[1])
         assert set(configs[0]["fewshot_config"]) == set(configs[1]["fewshot_config"])
-        same = set(configs[0]) - {"custom_dataset", "doc_to_text", "doc_to_target", "process_results"}
+        same = set(configs[0]) - {"process_results"}  # ours says that it looks the verdict up
         for key in same - {"fewshot_config", "metadata"}:
             assert configs[0][key] == configs[1][key], key
-        assert configs[0]["metadata"].items() <= configs[1]["metadata"].items()
-        assert configs[0]["doc_to_text"] == "tasks.lm_eval_task.doc_to_text"
+        assert configs[1]["metadata"].items() <= configs[0]["metadata"].items()
+        assert "tasks.lm_eval_task.process_results" in configs[0]["process_results"]
 
 
 def test_lm_evals_own_readers_find_and_show_them(ours: Path) -> None:
@@ -168,7 +170,7 @@ def test_lm_evals_own_readers_find_and_show_them(ours: Path) -> None:
     times = {
         get_file_datetime(Path(name).name).removesuffix(".json") for name in (results_file, *sample_files)
     }
-    assert times == {"2026-01-02T03-04-05.000000"}
+    assert len(times) == 1
     table = make_table(json.loads(Path(results_file).read_text()))
     assert "|sftkey_world_choice|" in table.replace(" ", "")
     assert "accuracy_strict" in table
@@ -196,77 +198,70 @@ def test_what_the_wandb_and_zeno_scripts_take_from_samples_is_there(ours: Path) 
     assert {one["metric"] for one in config["metric_list"]} == set(sample["metrics"])
 
 
-def test_several_draws_are_one_sample_with_their_mean(theirs: Path, tmp_path: Path) -> None:
-    results, config = run_of(theirs, draws=3)
-    write_lm_eval_files(tmp_path, results, config)
-    folder = tmp_path / "lm-eval" / "mine-seed1"
-    samples = read_samples_file(folder, TASKS[0])
+def test_several_draws_are_one_sample_with_their_mean(
+    same_outputs: None, theirs: Path, tiny_base: Path, tmp_path: Path
+) -> None:
+    from leaderboards import read_results
+
+    config = config_of(tmp_path, theirs, *DRAWN)
+    (path,) = run(config, checkpoint(tiny_base, tags_of(theirs)))
+    samples = read_samples_file(path.parent, TASKS[0])
     assert len(samples) == LIMIT
     assert [len(sample["resps"][0]) for sample in samples] == [3] * LIMIT
     assert samples[0]["resps"] == samples[0]["filtered_resps"]
     assert samples[0]["arguments"]["gen_args_0"]["arg_1"]["do_sample"] is True
-    figures = read_results_file(folder)
-    rows = results.samples[results.samples["benchmark"] == "world_number"]
+    figures = read_results_file(path.parent)
+    stored = [read_results(folder) for folder in (config.store_dir / "evaluations").iterdir()]
+    (rows,) = (one.samples for one in stored if set(one.samples["benchmark"]) == {"world_number"})
+    assert len(rows) == 3 * LIMIT
     mean = figures["results"][TASKS[0]]["format_valid,all"]
     assert mean == pytest.approx(rows["format_valid"].mean())
     assert figures["results"][TASKS[0]]["sample_len"] == LIMIT
     assert figures["configs"][TASKS[0]]["repeats"] == 3
 
 
-def test_writing_again_replaces_what_was_there(theirs: Path, tmp_path: Path) -> None:
-    results, config = run_of(theirs)
-    write_lm_eval_files(tmp_path, results, config)
-    created = {"created": "2027-01-01T00:00:00+00:00"}
-    later = replace(results, provenance=created, samples=results.samples.assign(score=1.0))
-    (path,) = write_lm_eval_files(tmp_path, later, config)
-    assert path.name == "results_2027-01-01T00-00-00.000000.json"
-    assert len(list(path.parent.glob("[!.]*"))) == 1 + len(TASKS)
+def test_writing_again_replaces_what_was_there(
+    ours: Path, theirs: Path, tiny_base: Path, tmp_path: Path
+) -> None:
+    before = {path.name for path in ours.iterdir()}
+    run(config_of(tmp_path, theirs, "alpha=0.5"), checkpoint(tiny_base, tags_of(theirs)))
+    after = {path.name for path in ours.iterdir()}
+    assert len(after) == 1 + len(TASKS)
+    assert not before & after
 
 
-def test_what_is_up_to_date_is_left_as_it_is(theirs: Path, tmp_path: Path) -> None:
-    """A rerun costs a digest; a verdict that changed, as after a new scoring, is written."""
-    results, config = run_of(theirs)
-    (path,) = write_lm_eval_files(tmp_path, results, config)
-    later = replace(results, provenance=PROVENANCE | {"created": "2027-01-01T00:00:00+00:00"})
-    assert write_lm_eval_files(tmp_path, later, config) == [path]
-    rescored = replace(later, samples=results.samples.assign(accuracy=True))
-    (new,) = write_lm_eval_files(tmp_path, rescored, config)
-    assert new != path
-    assert read_results_file(new.parent)["results"][TASKS[0]]["accuracy,none"] == 1.0
+def test_a_rerun_writes_the_same_without_lm_eval(
+    ours: Path, theirs: Path, tiny_base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = {path.name: path.read_bytes() for path in ours.iterdir()}
+    next(ours.glob("samples_*")).unlink()
+    monkeypatch.setitem(sys.modules, "lm_eval", None)
+    run(config_of(tmp_path, theirs), checkpoint(tiny_base, tags_of(theirs)))
+    assert {path.name: path.read_bytes() for path in ours.iterdir()} == before
 
 
-def test_files_of_which_one_is_gone_are_written_again(theirs: Path, tmp_path: Path) -> None:
-    results, config = run_of(theirs)
-    (path,) = write_lm_eval_files(tmp_path, results, config)
-    next(path.parent.glob("samples_*")).unlink()
-    write_lm_eval_files(tmp_path, results, config)
-    assert len(list(path.parent.glob("samples_*"))) == len(TASKS)
+def test_an_evaluation_without_its_lm_eval_files_is_made_again(
+    ours: Path, theirs: Path, tiny_base: Path, tmp_path: Path
+) -> None:
+    """As in a store of an earlier version; completions are still there."""
+    stored = [*(tmp_path / "store" / "evaluations").glob("*/lm-eval/results_*.json")]
+    assert len(stored) == len(TASKS)
+    stored[0].unlink()
+    (path,) = run(config_of(tmp_path, theirs), checkpoint(tiny_base, tags_of(theirs)))
+    assert set(read_results_file(path.parent)["results"]) == set(TASKS)
+    assert len([*path.parent.iterdir()]) == 1 + len(TASKS)
 
 
-def test_a_run_whose_data_are_gone_still_has_its_files(theirs: Path, tmp_path: Path) -> None:
-    """An unknown question keeps what was stored of it."""
-    results, config = run_of(theirs)
-    gone = replace(config, data_dir=tmp_path / "nowhere")
-    (path,) = write_lm_eval_files(tmp_path, results, gone)
-    samples = read_samples_file(path.parent, TASKS[1])
-    assert len(samples) == LIMIT
-    assert samples[0]["doc"]["choices"] == ["1 to 5", "6 to 10", "11 to 15", "16 to 20"]
-    assert samples[0]["doc"]["question"] == samples[0]["arguments"]["gen_args_0"]["arg_0"]
-    assert read_results_file(path.parent)["results"] == read_results_file(theirs)["results"]
-
-
-def test_a_folder_for_each_entry_and_seed_of_each_model(theirs: Path, tmp_path: Path) -> None:
-    results, config = run_of(theirs)
-    (one,) = results.entries
-    entries = (one, replace(one, seed=2), replace(one, name="base", seed=None, model="org/other"))
-    frames = [
-        results.samples.assign(
-            entry=e.name, model=e.model, seed=pd.array([e.seed] * 2 * LIMIT, dtype="Int64")
-        )
-        for e in entries
+def test_a_folder_for_each_entry_and_seed_of_each_model(
+    same_outputs: None, theirs: Path, tiny_base: Path, tmp_path: Path
+) -> None:
+    tags = tags_of(theirs)
+    wanted = [
+        checkpoint(tiny_base, tags),
+        checkpoint(tiny_base, tags, seed=2),
+        checkpoint(tiny_base, tags, "base", "org/other", None),
     ]
-    many = replace(results, entries=entries, samples=pd.concat(frames, ignore_index=True))
-    paths = write_lm_eval_files(tmp_path, many, config)
+    paths = run(config_of(tmp_path, theirs), *wanted)
     assert [path.parent.name for path in paths] == [
         "tiny__mine-seed1",
         "tiny__mine-seed2",
@@ -274,8 +269,10 @@ def test_a_folder_for_each_entry_and_seed_of_each_model(theirs: Path, tmp_path: 
     ]
 
 
-def test_the_instruction_of_the_prompt_is_told(theirs: Path, tmp_path: Path) -> None:
-    results, config = run_of(theirs)
-    (path,) = write_lm_eval_files(tmp_path, results, replace(config, eval=EvalSettings(instruct=True)))
+def test_the_instruction_of_the_prompt_is_told(
+    same_outputs: None, theirs: Path, tiny_base: Path, tmp_path: Path
+) -> None:
+    tags = tags_of(theirs)
+    (path,) = run(config_of(tmp_path, theirs, "eval.instruct=true"), checkpoint(tiny_base, tags))
     doc = read_samples_file(path.parent, TASKS[0])[0]["doc"]
-    assert doc["instruction"] == get_tag_format(config.tags).instruction
+    assert doc["instruction"] == get_tag_format(tags).instruction

@@ -168,7 +168,7 @@ def test_a_training_file_of_any_kind_can_be_looked_at(tmp_path: Path) -> None:
 
 
 def test_the_command_shows_counts_and_ids(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    from harness.commands.sharing import overlap as command
+    from harness.commands.overlap import overlap as command
 
     known = load_benchmark("world_number").records("test")[17]
     path = tmp_path / "train.jsonl"

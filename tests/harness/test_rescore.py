@@ -1,6 +1,5 @@
 """`harness rescore`: a stored run judged again, each sample for itself, without an engine."""
 
-import dataclasses
 import json
 import subprocess
 import sys
@@ -11,7 +10,8 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from harness.commands.rescore import KEPT, MOST_CHANGES_SHOWN, print_report, rescore
+from harness.commands.rescore import KEPT, MOST_CHANGES_SHOWN, print_report, rescore, rescore_command
+from harness.evaluation.samples import judged_fields
 from leaderboards.results.schema import RESULTS_FILE, SAMPLES_FILE, Entry, Evaluation, JudgeCheck, Sample
 from leaderboards.results.store import read_results, write_results
 from tasks.errors import InputError
@@ -33,12 +33,6 @@ def sample(index: int, output: str, *, prompt: str = "2+3?", **more: Any) -> Sam
         reasoning_open=prompt == THINKING_PROMPT,
         alpha=0.5,
     )
-    judged = score(item)
-    verdict = {
-        field.name: getattr(judged, field.name)
-        for field in dataclasses.fields(judged)
-        if field.name not in ("thinking", "answer")
-    }
     row = Sample(
         entry="r1",
         model="tiny",
@@ -53,8 +47,7 @@ def sample(index: int, output: str, *, prompt: str = "2+3?", **more: Any) -> Sam
         finish_reason="stop",
         prompt_tokens=5,
         output_tokens=4,
-        gold_chars=1,
-        **verdict,
+        **judged_fields(score(item), "5"),
     )
     return replace(row, **more)
 
@@ -186,3 +179,21 @@ def test_the_command_needs_no_torch(tmp_path: Path) -> None:
     assert "wrong → right" in done.stdout
     assert f"next: harness leaderboard {tmp_path}" in done.stdout
     assert json.loads(done.stdout.splitlines()[-1]) == []
+
+
+def test_files_in_lm_evals_form_hold_the_old_verdicts_so_they_go_and_it_is_said(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    store(tmp_path / "run", ROWS)
+    rescore_command(tmp_path / "run")
+    assert "lm-eval" not in capsys.readouterr().out
+    (tmp_path / "run" / "lm-eval" / "r1").mkdir(parents=True)
+    rescore_command(tmp_path / "run", tmp_path / "out")
+    assert (tmp_path / "run" / "lm-eval").is_dir(), "they still fit the run"
+    assert "lm-eval" not in capsys.readouterr().out
+    rescore_command(tmp_path / "run")
+    assert not (tmp_path / "run" / "lm-eval").exists()
+    said = " ".join(capsys.readouterr().out.split())
+    assert (
+        f"removed: {tmp_path / 'run' / 'lm-eval'}, lm-eval's own files, which held the old verdicts" in said
+    )

@@ -1,0 +1,46 @@
+"""`harness card`: what a figure is worth, and how it is passed on."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def card(
+    run_dir: Annotated[Path, typer.Argument(help="Folder of a finished run.", metavar="RUN_DIR")],
+    entry: Annotated[str, typer.Option(help="Entry of the run.")],
+    seed: Annotated[
+        int | None, typer.Option(help="Of its training, where it has several.", show_default=False)
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Where to write it; RUN_DIR/cards/… by default.", show_default=False)
+    ] = None,
+    push_to_hub: Annotated[
+        str | None,
+        typer.Option(
+            help="Upload it to this repository on the Hub.", metavar="USER/NAME", show_default=False
+        ),
+    ] = None,
+    weights: Annotated[
+        bool, typer.Option("--weights", help="With --push-to-hub: upload the checkpoint's folder too.")
+    ] = False,
+) -> None:
+    """Write a checkpoint's card for the Hub: what it is, its results, and what they are worth."""
+    from harness.config import load_config
+    from harness.sharing.card import make_card
+    from leaderboards import read_results
+    from tasks.errors import InputError
+
+    if weights and push_to_hub is None:
+        raise InputError("--weights says what to upload; add --push-to-hub USER/NAME")
+    made = make_card(read_results(run_dir), load_config(run_dir / "config.yaml", {}, []), entry, seed)
+    label = entry if seed is None else f"{entry}-seed{seed}"
+    path = out or run_dir / "cards" / label / "README.md"
+    made.write(path)
+    print(f"card: {path}")
+    if push_to_hub is not None:
+        from harness.sharing.hub import push
+
+        print(f"pushed: {push(made, push_to_hub, weights=weights)}")
