@@ -28,7 +28,7 @@ from tasks.benchmarks import load_benchmark
 from tasks.errors import InputError
 from tasks.records import KINDS, Kind
 from tasks.scoring import Item, answers_equal, score
-from tasks.scoring.equality import prepare_judge
+from tasks.scoring.math_verify import MATH_VERIFY
 from tasks.tags import TAG_FORMATS
 
 LIMIT_SECONDS = 1.0
@@ -179,7 +179,7 @@ def main(arguments: Sequence[str]) -> None:
     parser.add_argument("--seed", type=int, default=int.from_bytes(os.urandom(3)), help="to repeat a run")
     add_data_dir(parser)
     asked = parser.parse_args(arguments)
-    prepare_judge()
+    MATH_VERIFY.wait()
     findings = fuzz(asked.seconds, realistic_outputs(asked.data_dir), random.Random(asked.seed))
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     print(f"{machine()}\n\n{asked.seconds:g} s, seed {asked.seed}, {peak:.0f} MiB at most\n")

@@ -30,9 +30,8 @@ from pathlib import Path
 from typing import Any
 
 from tasks.errors import InputError, check_keys, did_you_mean
-from tasks.fields import parse_fields
 from tasks.records import KINDS, Kind, Record
-from tasks.sources import DataSource, HubSource, Split, is_lent, iter_split, lends_validation
+from tasks.sources import DataSource, HubSource, Split, is_lent, iter_split, lends_validation, parse_fields
 
 TASK_PREFIX = "sftkey_"
 TASKS_DIR = Path(__file__).parent

@@ -4,8 +4,8 @@ import re
 from collections.abc import Sequence
 
 from tasks.records import LETTERS
+from tasks.scoring.markup import normalise_words, strip_markup
 from tasks.scoring.numbers import first_number, is_number, numbers_equal
-from tasks.scoring.words import normalise_words, strip_markup
 
 _STATED_CHARS = 1_000
 _DEFAULT_LETTERS = LETTERS[:10]

@@ -14,9 +14,8 @@ from typing import NamedTuple
 
 from tasks.records import Kind
 from tasks.scoring.choices import choice_letter, last_letter, mentioned_choice, names_no_choice
-from tasks.scoring.numbers import first_number, last_number, stated_number
-from tasks.scoring.passages import before_next_question, concluding_number, own_turn
-from tasks.scoring.words import strip_markup
+from tasks.scoring.markup import first_formula, joined_boxes, last_formula, strip_markup
+from tasks.scoring.numbers import every_number, first_number, last_number, numbers_equal, stated_number
 from tasks.tags.answers import Box, closed_boxes
 
 _TAIL_CHARS = 50_000
@@ -225,80 +224,93 @@ def _guess_choice(text: str, choices: Sequence[str] | None) -> str | None:
     return mentioned_choice(short, choices) or mentioned_choice(text.rpartition("\n")[2], choices)
 
 
-_FORMULA_CHARS = 5_000
-_STATED_CHARS = 2_000
-_MATH = (
-    r"(?:\$\$[^$]{1,2000}?\$\$|\\\[(?:[^\\]|\\[^\]]){1,2000}?\\\]|\\\((?:[^\\]|\\[^)]){1,2000}?\\\)"
-    r"|(?<![\\$])\$(?:[^$\n\\]|\\.){1,2000}?\$(?!\d))"
+_ANOTHER_SPEAKER = re.compile(
+    r"<\|(?:im_start|im_end|endoftext|eot_id|end|user|start_header_id)\|>|</s>|\n(?:User|Human)\s?:"
 )
-_FORMULA = re.compile(_MATH)
-_CHAIN = re.compile(
-    rf"{_MATH}(?:\s{{0,5}}\\?%|\s{{0,5}}percent\b)?(?:\s{{0,5}}(?:,|,?\s{{0,5}}(?:and|or)\b)\s{{0,5}}{_MATH}){{0,10}}"
-)
-_PROSE = re.compile(r"(?<![\\A-Za-z])[A-Za-z]{2,}")
-_VALUE = re.compile(r"[0-9]|\b(?:and|or)\s*$")
-_END = re.compile(r"\.\s+(?=[^\s\d])|\n\n|\.?\s+I hope it is correct")
-_VERB = re.compile(r"\s{0,5}(?:is|are|equals?)\b:?(?=\s{0,5}(?:[-0-9.$]|\\[(\[]))")
-_BETWEEN_BOXES = re.compile(
-    r"(?:[\s$\\()\[\],;.{}~]|\\[!,;: ]|\\q?quad|\\text|\\left|\\right)*"
-    r"(?:,|;|and|or|\\quad|\\text\{[^{}]{0,40}\b(?:and|or)\s?\})"
-    r"(?:[\s$\\()\[\],;{}~]|\\q?quad|\\text)*(?:[a-zA-Z](?:_\{?\w{1,3}\}?)?\s*=\s*)?"
+_ANOTHER_QUESTION = re.compile(
+    r"\n[ \t]{0,20}(?:\*\*|#{1,6} )?(?:Q|Question|Problem|Exercise)(?: ?#?[0-9]{1,4})?(?:\*\*)?\s?[:.]",
+    re.IGNORECASE,
 )
 
 
-def first_formula(stated: str) -> str:
-    """The answer in LaTeX that a statement begins with, without the words around it.
+_SEARCHED_CHARS = 500_000
+"""A longer output is no answer with others after it, but one that never ends."""
+
+
+def own_turn(text: str) -> str:
+    """The text up to where another speaker's turn begins; all of it where that is at its start.
 
     Args:
-        stated: the rest of "The answer is …".
+        text: an output.
 
     Returns:
-        Formulas that are set apart by commas, "and" or "or", in their delimiters; where there is none, the
-        first sentence. Empty where the statement is.
+        A prefix of the text that is not blank, unless the text is.
     """
-    text = stated.strip()
-    while (chain := _CHAIN.search(text[:_STATED_CHARS])) and (verb := _VERB.match(text, chain.end())):
-        text = text[verb.end() :].strip()  # "the area of $ABC$ is 5"
-    head = text[:_STATED_CHARS]
-    end = _END.search(head)
-    if chain and (not end or chain.start() < end.start()):
-        before = head[: chain.start()]
-        if not before.strip(" :*") or (_PROSE.search(before) and not _VALUE.search(before)):
-            return chain.group()
-        return head[: chain.end()].strip()
-    if end and "\\begin" not in text:
-        text = text[: end.start()]
-    return text.strip().rstrip(".").strip("* ")
+    for match in _ANOTHER_SPEAKER.finditer(text, 0, _SEARCHED_CHARS):
+        if text[: match.start()].strip():
+            return text[: match.start()]
+    return text
 
 
-def last_formula(text: str) -> str | None:
-    """The last formula of a text, without its delimiters; None where there is none."""
-    formulas = _FORMULA.findall(text[-_FORMULA_CHARS:])
-    if not formulas:
-        return None
-    formula = formulas[-1]
-    width = 1 if formula.startswith("$") and not formula.startswith("$$") else 2
-    return formula[width:-width].strip() or None
-
-
-def joined_boxes(text: str, boxes: Sequence[Box]) -> str:
-    r"""The content of the last box, together with those before it that only commas or "and" set apart.
+def before_next_question(text: str, most: int) -> list[str]:
+    """The text up to each next question that it goes on to, shortest first, without those that are blank.
 
     Args:
-        text: what the boxes are in.
-        boxes: at least one.
+        text: an output, without another speaker's turn.
+        most: how many to give at most.
 
     Returns:
-        The contents, separated by commas.
+        The prefixes; none where no question follows.
     """
-    last = boxes[-1]
-    contents = [text[last.content_start : last.content_end].strip()]
-    for box in reversed(boxes[:-1]):
-        gap = text[box.content_end + 1 : last.start]
-        if len(gap) > 80 or box.content_end > last.start or not _BETWEEN_BOXES.fullmatch(gap):
+    prefixes = []
+    for match in _ANOTHER_QUESTION.finditer(text, 0, _SEARCHED_CHARS):
+        if text[: match.start()].strip():
+            prefixes.append(text[: match.start()])
+        if len(prefixes) == most:
             break
-        content = text[box.content_start : box.content_end].strip()
-        if content not in contents:
-            contents.insert(0, content)
-        last = box
-    return ", ".join(contents)
+    return prefixes
+
+
+_CONCLUSION_CHARS = 2_000
+_LAST_SENTENCE_CHARS = 400
+_SENTENCE_START = re.compile(r"[.!?]\s+(?=[^\s\d])|\n")
+_RESULT = re.compile(r"(?:[=≈]|\b(?:equals|total of|total is|which is)\b)\s*(?=[^\s=≈])")
+_OPERATION = re.compile(r"[0-9)]\s?[-+*/×÷^]\s?\Z")
+_TELLS_HOW_MANY = re.compile(
+    r"\W*(?:(?:so|thus|hence|therefore|in total|altogether)\b,?\s*)?"
+    r"there\s+(?:are|were|is|was|will be|would be)\s+(?:a total of\s+|only\s+)?[0-9]",
+    re.IGNORECASE,
+)
+
+
+def concluding_number(text: str) -> str | None:
+    """The number that a text concludes with, as written there.
+
+    Of several numbers in the last sentence it is the one that was computed last, that of "there are 25
+    spiders on 5 twigs", or else the last.
+
+    Args:
+        text: reasoning that never states its answer outright.
+
+    Returns:
+        The number, or None where there is none.
+    """
+    tail = text[-_CONCLUSION_CHARS:].rstrip()
+    sentence = _SENTENCE_START.split(tail)[-1]
+    numbers = every_number(sentence) if len(sentence) <= _LAST_SENTENCE_CHARS else []
+    if len(numbers) < 2:
+        return last_number(text)
+    computed = _last_result(tail)
+    if _OPERATION.search(sentence[: sentence.rfind(numbers[-1])]):
+        return numbers[-1]
+    if computed:
+        return next((number for number in numbers if numbers_equal(computed, number)), numbers[-1])
+    if _TELLS_HOW_MANY.match(sentence):
+        return first_number(sentence)
+    return numbers[-1]
+
+
+def _last_result(tail: str) -> str | None:
+    """What stands after the last equals sign."""
+    results = list(_RESULT.finditer(tail))
+    return first_number(tail[results[-1].end() : results[-1].end() + 60]) if results else None

@@ -21,9 +21,16 @@ from tasks.scoring.algebra import (
     rational,
 )
 from tasks.scoring.latex_parser import read_expression
-from tasks.scoring.latex_text import bracketed, clean_latex, matrix_rows, split_top, split_unit, unwrap_text
+from tasks.scoring.markup import (
+    bracketed,
+    clean_latex,
+    matrix_rows,
+    normalise_words,
+    split_top,
+    split_unit,
+    unwrap_text,
+)
 from tasks.scoring.quantities import conversion, words_value
-from tasks.scoring.words import normalise_words
 
 _MAX_CHARS = 600
 _MAX_PARTS = 12

@@ -1,37 +1,43 @@
-"""Ask Math-Verify whether two answers are equal, in a process of its own, and never for long.
+r"""Ask Math-Verify whether two answers are equal, in a process of its own, and never for long.
 
-The worker keeps to a limit of processor time, so that a busy machine changes no verdict; the caller keeps to
-one of real time and kills the worker where it does not answer. The worker is a fork of a process that has
-everything loaded, so that a new one is there in milliseconds; only the first one takes seconds.
+LaTeX from a model can hang SymPy or eat all memory, and Math-Verify's own timeouts need the main thread: so a
+worker process judges, and limits its processor time and memory itself, so that a busy machine changes no
+verdict. The caller waits a limited time and kills a worker that does not answer. The worker is a fork of a
+nursery, a process that has everything loaded: a new one is there in milliseconds, only the first takes
+seconds.
 """
 
 import atexit
 import contextlib
-import json
+import gc
 import os
-import select
+import re
+import resource
 import signal
 import subprocess
 import sys
 import threading
 import time
 from functools import lru_cache
+from multiprocessing import Pipe
+from multiprocessing.connection import Connection
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 _CPU_SECONDS = 0.3
 _WALL_SECONDS = 0.85
 _START_SECONDS = 120.0
+_MEMORY_BYTES = 1 << 30
 
 
-class Judge:
+class MathVerify:
     """One worker for this process, started when it is first needed, replaced when it hangs or dies."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._process: subprocess.Popen[bytes] | None = None
-        self._owner = 0
-        self._unread = b""
+        self._nursery: subprocess.Popen[bytes] | None = None
+        self._connection: Connection | None = None
         self._asked = 0
         self.worker_id: int | None = None
 
@@ -40,29 +46,8 @@ class Judge:
         with self._lock:
             self._launch()
 
-    def judge(self, gold: str, answer: str) -> bool:
-        """Whether Math-Verify finds two answers equal; False where it takes too long or too much memory."""
-        with self._lock:
-            self._asked += 1
-            question = {"number": self._asked, "gold": gold, "answer": answer, "seconds": _CPU_SECONDS}
-            for _ in range(2):
-                process = self._ready()
-                try:
-                    return self._verdict(process, json.dumps(question).encode() + b"\n")
-                except TimeoutError:
-                    self._replace_worker()
-                    return False
-                except OSError:
-                    self._stop()  # it had died before the request: ask once more
-        return False
-
-    @property
-    def started(self) -> bool:
-        """Whether this process has a worker, ready or not."""
-        return self._process is not None and self._owner == os.getpid()
-
     def wait(self) -> None:
-        """Wait until the worker is ready."""
+        """Wait until the worker is ready (2 seconds or so), so that no comparison has to."""
         with self._lock:
             self._ready()
 
@@ -71,90 +56,213 @@ class Judge:
         with self._lock:
             self._stop()
 
-    def _launch(self) -> subprocess.Popen[bytes]:
-        if self._owner != os.getpid():
-            self._process = None  # a fork: the parent's worker answers the parent alone
-        if self._process is None or self._process.poll() is not None:
-            self._owner, self.worker_id, self._unread = os.getpid(), None, b""
-            self._process = subprocess.Popen(
-                [sys.executable, "-m", "tasks.scoring.math_verify_worker"],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
+    @property
+    def started(self) -> bool:
+        """Whether this process has a worker, ready or not."""
+        return self._nursery is not None
+
+    def equal(self, gold: str, answer: str) -> bool:
+        """Whether Math-Verify finds two answers equal; False where it takes too long or too much memory."""
+        with self._lock:
+            self._asked += 1
+            for _ in range(2):
+                connection = self._ready()
+                try:
+                    return self._verdict(connection, (self._asked, gold, answer))
+                except TimeoutError:
+                    self._kill_worker()
+                    return False
+                except (OSError, EOFError):
+                    self._stop()  # the nursery had died before the question: ask once more
+        return False
+
+    def forget(self) -> None:
+        """In a fork: the worker answers the parent alone, and another thread may have held the lock."""
+        if self._connection is not None:
+            self._connection.close()
+        self._lock = threading.Lock()
+        self._nursery = self._connection = self.worker_id = None
+
+    def _launch(self) -> Connection:
+        if self._nursery is None or self._connection is None or self._nursery.poll() is not None:
+            self._connection, theirs = Pipe()
+            self.worker_id = None
+            # No multiprocessing.Process: that may not be had by daemons, as the workers of `score_many` are,
+            # and imports the main script again, which may be a user's without a guard.
+            self._nursery = subprocess.Popen(
+                [sys.executable, "-c", f"import {__name__} as module; module.nurse({theirs.fileno()})"],
+                pass_fds=[theirs.fileno()],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,  # ANTLR and SymPy print
+                stderr=subprocess.DEVNULL,
                 cwd=Path(__file__).parents[2],
             )
-        return self._process
+            theirs.close()
+        return self._connection
 
-    def _ready(self) -> subprocess.Popen[bytes]:
-        process = self._launch()
-        if self.worker_id is None:
-            try:
-                self._await_worker(process)
-            except OSError as error:
-                self._stop()
-                raise RuntimeError(
-                    "the Math-Verify worker does not start; is math-verify installed?"
-                ) from error
-        return process
+    def _ready(self) -> Connection:
+        connection = self._launch()
+        try:
+            while self.worker_id is None:
+                self._hear(connection, _START_SECONDS)
+        except (OSError, EOFError) as error:
+            self._stop()
+            raise RuntimeError("the Math-Verify worker does not start; is math-verify installed?") from error
+        return connection
 
-    def _await_worker(self, process: subprocess.Popen[bytes]) -> None:
-        while self.worker_id is None:
-            reply = self._reply(process, _START_SECONDS)
-            if "worker" in reply:
-                self.worker_id = int(reply["worker"])
-
-    def _verdict(self, process: subprocess.Popen[bytes], question: bytes) -> bool:
-        _send(process, question)
+    def _verdict(self, connection: Connection, question: tuple[int, str, str]) -> bool:
+        connection.send(question)
         deadline, asked_again = time.monotonic() + _WALL_SECONDS, False
         while True:
-            reply = self._reply(process, deadline - time.monotonic())
-            if "worker" in reply:
-                self.worker_id = int(reply["worker"])
-                if not asked_again:  # the one before died, perhaps with the question read
-                    _send(process, question)
-                    deadline, asked_again = time.monotonic() + _WALL_SECONDS, True
-            elif reply["number"] == self._asked:
-                return reply["equal"] is True
+            number, equal = self._hear(connection, deadline - time.monotonic())
+            if number == self._asked:
+                return equal
+            if number is None and not asked_again:  # the one before died, perhaps with the question read
+                connection.send(question)
+                deadline, asked_again = time.monotonic() + _WALL_SECONDS, True
 
-    def _replace_worker(self) -> None:
+    def _hear(self, connection: Connection, seconds: float) -> tuple[int | None, bool]:
+        """The number of a question and its verdict; no number where a new worker says that it is there."""
+        if not connection.poll(max(seconds, 0)):
+            raise TimeoutError
+        number, told = connection.recv()
+        if number is None:
+            self.worker_id = told
+        return number, told is True
+
+    def _kill_worker(self) -> None:
         if self.worker_id is not None:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(self.worker_id, signal.SIGKILL)
         self.worker_id = None
 
     def _stop(self) -> None:
-        process, self._process, self.worker_id = self._process, None, None
-        if process is not None and self._owner == os.getpid():
-            process.terminate()
-            process.communicate()
-
-    def _reply(self, process: subprocess.Popen[bytes], seconds: float) -> dict[str, Any]:
-        assert process.stdout is not None
-        deadline = time.monotonic() + seconds
-        while b"\n" not in self._unread:
-            left = deadline - time.monotonic()
-            if left <= 0 or not select.select([process.stdout], [], [], left)[0]:
-                raise TimeoutError
-            chunk = os.read(process.stdout.fileno(), 4096)
-            if not chunk:
-                raise BrokenPipeError
-            self._unread += chunk
-        reply, _, self._unread = self._unread.partition(b"\n")
-        message: dict[str, Any] = json.loads(reply)
-        return message
+        nursery, connection = self._nursery, self._connection
+        self._nursery = self._connection = self.worker_id = None
+        if connection is not None:
+            connection.close()
+        if nursery is not None:
+            nursery.terminate()
+            nursery.wait()
 
 
-def _send(process: subprocess.Popen[bytes], line: bytes) -> None:
-    assert process.stdin is not None
-    process.stdin.write(line)
-    process.stdin.flush()
-
-
-JUDGE = Judge()
+MATH_VERIFY = MathVerify()
 """The worker of this process."""
-atexit.register(JUDGE.stop)
+atexit.register(MATH_VERIFY.stop)
+os.register_at_fork(after_in_child=MATH_VERIFY.forget)
 
 
 @lru_cache(maxsize=20_000)
-def judged_equal(gold: str, answer: str) -> bool:
+def math_verify_equal(gold: str, answer: str) -> bool:
     """Whether Math-Verify finds two answers equal; remembered."""
-    return JUDGE.judge(gold, answer)
+    return MATH_VERIFY.equal(gold, answer)
+
+
+# What follows runs in the nursery and in its forks.
+
+_DELIMITED = re.compile(r"\$|\\\(|\\\[|\\boxed|\\begin\{(?:align|equation)")
+_PROSE = re.compile(r"(?<![\\A-Za-z{])[A-Za-z]{3,}\s+(?:[^\\\s]*\s+)?[A-Za-z]{2,}")
+_FIRST = (
+    (r"$\frac{1}{2}$", "$0.5$"),
+    ("(1,2]", "[1,2]"),
+    ("x^2-1", "(x-1)(x+2)+1-x"),
+    (r"\sqrt{12}", r"\sqrt[3]{3}"),
+    (r"x \le 1", "-x>-1"),
+    ("x^2/4 + y^2/3 = 1", "x^2/16 + y^2/12 = 1/5"),
+    (r"2^x+\sin x", r"\log x"),
+    (r"\begin{pmatrix}1\\2\end{pmatrix}", r"\begin{pmatrix}1\\x\end{pmatrix}"),
+    (r"$1\leq|z|\leq 3$", r"$z \in [-3, -1] \cup [1, 3]$"),
+)
+"""Compared once at the start, so that no question pays for building grammars and loading parts of SymPy."""
+
+
+class _TooSlow(BaseException):
+    """The alarm rang; no Exception, so that nothing in SymPy swallows it."""
+
+
+def nurse(descriptor: int) -> None:
+    """Load everything, and have a fork answer questions; where one dies, the next takes its place.
+
+    Args:
+        descriptor: of the pipe to the caller, who starts this and nobody else.
+    """
+    connection = Connection(descriptor)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    for gold, answer in _FIRST:
+        _compare(gold, answer)
+    _limit_memory()
+    gc.freeze()  # the forks share this memory as long as nobody writes to it
+    while worker := os.fork():
+        signal.signal(signal.SIGTERM, lambda *_, worker=worker: _end(worker))
+        if os.waitstatus_to_exitcode(os.waitpid(worker, 0)[1]) == 0:
+            return
+        while connection.poll() and os.read(descriptor, 1 << 16):
+            pass  # what is left of a question that was read in part would garble the next one
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    _serve(connection)
+
+
+def _end(worker: int) -> None:
+    os.kill(worker, signal.SIGKILL)
+    os._exit(0)
+
+
+def _serve(connection: Connection) -> None:
+    signal.signal(signal.SIGPROF, _ring)
+    with contextlib.suppress(EOFError, ConnectionError):  # then nobody asks any more
+        connection.send((None, os.getpid()))
+        while True:
+            number, gold, answer = connection.recv()
+            connection.send((number, _compare_in_time(gold, answer)))
+
+
+def _compare_in_time(gold: str, answer: str) -> bool:
+    """Compare within the limit of processor time; past some seconds of it the kernel ends this process."""
+    try:
+        _limit_processor()
+        signal.setitimer(signal.ITIMER_PROF, _CPU_SECONDS)
+        return _compare(gold, answer)
+    except (_TooSlow, Exception):
+        return False
+    finally:
+        signal.setitimer(signal.ITIMER_PROF, 0)
+
+
+def _compare(gold: str, answer: str) -> bool:
+    from math_verify import verify
+
+    for separator in (";", ","):  # solutions set apart by semicolons are often listed with commas
+        sides = [_parse(side.replace(";", separator)) for side in (gold, answer)]
+        if all(sides) and verify(*sides, allow_set_relation_comp=True, timeout_seconds=None):
+            return True
+        if ";" not in gold + answer:
+            break
+    return False
+
+
+def _parse(text: str) -> list[Any]:
+    from math_verify import ExprExtractionConfig, LatexExtractionConfig, parse
+
+    # Math-Verify reads LaTeX only between delimiters; a bare formula is given some, a sentence is not.
+    if not _DELIMITED.search(text) and not _PROSE.search(text):
+        text = f"${text}$"
+    configs = [LatexExtractionConfig(boxed_match_priority=0), ExprExtractionConfig()]
+    parsed: list[Any] = parse(text, configs, parsing_timeout=None)
+    return parsed
+
+
+def _limit_processor() -> None:
+    """The kernel's limit, for what holds the interpreter so that the alarm is not heard."""
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    _, hard = resource.getrlimit(resource.RLIMIT_CPU)
+    resource.setrlimit(resource.RLIMIT_CPU, (int(used.ru_utime + used.ru_stime + _CPU_SECONDS) + 2, hard))
+
+
+def _limit_memory() -> None:
+    _, hard = resource.getrlimit(resource.RLIMIT_AS)
+    limit = _MEMORY_BYTES if hard == resource.RLIM_INFINITY else min(hard, _MEMORY_BYTES)
+    resource.setrlimit(resource.RLIMIT_AS, (limit, hard))
+
+
+def _ring(signum: int, frame: FrameType | None) -> None:
+    raise _TooSlow

@@ -12,6 +12,7 @@ from fractions import Fraction
 from itertools import pairwise
 
 from tasks.scoring.algebra import rounds_alike
+from tasks.scoring.markup import strip_markup
 from tasks.scoring.quantities import (
     SCALES,
     Value,
@@ -21,7 +22,6 @@ from tasks.scoring.quantities import (
     quantity_values,
     words_value,
 )
-from tasks.scoring.words import strip_markup
 
 _MAX_CHARS = 2_000
 _MAX_DIGITS = 400

@@ -10,11 +10,16 @@ from pathlib import Path
 
 from tasks.records import Kind, Record
 from tasks.scoring.choices import choice_letter, last_letter
-from tasks.scoring.equality import answers_equal, reference_answer
-from tasks.scoring.extraction import Found, find_answer, read_span
-from tasks.scoring.latex import last_side, settled_equal
+from tasks.scoring.equality import answers_equal, last_side, reference_answer, settled_equal
+from tasks.scoring.extraction import (
+    Found,
+    before_next_question,
+    concluding_number,
+    find_answer,
+    own_turn,
+    read_span,
+)
 from tasks.scoring.numbers import is_number, numbers_equal
-from tasks.scoring.passages import before_next_question, concluding_number, own_turn
 from tasks.tags import DEFECTS, Defect, Parsed, TagFormat, opens_reasoning, parse_output
 from tasks.tags.answers import Offsets, stripped
 from tasks.tags.formats import THINK_ANSWER

@@ -9,8 +9,8 @@ from rich.console import Console
 
 from harness.commands.score import print_report, score_file
 from tasks.errors import InputError
-from tasks.scoring import parallel
-from tasks.scoring.agreement import Agreement
+from tasks.scoring import many
+from tasks.scoring.many import Agreement
 from tasks.tags import DEFECTS
 
 
@@ -88,7 +88,7 @@ def test_samples_carry_the_verdicts(tmp_path: Path) -> None:
 
 
 def test_workers_change_nothing_and_keep_the_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(parallel, "ALONE_SECONDS", 0.0)
+    monkeypatch.setattr(many, "ALONE_SECONDS", 0.0)
     path = write(tmp_path / "o.jsonl", *({**row(f"#### {i % 5}", "3"), "id": i} for i in range(300)))
     reports = [
         score_file(path, "number", "gsm8k", tmp_path / f"{workers}.jsonl", workers=workers)

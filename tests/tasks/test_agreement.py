@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from tasks.scoring.agreement import Agreement, agreement, cohens_kappa
+from tasks.scoring.many import Agreement, agreement, cohens_kappa
 
 
 @pytest.mark.parametrize(

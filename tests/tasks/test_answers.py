@@ -13,10 +13,13 @@ from hypothesis import strategies as st
 
 from tasks.benchmarks import load_benchmark
 from tasks.records import KINDS, Kind
-from tasks.scoring.equality import answers_equal, extract_final_answer, prepare_judge, reference_answer
-from tasks.scoring.extraction import read_span
-from tasks.scoring.latex import latex_equal
-from tasks.scoring.math_verify import JUDGE
+from tasks.scoring.equality import (
+    answers_equal,
+    latex_equal,
+    reference_answer,
+)
+from tasks.scoring.extraction import extract_final_answer, read_span
+from tasks.scoring.math_verify import MATH_VERIFY
 
 CHOICES = ("a marsh", "a tundra", "the plains", "a sea desert", "desert")
 YES_NO = ("yes", "no")
@@ -181,7 +184,7 @@ HOSTILE = [
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("answer", HOSTILE, ids=range(len(HOSTILE)))
 def test_nothing_takes_a_second(answer: str, kind: Kind) -> None:
-    prepare_judge()
+    MATH_VERIFY.wait()
     for gold in ("\\sqrt{2}", answer + "1"):
         start = time.monotonic()
         answers_equal(gold, answer, kind, CHOICES if kind == "choice" else None)
@@ -285,17 +288,17 @@ def test_no_text_takes_a_second_to_search(text: str, kind: Kind) -> None:
 
 
 def test_a_worker_that_dies_or_hangs_is_replaced() -> None:
-    prepare_judge()
-    assert JUDGE.judge("x<1", "-x>-1")
-    assert JUDGE.worker_id is not None
-    os.kill(JUDGE.worker_id, signal.SIGKILL)
-    assert JUDGE.judge("x<2", "-x>-2")
-    assert not JUDGE.judge("\\sqrt{2}", "9^{9^{9^{9^9}}}")
-    JUDGE.wait()
-    assert JUDGE.judge("x<3", "-x>-3")
-    assert JUDGE._process is not None
-    os.kill(JUDGE._process.pid, signal.SIGKILL)
-    assert JUDGE.judge("x<4", "-x>-4")
+    MATH_VERIFY.wait()
+    assert MATH_VERIFY.equal("x<1", "-x>-1")
+    assert MATH_VERIFY.worker_id is not None
+    os.kill(MATH_VERIFY.worker_id, signal.SIGKILL)
+    assert MATH_VERIFY.equal("x<2", "-x>-2")
+    assert not MATH_VERIFY.equal("\\sqrt{2}", "9^{9^{9^{9^9}}}")
+    MATH_VERIFY.wait()
+    assert MATH_VERIFY.equal("x<3", "-x>-3")
+    assert MATH_VERIFY._nursery is not None
+    os.kill(MATH_VERIFY._nursery.pid, signal.SIGKILL)
+    assert MATH_VERIFY.equal("x<4", "-x>-4")
 
 
 ANYTHING = st.one_of(

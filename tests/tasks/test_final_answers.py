@@ -5,8 +5,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tasks.records import KINDS, Kind
-from tasks.scoring.equality import answers_equal, extract_final_answer
-from tasks.scoring.extraction import find_answer, read_span
+from tasks.scoring import answers_equal
+from tasks.scoring.extraction import extract_final_answer, find_answer, read_span
 
 CHOICES = ("a marsh", "a tundra", "the plains", "a sea desert", "desert")
 

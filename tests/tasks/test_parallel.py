@@ -13,15 +13,15 @@ from pathlib import Path
 import pytest
 
 from tasks.errors import InputError
-from tasks.scoring import Item, parallel, score, score_many
-from tasks.scoring.parallel import CHUNK_ITEMS
+from tasks.scoring import Item, many, score, score_many
+from tasks.scoring.many import CHUNK_ITEMS
 from tasks.tags import get_tag_format
 
 
 @pytest.fixture
 def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """Workers are started after the first item."""
-    monkeypatch.setattr(parallel, "ALONE_SECONDS", 0.0)
+    monkeypatch.setattr(many, "ALONE_SECONDS", 0.0)
 
 
 def items(number: int) -> Iterator[Item]:
@@ -91,13 +91,13 @@ def test_a_fault_in_the_items_is_raised_and_ends_the_workers() -> None:
 
 ENDLESS = """
     import itertools, signal
-    from tasks.scoring import parallel
+    from tasks.scoring import many
     from tasks.scoring import Item, score_many
     from tasks.tags import get_tag_format
 
     if __name__ == "__main__":
         signal.signal(signal.SIGINT, signal.default_int_handler)
-        parallel.ALONE_SECONDS = 0.0
+        many.ALONE_SECONDS = 0.0
         item = Item("5", "5", "number", None, get_tag_format("none"))
         for n, _ in enumerate(score_many(itertools.repeat(item), workers=2)):
             if n == 5000:

@@ -174,7 +174,7 @@ def test_the_scorer_has_a_digest_of_what_judges(
     assert same() == scorer_digest()
     assert len(scorer_digest()) == 12
     for name in (
-        *("scoring/verdict", "scoring/numbers", "scoring/math_verify_worker", "tags/parse", "tags/answers"),
+        *("scoring/verdict", "scoring/numbers", "scoring/math_verify", "tags/parse", "tags/answers"),
         "benchmarks/__init__",
     ):
         text = (tmp_path / f"{name}.py").read_bytes()

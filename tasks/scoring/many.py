@@ -5,8 +5,10 @@ What takes less than half a second is scored in this process, since starting oth
 
 import os
 import time
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from multiprocessing.connection import Connection
 
 from tasks.errors import InputError
@@ -125,3 +127,58 @@ def _work(connection: Connection) -> None:
     """A worker's life: chunks until there are no more, or nobody wants their verdicts."""
     while True:
         connection.send([score(item) for item in connection.recv()])
+
+
+@dataclass(frozen=True, slots=True)
+class Agreement:
+    """Two series of verdicts, compared.
+
+    Attributes:
+        n: number of pairs.
+        agreement: share of them that are the same.
+        kappa: Cohen's κ, see `cohens_kappa`.
+    """
+
+    n: int
+    agreement: float
+    kappa: float | None
+
+
+def agreement(pairs: Iterable[tuple[bool, bool]]) -> Agreement:
+    """Compare two series of verdicts.
+
+    Args:
+        pairs: the two verdicts on each output.
+
+    Returns:
+        The figures.
+
+    Raises:
+        ValueError: there are no pairs.
+    """
+    counts = Counter(pairs)
+    both, first, second, neither = (
+        counts[pair] for pair in ((True, True), (True, False), (False, True), (False, False))
+    )
+    n = both + first + second + neither
+    if not n:
+        raise ValueError("no verdicts to compare")
+    return Agreement(n, (both + neither) / n, cohens_kappa(both, first, second, neither))
+
+
+def cohens_kappa(both: int, first_only: int, second_only: int, neither: int) -> float | None:
+    """Agreement beyond chance, (p_o - p_e) / (1 - p_e) (Cohen 1960, doi:10.1177/001316446002000104, eq. 1).
+
+    Args:
+        both: outputs that both judges hold right.
+        first_only: those that only the first does.
+        second_only: those that only the second does.
+        neither: those that neither does.
+
+    Returns:
+        κ; None where chance alone makes both agree on everything, both being constant and alike.
+    """
+    n = both + first_only + second_only + neither
+    first, second = both + first_only, both + second_only
+    by_chance = first * second + (n - first) * (n - second)  # times n², so that all but the end is exact
+    return None if by_chance == n * n else ((both + neither) * n - by_chance) / (n * n - by_chance)
