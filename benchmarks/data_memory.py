@@ -9,9 +9,8 @@ when it needs them. Linux only (`/proc`).
 
 from __future__ import annotations
 
-import json
+import argparse
 import random
-import subprocess
 import sys
 import tempfile
 import time
@@ -20,6 +19,8 @@ from pathlib import Path
 
 import numpy as np
 
+from benchmarks.measure.children import Side, answer, run_child
+from benchmarks.measure.tables import table
 from sftkey_train.corpus import Corpus
 from sftkey_train.embedded import embedded_tokenizer
 from sftkey_train.model import load_tokenizer
@@ -100,14 +101,17 @@ def _status_mb(name: str) -> float:
 
 def main(arguments: list[str]) -> None:
     """Prints a Markdown table, a row for each size."""
-    if arguments[:1] == ["--here"]:
-        print(json.dumps(measure(int(arguments[1]))))
-        return
-    sizes = [int(size) for size in arguments] or SIZES
-    print(f"| {' | '.join(COLUMNS.values())} |\n|{'---|' * len(COLUMNS)}")
-    for size in sizes:
-        command = [sys.executable, "-m", "benchmarks", "data_memory", "--here", str(size)]
-        child = subprocess.run(command, check=True, capture_output=True, text=True)
-        row = json.loads(child.stdout.splitlines()[-1])
-        cells = (f"{row[name]:,.2f}" if name.endswith("seconds") else f"{row[name]:,.0f}" for name in COLUMNS)
-        print(f"| {' | '.join(cells)} |", flush=True)
+    parser = argparse.ArgumentParser(prog="python -m benchmarks data_memory", description=__doc__)
+    parser.add_argument("sizes", type=int, nargs="*", default=SIZES, metavar="SIZE", help="examples")
+    side = Side("ours", Path(sys.executable), "benchmarks.data_memory")
+    rows = []
+    with tempfile.TemporaryDirectory() as work:
+        for size in parser.parse_args(arguments).sizes:
+            row = run_child(side, {"size": size}, Path(work))
+            digits = {name: 2 if name.endswith("seconds") else 0 for name in COLUMNS}
+            rows.append([f"{row[name]:,.{digits[name]}f}" for name in COLUMNS])
+    print(table([*COLUMNS.values()], rows))
+
+
+if __name__ == "__main__":
+    answer(lambda told: measure(told["size"]))

@@ -12,17 +12,22 @@ best in a trial on a tenth of the examples, and no cutting to length, which woul
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import sys
 import tempfile
 from collections.abc import Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from benchmarks.measure.children import Side, in_turns, run_child
-from benchmarks.measure.gsm8k import TAGGED, add_data_dir, halves, train_tokenizer, training_records
+from benchmarks.measure.gsm8k import (
+    TAGGED,
+    add_data_dir,
+    train_tokenizer,
+    training_records,
+    write_halves,
+    write_records,
+)
 from benchmarks.measure.tables import GIB, against, machine, spread, table
 from benchmarks.trl.environment import NEWEST, Rival, ensure_environment
 from tasks.errors import InputError
@@ -36,11 +41,8 @@ def write_inputs(data_dir: Path, count: int, work: Path) -> tuple[dict[str, Any]
     """Writes tokenizer, records and rendered texts; gives what both sides are told, and the source."""
     records, source = training_records(data_dir, count)
     train_tokenizer(records[:7473], _VOCABULARY).save_pretrained(work / "tokenizer")
-    cut = [halves(record, TAGGED, answer_only=False) for record in records]
-    texts = {"prompt": [half.prompt for half in cut], "completion": [half.completion for half in cut]}
-    (work / "halves.json").write_text(json.dumps(texts), encoding="utf-8")
-    lines = (json.dumps(asdict(record)) + "\n" for record in records)
-    (work / "records.jsonl").write_text("".join(lines), encoding="utf-8")
+    write_halves(work / "halves.json", records, TAGGED)
+    write_records(work / "records.jsonl", records)
     told = {
         "tokenizer": str(work / "tokenizer"),
         "halves": str(work / "halves.json"),

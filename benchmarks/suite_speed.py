@@ -15,19 +15,26 @@ runs are measured in that way too, one thread each.
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import sys
 import tempfile
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from benchmarks.measure.children import run_child, run_command
-from benchmarks.measure.gsm8k import TAGGED, add_data_dir, halves, train_tokenizer, training_records
+from benchmarks.measure.gsm8k import (
+    TAGGED,
+    add_data_dir,
+    train_tokenizer,
+    training_records,
+    write_halves,
+    write_records,
+)
+from benchmarks.measure.models import EMBEDDED, write_llama
 from benchmarks.measure.tables import against, machine, ratio, spread, table
 from benchmarks.trl.environment import NEWEST, Rival, ensure_environment
 from sftkey_train.embedded import RECIPE
@@ -71,30 +78,14 @@ class Case:
 
     def prepare(self) -> None:
         """Writes the data for both sides, and a model with random weights and a tokenizer for it."""
-        import torch
-        from transformers import LlamaConfig, LlamaForCausalLM
-
         folder = self.work / "data" / "gsm8k"
         folder.mkdir(parents=True)
-        lines = (json.dumps(asdict(record)) + "\n" for record in self.records)
-        (folder / "train.jsonl").write_text("".join(lines), encoding="utf-8")
+        write_records(folder / "train.jsonl", self.records)
         for variant, (_, stages) in VARIANTS.items():
             for answer_only in stages:
                 self._write_halves(variant, answer_only)
         tokenizer = train_tokenizer(self.records, RECIPE.vocabulary_size)
-        tokenizer.save_pretrained(self.work / "model")
-        torch.manual_seed(0)
-        config = LlamaConfig(
-            vocab_size=len(tokenizer),
-            hidden_size=RECIPE.width,
-            intermediate_size=2 * RECIPE.width,
-            num_hidden_layers=RECIPE.num_layers,
-            num_attention_heads=RECIPE.num_heads,
-            num_key_value_heads=RECIPE.num_heads,
-            max_position_embeddings=RECIPE.context,
-            eos_token_id=tokenizer.eos_token_id,
-        )
-        LlamaForCausalLM(config).save_pretrained(self.work / "model")
+        write_llama(self.work / "model", tokenizer, EMBEDDED)
 
     def ours(self, repeat: int) -> list[str]:
         """The command that trains all of it."""
@@ -140,9 +131,8 @@ class Case:
         return self.work / f"{VARIANTS[variant][0].name}-{answer_only}.json"
 
     def _write_halves(self, variant: str, answer_only: bool) -> None:
-        cut = [halves(record, VARIANTS[variant][0], answer_only=answer_only) for record in self.records]
-        texts = {"prompt": [half.prompt for half in cut], "completion": [half.completion for half in cut]}
-        self._halves_path(variant, answer_only).write_text(json.dumps(texts), encoding="utf-8")
+        path, tag_format = self._halves_path(variant, answer_only), VARIANTS[variant][0]
+        write_halves(path, self.records, tag_format, answer_only=answer_only)
 
 
 def best_rival(case: Case) -> Rival:

@@ -36,7 +36,7 @@ from sftkey_train.segments import LOSS_PRESETS, SEGMENTS
 from sftkey_train.spans import encode
 from sftkey_train.text import TextPath
 
-OURS = Side("ours", Path(sys.executable), "benchmarks.ours.training")
+OURS = Side("ours", Path(sys.executable), "benchmarks.ours.train_steps")
 RIVALS = (
     Rival(NEWEST, ""),
     Rival("1.14.2", "chunked_nll", {"loss_type": "chunked_nll"}),
@@ -138,10 +138,10 @@ def race(case: Case, stage: int, rivals: Sequence[Rival], repeats: int, work: Pa
 
     run(OURS, {})
     for rival in rivals:
-        run(rival.side("benchmarks.trl.training"), rival.settings)
+        run(rival.side("benchmarks.trl.train_steps"), rival.settings)
     equals = [rival for rival in rivals if rival != BF16_ON_A_CPU]
     fastest = min(equals, key=lambda rival: results[rival.name][0].step_seconds)
-    pair = [(fastest.side("benchmarks.trl.training"), fastest.settings), (OURS, {})]
+    pair = [(fastest.side("benchmarks.trl.train_steps"), fastest.settings), (OURS, {})]
     for side, settings in in_turns(pair, repeats - 1):
         run(side, settings)
     return results, fastest.name

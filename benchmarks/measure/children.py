@@ -8,7 +8,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
@@ -57,6 +57,12 @@ def run_child(side: Side, specification: Mapping[str, Any], work: Path) -> dict[
         told.write_text(json.dumps({**specification, "result": str(result)}), encoding="utf-8")
         seconds = run_command([str(side.python), "-m", side.module, str(told)], side.environment)
         return {**json.loads(result.read_text(encoding="utf-8")), "process_seconds": seconds}
+
+
+def answer(does: Callable[[dict[str, Any]], Mapping[str, Any]]) -> None:
+    """What the process of `run_child` does: reads its specification, and writes the result of `does`."""
+    told = json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))
+    Path(told["result"]).write_text(json.dumps(does(told)), encoding="utf-8")
 
 
 def run_command(command: Sequence[str], environment: Mapping[str, str] | None = None) -> float:

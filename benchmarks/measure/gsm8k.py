@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import json
 import random
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -91,6 +92,20 @@ def halves(record: Record, tag_format: TagFormat, *, answer_only: bool) -> Halve
     response = render_response(record, tag_format)
     cut = next(span.start for span in response.spans if span.segment == "answer_tag") if answer_only else 0
     return Halves(render_prompt(record) + response.text[:cut], response.text[cut:])
+
+
+def write_halves(
+    path: Path, records: Iterable[Record], tag_format: TagFormat, *, answer_only: bool = False
+) -> None:
+    """Writes the examples as TRL takes them, a column of prompts and one of completions."""
+    cut = [halves(record, tag_format, answer_only=answer_only) for record in records]
+    texts = {"prompt": [half.prompt for half in cut], "completion": [half.completion for half in cut]}
+    path.write_text(json.dumps(texts), encoding="utf-8")
+
+
+def write_records(path: Path, records: Iterable[Record]) -> None:
+    """Writes the examples as this project takes them."""
+    path.write_text("".join(json.dumps(asdict(record)) + "\n" for record in records), encoding="utf-8")
 
 
 def train_tokenizer(records: Iterable[Record], vocabulary_size: int) -> PreTrainedTokenizerBase:

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import resource
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+from benchmarks.measure.children import answer
 
 NUM_RESAMPLES = 2000
 _NAIVE_SECONDS = 30.0
@@ -163,12 +163,6 @@ def _timed(run: Callable[[], object]) -> dict[str, float]:
     return {"seconds": seconds, "peak_bytes": 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss}
 
 
-def main() -> None:
-    """Does what the specification says and writes what was found."""
-    told = json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))
-    does = {"make": make, "board": board, "report": report, "naive": naive}
-    Path(told["result"]).write_text(json.dumps(does[told["do"]](told)), encoding="utf-8")
-
-
 if __name__ == "__main__":
-    main()
+    does = {"make": make, "board": board, "report": report, "naive": naive}
+    answer(lambda told: does[told["do"]](told))

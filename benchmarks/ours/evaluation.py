@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import os
-import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,6 +10,7 @@ from typing import Any, NamedTuple
 
 from rich.console import Console
 
+from benchmarks.measure.children import answer
 from harness.config import Config, load_config
 from harness.engines.vllm import VllmEngine, _parameters
 from harness.evaluation.ask import Asked, Questionnaire
@@ -117,11 +116,10 @@ def scoring_seconds(
     return time.perf_counter() - start
 
 
-def main(path: Path) -> None:
-    """Answers the prompts, and writes seconds, texts and number of tokens."""
+def evaluate(told: dict[str, Any]) -> dict[str, Any]:
+    """Answers the prompts; gives seconds, texts and number of tokens."""
     os.environ.setdefault("VLLM_LOGGING_LEVEL", "ERROR")
-    told = json.loads(path.read_text(encoding="utf-8"))
-    work = path.parent
+    work = Path(told["result"]).parent
     config, who = configuration(told, work), checkpoint(told)
     benchmarks = [load_benchmark(name) for name in told["benchmarks"]]
     asked = Questionnaire(config, benchmarks).ask(who, benchmarks)
@@ -136,9 +134,8 @@ def main(path: Path) -> None:
             answered = by_us(engine, asked, store, work)
             engine.close()
             result["scoring_seconds"] = scoring_seconds(config, benchmarks, who, store)
-    result |= answered._asdict()
-    Path(told["result"]).write_text(json.dumps(result), encoding="utf-8")
+    return result | answered._asdict()
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    answer(evaluate)

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import random
-import sys
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -13,6 +11,7 @@ from typing import Any
 
 from rich.console import Console
 
+from benchmarks.measure.children import answer
 from harness import run
 from harness.config import Config, load_config
 from harness.engines import Completion, Request
@@ -140,9 +139,8 @@ def configuration(told: dict[str, Any]) -> Config:
     return load_config(None, flags, [])
 
 
-def main(path: Path) -> None:
-    """Fills the store or runs over it, as is told, and writes the seconds of each part."""
-    told = json.loads(path.read_text(encoding="utf-8"))
+def rerun(told: dict[str, Any]) -> dict[str, Any]:
+    """Fills the store or runs over it, as is told; gives the seconds of each part."""
     _import_the_rest()
     start = time.perf_counter()
     config = configuration(told)
@@ -156,8 +154,8 @@ def main(path: Path) -> None:
         _refuse_engines()
         run.evaluate(config, benchmarks, wanted, Reporter(Console(stderr=True)))
         result["seconds"] = time.perf_counter() - looked
-    Path(told["result"]).write_text(json.dumps(result), encoding="utf-8")
+    return result
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    answer(rerun)

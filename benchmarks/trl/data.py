@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 import tempfile
 import time
 from pathlib import Path
@@ -14,6 +13,7 @@ from datasets import Dataset
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 from trl import SFTTrainer
 
+from benchmarks.measure.children import answer
 from benchmarks.measure.steps import peak_bytes
 from benchmarks.trl.configuration import configuration
 
@@ -34,9 +34,8 @@ def prepare(rows: dict[str, list[str]], tokenizer: PreTrainedTokenizerFast, sett
     )
 
 
-def main() -> None:
-    """Times the preparation of the specification's examples and writes the result."""
-    told = json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))
+def prepare_all(told: dict[str, Any]) -> dict[str, Any]:
+    """Times the preparation of the specification's examples."""
     datasets.disable_progress_bars()
     tokenizer = PreTrainedTokenizerFast.from_pretrained(told["tokenizer"])
     rows = json.loads(Path(told["halves"]).read_text(encoding="utf-8"))
@@ -45,8 +44,7 @@ def main() -> None:
     start = time.perf_counter()
     num_tokens = prepare(rows, tokenizer, told["settings"])
     seconds = time.perf_counter() - start
-    result = {"seconds": seconds, "num_tokens": num_tokens, "peak_bytes": peak_bytes()}
-    Path(told["result"]).write_text(json.dumps(result), encoding="utf-8")
+    return {"seconds": seconds, "num_tokens": num_tokens, "peak_bytes": peak_bytes()}
 
 
-main()
+answer(prepare_all)

@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 import json
-import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import datasets
 from datasets import Dataset
 from transformers import AutoModelForCausalLM, AutoTokenizer
 from trl import SFTTrainer
 
+from benchmarks.measure.children import answer
 from benchmarks.trl.configuration import configuration
 
 
-def main() -> None:
+def train_stages(told: dict[str, Any]) -> dict[str, Any]:
     """Trains the stages one after another on the same weights in memory, and saves the last."""
     start = time.perf_counter()
-    told = json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))
     datasets.disable_progress_bars()
     tokenizer = AutoTokenizer.from_pretrained(told["model"])
     model = AutoModelForCausalLM.from_pretrained(told["model"], dtype="float32")
@@ -41,8 +41,7 @@ def main() -> None:
         )
         trainer.train()
     trainer.save_model(told["out"])
-    result = {"seconds": time.perf_counter() - start}
-    Path(told["result"]).write_text(json.dumps(result), encoding="utf-8")
+    return {"seconds": time.perf_counter() - start}
 
 
-main()
+answer(train_stages)

@@ -1,25 +1,23 @@
-"""TRL's side of `training_speed`: `python -m benchmarks.trl.training SPECIFICATION`, in its environment."""
+"""TRL's side of `training_speed`, in its own environment, which is told what to time by a file."""
 
 from __future__ import annotations
 
-import json
-import sys
 import tempfile
-from pathlib import Path
+from typing import Any
 
 import torch
 from datasets import Dataset
 from transformers import PreTrainedTokenizerFast
 from trl import SFTTrainer
 
+from benchmarks.measure.children import answer
 from benchmarks.measure.qwen import MATMUL_SHAPES, random_model
 from benchmarks.measure.steps import matmul_peak, peak_bytes, time_steps
 from benchmarks.trl.configuration import configuration
 
 
-def main() -> None:
-    """Times optimiser steps on the examples of the specification and writes the result."""
-    told = json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))
+def train_steps(told: dict[str, Any]) -> dict[str, Any]:
+    """Times optimiser steps on the examples of the specification."""
     with tempfile.TemporaryDirectory() as folder:
         trainer = SFTTrainer(
             model=random_model(told["num_layers"]),
@@ -41,8 +39,7 @@ def main() -> None:
         seconds = time_steps(trainer.train, told["num_steps"])
     peak = peak_bytes()
     dtype = torch.bfloat16 if trainer.args.bf16 else torch.float32
-    result = {"seconds": seconds, "peak_bytes": peak, "matmul_peak": matmul_peak(MATMUL_SHAPES, dtype)}
-    Path(told["result"]).write_text(json.dumps(result), encoding="utf-8")
+    return {"seconds": seconds, "peak_bytes": peak, "matmul_peak": matmul_peak(MATMUL_SHAPES, dtype)}
 
 
-main()
+answer(train_steps)

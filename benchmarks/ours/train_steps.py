@@ -1,15 +1,15 @@
-"""Our side of `training_speed`: `python -m benchmarks.ours.training SPECIFICATION`."""
+"""Our side of `training_speed`: `python -m benchmarks.ours.train_steps SPECIFICATION`."""
 
 from __future__ import annotations
 
-import json
 import pickle
-import sys
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import torch
 
+from benchmarks.measure.children import answer
 from benchmarks.measure.qwen import MATMUL_SHAPES, random_model
 from benchmarks.measure.steps import matmul_peak, peak_bytes, time_steps
 from sftkey_train.corpus import Corpus
@@ -40,9 +40,8 @@ def stage_node(corpus: Corpus, told: dict[str, float]) -> StageNode:
     return graph.nodes[graph.chains[variant.name, 0][int(told["stage"]) - 1]]
 
 
-def main() -> None:
-    """Times optimiser steps on the examples of the specification and writes the result."""
-    told = json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))
+def train_steps(told: dict[str, Any]) -> dict[str, Any]:
+    """Times optimiser steps on the examples of the specification."""
     corpus: Corpus = pickle.loads(Path(told["corpus"]).read_bytes())
     model = random_model(told["num_layers"])
     node = stage_node(corpus, told)
@@ -52,8 +51,7 @@ def main() -> None:
         )
     peak = peak_bytes()
     dtype = torch.bfloat16 if torch.cuda.is_available() else torch.float32
-    result = {"seconds": seconds, "peak_bytes": peak, "matmul_peak": matmul_peak(MATMUL_SHAPES, dtype)}
-    Path(told["result"]).write_text(json.dumps(result), encoding="utf-8")
+    return {"seconds": seconds, "peak_bytes": peak, "matmul_peak": matmul_peak(MATMUL_SHAPES, dtype)}
 
 
-main()
+answer(train_steps)
