@@ -11,33 +11,68 @@ A gate that could not have failed is no gate: each test says from which drop on 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from leaderboards.board.rows import MACRO, Metric
-from leaderboards.conditions import EACH, Condition, parse_condition
-from leaderboards.gate_pairs import GatePair
-from leaderboards.results.comparability import ASPECTS
+from leaderboards.board.pairing import Paired, take_seeds, values
+from leaderboards.board.rows import FORMAT_DEPENDENT, MACRO, METRICS, Metric
+from leaderboards.results.comparability import ASPECTS, find_unlike
 from leaderboards.results.merge import Group, merge_runs
 from leaderboards.results.schema import RunResults
 from leaderboards.stats import CONFIDENCE, Difference, holm
+from leaderboards.stats.components import sums_of
+from leaderboards.stats.paired import paired_t
 from tasks.errors import InputError, did_you_mean
 
+EACH = "*"
+GRAMMAR = "METRIC(BENCHMARK) [of ENTRY] drops [by more than X points]"
+_CONDITION = re.compile(
+    r"\s*(?P<metric>[\w ]+?)\s*\(\s*(?P<benchmark>[^()]+?)\s*\)"
+    r"(?:\s+of\s+(?P<entry>\S.*?))?"
+    r"\s+drops?(?:\s+by\s+more\s+than\s+(?P<points>\S+?)\s*(?:points?|pp))?\s*",
+    re.IGNORECASE,
+)
 _Groups = Mapping[tuple[str, str], Group]
+"""By model and name."""
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """What must not happen.
+
+    Attributes:
+        text: As it was written.
+        metric: What must not drop.
+        benchmark: A name, `macro` or `*`.
+        entry: Whose; None for every entry.
+        margin: The drop that is let pass, a share of 1.
+    """
+
+    text: str
+    metric: Metric
+    benchmark: str
+    entry: str | None
+    margin: float
+
+    @property
+    def where(self) -> str:
+        """How an error begins that is about it."""
+        return f"--fail-if {self.text!r}"
 
 
 @dataclass(frozen=True, slots=True)
 class GateTest:
-    """One entry on one benchmark (or `macro`), now and in the baseline; shares of 1.
+    """One entry on one benchmark, now and in the baseline; shares of 1.
 
     Attributes:
         condition: What asked for it, as it was written.
-        entry: Its name, and `model` its model.
-        model: See entry.
+        entry: Its name.
+        model: The entry's model.
         metric: What was compared.
-        benchmark: Where.
-        before: Mean in the baseline over the paired seeds, and `now` in the current run.
-        now: See before.
+        benchmark: A name, or `macro` for all.
+        before: Mean in the baseline over the paired seeds.
+        now: Mean in the current run over the paired seeds.
         difference: Now minus before.
         margin: A drop up to this is let pass.
         p_holm: Of the test against the margin, corrected over all tests of the gate.
@@ -80,6 +115,33 @@ class GateReport:
         return any(test.failed for test in self.tests)
 
 
+def parse_condition(text: str) -> Condition:
+    """Reads a condition.
+
+    Raises:
+        InputError: one line that says what is wrong and how it is written.
+    """
+    found = _CONDITION.fullmatch(text)
+    where = f"--fail-if {text!r}"
+    if not found:
+        raise InputError(f"{where}: not a condition; write {GRAMMAR}, such as 'accuracy(gsm8k) drops'")
+    name = found["metric"].lower()
+    metric = next((each for each in METRICS if each == name), None)
+    if metric is None:
+        raise InputError(f"{where}: unknown metric '{name}'; {did_you_mean(name, METRICS)}")
+    return Condition(text, metric, found["benchmark"], found["entry"], _margin(found["points"], where))
+
+
+def _margin(points: str | None, where: str) -> float:
+    try:
+        value = float(points or 0)
+    except ValueError:
+        value = -1.0
+    if not 0 <= value < 100:  # which NaN is not either
+        raise InputError(f"{where}: by more than {points} points; expected a number from 0 to 100")
+    return value / 100
+
+
 def check_gate(
     current: Sequence[RunResults], baseline: Sequence[RunResults], conditions: Sequence[str], alpha: float
 ) -> GateReport:
@@ -102,96 +164,165 @@ def check_gate(
         raise InputError('--baseline needs a condition, such as --fail-if "accuracy(macro) drops"')
     now, before = _groups(current), _groups(baseline)
     asked = [
-        GatePair(condition, now[key], before[key], place, alpha)
+        _Asked.of(condition, now[key], before[key], benchmark, alpha)
         for condition in parsed
-        for key in _entries(condition, now, before, _sources(baseline))
-        for place in _places(condition, now[key], before[key])
+        for key in _entries(condition, now, before, baseline)
+        for benchmark in _benchmarks(condition, now[key], before[key])
     ]
     for condition in parsed:
         if not any(each.condition is condition for each in asked):
             known = {name for groups in (now, before) for group in groups.values() for name in group.outcomes}
             raise InputError(
-                f"--fail-if {condition.text!r}: no entry has {condition.benchmark} on both sides; "
+                f"{condition.where}: no entry has {condition.benchmark} on both sides; "
                 f"{did_you_mean(condition.benchmark, known)}"
             )
-    unique = {(each.key, each.condition.metric, each.place, each.condition.margin): each for each in asked}
-    found = list(unique.values())
-    notes = [note for each in found for note in each.check()]
-    corrected = holm([each.p_value() for each in found])
-    tests = tuple(_test(each, p) for each, p in zip(found, corrected, strict=True))
+    unique = {each.key: each for each in asked}
+    notes = [note for each in unique.values() for note in each.check()]
+    corrected = holm([each.p_value() for each in unique.values()])
+    tests = tuple(each.test(p) for each, p in zip(unique.values(), corrected, strict=True))
     more = (*_left_out(parsed, now, before), *_powerless(tests))
     return GateReport(tests, tuple(dict.fromkeys((*notes, *more))))
 
 
-def _test(pair: GatePair, p_holm: float) -> GateTest:
-    difference, margin = pair.difference(), pair.condition.margin
-    before, now = pair.means()
-    return GateTest(
-        condition=pair.condition.text,
-        entry=pair.now.name,
-        model=pair.now.model,
-        metric=pair.condition.metric,
-        benchmark=pair.place,
-        before=before,
-        now=now,
-        difference=difference,
-        margin=margin,
-        p_holm=p_holm,
-        failed=difference.mean < -margin and p_holm < 1 - CONFIDENCE,
-    )
+@dataclass(frozen=True, slots=True, eq=False)
+class _Asked:
+    """What a condition asks of one entry on one benchmark, or on all (`macro`)."""
+
+    condition: Condition
+    benchmark: str
+    alpha: float
+    paired: Paired
+
+    @classmethod
+    def of(cls, condition: Condition, now: Group, before: Group, benchmark: str, alpha: float) -> _Asked:
+        """Pairs the seeds of now with those of before."""
+        benchmarks = tuple(now.outcomes) if benchmark == MACRO else (benchmark,)
+        return cls(condition, benchmark, alpha, Paired.of(now, before, benchmarks))
+
+    @property
+    def key(self) -> tuple[object, ...]:
+        """The same for what two conditions ask alike, so that it is tested once."""
+        now, condition = self.paired.entry, self.condition
+        return (now.model, now.name, condition.metric, self.benchmark, condition.margin)
+
+    def check(self) -> Iterator[str]:
+        """What to know of the two sides, such as another engine.
+
+        Raises:
+            InputError: the two are not comparable.
+        """
+        now, before = self.paired.entry, self.paired.other
+        metric, here, there = self.condition.metric, now.entries[0], before.entries[0]
+        if metric in FORMAT_DEPENDENT and here.tags != there.tags:
+            raise InputError(
+                f"{now.name}: {metric} depends on the tag format, which is {there.tags} in the baseline "
+                f"and {here.tags} now; gate accuracy instead"
+            )
+        evaluated = [
+            [one for one in group.evaluated if one.evaluation.benchmark in self.paired.benchmarks]
+            for group in (before, now)
+        ]
+        for unlike in find_unlike([one for side in evaluated for one in side]):
+            raise InputError(unlike.refusal().partition(", or show them")[0])
+        engines = [
+            "; ".join(dict.fromkeys(f"{one.evaluation.engine}, {one.evaluation.dtype}" for one in side))
+            for side in evaluated
+        ]
+        if engines[0] != engines[1]:
+            yield (
+                f"{now.name}: generated by another engine or in other numbers than the baseline "
+                f"({engines[0]} before, {engines[1]} now), which alone may change outputs."
+            )
+        if {entry.digest for entry in now.entries} == {entry.digest for entry in before.entries}:
+            yield f"{now.name}: the same weights on both sides, so no training can have made it worse."
+        if not self.paired.seeds:
+            benchmarks = ", ".join(self.paired.benchmarks)
+            raise InputError(f"{now.name}: no seed has all of {benchmarks} on both sides")
+        if len(self.paired.seeds) == 1:
+            only = "1 pair of seeds, so the test is of these two checkpoints"
+            yield f"{now.name}: {only}; another seed of the same training could turn it round."
+
+    def p_value(self) -> float:
+        """Two-sided, of the paired test that the difference is minus the margin, as a shift of the null.
+
+        Below 1 - confidence exactly where the interval of the difference does not hold minus the margin.
+        """
+        from scipy.special import stdtr
+
+        found = paired_t([sums_of(each) for each in self.paired.matrices(self.condition.metric, self.alpha)])
+        return float(2 * stdtr(found.df, -abs(found.centre + self.condition.margin) / found.error))
+
+    def test(self, p_holm: float) -> GateTest:
+        """The test, its p-value corrected."""
+        metric, margin = self.condition.metric, self.condition.margin
+        difference = self.paired.difference(metric, self.alpha)
+        return GateTest(
+            condition=self.condition.text,
+            entry=self.paired.entry.name,
+            model=self.paired.entry.model,
+            metric=metric,
+            benchmark=self.benchmark,
+            before=self._mean(1),
+            now=self._mean(0),
+            difference=difference,
+            margin=margin,
+            p_holm=p_holm,
+            failed=difference.mean < -margin and p_holm < 1 - CONFIDENCE,
+        )
+
+    def _mean(self, side: int) -> float:
+        """Over the paired seeds of now (0) or of before (1), each benchmark counting alike."""
+        group = (self.paired.entry, self.paired.other)[side]
+        seeds = tuple(pair[side] for pair in self.paired.seeds)
+        found = (group.outcomes[benchmark] for benchmark in self.paired.benchmarks)
+        metric, alpha = self.condition.metric, self.alpha
+        means = [take_seeds(one, values(one, metric, alpha), seeds).mean() for one in found]
+        return float(sum(means) / len(means))
 
 
 def _groups(runs: Sequence[RunResults]) -> _Groups:
-    """Each side by itself: what differs within it is none of the gate's business."""
+    """The one side by itself: what differs within it is none of the gate's business."""
     return {(group.model, group.name): group for group in merge_runs(runs, ASPECTS)}
 
 
-def _entries(condition: Condition, now: _Groups, before: _Groups, baseline: str) -> list[tuple[str, str]]:
+def _entries(
+    condition: Condition, now: _Groups, before: _Groups, baseline: Sequence[RunResults]
+) -> list[tuple[str, str]]:
     """Model and name of those that the condition is about."""
     shared = [key for key in now if key in before]
     if condition.entry is None:
         if not shared:
-            raise InputError(
-                f"--baseline {baseline}: no entry of this run is in it; it holds {_names(before)}, this run "
-                f"{_names(now)}"
-            )
+            where = f"--baseline {' '.join(run.source for run in baseline)}"
+            held, mine = (", ".join(f"{name} of {model}" for model, name in each) for each in (before, now))
+            raise InputError(f"{where}: no entry of this run is in it; it holds {held}, this run {mine}")
         return shared
     found = [key for key in shared if key[1] == condition.entry]
     if not found:
-        names = {key[1] for key in shared}
         lacks = "the baseline" if any(key[1] == condition.entry for key in now) else "the run"
-        raise InputError(
-            f"--fail-if {condition.text!r}: {lacks} has no entry '{condition.entry}'; "
-            f"{did_you_mean(condition.entry, names)}"
-        )
+        near = did_you_mean(condition.entry, {key[1] for key in shared})
+        raise InputError(f"{condition.where}: {lacks} has no entry '{condition.entry}'; {near}")
     return found
 
 
-def _places(condition: Condition, now: Group, before: Group) -> list[str]:
-    """The benchmarks that are tested; none where a benchmark that was named is on neither side."""
-    here, there = list(now.outcomes), list(before.outcomes)
-    if condition.benchmark == MACRO:
-        if set(here) != set(there):
-            raise InputError(
-                f"--fail-if {condition.text!r}: {now.name} has other benchmarks in the baseline "
-                f"({', '.join(there)}) than now ({', '.join(here)}); name one benchmark, or *"
-            )
-        return [MACRO]
-    if condition.benchmark == EACH:
+def _benchmarks(condition: Condition, now: Group, before: Group) -> list[str]:
+    """Those that are tested; none where a benchmark that was named is on neither side."""
+    here, there, name = list(now.outcomes), list(before.outcomes), condition.benchmark
+    if name == MACRO and set(here) != set(there):
+        raise InputError(
+            f"{condition.where}: {now.name} has other benchmarks in the baseline "
+            f"({', '.join(there)}) than now ({', '.join(here)}); name one benchmark, or *"
+        )
+    if name == EACH:
         return [name for name in here if name in there]
-    name = condition.benchmark
-    if name in here and name in there:
+    if name == MACRO or (name in here and name in there):
         return [name]
     if name in here or name in there:
-        lacks, has = ("the baseline", there) if name in here else ("the run", here)
-    else:
-        lacks, has = "neither side", [*here, *there]
-    if condition.entry is None and name not in here and name not in there:
+        lacks, has = ("the baseline has no", there) if name in here else ("the run has no", here)
+    elif condition.entry is None:
         return []
-    verb = "has" if lacks == "neither side" else "has no"
-    raise InputError(
-        f"--fail-if {condition.text!r}: {lacks} {verb} {name} for {now.name}; {did_you_mean(name, has)}"
-    )
+    else:
+        lacks, has = "neither side has", [*here, *there]
+    raise InputError(f"{condition.where}: {lacks} {name} for {now.name}; {did_you_mean(name, has)}")
 
 
 def _left_out(parsed: Sequence[Condition], now: _Groups, before: _Groups) -> Iterator[str]:
@@ -217,11 +348,3 @@ def _powerless(tests: Sequence[GateTest]) -> Iterator[str]:
                 f"{found.num_questions} questions and {pairs}, even a fall from "
                 f"{100 * test.before:.1f} % to 0 may go unseen; use more questions or seeds."
             )
-
-
-def _names(groups: _Groups) -> str:
-    return ", ".join(f"{name} of {model}" for model, name in groups)
-
-
-def _sources(runs: Sequence[RunResults]) -> str:
-    return " ".join(run.source for run in runs)

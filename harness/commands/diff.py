@@ -1,19 +1,39 @@
-"""`harness diff`: where two entries differ, sample by sample."""
+"""`harness diff`: where two entries differ, sample by sample.
+
+Counts and tests first, then questions that the two answer differently, with both outputs. What models wrote
+is shown, never interpreted: no markup, no escape sequence, nothing invisible.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from harness.commands.screen import console
+from leaderboards.board.rows import MACRO
+from leaderboards.report.text_table import printable
+from leaderboards.report.wording import p_value, points
 
 if TYPE_CHECKING:
-    from leaderboards.differing import Differing
-    from leaderboards.differing_texts import DifferingSample
+    from rich.console import Console, RenderableType
+    from rich.table import Table
+
+    from leaderboards.diff import BenchmarkDifference, Differing, DifferingSamples, Only
+    from leaderboards.results.schema import Sample
     from leaderboards.sides import Side
 
+WIDE_CONSOLE = 120
+_WORDS: dict[Only, str] = {
+    "a": "only A is right",
+    "b": "only B is right",
+    "both-wrong": "both are wrong",
+    "differing": "one is right and the other wrong",
+}
+_LINE_END = " ⏎ "
+_CONTROLS = 0x2400  # where Unicode has pictures of the control characters, in their order
 _SIDE = "An entry's name, a RUN_DIR that holds one, or RUN_DIR:ENTRY."
 
 
@@ -40,8 +60,7 @@ def diff(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Show where two entries differ, sample by sample."""
-    from leaderboards.differing import ONLY, compare
-    from leaderboards.differing_texts import read_samples
+    from leaderboards.diff import ONLY, compare, read_samples
     from leaderboards.sides import find_sides
     from tasks.errors import InputError, did_you_mean
 
@@ -54,8 +73,6 @@ def diff(
     if as_json:
         print(_json(left, right, found, samples))
         return
-    from harness.commands.diff_view import print_differences, print_samples
-
     screen = console()
     print_differences(left, right, found, kind, screen)
     print_samples(samples, (left.name, right.name), full, screen)
@@ -71,7 +88,7 @@ def _default_runs() -> list[Path]:
     return [out] if out.is_dir() else []
 
 
-def _json(a: Side, b: Side, found: Differing, samples: list[DifferingSample]) -> str:
+def _json(a: Side, b: Side, found: Differing, samples: Sequence[DifferingSamples]) -> str:
     """Both sides, the counts and tests, and the samples that were asked for; shares of 1."""
     import dataclasses
     import json
@@ -90,6 +107,241 @@ def _json(a: Side, b: Side, found: Differing, samples: list[DifferingSample]) ->
         "benchmarks": [dataclasses.asdict(each) for each in found.benchmarks],
         "cautions": found.cautions,
         "num_questions": len(found.spots),
-        "samples": [dataclasses.asdict(sample) for sample in samples],
+        "samples": [
+            {
+                "spot": dataclasses.asdict(each.spot),
+                "gold": each.a.gold,
+                "choices": each.a.choices,
+                "a": _as_json(each.a),
+                "b": _as_json(each.b),
+            }
+            for each in samples
+        ],
     }
     return json.dumps(content, indent=1, allow_nan=False)
+
+
+def _as_json(sample: Sample) -> dict[str, object]:
+    """An output and what was said of it."""
+    return {
+        "prompt": sample.prompt,
+        "output": sample.output,
+        "reasoning": sample.thinking,
+        "answer": sample.answer,
+        "extracted": sample.extracted,
+        "right": sample.accuracy,
+        "right_strict": sample.accuracy_strict,
+        "format_valid": sample.format_valid,
+        "truncated": sample.truncated,
+        "defects": sample.defects,
+        "output_tokens": sample.output_tokens,
+        "judge": sample.judge,
+    }
+
+
+def print_differences(a: Side, b: Side, found: Differing, only: Only, console: Console) -> None:
+    """The two entries, how often each is right, the paired tests, and their forms."""
+    from rich.padding import Padding
+    from rich.text import Text
+
+    for letter, side in (("A", a), ("B", b)):
+        console.print(Text(f"{letter}  {side_words(side)}", "bold"), soft_wrap=True)
+    console.print()
+    console.print(_counts(found.benchmarks))
+    console.print(_forms(found.benchmarks))
+    notes = [
+        "Counts are of pairs of outputs to one question, seeds paired as on the leaderboard. A − B: points "
+        "of accuracy with 95 % interval and p of the paired two-way clustered t test, not corrected for the "
+        "number of benchmarks.",
+        "McNemar: exact test of each pair of seeds, as seed:p; it says whether these two checkpoints differ.",
+    ]
+    if a.group.entries[0].tags != b.group.entries[0].tags:
+        notes.append("The two have different tag formats: their format validity means different things.")
+    for note in notes:
+        console.print(Padding(Text(note, "dim"), (0, 1)))
+    for caution in found.cautions:
+        console.print(Padding(Text(f"! {printable(caution)}", "yellow"), (0, 1)))
+    console.print()
+    shown = f"{len(found.spots)} questions on which {_WORDS[only]}"
+    console.print(Text(shown if found.spots else f"No question on which {_WORDS[only]}.", "bold"))
+
+
+def print_samples(
+    samples: Sequence[DifferingSamples], names: tuple[str, str], full: bool, console: Console
+) -> None:
+    """Question, reference and both outputs of each; shortened unless `full`."""
+    from rich.text import Text
+
+    for number, sample in enumerate(samples, start=1):
+        console.print()
+        console.print(Text(f"{number}  {_heading(sample)}", "bold cyan"))
+        console.print(_question(sample, full))
+        if console.width >= WIDE_CONSOLE:
+            console.print(_beside(sample, names, full))
+        else:
+            for letter, name, own in zip("AB", names, (sample.a, sample.b), strict=True):
+                console.print(_alone(letter, name, own, full))
+
+
+def side_words(side: Side) -> str:
+    """Entry, model, seeds and runs: `sft-tag · Qwen2.5-1.5B, seeds 0, 1 (runs/qwen)`."""
+    seeds = [entry.seed for entry in side.group.entries if entry.seed is not None]
+    listed = f", seed{'s' if len(seeds) > 1 else ''} {', '.join(map(str, seeds))}" if seeds else ""
+    runs = ", ".join(run.source for run in side.runs)
+    return f"{printable(side.name)} · {printable(side.group.model)}{listed} ({printable(runs)})"
+
+
+def visible(text: str, lines: Literal["kept", "joined"]) -> str:
+    """Text as it may be sent to a terminal: control characters as pictures, other invisible ones by code."""
+    if lines == "joined":
+        text = _LINE_END.join(text.strip().splitlines())
+    return "".join(_visible(character) for character in text)
+
+
+def shortened(text: str, most_chars: int) -> str:
+    """Beginning and end of a longer text, and how much was left out."""
+    if len(text) <= most_chars:
+        return text
+    left = len(text) - most_chars
+    head = most_chars * 3 // 5
+    return f"{text[:head]} … ({left} characters) … {text[len(text) - (most_chars - head) :]}"
+
+
+def _visible(character: str) -> str:
+    if character.isprintable() or character == "\n":
+        return character
+    code = ord(character)
+    if code < 0x20:
+        return chr(_CONTROLS + code)
+    return "␡" if code == 0x7F else f"\\u{code:04x}"
+
+
+def _counts(found: Sequence[BenchmarkDifference]) -> Table:
+    table = _table("benchmark", "both", "only A", "only B", "neither", "A − B", "p")
+    for one in found:
+        difference = one.difference
+        interval = f"{points(difference.mean)} [{points(difference.low)}, {points(difference.high)}]"
+        counts = (one.both, one.only_a, one.only_b, one.neither)
+        table.add_row(_name(one), *map(str, counts), interval, p_value(difference.p))
+    return table
+
+
+def _forms(found: Sequence[BenchmarkDifference]) -> Table:
+    table = _table("benchmark", "McNemar p", "format A", "format B", "cut A", "cut B")
+    for one in found:
+        pairs = zip(one.seed_pairs, one.difference.mcnemar_p, strict=True)
+        mcnemar = " ".join(f"{_seeds(pair)}:{p_value(p).replace(' ', '')}" for pair, p in pairs)
+        forms = (one.form_a, one.form_b)
+        valid = (f"{form.format_valid}/{form.outputs}" for form in forms)
+        table.add_row(_name(one), mcnemar, *valid, *(str(form.truncated) for form in forms))
+    return table
+
+
+def _table(name: str, *columns: str) -> Table:
+    from rich.box import SIMPLE_HEAD
+    from rich.table import Table
+
+    table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
+    table.add_column(name, overflow="fold")
+    for column in columns:
+        table.add_column(column, justify="right", no_wrap=column != "McNemar p")
+    return table
+
+
+def _name(one: BenchmarkDifference) -> str:
+    return "all (macro)" if one.benchmark == MACRO else printable(one.benchmark)
+
+
+def _seeds(pair: tuple[int | None, int | None]) -> str:
+    """Seeds of A and B; one number where they are the same."""
+    left, right = ("–" if seed is None else str(seed) for seed in pair)
+    return left if left == right else f"{left}/{right}"
+
+
+def _heading(sample: DifferingSamples) -> str:
+    spot = sample.spot
+    verdict = {
+        (True, True): "both are right",
+        (True, False): "only A is right",
+        (False, True): "only B is right",
+        (False, False): "both are wrong",
+    }[sample.a.accuracy, sample.b.accuracy]
+    parts = [printable(spot.benchmark), printable(spot.sample_id), verdict]
+    if spot.pairs > 1:
+        parts.append(f"in {spot.times} of {spot.pairs} pairs, here seeds {_seeds(spot.seeds)}")
+    if spot.sample_index:
+        parts.append(f"output {spot.sample_index + 1}")
+    return " · ".join(parts)
+
+
+def _question(sample: DifferingSamples, full: bool) -> Table:
+    lines = [("prompt", _shown(sample.a.prompt, 600, full))]
+    if sample.b.prompt != sample.a.prompt:
+        lines.append(("prompt B", _shown(sample.b.prompt, 600, full)))
+    choices = sample.a.choices or ()
+    if not all(choice in sample.a.prompt for choice in choices):
+        lettered = (f"{chr(65 + i)}. {choice}" for i, choice in enumerate(choices))
+        lines.append(("choices", _shown("; ".join(lettered), 400, full)))
+    lines.append(("gold", _shown(sample.a.gold, 200, full)))
+    return _grid([(label, text) for label, text in lines])
+
+
+def _alone(letter: str, name: str, sample: Sample, full: bool) -> Table:
+    return _grid([(letter, printable(name)), *_lines(sample, full)])
+
+
+def _beside(sample: DifferingSamples, names: tuple[str, str], full: bool) -> Table:
+    """Both outputs line by line; what one of them lacks is empty."""
+    left, right = dict(_lines(sample.a, full)), dict(_lines(sample.b, full))
+    labels = list(dict.fromkeys((*left, *right)))
+    order = [label for label in ("reasoning", "answer", "output", "extracted", "verdict") if label in labels]
+    heads = [f"{letter} {printable(name)}" for letter, name in zip("AB", names, strict=True)]
+    return _grid([("", *heads), *((label, left.get(label, ""), right.get(label, "")) for label in order)])
+
+
+def _lines(sample: Sample, full: bool) -> Iterator[tuple[str, str]]:
+    if full or not (sample.thinking or sample.answer):
+        yield "output", _shown(sample.output, 600, full)
+    else:
+        yield "reasoning", _shown(sample.thinking, 400, full)
+        yield "answer", _shown(sample.answer, 200, full)
+    yield "extracted", "nothing" if sample.extracted is None else _shown(sample.extracted, 200, full)
+    yield "verdict", ", ".join(_verdict(sample))
+
+
+def _verdict(sample: Sample) -> Iterator[str]:
+    if sample.accuracy and not sample.accuracy_strict:
+        yield "right, though not in a valid answer span"
+    else:
+        yield "right" if sample.accuracy else "wrong"
+    if sample.judge is not None and sample.judge != sample.accuracy:
+        yield f"the judge says {'right' if sample.judge else 'wrong'}"
+    defects = " ".join(sample.defects) or "no defect named"
+    yield "format valid" if sample.format_valid else f"format broken ({defects})"
+    if sample.truncated:
+        yield "cut at the token limit"
+    yield f"{sample.output_tokens} tokens"
+
+
+def _shown(text: str, most_chars: int, full: bool) -> str:
+    return visible(text.strip("\n"), "kept") if full else shortened(visible(text, "joined"), most_chars)
+
+
+def _grid(rows: Sequence[tuple[str, ...]]) -> Table:
+    from rich.table import Table
+    from rich.text import Text
+
+    grid = Table.grid(padding=(0, 2, 0, 0), expand=True)
+    grid.add_column(width=11, no_wrap=True)
+    for _ in rows[0][1:]:
+        grid.add_column(ratio=1, overflow="fold")
+    for label, *texts in rows:
+        cells: list[RenderableType] = [Text(text, _style(label, text)) for text in texts]
+        grid.add_row(Text(f"  {label}", "dim"), *cells)
+    return grid
+
+
+def _style(label: str, text: str) -> str:
+    if label == "verdict":
+        return "green" if text.startswith("right") else "red"
+    return "bold" if label in ("", "A", "B") else ""

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
 
-from leaderboards.board.pairing import differences, seed_pairs, seeds_on_all
+from leaderboards.board.pairing import Paired
 from leaderboards.board.rows import (
     FORMAT_DEPENDENT,
     MACRO,
@@ -141,11 +141,11 @@ class Comparer:
     ) -> Iterator[tuple[Metric, list[Matrix]]]:
         """Differences of shape (seed pairs, questions), for each metric that means the same to both."""
         left, right = self.groups[first], self.groups[second]
-        pairs = seed_pairs(seeds_on_all(left, benchmarks), seeds_on_all(right, benchmarks))
+        paired = Paired.of(left, right, benchmarks)
         unlike = left.entries[0].tagged != right.entries[0].tagged
-        for metric in METRICS if pairs else ():
+        for metric in METRICS if paired.seeds else ():
             if not (metric in FORMAT_DEPENDENT and unlike):
-                yield metric, differences(left, right, benchmarks, pairs, metric, self.alpha)
+                yield metric, paired.matrices(metric, self.alpha)
 
 
 def partners(groups: Sequence[Group | Row], name: str) -> tuple[int | None, ...]:

@@ -1,13 +1,14 @@
 """Which values are compared with which: the metrics as matrices, and seeds and questions put in pairs."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
 from leaderboards.board.rows import Metric
 from leaderboards.results.merge import Group
 from leaderboards.results.outcomes import Outcomes, check_same_questions
-from leaderboards.stats import Matrix
+from leaderboards.stats import Difference, Matrix, paired_difference
 
 Seeds = tuple[int | None, ...]
 SeedPairs = tuple[tuple[int | None, int | None], ...]
@@ -50,26 +51,46 @@ def take_seeds(outcomes: Outcomes, matrix: Matrix, seeds: Seeds) -> Matrix:
     return matrix[[outcomes.seeds.index(seed) for seed in seeds]]
 
 
-def differences(
-    variant: Group,
-    reference: Group,
-    benchmarks: Sequence[str],
-    pairs: SeedPairs,
-    metric: Metric,
-    alpha: float,
-) -> list[Matrix]:
-    """Variant minus reference per benchmark, on the same questions: arrays of shape (pairs, Q).
+@dataclass(frozen=True, slots=True, eq=False)
+class Paired:
+    """Two entries on some benchmarks, their seeds in pairs: the one way in which entries are compared.
 
-    Raises:
-        InputError: the two were not asked the same questions.
+    What is compared is the entry minus the other, on the same questions.
+
+    Attributes:
+        entry: The first.
+        other: What it is compared with.
+        benchmarks: On which.
+        seeds: Those with results on all the benchmarks, in pairs (`seed_pairs`); empty where there are none.
     """
-    matrices = []
-    for benchmark in benchmarks:
-        mine, theirs = variant.outcomes[benchmark], reference.outcomes[benchmark]
-        check_same_questions(
-            mine.question_ids, theirs.question_ids, (variant.name, reference.name), benchmark
-        )
-        left = take_seeds(mine, values(mine, metric, alpha), tuple(pair[0] for pair in pairs))
-        right = take_seeds(theirs, values(theirs, metric, alpha), tuple(pair[1] for pair in pairs))
-        matrices.append(np.subtract(left, right))
-    return matrices
+
+    entry: Group
+    other: Group
+    benchmarks: Sequence[str]
+    seeds: SeedPairs
+
+    @classmethod
+    def of(cls, entry: Group, other: Group, benchmarks: Sequence[str]) -> "Paired":
+        """Puts their seeds in pairs."""
+        seeds = seed_pairs(seeds_on_all(entry, benchmarks), seeds_on_all(other, benchmarks))
+        return cls(entry, other, benchmarks, seeds)
+
+    def matrices(self, metric: Metric, alpha: float = 1.0) -> list[Matrix]:
+        """The differences on each benchmark: arrays of shape (pairs of seeds, questions).
+
+        Raises:
+            InputError: the two were not asked the same questions.
+        """
+        matrices = []
+        mine, theirs = (tuple(pair[side] for pair in self.seeds) for side in (0, 1))
+        for benchmark in self.benchmarks:
+            left, right = self.entry.outcomes[benchmark], self.other.outcomes[benchmark]
+            names = (self.entry.name, self.other.name)
+            check_same_questions(left.question_ids, right.question_ids, names, benchmark)
+            left_SQ = take_seeds(left, values(left, metric, alpha), mine)
+            matrices.append(np.subtract(left_SQ, take_seeds(right, values(right, metric, alpha), theirs)))
+        return matrices
+
+    def difference(self, metric: Metric, alpha: float = 1.0) -> Difference:
+        """The mean over the benchmarks, with its interval and test."""
+        return paired_difference(self.matrices(metric, alpha))

@@ -262,6 +262,16 @@ class Sample:
     answer_start: int | None = field(default=None, metadata=column("output", since=4))
     answer_end: int | None = field(default=None, metadata=column("output", since=4))
 
+    @property
+    def thinking(self) -> str:
+        """The text of the reasoning; empty where none was found."""
+        return "" if self.thinking_start is None else self.output[self.thinking_start : self.thinking_end]
+
+    @property
+    def answer(self) -> str:
+        """The text of the answer's span, box or line; empty where none was found."""
+        return "" if self.answer_start is None else self.output[self.answer_start : self.answer_end]
+
 
 @cache
 def no_curves() -> pd.DataFrame:

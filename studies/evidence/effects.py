@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from leaderboards import read_results
-from leaderboards.board.pairing import differences, seed_pairs, seeds_on_all, take_seeds
+from leaderboards.board.pairing import Paired, take_seeds
 from leaderboards.board.rows import Verdict
 from leaderboards.results.merge import Group, merge_runs
 from leaderboards.stats import (
@@ -159,8 +159,7 @@ def _corrected(found: Mapping[tuple[str, str], Difference]) -> Iterator[Effect]:
 
 def _matrix(variant: Group, reference: Group, cell: str) -> Matrix:
     """Accuracy of the variant minus the reference's, of shape (S seeds, Q questions)."""
-    pairs = seed_pairs(seeds_on_all(variant, [cell]), seeds_on_all(reference, [cell]))
-    return differences(variant, reference, [cell], pairs, "accuracy", alpha=1.0)[0]
+    return Paired.of(variant, reference, [cell]).matrices("accuracy")[0]
 
 
 def _estimate(groups: Iterable[Group], cells: Sequence[str], metric: str) -> Estimate:

@@ -8,9 +8,8 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from harness.commands.diff_view import print_differences, print_samples, shortened, visible
-from leaderboards.differing import compare
-from leaderboards.differing_texts import DifferingSample, read_samples
+from harness.commands.diff import print_differences, print_samples, shortened, visible
+from leaderboards.diff import DifferingSamples, compare, read_samples
 from leaderboards.results.schema import Entry, Evaluation, Sample
 from leaderboards.results.store import write_results
 from leaderboards.sides import find_sides
@@ -107,8 +106,10 @@ def test_texts_are_shortened_in_the_middle_and_made_visible() -> None:
 def test_a_differing_prompt_and_hidden_choices_are_shown(stored: Path) -> None:
     a, b = find_sides("left", "right", [stored])
     [sample, *_] = read_samples(a, b, compare(a, b).spots)
-    changed: DifferingSample = dataclasses.replace(
-        sample, choices=("ten", "two"), b=dataclasses.replace(sample.b, prompt="Another?", judge=True)
+    changed = DifferingSamples(
+        sample.spot,
+        dataclasses.replace(sample.a, choices=("ten", "two")),
+        dataclasses.replace(sample.b, prompt="Another?", judge=True),
     )
     console = Console(width=80, file=io.StringIO(), color_system=None)
     print_samples([changed], ("left", "right"), False, console)

@@ -10,8 +10,7 @@ from synthetic_samples import change_evaluations, sampled_run
 
 from leaderboards.board.build import build_board
 from leaderboards.board.rows import MACRO
-from leaderboards.differing import ONLY, Differing, Only, compare
-from leaderboards.differing_texts import read_samples
+from leaderboards.diff import ONLY, Differing, Only, compare, read_samples
 from leaderboards.results.schema import RunResults
 from leaderboards.results.store import write_results
 from leaderboards.sides import Side, cut_side, find_sides
@@ -90,7 +89,9 @@ def test_forms_count_each_output_once() -> None:
 def test_questions_of_one_kind_come_with_the_outputs_that_show_it(only: Only) -> None:
     a, b = side("sft"), side("sft-tag")
     spots = compare(a, b, only=only).spots
-    verdicts = {(s.a.right, s.b.right) for s in read_samples(a, b, spots) if s.spot.benchmark in BENCHMARKS}
+    verdicts = {
+        (s.a.accuracy, s.b.accuracy) for s in read_samples(a, b, spots) if s.spot.benchmark in BENCHMARKS
+    }
     expected = {
         "a": {(True, False)}, "b": {(False, True)}, "both-wrong": {(False, False)},
         "differing": {(True, False), (False, True)},
@@ -115,11 +116,11 @@ def test_texts_are_those_of_the_entry_and_the_seed(stored: Path) -> None:
     assert [sample.spot for sample in samples] == list(spots)
     for sample in samples:
         assert sample.spot.seeds == (1, None)
-        assert sample.a.reasoning == f"sft 1 thinks about {sample.spot.sample_id}"
+        assert sample.a.thinking == f"sft 1 thinks about {sample.spot.sample_id}"
         assert sample.b.output.startswith("<Thinking>base <NA> thinks")
         assert sample.a.answer == str(sample.a.extracted)
-        assert sample.a.right != sample.b.right
-        assert sample.gold == "4"
+        assert sample.a.accuracy != sample.b.accuracy
+        assert sample.a.gold == "4"
 
 
 def test_several_outputs_are_compared_one_by_one() -> None:
@@ -131,7 +132,7 @@ def test_several_outputs_are_compared_one_by_one() -> None:
     assert one.form_a.outputs == 3 * 20 * 4
     assert any(spot.sample_index for spot in found.spots)
     for sample in read_samples(a, b, found.spots):
-        assert sample.a.right != sample.b.right
+        assert sample.a.accuracy != sample.b.accuracy
 
 
 def test_other_settings_are_said_and_other_questions_refused() -> None:

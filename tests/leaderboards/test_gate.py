@@ -11,8 +11,7 @@ from synthetic_samples import change_evaluations
 
 from harness.commands.leaderboard import gate_line, print_gate
 from leaderboards.board.pairing import seed_pairs
-from leaderboards.conditions import parse_condition
-from leaderboards.gate import GateReport, check_gate
+from leaderboards.gate import GateReport, check_gate, parse_condition
 from leaderboards.results.schema import Entry, Evaluation, RunResults
 from leaderboards.stats import holm
 from tasks.errors import InputError

@@ -14,10 +14,10 @@ from synthetic_samples import sampled_run
 
 from leaderboards.board.build import build_board
 from leaderboards.board.rows import Board
-from leaderboards.report.page.pieces import pieces_of
-from leaderboards.report.page.samples import PackedSamples, collect_samples, unpack
-from leaderboards.results.schema import RunResults
+from leaderboards.report.page.samples import PackedSamples, collect_samples, pieces_of, unpack
+from leaderboards.results.schema import RunResults, Sample
 from leaderboards.results.store import read_outcomes, write_results
+from leaderboards.results.texts import located
 from tasks.tags import TAG_FORMATS, get_tag_format, parse_output
 
 
@@ -133,11 +133,22 @@ MARKS = [
 WORDS = st.lists(st.sampled_from([*MARKS, "The answer is 4.", "so", " ", "4", "é\U0001f600"]), max_size=12)
 
 
+def sample_of(output: str, name: str, truncated: bool = False) -> Sample:
+    """An output in a tag format, with what the parser says of it."""
+    sample = Sample(
+        entry="sft", model="tiny", seed=0, benchmark="gsm8k", sample_id="q", sample_index=0, prompt="Q?",
+        output=output, gold="4", choices=None, extracted=None, accuracy=False, accuracy_strict=False,
+        format_valid=False, score=0.0, truncated=truncated, defects=(), finish_reason="stop", prompt_tokens=1,
+        output_tokens=1,
+    )  # fmt: skip
+    return located(sample, get_tag_format(name))
+
+
 @settings(max_examples=150, deadline=None)
 @given(words=WORDS, name=st.sampled_from([*TAG_FORMATS]), truncated=st.booleans())
 def test_pieces_joined_are_the_output(words: list[str], name: str, truncated: bool) -> None:
     output = "".join(words)
-    pieces = pieces_of(output, "Question", get_tag_format(name), truncated)
+    pieces = pieces_of(sample_of(output, name, truncated))
     assert "".join(piece[1:] for piece in pieces) == output
     assert all(re.match("[ra_].", piece, re.DOTALL) for piece in pieces)
 
@@ -157,7 +168,7 @@ def test_pieces_joined_are_the_output(words: list[str], name: str, truncated: bo
     ],
 )
 def test_reasoning_and_answer_are_found_in_their_places(name: str, output: str, pieces: list[str]) -> None:
-    assert pieces_of(output, "Question", get_tag_format(name), False) == pieces
+    assert pieces_of(sample_of(output, name)) == pieces
     parsed = parse_output(output, get_tag_format(name), truncated=False)
     assert (parsed.answer or "") == "".join(piece[1:] for piece in pieces if piece[0] == "a")
 

@@ -3,40 +3,42 @@
 All samples stand in the one HTML file as chunks: JSON, deflated (zlib), in base64. The browser unpacks a
 chunk when it is looked at, so a page of 100,000 samples opens like one without. Verdicts stand apart from
 outputs, so that finding the questions on which two entries differ unpacks no text. Prompts and reference
-answers stand once for all entries that have the same.
+answers stand once for all entries that have the same. Which field of a `Sample` goes where says its metadata.
 """
 
 import base64
+import dataclasses
 import hashlib
 import json
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import groupby
+from typing import NamedTuple
 
 import pandas as pd
 
 from leaderboards.board.rows import Board
-from leaderboards.report.page.pieces import pieces_of
-from leaderboards.report.page.sample_texts import (
-    Place,
-    RunTexts,
-    Sample,
-    places_of,
-    read_places,
-    tag_format_of,
-)
 from leaderboards.report.wording import label
-from leaderboards.results.schema import RunResults
+from leaderboards.results.schema import PagePart, RunResults, Sample
+from leaderboards.results.texts import Key, RunTexts, Wanted
 
 BLOCK_QUESTIONS = 250
 """Questions whose texts stand in one chunk."""
 MOST_SAMPLES = 100_000
 MOST_TOKENS = 40_000_000
-RIGHT, STRICT, VALID, TRUNCATED, JUDGED, JUDGED_RIGHT = (1 << bit for bit in range(6))
-"""Bits of a verdict in a chunk; `samples.js` reads them."""
+REASONING, ANSWER, OTHER = "r", "a", "_"
+"""What a piece of an output is, as its first character says; other is, for example, a tag."""
 
+
+def _fields(part: PagePart) -> list["dataclasses.Field[object]"]:
+    return [each for each in dataclasses.fields(Sample) if each.metadata["page"] == part]
+
+
+_QUESTION = [each.name for each in _fields("question")]
+_FLAGS = [(each.name, "None" in str(each.type)) for each in _fields("verdict") if "bool" in str(each.type)]
+"""The yes and no of a verdict, and whether it may be missing."""
 _Kept = dict[str, dict[str, int]]
+"""By benchmark, a number for the id of each question that is kept."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -52,6 +54,15 @@ class PackedSamples:
     chunks: Mapping[str, str]
     index: Mapping[str, object]
     caption: str
+
+
+class _Held(NamedTuple):
+    """Samples of one seed of a row, by its position, on one benchmark, and the run that holds them."""
+
+    row: int
+    tags: str
+    key: Key
+    texts: RunTexts
 
 
 def collect_samples(
@@ -74,25 +85,23 @@ def collect_samples(
     Raises:
         InputError: a run's file changed while it was read.
     """
-    texts = [RunTexts.of(run) for run in runs]
-    places = places_of(board, texts)
-    if not places:
+    found = [RunTexts.of(run) for run in runs]
+    texts = [each for each in found if each]
+    held = list(_held(board, texts))
+    if not held:
         return None
-    questions = _questions(texts, places)
-    num_samples, num_tokens = _totals(texts, places)
+    questions = _questions(held)
+    num_samples, num_tokens = _totals(held)
     share = min(1.0, most / num_samples, most_tokens / max(num_tokens, 1))
-    kept: _Kept = {name: _evenly(ids, share) for name, ids in questions.items()}
-    packer = _Packer(kept)
-    for run, each in enumerate(texts):
-        mine = [place for place in places if place.run == run]
-        for place, samples in read_places(each, mine, kept) if each and mine else ():
-            packer.add(place, samples, runs[run].source)
+    packer = _Packer({name: _evenly(ids, share) for name, ids in questions.items()})
+    for run in texts:
+        packer.add_run(run, [each for each in held if each.texts is run])
     index = packer.index() | {
         "rows": [label(row, board) for row in board.rows],
         "reference": next((i for i, row in enumerate(board.rows) if row.is_reference), 0),
     }
-    caption = _caption(packer.num_samples, num_samples, sum(map(len, kept.values())), questions)
-    missing = [run.source for run, each in zip(runs, texts, strict=True) if each is None]
+    caption = _caption(packer.num_samples, num_samples, sum(map(len, packer.kept.values())), questions)
+    missing = [run.source for run, each in zip(runs, found, strict=True) if each is None]
     if missing:
         caption += f" Without their texts, so not here: the samples of {', '.join(missing)}."
     return PackedSamples(packer.chunks, index, caption)
@@ -104,31 +113,61 @@ def unpack(chunk: str) -> object:
 
 
 def _pack(content: object) -> str:
+    # Base64 takes a third more than the bytes, but no text of a model can end the element that it stands in.
     text = json.dumps(content, ensure_ascii=False, separators=(",", ":"))
     return base64.b64encode(zlib.compress(text.encode())).decode("ascii")
 
 
-def _questions(texts: Sequence[RunTexts | None], places: Sequence[Place]) -> dict[str, list[str]]:
+def pieces_of(sample: Sample) -> list[str]:
+    """The output cut into reasoning, answer and the rest, so that each character is kept once, in its place.
+
+    Returns:
+        The pieces in order, each with what it is as its first character; without it they join to the output.
+    """
+    spans = [
+        (sample.thinking_start, sample.thinking_end, REASONING),
+        (sample.answer_start, sample.answer_end, ANSWER),
+    ]
+    known = sorted(
+        (start, stop, kind) for start, stop, kind in spans if start is not None and stop is not None
+    )
+    pieces, end = [], 0
+    for start, stop, kind in known:
+        if start < end or start == stop:
+            continue
+        if start > end:
+            pieces.append(OTHER + sample.output[end:start])
+        pieces.append(kind + sample.output[start:stop])
+        end = stop
+    if end < len(sample.output):
+        pieces.append(OTHER + sample.output[end:])
+    return pieces
+
+
+def _held(board: Board, texts: Sequence[RunTexts]) -> Iterator[_Held]:
+    """Where each row's samples are: as in the board, the first run that holds them stands for them."""
+    for position, row in enumerate(board.rows):
+        for cell in row.cells:
+            for seed in row.seeds:
+                key = (row.model, row.name, seed, cell.benchmark)
+                run = next((each for each in texts if key in each.codes), None)
+                if run:
+                    yield _Held(position, row.tags, key, run)
+
+
+def _questions(held: Sequence[_Held]) -> dict[str, list[str]]:
     """The ids of each benchmark's questions, as they first appear."""
     found: dict[str, dict[str, None]] = {}
-    for place, run in _with_runs(texts, places):
-        ids = pd.unique(run.sample_id_N[run.code_N == place.code])
-        found.setdefault(place.benchmark, {}).update(dict.fromkeys(ids.tolist()))
+    for each in held:
+        ids = pd.unique(each.texts.sample_id_N[each.texts.rows(each.key)])
+        found.setdefault(each.key[3], {}).update(dict.fromkeys(ids.tolist()))
     return {benchmark: list(ids) for benchmark, ids in found.items()}
 
 
-def _totals(texts: Sequence[RunTexts | None], places: Sequence[Place]) -> tuple[int, int]:
-    masks = [(run, run.code_N == place.code) for place, run in _with_runs(texts, places)]
-    return sum(int(mask.sum()) for _, mask in masks), sum(
-        int(run.output_tokens_N[mask].sum()) for run, mask in masks
-    )
-
-
-def _with_runs(texts: Sequence[RunTexts | None], places: Sequence[Place]) -> Iterator[tuple[Place, RunTexts]]:
-    for place in places:
-        run = texts[place.run]
-        if run is not None:
-            yield place, run
+def _totals(held: Sequence[_Held]) -> tuple[int, int]:
+    """How many samples there are, and how many tokens in their outputs."""
+    tokens = [each.texts.output_tokens_N[each.texts.rows(each.key)] for each in held]
+    return sum(map(len, tokens)), sum(int(each.sum()) for each in tokens)
 
 
 def _evenly(ids: Sequence[str], share: float) -> dict[str, int]:
@@ -149,38 +188,22 @@ def _caption(num_kept: int, num_samples: int, num_questions: int, questions: Map
 
 @dataclass(slots=True)
 class _Packer:
-    """Turns the samples of one place after another into chunks, and remembers what is where."""
+    """Turns samples into chunks, those of one seed on one benchmark at once, and remembers what is where."""
 
     kept: _Kept
     chunks: dict[str, str] = field(default_factory=dict)
     num_samples: int = 0
     cells: list[dict[str, object]] = field(default_factory=list)
     defects: dict[tuple[str, ...], int] = field(default_factory=dict)
-    references: dict[str, dict[int, tuple[str, Sequence[str] | None]]] = field(default_factory=dict)
+    questions: dict[str, dict[int, tuple[object, ...]]] = field(default_factory=dict)
     prompts: dict[tuple[str, bytes], list[str]] = field(default_factory=dict)
 
-    def add(self, place: Place, samples: Sequence[Sample], source: str) -> None:
-        """Packs the samples of a place, which are ordered by question and sample index."""
-        by_question = {number: list(group) for number, group in groupby(samples, key=lambda s: s.question)}
-        size = len(self.kept[place.benchmark])
-        drawn = [by_question.get(number, []) for number in range(size)]
-        references = self.references.setdefault(place.benchmark, {})
-        for number, group in by_question.items():
-            references.setdefault(number, (group[0].gold, group[0].choices))
-        tag_format = tag_format_of(source, place.tags)
-        outputs = [[pieces_of(s.output, s.prompt, tag_format, s.truncated) for s in each] for each in drawn]
-        self.num_samples += len(samples)
-        self.cells.append(
-            {
-                "row": place.row,
-                "seed": place.seed,
-                "benchmark": place.benchmark,
-                "draws": max(map(len, drawn)),
-                "verdicts": self._store(self._verdicts(drawn)),
-                "outputs": self._store_blocks(outputs),
-                "prompts": self._prompts(place.benchmark, drawn),
-            }
-        )
+    def add_run(self, run: RunTexts, held: Sequence[_Held]) -> None:
+        """Reads and packs what one run holds."""
+        rows = {each.key: each.row for each in held}
+        wanted = [Wanted(each.key, each.tags, self.kept[each.key[3]]) for each in held]
+        for one, samples in run.read(wanted):
+            self._add(rows[one.key], one.key, samples)
 
     def index(self) -> dict[str, object]:
         """What is in which chunk; called once, when all is added."""
@@ -196,9 +219,29 @@ class _Packer:
             ),
         }
 
+    def _add(self, row: int, key: Key, by_number: Mapping[int, Sequence[Sample]]) -> None:
+        _, _, seed, benchmark = key
+        drawn = [by_number.get(number, []) for number in range(len(self.kept[benchmark]))]
+        asked = self.questions.setdefault(benchmark, {})
+        for number, samples in by_number.items():
+            asked.setdefault(number, tuple(getattr(samples[0], name) for name in _QUESTION))
+        self.num_samples += sum(map(len, drawn))
+        self.cells.append(
+            {
+                "row": row,
+                "seed": seed,
+                "benchmark": benchmark,
+                "draws": max(map(len, drawn)),
+                "verdicts": self._store(self._verdicts(drawn)),
+                "outputs": self._store_blocks([[pieces_of(sample) for sample in each] for each in drawn]),
+                "prompts": self._prompts(benchmark, drawn),
+            }
+        )
+
     def _asked(self, benchmark: str, ids: Mapping[str, int]) -> list[tuple[object, ...]]:
-        references = self.references.get(benchmark, {})
-        return [(sample_id, *references.get(number, ("", None))) for sample_id, number in ids.items()]
+        """Id, reference answer and choices of each question."""
+        asked = self.questions.get(benchmark, {})
+        return [asked.get(number, (sample_id, "", None)) for sample_id, number in ids.items()]
 
     def _verdicts(self, drawn: Sequence[Sequence[Sample]]) -> dict[str, object]:
         return {
@@ -209,7 +252,7 @@ class _Packer:
         }
 
     def _defects(self, sample: Sample) -> int:
-        return self.defects.setdefault(tuple(sample.defects), len(self.defects))
+        return self.defects.setdefault(sample.defects, len(self.defects))
 
     def _prompts(self, benchmark: str, drawn: Sequence[Sequence[Sample]]) -> list[str]:
         """The chunks of these prompts: those of another entry where it was asked in the same words."""
@@ -230,12 +273,12 @@ class _Packer:
 
 
 def _flags(sample: Sample) -> int:
-    bits = {
-        RIGHT: sample.accuracy,
-        STRICT: sample.accuracy_strict,
-        VALID: sample.format_valid,
-        TRUNCATED: sample.truncated,
-        JUDGED: sample.judge is not None,
-        JUDGED_RIGHT: bool(sample.judge),
-    }
-    return sum(bit for bit, is_set in bits.items() if is_set)
+    """A bit for each yes or no, from the lowest on; two where it may be missing: known, and yes.
+
+    `samples.js` has the same order.
+    """
+    bits: list[bool] = []
+    for name, may_be_missing in _FLAGS:
+        value = getattr(sample, name)
+        bits += [value is not None, bool(value)] if may_be_missing else [value]
+    return sum(1 << place for place, is_set in enumerate(bits) if is_set)

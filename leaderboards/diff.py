@@ -1,0 +1,312 @@
+"""What two entries answer differently: how often, and on which questions, with both outputs.
+
+Seeds are paired as on the board (see `pairing`). All counts are of pairs of outputs to one question; several
+outputs to a question are paired in the order in which they were drawn. Counting needs no text: of a run's
+texts no more is read than those of the questions that are shown.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+
+from leaderboards.board.pairing import Paired, SeedPairs, Seeds, seeds_on_all
+from leaderboards.board.rows import MACRO
+from leaderboards.results.comparability import find_unlike
+from leaderboards.results.merge import Group
+from leaderboards.results.outcomes import Outcomes
+from leaderboards.results.schema import Sample
+from leaderboards.results.texts import Key, RunTexts, Wanted
+from leaderboards.sides import Side
+from leaderboards.stats import Difference
+from tasks.errors import InputError, did_you_mean
+
+Only = Literal["a", "b", "both-wrong", "differing"]
+ONLY: tuple[Only, ...] = get_args(Only)
+_Bools = NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """Of the outputs of one side: how many keep to its tag format, how many were cut at the token limit."""
+
+    outputs: int
+    format_valid: int
+    truncated: int
+
+
+@dataclass(frozen=True, slots=True)
+class BenchmarkDifference:
+    """Two entries on one benchmark, or on all (`macro`).
+
+    Attributes:
+        benchmark: Its name.
+        both: Pairs of outputs of which both are right.
+        only_a: Pairs of which only A's is right.
+        only_b: Pairs of which only B's is right.
+        neither: Pairs of which none is right.
+        difference: Accuracy of A minus that of B, paired by question and seed; shares of 1. Its McNemar
+            p-values are those of the seed pairs.
+        seed_pairs: Seed of A and of B.
+        form_a: Form of A's outputs, each counted once.
+        form_b: Form of B's outputs, each counted once.
+    """
+
+    benchmark: str
+    both: int
+    only_a: int
+    only_b: int
+    neither: int
+    difference: Difference
+    seed_pairs: SeedPairs
+    form_a: Form
+    form_b: Form
+
+
+@dataclass(frozen=True, slots=True)
+class Spot:
+    """A question on which the two differ in the way that was asked for.
+
+    Attributes:
+        benchmark: Of the question.
+        sample_id: Of the question.
+        seeds: Of A and of B: the first pair that differs so.
+        sample_index: Which of several outputs.
+        times: How many of all pairs of outputs to the question differ so.
+        pairs: How many there are.
+    """
+
+    benchmark: str
+    sample_id: str
+    seeds: tuple[int | None, int | None]
+    sample_index: int
+    times: int
+    pairs: int
+
+
+@dataclass(frozen=True, slots=True)
+class Differing:
+    """Two entries beside each other.
+
+    Attributes:
+        benchmarks: What both were asked, and `macro` where that is more than one.
+        spots: Questions of the kind that was asked for, those first that differ for most seeds.
+        cautions: In what the two evaluations differ beside their weights.
+    """
+
+    benchmarks: tuple[BenchmarkDifference, ...]
+    spots: tuple[Spot, ...]
+    cautions: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class DifferingSamples:
+    """A question, and what A and B answered."""
+
+    spot: Spot
+    a: Sample
+    b: Sample
+
+
+def compare(
+    a: Side,
+    b: Side,
+    *,
+    benchmark: str | None = None,
+    seed: int | None = None,
+    only: Only = "differing",
+) -> Differing:
+    """Counts and tests on every benchmark that both were asked, and the questions of one kind.
+
+    Args:
+        a: the first entry.
+        b: the second.
+        benchmark: one benchmark instead of all.
+        seed: one training seed of either instead of all.
+        only: questions that only A has right, only B, neither, or exactly one of them (`differing`).
+
+    Raises:
+        InputError: they share no benchmark or no such seed, or were not asked the same questions.
+    """
+    names = _shared(a, b, benchmark)
+    cautions = _cautions(a, b, names)
+    single = {name: _paired(a, b, (name,), seed) for name in names}
+    found = [_summary(paired, name) for name, paired in single.items()]
+    if len(names) > 1 and seeds_on_all(a.group, names) and seeds_on_all(b.group, names):
+        found.append(_summary(_paired(a, b, names, seed), MACRO))
+    spots = [spot for paired in single.values() for spot in _spots(paired, only)]
+    return Differing(tuple(found), tuple(_mixed(spots)), cautions)
+
+
+def read_samples(a: Side, b: Side, spots: Sequence[Spot]) -> list[DifferingSamples]:
+    """Both samples of these questions, in their order.
+
+    Raises:
+        InputError: a run's texts are nowhere to be found, or changed while they were read.
+    """
+    wanted = [
+        [(spot.benchmark, spot.seeds[number], spot.sample_id, spot.sample_index) for spot in spots]
+        for number in (0, 1)
+    ]
+    left, right = (dict(_read(side, spots, number)) for number, side in enumerate((a, b)))
+    return [
+        DifferingSamples(spot, left[mine], right[theirs])
+        for spot, mine, theirs in zip(spots, *wanted, strict=True)
+    ]
+
+
+def _shared(a: Side, b: Side, benchmark: str | None) -> tuple[str, ...]:
+    names = tuple(name for name in a.group.outcomes if name in b.group.outcomes)
+    if not names:
+        raise InputError(
+            f"{a.name} and {b.name} share no benchmark: the one has {', '.join(a.group.outcomes)}, the other "
+            f"{', '.join(b.group.outcomes)}"
+        )
+    if benchmark is None:
+        return names
+    if benchmark not in names:
+        raise InputError(f"--benchmark {benchmark}: not evaluated for both; {did_you_mean(benchmark, names)}")
+    return (benchmark,)
+
+
+def _cautions(a: Side, b: Side, benchmarks: Sequence[str]) -> tuple[str, ...]:
+    evaluated = [one for side in (a, b) for one in side.group.evaluated]
+    lines = []
+    for unlike in find_unlike([one for one in evaluated if one.evaluation.benchmark in benchmarks]):
+        if unlike.aspect == "data":
+            raise InputError(unlike.refusal().partition(", or show them")[0])
+        lines.append(f"{unlike.of.entry.name} in {unlike.of.source}: {unlike.mark()}")
+    return tuple(dict.fromkeys(lines))
+
+
+def _paired(a: Side, b: Side, benchmarks: Sequence[str], seed: int | None) -> Paired:
+    """Their seeds in pairs, of which one may be asked for."""
+    paired = Paired.of(a.group, b.group, benchmarks)
+    if seed is not None:
+        kept = tuple(pair for pair in paired.seeds if seed in pair)
+        paired = dataclasses.replace(paired, seeds=kept)
+    if not paired.seeds:
+        have = (f"{side.name} {_listed(seeds_on_all(side.group, benchmarks))}" for side in (a, b))
+        raise InputError(
+            f"--seed {seed}: not on both sides; seeds on {', '.join(benchmarks)}: {' and '.join(have)}"
+        )
+    return paired
+
+
+def _listed(seeds: Seeds) -> str:
+    return ", ".join("none" if seed is None else str(seed) for seed in seeds)
+
+
+def _summary(paired: Paired, name: str) -> BenchmarkDifference:
+    counts = np.zeros(4, dtype=np.int64)
+    for benchmark in paired.benchmarks:
+        right_a, right_b = _right(paired, benchmark)
+        counts += np.bincount((2 * right_a + right_b).ravel(), minlength=4)
+    neither, only_b, only_a, both = counts.tolist()
+    forms = [
+        _form(group, paired.benchmarks, tuple(pair[number] for pair in paired.seeds))
+        for number, group in enumerate((paired.entry, paired.other))
+    ]
+    return BenchmarkDifference(
+        benchmark=name,
+        both=both,
+        only_a=only_a,
+        only_b=only_b,
+        neither=neither,
+        difference=paired.difference("accuracy"),
+        seed_pairs=paired.seeds,
+        form_a=forms[0],
+        form_b=forms[1],
+    )
+
+
+def _form(group: Group, benchmarks: Sequence[str], seeds: Seeds) -> Form:
+    """Of all outputs of these seeds, of which one may stand in several pairs."""
+    found = [group.outcomes[benchmark] for benchmark in benchmarks]
+    rows = [(one, [one.seeds.index(seed) for seed in dict.fromkeys(seeds)]) for one in found]
+    return Form(
+        outputs=sum(one.accuracy[own].size * one.num_samples for one, own in rows),
+        format_valid=sum(round(one.format_valid[own].sum() * one.num_samples) for one, own in rows),
+        truncated=sum(round(one.truncated[own].sum() * one.num_samples) for one, own in rows),
+    )
+
+
+_WANTED: Mapping[Only, Callable[[_Bools, _Bools], _Bools]] = {
+    "a": lambda a, b: a & ~b,
+    "b": lambda a, b: b & ~a,
+    "both-wrong": lambda a, b: ~a & ~b,
+    "differing": lambda a, b: a ^ b,
+}
+
+
+def _spots(paired: Paired, only: Only) -> Iterator[Spot]:
+    """The questions of one kind on the one benchmark that is paired here."""
+    [benchmark] = paired.benchmarks
+    wanted_PQk = _WANTED[only](*_right(paired, benchmark))
+    num_pairs, _, num_outputs = wanted_PQk.shape
+    ids = paired.entry.outcomes[benchmark].question_ids
+    times_Q = wanted_PQk.sum(axis=(0, 2))
+    for question in np.flatnonzero(times_Q).tolist():
+        pair, index = np.argwhere(wanted_PQk[:, question])[0].tolist()
+        times = int(times_Q[question])
+        yield Spot(
+            benchmark,
+            str(ids[question]),
+            paired.seeds[pair],
+            index,
+            times=times,
+            pairs=num_pairs * num_outputs,
+        )
+
+
+def _right(paired: Paired, benchmark: str) -> tuple[_Bools, _Bools]:
+    """Which outputs are right: (pairs, questions, outputs), as many outputs as both have."""
+    left, right = (
+        _right_SQk(group.outcomes[benchmark], tuple(pair[number] for pair in paired.seeds))
+        for number, group in enumerate((paired.entry, paired.other))
+    )
+    size = min(left.shape[2], right.shape[2])
+    return left[:, :, :size], right[:, :, :size]
+
+
+def _right_SQk(outcomes: Outcomes, seeds: Seeds) -> _Bools:
+    rows = [outcomes.seeds.index(seed) for seed in seeds]
+    if outcomes.draws:
+        return outcomes.draws.correct_SQk[rows]
+    return outcomes.accuracy[rows][:, :, None] > 0
+
+
+def _mixed(spots: Sequence[Spot]) -> list[Spot]:
+    """Most telling first: those of most seeds, the benchmarks in turn."""
+    turns: dict[tuple[str, int], int] = {}
+    keyed = []
+    for spot in spots:
+        turn = turns[spot.benchmark, spot.times] = turns.get((spot.benchmark, spot.times), -1) + 1
+        keyed.append((-spot.times / spot.pairs, turn, spot))
+    return [spot for _, _, spot in sorted(keyed, key=lambda each: each[:2])]
+
+
+def _read(
+    side: Side, spots: Sequence[Spot], number: int
+) -> Iterator[tuple[tuple[str, int | None, str, int], Sample]]:
+    """The samples of one side, the first or the second of each pair of seeds, by what tells them apart."""
+    ids: dict[Key, dict[str, int]] = {}
+    for spot in spots:
+        own = ids.setdefault((side.group.model, side.name, spot.seeds[number], spot.benchmark), {})
+        own.setdefault(spot.sample_id, len(own))
+    for run in side.runs if ids else ():
+        texts = RunTexts.of(run)
+        if texts is None:
+            raise InputError(f"{run.source}: its samples are gone, so no output can be shown; use --limit 0")
+        # The first run that holds what is wanted stands for it, as on the board.
+        wanted = [
+            Wanted(key, side.group.entries[0].tags, ids.pop(key)) for key in tuple(ids) if key in texts.codes
+        ]
+        for _, by_number in texts.read(wanted):
+            for sample in (each for samples in by_number.values() for each in samples):
+                yield (sample.benchmark, sample.seed, sample.sample_id, sample.sample_index), sample

@@ -1,0 +1,187 @@
+"""Reads samples with their texts, one block of a run at a time: for a page of them, or for a few.
+
+A board is built without prompts and outputs, which are nearly all of a run; here they are streamed from the
+run's Parquet, and only the rows that are asked for become a `Sample`.
+"""
+
+import dataclasses
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from leaderboards.results.sample_table import SAMPLES, checkpoint_codes
+from leaderboards.results.schema import SAMPLES_FILE, RunResults, Sample
+from tasks.errors import InputError
+from tasks.scoring import Item, spans
+from tasks.tags import TagFormat, format_of, opens_reasoning
+
+_KEYS = ("model", "entry", "seed", "benchmark", "sample_id")
+_OFFSETS = ("thinking_start", "thinking_end", "answer_start", "answer_end")
+_BATCH_ROWS = 4096
+_BUFFER_BYTES = 1 << 20
+
+Key = tuple[str, str, int | None, str]
+"""Model, entry, seed and benchmark: what was evaluated at once."""
+
+
+class Wanted(NamedTuple):
+    """The samples of one checkpoint on one benchmark that are to be read.
+
+    Attributes:
+        key: Whose, and on what.
+        tags: The entry's tag format, by name.
+        number_of: A number for each question that is wanted, by its id.
+    """
+
+    key: Key
+    tags: str
+    number_of: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class RunTexts:
+    """A run that has its texts, in memory or in its Parquet.
+
+    Attributes:
+        run: The run.
+        path: Of its Parquet; None where the texts are in memory.
+        has_offsets: Whether the samples say where reasoning and answer stand; those of older runs do not.
+        code_N: Number of each row's (checkpoint, benchmark) among `codes`.
+        codes: Those there are.
+        sample_id_N: Id of each row's question.
+        output_tokens_N: Tokens of each row's output.
+    """
+
+    run: RunResults
+    path: Path | None
+    has_offsets: bool
+    code_N: NDArray[np.int64]
+    codes: Mapping[Key, int]
+    sample_id_N: NDArray[np.object_]
+    output_tokens_N: NDArray[np.int64]
+
+    @classmethod
+    def of(cls, run: RunResults) -> "RunTexts | None":
+        """None where the texts are nowhere to be found."""
+        path = None if "prompt" in run.samples else Path(run.source) / SAMPLES_FILE
+        columns = [*_KEYS, "output_tokens", *_OFFSETS]
+        if path is None:
+            keys = run.samples[[name for name in columns if name in run.samples]]
+        elif path.is_file():
+            stored = pq.read_schema(path).names
+            columns = [name for name in columns if name in stored]
+            keys = pq.read_table(path, columns=columns, read_dictionary=list(_KEYS)).to_pandas()
+        else:
+            return None
+        code_N, codes = checkpoint_codes(keys)
+        return cls(
+            run,
+            path,
+            any(name in keys and bool(keys[name].notna().any()) for name in _OFFSETS),
+            code_N,
+            {code: number for number, code in enumerate(codes)},
+            keys["sample_id"].to_numpy(dtype=object),
+            keys["output_tokens"].to_numpy(dtype=np.int64),
+        )
+
+    def rows(self, key: Key) -> NDArray[np.bool_]:
+        """Which rows are of one checkpoint on one benchmark; none where the run does not hold it."""
+        return self.code_N == self.codes.get(key, -1)
+
+    def read(self, wanted: Sequence[Wanted]) -> Iterator[tuple[Wanted, dict[int, list[Sample]]]]:
+        """What is wanted of this run, each as soon as it is complete: by the question's number, as drawn.
+
+        Raises:
+            InputError: the run's file changed while it was read.
+        """
+        number_N, left = self._numbered(wanted)
+        by_code = {self.codes[each.key]: each for each in wanted}
+        formats = {} if self.has_offsets else {each.tags: self._format(each.tags) for each in wanted}
+        found: dict[int, list[tuple[int, Sample]]] = {code: [] for code in by_code}
+        prompts: dict[str, str] = {}  # one object for each prompt, which all entries share
+        start = 0
+        for batch in self._batches():
+            end = start + batch.num_rows
+            for number, code, values in _chosen(batch, number_N[start:end], self.code_N[start:end]):
+                values["prompt"] = prompts.setdefault(values["prompt"], values["prompt"])
+                sample = _sample(by_code[code].key, values)
+                tag_format = formats.get(by_code[code].tags)
+                found[code].append((number, located(sample, tag_format) if tag_format else sample))
+                left[code] -= 1
+                if not left[code]:
+                    yield by_code[code], _by_number(found.pop(code))
+            start = end
+        if start != len(number_N):
+            raise InputError(f"{self.path}: changed while it was read; write the report again")
+
+    def _numbered(self, wanted: Sequence[Wanted]) -> tuple[NDArray[np.int64], dict[int, int]]:
+        """The number of each row's question, -1 where it is not wanted; how many rows of each code are."""
+        number_N = np.full(len(self.code_N), -1, dtype=np.int64)
+        left = {}
+        for each in wanted:
+            rows = np.flatnonzero(self.rows(each.key))
+            numbers = pd.Series(self.sample_id_N[rows]).map(each.number_of).fillna(-1)
+            number_N[rows] = numbers.to_numpy(dtype=np.int64)
+            left[self.codes[each.key]] = int((number_N[rows] >= 0).sum())
+        return number_N, left
+
+    def _batches(self) -> Iterator[pa.RecordBatch]:
+        """The rows in the order of `code_N`, some thousand at a time, with the columns that are no key."""
+        names = [name for name in SAMPLES.schema.names if name not in ("model", "entry", "seed", "benchmark")]
+        if self.path:
+            file = pq.ParquetFile(self.path, buffer_size=_BUFFER_BYTES)
+            stored = [name for name in names if name in file.schema_arrow.names]
+            yield from file.iter_batches(_BATCH_ROWS, columns=stored)
+            return
+        schema = pa.schema([SAMPLES.schema.field(name) for name in names if name in self.run.samples])
+        for start in range(0, len(self.run.samples), _BATCH_ROWS):
+            rows = self.run.samples.iloc[start : start + _BATCH_ROWS]
+            arrays = [pa.array(rows[field.name], type=field.type, from_pandas=True) for field in schema]
+            yield from pa.table(arrays, schema=schema).combine_chunks().to_batches()
+
+    def _format(self, name: str) -> TagFormat | None:
+        """A tag format that an entry names; None where nobody knows it any more."""
+        try:
+            return format_of(Path(self.run.source), name)
+        except InputError:
+            return None
+
+
+def located(sample: Sample, tag_format: TagFormat) -> Sample:
+    """The sample with the offsets that the scorer gives today, for one that was stored without."""
+    opened = opens_reasoning(sample.prompt, tag_format)
+    item = Item(sample.output, sample.gold, "text", None, tag_format, sample.truncated, reasoning_open=opened)
+    thinking, answer = (span or (None, None) for span in spans(item))
+    values = dict(zip(_OFFSETS, (*thinking, *answer), strict=True))
+    return dataclasses.replace(sample, **values)
+
+
+def _sample(key: Key, values: dict[str, Any]) -> Sample:
+    model, entry, seed, benchmark = key
+    values["defects"] = tuple(values["defects"])
+    values["choices"] = None if values["choices"] is None else tuple(values["choices"])
+    return Sample(entry=entry, model=model, seed=seed, benchmark=benchmark, **values)
+
+
+def _by_number(found: list[tuple[int, Sample]]) -> dict[int, list[Sample]]:
+    """Questions in the order of their numbers, the samples of each as they were drawn."""
+    by_number: dict[int, list[Sample]] = {}
+    for number, sample in sorted(found, key=lambda each: (each[0], each[1].sample_index)):
+        by_number.setdefault(number, []).append(sample)
+    return by_number
+
+
+def _chosen(
+    batch: pa.RecordBatch, numbers: NDArray[np.int64], codes: NDArray[np.int64]
+) -> Iterator[tuple[int, int, dict[str, Any]]]:
+    rows = np.flatnonzero(numbers >= 0)
+    if len(rows):
+        values = batch.take(pa.array(rows)).to_pylist()
+        yield from zip(numbers[rows].tolist(), codes[rows].tolist(), values, strict=True)
