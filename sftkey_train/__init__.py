@@ -19,30 +19,20 @@ from __future__ import annotations
 from importlib import import_module
 from typing import Any
 
-_HOME = {
-    "Corpus": "corpus",
-    "OBJECTIVES": "objectives",
-    "SEGMENTS": "segments",
-    "Stage": "variants",
-    "StageCost": "stored",
-    "StageGraph": "stages",
-    "StageNode": "stages",
-    "StageResult": "stored",
-    "StepMetrics": "stored",
-    "TextPath": "text",
-    "TrainSettings": "settings",
-    "Variant": "variants",
-    "build_graph": "stages",
-    "encode": "spans",
-    "load_for_training": "model",
-    "load_tokenizer": "model",
-    "load_variant": "variants",
-    "objective": "objectives",
-    "save_stage": "stored",
-    "train_stage": "trainer",
-    "variant_names": "variants",
+_ROOMS = {
+    "corpus": ["Corpus"],
+    "model": ["load_for_training", "load_tokenizer"],
+    "objectives": ["OBJECTIVES", "objective"],
+    "segments": ["SEGMENTS"],
+    "settings": ["TrainSettings"],
+    "spans": ["encode"],
+    "stages": ["StageGraph", "StageNode", "build_graph"],
+    "stored": ["StageCost", "StageResult", "StepMetrics", "save_stage"],
+    "text": ["TextPath"],
+    "trainer": ["train_stage"],
+    "variants": ["Stage", "Variant", "load_variant", "variant_names"],
 }
-"""Name -> the module that it is at home in."""
+_HOME = {name: room for room, names in _ROOMS.items() for name in names}
 __all__ = sorted(_HOME)
 
 

@@ -71,7 +71,7 @@ class BatchOrder:
 
 
 class BatchSequence:
-    """A stage's part of the order as a sampler of example indices; see `BatchOrder`."""
+    """A stage's part of a `BatchOrder` as a sampler of example indices."""
 
     def __init__(self, order: BatchOrder, batch_size: int, first: int, count: int) -> None:
         self._order, self._first, self._count = order, first, count

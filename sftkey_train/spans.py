@@ -190,6 +190,8 @@ def _lay_out(tokenised: _Tokenised, path: TextPath, max_length: int) -> EncodedE
             continue
         num_prompt_chars, spans = len(chunk.prompts[i]), chunk.responses[i].spans
         tokens, straddling = _first_tokens(whole, [num_prompt_chars + span.end for span in spans])
+        # Offsets know nothing of the BOS in front; and no segment begins within the prompt's tokens, even
+        # where the offsets of the response's first token reach back into it.
         num_bos, num_prompt = len(ids) - len(whole), len(prompt_ids)
         starts = [0, num_prompt, *(max(num_bos + token, num_prompt) for token in tokens)]
         segment_of_run += [_PROMPT, *(SEGMENT_ID[span.segment] for span in spans), _END]
@@ -227,13 +229,15 @@ def _first_tokens(encoding: Encoding, borders: Sequence[int]) -> tuple[list[int]
     num_straddling = next_to_count = 0
     for border in borders:
         token = encoding.char_to_token(border)
-        if token is None:
+        if token is None:  # the character is in none: a space that was trimmed off
             return _first_tokens_by_offsets(encoding.offsets, borders)
         tokens.append(token)
         if _chars(encoding, token)[0] == border:
-            if token and _chars(encoding, token - 1)[1] != border:
+            if token and _chars(encoding, token - 1)[1] != border:  # likewise, before the border
                 return _first_tokens_by_offsets(encoding.offsets, borders)
             continue
+        # The token began before the border. Where a character is cut into tokens of its bytes, each of them
+        # covers the whole character, so several may lie across; of two near borders they count once.
         straddling = max(token, next_to_count)
         while straddling < len(encoding) and _chars(encoding, straddling)[0] < border:
             straddling += 1
@@ -256,9 +260,11 @@ def _first_tokens_by_offsets(
     """
     starts, ends = np.array(offsets, np.int64).T
     starts[1:] = np.minimum(starts[1:], ends[:-1])
-    last = np.maximum(ends - 1, 0)
+    last = np.maximum(ends - 1, 0)  # an empty token, (0, 0), has no last character
+    # A token belongs to the region of its last character, that is to the later of two that it touches.
     region_of_token = np.searchsorted(borders, last, side="right")
     straddling = np.searchsorted(borders, np.minimum(starts, last), side="right") != region_of_token
+    # Regions are searched, so they must not step back, as an empty token would make them.
     tokens = np.searchsorted(np.maximum.accumulate(region_of_token), np.arange(1, len(borders) + 1))
     return tokens.tolist(), int(straddling.sum())
 

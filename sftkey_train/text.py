@@ -71,14 +71,17 @@ class TextPath:
     @cached_property
     def stop_ids(self) -> tuple[int, ...]:
         """Tokens that end a response; special ones, so no stop string would be seen in decoded text."""
-        ids = self.tokenizer(self.end_text, add_special_tokens=False)["input_ids"]
-        return tuple(dict.fromkeys((*(ids if len(ids) == 1 else ()), self.tokenizer.eos_token_id)))
+        own = self._end_ids if len(self._end_ids) == 1 else ()
+        return tuple(dict.fromkeys((*own, self.tokenizer.eos_token_id)))
 
     @cached_property
     def stop_strings(self) -> tuple[str, ...]:
         """Ends of a response that are no single token of their own."""
-        ids = self.tokenizer(self.end_text, add_special_tokens=False)["input_ids"]
-        return () if len(ids) == 1 else (self.end_text,)
+        return () if len(self._end_ids) == 1 else (self.end_text,)
+
+    @cached_property
+    def _end_ids(self) -> list[int]:
+        return self.tokenizer(self.end_text, add_special_tokens=False)["input_ids"]
 
     def ids(self, wrapped: list[str]) -> list[list[int]]:
         """Token ids of wrapped prompts, with exactly one BOS where the tokenizer uses one."""
@@ -119,7 +122,7 @@ class TextPath:
     def _backend(self) -> Tokenizer:
         """The Rust tokenizer, set to what its wrapper would set it to."""
         backend = self.tokenizer.backend_tokenizer
-        backend.no_truncation()
+        backend.no_truncation()  # a wrapper that was called with other options leaves them set here
         backend.no_padding()
         backend.encode_special_tokens = self.tokenizer.split_special_tokens
         return backend

@@ -177,8 +177,9 @@ def summed(values_N: Tensor, example_N: Tensor, num_examples: int) -> Tensor:
 
 def ranked(values_N: Tensor, example_N: Tensor, count_E: Tensor) -> Tensor:
     """Rank of each value within its example, 0 the largest; of equal ones the earlier comes first [N]."""
+    # Two stable sorts: by value, then by example.
     order_N = values_N.argsort(descending=True, stable=True)
     order_N = order_N[example_N[order_N].argsort(stable=True)]
     start_E = count_E.cumsum(0) - count_E
-    rank_N = example_N.new_ones(len(example_N)).cumsum(0) - 1 - start_E[example_N]
+    rank_N = example_N.new_ones(len(example_N)).cumsum(0) - 1 - start_E[example_N]  # 0, 1, … in each example
     return rank_N.scatter(0, order_N, rank_N)
