@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from harness.engines import EngineSettings, ServerSettings, api_key, server_url
-from leaderboards.board.rows import METRICS
+from leaderboards.results.schema import METRICS
 from sftkey_train.settings import TrainSettings
 from tasks.checks import Count, CountOr0, CountOrNone, NotNegative, checked
 from tasks.errors import InputError, check_keys, did_you_mean

@@ -16,14 +16,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from leaderboards.board.pairing import Paired, SeedPairs, Seeds, seeds_on_all
-from leaderboards.board.rows import MACRO
 from leaderboards.results.comparability import find_unlike
 from leaderboards.results.merge import Group
 from leaderboards.results.outcomes import Outcomes
 from leaderboards.results.schema import Sample
 from leaderboards.results.texts import Key, RunTexts, Wanted
 from leaderboards.sides import Side
-from leaderboards.stats import Difference
+from leaderboards.stats import MACRO, Difference
 from tasks.errors import InputError, did_you_mean
 
 Only = Literal["a", "b", "both-wrong", "differing"]

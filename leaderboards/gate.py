@@ -16,11 +16,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from leaderboards.board.pairing import Paired, take_seeds, values
-from leaderboards.board.rows import FORMAT_DEPENDENT, MACRO, METRICS, Metric
+from leaderboards.board.rows import FORMAT_DEPENDENT
 from leaderboards.results.comparability import ASPECTS, find_unlike
 from leaderboards.results.merge import Group, merge_runs
-from leaderboards.results.schema import RunResults
-from leaderboards.stats import CONFIDENCE, Difference, holm
+from leaderboards.results.schema import METRICS, Metric, RunResults
+from leaderboards.stats import CONFIDENCE, MACRO, Difference, holm
 from leaderboards.stats.components import sums_of
 from leaderboards.stats.paired import paired_t
 from tasks.errors import InputError, did_you_mean

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from harness.commands.screen import console
-from leaderboards.board.rows import MACRO
 from leaderboards.report.text_table import printable
 from leaderboards.report.wording import p_value, points
+from leaderboards.stats import MACRO
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType

@@ -113,10 +113,9 @@ def _report(
     most_samples: int = 100_000,
 ) -> None:
     from leaderboards import build_board, render, write_report
-    from leaderboards.board.reported import matching_reported, read_reported
     from leaderboards.results.comparability import checked_aspects
-    from leaderboards.results.entry_files import ENTRIES_DIR, read_entries
-    from leaderboards.results.joining import join_entries
+    from leaderboards.results.entry_files import ENTRIES_DIR, join_entries, read_entries
+    from leaderboards.results.reported import matching_reported, read_reported
 
     folder = entries or ENTRIES_DIR
     joined = join_entries(runs, read_entries(folder), allowed=checked_aspects(allow_different))

@@ -13,7 +13,8 @@ from pathlib import Path
 
 from harness.config import Config
 from harness.sharing.card_metadata import card_data, evaluation_files
-from leaderboards.board.rows import MACRO, METRICS, Board, Cell, Row
+from leaderboards.board.rows import Board, Cell, Row
+from leaderboards.report.findings import sentences
 from leaderboards.report.wording import (
     METRIC_NAMES,
     bounds,
@@ -26,7 +27,8 @@ from leaderboards.report.wording import (
     points,
     value,
 )
-from leaderboards.results.schema import Entry, RunResults, describe
+from leaderboards.results.schema import METRICS, Entry, RunResults, describe
+from leaderboards.stats import MACRO
 from tasks.errors import InputError
 
 TEMPLATE = Path(__file__).with_name("card.md.j2")
@@ -146,7 +148,7 @@ def _body(entry: Entry, own: Row, row: Row, board: Board, config: Config) -> str
         comparison=_comparison(row, board),
         training=_training(entry, config),
         integrity=_integrity(entry),
-        cautions=board.notes,
+        cautions=sentences(board.notes, board),
         evaluation=_evaluation(entry, config),
         provenance=dict(board.provenance[0][1]),
     )

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness.config import EMBEDDED, Config
-from leaderboards.board.rows import METRICS, Metric, Row
+from leaderboards.board.rows import Row
 from leaderboards.report.wording import METRIC_NAMES
-from leaderboards.results.schema import Entry, Evaluation
+from leaderboards.results.schema import METRICS, Entry, Evaluation, Metric
 from tasks.benchmarks import Benchmark, load_benchmark
 from tasks.errors import InputError
 from tasks.sources import HubSource

@@ -1,40 +1,35 @@
 """Builds the leaderboard: stored runs in, a `Board` out; every writer only lays it out.
 
+Everything is measured and compared first; then each row, and the board, is made once, whole.
+
 Two things are never done here: comparing the format validity of an untagged entry, which is a different
 thing (a final-answer line), with that of a tagged one; and calling a difference one that the paired test
 does not support.
 """
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import chain
 
-from leaderboards.board.bootstrap import with_bootstrap
+from leaderboards.board import integrity, summary
 from leaderboards.board.buckets import buckets_of
-from leaderboards.board.cells import CellMaker, mean_cost
-from leaderboards.board.comparing import Comparer
+from leaderboards.board.cells import CellMaker, Measured, bootstrap, mean_cost, without_home
+from leaderboards.board.comparing import Comparer, alpha_changes, tiers
 from leaderboards.board.curves import curve_of
-from leaderboards.board.findings import notes, summary
-from leaderboards.board.integrity import checks, warnings
 from leaderboards.board.rows import (
-    MACRO,
-    METRICS,
+    FORMAT_DEPENDENT,
+    AlphaChange,
     Board,
-    Bucket,
-    Cell,
     Comparison,
-    Metric,
-    Place,
-    Reported,
+    FigureKey,
+    Pair,
     Row,
 )
-from leaderboards.board.tiers import alpha_changes, score_by_alpha, tiers
-from leaderboards.report.evidence_tables import alpha_sentence
-from leaderboards.report.wording import without_home
 from leaderboards.results.comparability import checked_aspects
 from leaderboards.results.merge import Group, merge_runs
-from leaderboards.results.schema import RunResults
-from leaderboards.stats import CONFIDENCE
+from leaderboards.results.reported import Reported
+from leaderboards.results.schema import METRICS, Metric, RunResults
+from leaderboards.stats import CONFIDENCE, MACRO
 from tasks.errors import InputError
 
 DEFAULT_REFERENCES = ("sft-tag-x2", "sft-tag", "sft")
@@ -70,48 +65,34 @@ def build_board(
     groups = merge_runs(runs, checked_aspects(allow_different))
     name = _reference_name(groups, reference)
     benchmarks = tuple(dict.fromkeys(chain.from_iterable(group.outcomes for group in groups)))
-    rows, groups = _ranked_rows(_RowMaker.of(groups, benchmarks, name, alpha), groups, metric)
-    board = Board(
-        rows=with_bootstrap(rows, groups, benchmarks, alpha),
+    any_tagged = any(group.entries[0].tagged for group in groups)
+    measured, ranks = _ranked([Measured.of(group, benchmarks, alpha, any_tagged) for group in groups], metric)
+    groups = tuple(each.group for each in measured)
+    found = _Compared.of(measured, benchmarks, alpha, name, metric, ranks)
+    rows = _rows(measured, ranks, found, benchmarks, alpha, name)
+    return Board(
+        rows=rows,
         benchmarks=benchmarks,
         reference=name,
         rank_by=metric,
         alpha=alpha,
         confidence=CONFIDENCE,
-        family_macro=0,
-        family_cells=0,
-        summary=(),
-        notes=(),
-        checks=(),
+        family_macro=sum(where == MACRO and of == metric for _, where, of in found.versus[name]),
+        family_cells=sum(where != MACRO and of == metric for _, where, of in found.versus[name]),
+        summary=summary.summary(rows, metric),
+        notes=(
+            *summary.cautions(rows, benchmarks, metric),
+            *integrity.cautions(rows, groups, benchmarks),
+        ),
+        checks=(
+            *summary.score_leaders([row.score_by_alpha for row in rows], found.alpha_changes),
+            *integrity.checks(rows, groups, benchmarks),
+        ),
         provenance=tuple((run.source, dict(run.provenance)) for run in runs),
+        pairs=found.pairs,
+        alpha_changes=found.alpha_changes,
         reported=tuple(reported),
-    )
-    board = _compared(board, groups)
-    return replace(
-        board,
-        summary=summary(board),
-        notes=(*notes(board), *warnings(board, groups)),
-        checks=(*alpha_sentence(board), *checks(board, groups)),
-    )
-
-
-def _compared(board: Board, groups: Sequence[Group]) -> Board:
-    """The board with comparisons to every possible reference, those of all pairs, and what follows."""
-    rows, metric, name = board.rows, board.rank_by, board.reference
-    comparer = Comparer(groups, board.benchmarks, board.alpha, rows)
-    found = comparer.all_differences()
-    versus = {each: comparer.against(each, found) for each in dict.fromkeys(row.name for row in rows)}
-    versus[name] = comparer.with_permutations(name, versus[name])
-    ranked = [position for position, row in enumerate(rows) if row.rank is not None]
-    pairs = comparer.all_pairs(found, metric, ranked)
-    return replace(
-        board,
-        rows=_compared_rows(rows, versus[name], tiers(ranked, pairs)),
-        family_macro=sum(where == MACRO and of == metric for _, where, of in versus[name]),
-        family_cells=sum(where != MACRO and of == metric for _, where, of in versus[name]),
-        pairs=pairs,
-        alpha_changes=alpha_changes(rows, comparer.both_differ(found)),
-        versus=versus,
+        versus=found.versus,
     )
 
 
@@ -132,105 +113,131 @@ def _reference_name(groups: Sequence[Group], asked: str | None) -> str:
     return next(name for name in (*DEFAULT_REFERENCES, *trained, *names) if name in names)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _RowMaker:
-    """What the rows of a board have in common."""
+def _ranked(
+    measured: Sequence[Measured], metric: Metric
+) -> tuple[tuple[Measured, ...], tuple[int | None, ...]]:
+    """Best macro average first, with ranks; those whose figure means something else come last, unranked."""
 
-    benchmarks: tuple[str, ...]
-    reference: str
-    alpha: float
-    buckets: Mapping[str, Mapping[tuple[str, str], tuple[Bucket, ...]]]
-    any_tagged: bool
+    def own_format(one: Measured) -> bool:
+        return metric in FORMAT_DEPENDENT and one.own_format
+
+    any_comparable = any((MACRO, metric) in one.estimates and not own_format(one) for one in measured)
+
+    def comparable(one: Measured) -> bool:
+        return (MACRO, metric) in one.estimates and not (any_comparable and own_format(one))
+
+    def mean(one: Measured) -> float:
+        return one.estimates[MACRO, metric].mean if (MACRO, metric) in one.estimates else -1.0
+
+    ordered = sorted(measured, key=lambda one: (not comparable(one), -mean(one)))
+    better = [sum(comparable(other) and mean(other) > mean(one) for other in measured) for one in ordered]
+    ranks = (ahead + 1 if comparable(one) else None for one, ahead in zip(ordered, better, strict=True))
+    return tuple(ordered), tuple(ranks)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Compared:
+    """What comparing the rows with each other adds to them.
+
+    Attributes:
+        versus: The comparisons to every entry that may be the reference, by its name.
+        pairs: All pairs of ranked rows.
+        tier_of: By the position of a ranked row.
+        alpha_changes: Where the ranking by score changes.
+    """
+
+    versus: Mapping[str, Mapping[FigureKey, Comparison]]
+    pairs: tuple[Pair, ...]
+    tier_of: Mapping[int, int]
+    alpha_changes: tuple[AlphaChange, ...]
 
     @classmethod
     def of(
-        cls, groups: Sequence[Group], benchmarks: tuple[str, ...], reference: str, alpha: float
-    ) -> "_RowMaker":
-        """Puts the outputs of all groups into buckets with common edges."""
-        buckets = {benchmark: buckets_of(groups, benchmark) for benchmark in benchmarks}
-        any_tagged = any(group.entries[0].tagged for group in groups)
-        return cls(benchmarks, reference, alpha, buckets, any_tagged)
-
-    def row(self, group: Group) -> Row:
-        """A row by itself: without rank, tier, comparisons and bootstrap, which need the other rows."""
-        first = group.entries[0]
-        maker = CellMaker.of(group, self.alpha)
-        cells = [
-            replace(cell, buckets=self.buckets[benchmark].get((group.model, group.name), ()))
-            for benchmark in self.benchmarks
-            if (cell := maker.cell(benchmark, (benchmark,)))
-        ]
-        on_all = all(group.is_comparable(benchmark) for benchmark in self.benchmarks)
-        own_format = self.any_tagged and not first.tagged
-        return Row(
-            rank=None,
-            tier=None,
-            name=group.name,
-            model=group.model,
-            role=first.role,
-            seeds=tuple(entry.seed for entry in group.entries),
-            tags=first.tags,
-            tagged=first.tagged,
-            method=first.method,
-            checkpoints=tuple(without_home(entry.checkpoint) for entry in group.entries),
-            is_reference=group.name == self.reference,
-            macro=maker.cell(MACRO, self.benchmarks) if on_all else None,
-            cells=tuple(cells),
-            cost=mean_cost(group),
-            curve=curve_of(group.curves),
-            evaluation_seconds=sum(evaluation.wall_seconds for evaluation in group.evaluations),
-            licence=first.licence,
-            link=first.link,
-            marks=tuple(dict.fromkeys(f"{one.benchmark}: {one.mark()}" for one in group.unlike)),
-            score_by_alpha=score_by_alpha(group, self.benchmarks) if on_all and not own_format else None,
+        cls,
+        measured: Sequence[Measured],
+        benchmarks: Sequence[str],
+        alpha: float,
+        reference: str,
+        metric: Metric,
+        ranks: Sequence[int | None],
+    ) -> "_Compared":
+        """Compares each two rows once; only comparisons to the reference get a permutation test."""
+        groups = [one.group for one in measured]
+        means = {
+            (row, where, of): estimate.mean
+            for row, one in enumerate(measured)
+            for (where, of), estimate in one.estimates.items()
+        }
+        comparer = Comparer(groups, benchmarks, alpha, means)
+        found = comparer.all_differences()
+        permutations = comparer.permutations(reference)
+        ranked = [row for row, rank in enumerate(ranks) if rank is not None]
+        pairs = comparer.all_pairs(found, metric, ranked)
+        return cls(
+            versus={
+                name: comparer.against(name, found, permutations if name == reference else None)
+                for name in dict.fromkeys(group.name for group in groups)
+            },
+            pairs=pairs,
+            tier_of=tiers(ranked, pairs),
+            alpha_changes=alpha_changes(
+                [one.score_by_alpha for one in measured], comparer.both_differ(found)
+            ),
         )
 
 
-def _ranked_rows(
-    maker: _RowMaker, groups: Sequence[Group], metric: Metric
-) -> tuple[tuple[Row, ...], tuple[Group, ...]]:
-    """The rows in the board's order, and their groups in the same."""
-    of_row = {(group.model, group.name): group for group in groups}
-    rows = _ranked([maker.row(group) for group in groups], metric)
-    return rows, tuple(of_row[row.model, row.name] for row in rows)
-
-
-def _compared_rows(
-    rows: Sequence[Row], comparisons: Mapping[Place, Comparison], tier_of: Mapping[int, int]
+def _rows(
+    measured: Sequence[Measured],
+    ranks: Sequence[int | None],
+    found: _Compared,
+    benchmarks: tuple[str, ...],
+    alpha: float,
+    reference: str,
 ) -> tuple[Row, ...]:
-    """The rows with their tiers, and their cells with the comparisons to the reference."""
-
-    def with_comparisons(position: int, cell: Cell) -> Cell:
-        metrics = (
-            replace(figures, comparison=comparisons.get((position, cell.benchmark, figures.metric)))
-            for figures in cell.metrics
+    groups = [one.group for one in measured]
+    intervals = bootstrap(groups, benchmarks, alpha)
+    buckets = {benchmark: buckets_of(groups, benchmark) for benchmark in benchmarks}
+    makers = [
+        CellMaker.of(
+            position,
+            one,
+            intervals,
+            found.versus[reference],
+            {name: each.get((one.group.model, one.group.name), ()) for name, each in buckets.items()},
         )
-        return replace(cell, metrics=tuple(metrics))
-
+        for position, one in enumerate(measured)
+    ]
     return tuple(
-        replace(
-            row,
-            tier=tier_of.get(position),
-            macro=row.macro and with_comparisons(position, row.macro),
-            cells=tuple(with_comparisons(position, cell) for cell in row.cells),
-        )
-        for position, row in enumerate(rows)
+        _row(maker, rank, found.tier_of.get(position), benchmarks, reference)
+        for position, (maker, rank) in enumerate(zip(makers, ranks, strict=True))
     )
 
 
-def _ranked(rows: Sequence[Row], metric: Metric) -> tuple[Row, ...]:
-    """Best macro average first; rows whose figure means something else come last, without a rank."""
-    any_comparable = any(row.macro and not row.macro.metric(metric).own_format for row in rows)
-
-    def comparable(row: Row) -> bool:
-        return row.macro is not None and not (any_comparable and row.macro.metric(metric).own_format)
-
-    def mean(row: Row) -> float:
-        return row.macro.metric(metric).estimate.mean if row.macro else -1.0
-
-    ordered = sorted(rows, key=lambda row: (not comparable(row), -mean(row)))
-    better = [sum(comparable(other) and mean(other) > mean(row) for other in rows) for row in ordered]
-    return tuple(
-        replace(row, rank=ahead + 1 if comparable(row) else None)
-        for row, ahead in zip(ordered, better, strict=True)
+def _row(
+    maker: CellMaker, rank: int | None, tier: int | None, benchmarks: tuple[str, ...], reference: str
+) -> Row:
+    group = maker.group
+    first = group.entries[0]
+    cells = (maker.cell(benchmark, (benchmark,)) for benchmark in benchmarks)
+    return Row(
+        rank=rank,
+        tier=tier,
+        name=group.name,
+        model=group.model,
+        role=first.role,
+        seeds=tuple(entry.seed for entry in group.entries),
+        tags=first.tags,
+        tagged=first.tagged,
+        method=first.method,
+        checkpoints=tuple(without_home(entry.checkpoint) for entry in group.entries),
+        is_reference=group.name == reference,
+        macro=maker.cell(MACRO, benchmarks),
+        cells=tuple(cell for cell in cells if cell),
+        cost=mean_cost(group),
+        curve=curve_of(group.curves),
+        evaluation_seconds=sum(evaluation.wall_seconds for evaluation in group.evaluations),
+        licence=first.licence,
+        link=first.link,
+        marks=tuple(dict.fromkeys(f"{one.benchmark}: {one.mark()}" for one in group.unlike)),
+        score_by_alpha=maker.measured.score_by_alpha,
     )

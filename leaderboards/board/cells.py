@@ -1,85 +1,198 @@
-"""Fills one cell of the board, and a row's training cost, from the merged outcomes of a row."""
+"""A row's figures, from the merged outcomes of its seeds: estimates first, cells once all is known."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
+from pathlib import Path
 
 import numpy as np
 
 from leaderboards.board.pairing import Seeds, seeds_on_all, take_seeds, values
 from leaderboards.board.rows import (
+    ALPHAS,
     FORMAT_DEPENDENT,
-    MACRO,
-    METRICS,
+    Bucket,
     Cell,
+    Comparison,
+    FigureKey,
     Judged,
-    Metric,
     MetricCell,
     Origin,
     Sampled,
 )
-from leaderboards.board.sampling import Curve, sampled_curve, sampled_points
-from leaderboards.report.wording import without_home
+from leaderboards.board.sampling import ValuesBySize, sampled_points, values_by_size
 from leaderboards.results.merge import Group
-from leaderboards.results.outcomes import Outcomes, Verdicts
-from leaderboards.results.schema import Evaluation, GenerationValue, JudgeCheck, TrainingCost
-from leaderboards.stats import mean_interval
+from leaderboards.results.outcomes import Outcomes, RuleAndJudge
+from leaderboards.results.schema import METRICS, Evaluation, GenerationValue, JudgeCheck, Metric, TrainingCost
+from leaderboards.stats import MACRO, Estimate, Matrix, bootstrap_intervals, mean_interval
 from tasks.scoring import cohens_kappa
+
+_Where = tuple[str, Metric]
+"""Benchmark or `macro`, and metric."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Measured:
+    """What a group's row shows without any other row: rows are ranked by it.
+
+    Attributes:
+        group: Whose figures they are.
+        estimates: By benchmark (or `macro`, where it can be compared on all of them) and metric.
+        own_format: Whether its format validity means something else than that of tagged rows.
+        score_by_alpha: Macro score at each of `ALPHAS`; None where its format means something else.
+    """
+
+    group: Group
+    estimates: Mapping[_Where, Estimate]
+    own_format: bool
+    score_by_alpha: tuple[Estimate, ...] | None
+
+    @classmethod
+    def of(cls, group: Group, benchmarks: Sequence[str], alpha: float, any_tagged: bool) -> "Measured":
+        """Measures a group on the benchmarks of a board; `any_tagged`: whether any group of it is tagged."""
+        on_all = all(group.is_comparable(benchmark) for benchmark in benchmarks)
+        wanted = [(benchmark, [benchmark]) for benchmark in benchmarks]
+        if on_all:
+            wanted.append((MACRO, list(benchmarks)))
+        estimates = {
+            (where, metric): _estimate(group, own, seeds, metric, alpha)
+            for where, own in wanted
+            if (seeds := seeds_on_all(group, own))
+            for metric in METRICS
+        }
+        untagged = not group.entries[0].tagged
+        seeds = seeds_on_all(group, benchmarks)
+        scored = seeds and on_all and not (any_tagged and untagged)
+        scores = (_estimate(group, benchmarks, seeds, "score", each) for each in ALPHAS)
+        return cls(group, estimates, untagged, tuple(scores) if scored else None)
+
+
+def _estimate(
+    group: Group, benchmarks: Sequence[str], seeds: Seeds, metric: Metric, alpha: float
+) -> Estimate:
+    outcomes = [group.outcomes[benchmark] for benchmark in benchmarks]
+    matrices = [take_seeds(one, values(one, metric, alpha), seeds) for one in outcomes]
+    return mean_interval(matrices, draws=[one.num_samples for one in outcomes])
+
+
+def bootstrap(
+    groups: Sequence[Group], benchmarks: Sequence[str], alpha: float
+) -> dict[FigureKey, tuple[float, float]]:
+    """The hierarchical bootstrap's intervals, beside the analytic ones, for all rows of a board at once."""
+    asked = [(row, item) for row, group in enumerate(groups) for item in _resampled(group, benchmarks, alpha)]
+    intervals = bootstrap_intervals([matrices for _, (_, _, matrices) in asked])
+    return {
+        (row, where, metric): of_benchmarks[where]
+        for (row, (metric, wanted, _)), of_benchmarks in zip(asked, intervals, strict=True)
+        for where in wanted
+    }
+
+
+def _resampled(
+    group: Group, benchmarks: Sequence[str], alpha: float
+) -> Iterator[tuple[Metric, tuple[str, ...], dict[str, Matrix]]]:
+    """What is resampled together, and the intervals wanted of it.
+
+    All benchmarks where the row has the same seeds on all of them, as nearly every row has; else each by
+    itself, and all of them with the seeds that they share.
+    """
+    own = [benchmark for benchmark in benchmarks if benchmark in group.outcomes]
+    shared = seeds_on_all(group, own)
+    alike = all(group.outcomes[benchmark].seeds == shared for benchmark in own)
+    sets = [(own, (*own, MACRO))] if alike else [([one], (one,)) for one in own]
+    if not alike and shared:
+        sets.append((own, (MACRO,)))
+    for metric in METRICS:
+        for names, wanted in sets:
+            outcomes = {name: group.outcomes[name] for name in names}
+            seeds = seeds_on_all(group, names)
+            yield (
+                metric,
+                tuple(wanted),
+                {name: take_seeds(one, values(one, metric, alpha), seeds) for name, one in outcomes.items()},
+            )
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class CellMaker:
-    """One row's group, the weight of accuracy in its score, and its votes, which are counted once."""
+    """What the cells of one row are made of.
 
-    group: Group
-    alpha: float
-    curves: Mapping[str, Curve]
+    Attributes:
+        measured: The row's own figures.
+        bootstrap: Intervals of the hierarchical bootstrap.
+        comparisons: To the reference.
+        buckets: By benchmark.
+        votes: By benchmark, where several outputs were drawn for each question.
+    """
+
+    measured: Measured
+    bootstrap: Mapping[_Where, tuple[float, float]]
+    comparisons: Mapping[_Where, Comparison]
+    buckets: Mapping[str, tuple[Bucket, ...]]
+    votes: Mapping[str, ValuesBySize]
 
     @classmethod
-    def of(cls, group: Group, alpha: float) -> "CellMaker":
-        """Counts the votes of a group where it has several outputs for each question."""
-        drawn = {name: one.draws for name, one in group.outcomes.items() if one.draws}
-        return cls(group, alpha, {name: sampled_curve(draws) for name, draws in drawn.items()})
+    def of(
+        cls,
+        row: int,
+        measured: Measured,
+        bootstrap: Mapping[FigureKey, tuple[float, float]],
+        comparisons: Mapping[FigureKey, Comparison],
+        buckets: Mapping[str, tuple[Bucket, ...]],
+    ) -> "CellMaker":
+        """Takes what belongs to the row at a position, and counts the votes of its outputs."""
+        own = {(where, metric): ends for (at, where, metric), ends in bootstrap.items() if at == row}
+        found = {(where, metric): each for (at, where, metric), each in comparisons.items() if at == row}
+        drawn = {name: one.draws for name, one in measured.group.outcomes.items() if one.draws}
+        votes = {name: values_by_size(draws) for name, draws in drawn.items()}
+        return cls(measured, own, found, buckets, votes)
+
+    @property
+    def group(self) -> Group:
+        """Whose cells they are."""
+        return self.measured.group
 
     def cell(self, where: str, benchmarks: Sequence[str]) -> Cell | None:
-        """The row on these benchmarks, not yet compared; None where no seed has results on all of them."""
-        seeds = seeds_on_all(self.group, benchmarks)
-        if not seeds:
+        """The row on these benchmarks; None where it was not measured on all of them."""
+        if (where, METRICS[0]) not in self.measured.estimates:
             return None
         outcomes = [self.group.outcomes[benchmark] for benchmark in benchmarks]
         return Cell(
             benchmark=where,
-            metrics=tuple(self._metric(metric, outcomes, seeds) for metric in METRICS),
+            metrics=tuple(self._metric(where, metric) for metric in METRICS),
             num_outputs=sum(one.accuracy.size * one.num_samples for one in outcomes),
             num_samples=min(one.num_samples for one in outcomes),
             truncated=float(np.mean([one.truncated.mean() for one in outcomes])),
             output_tokens=float(np.mean([one.output_tokens.mean() for one in outcomes])),
             defects=_defects(outcomes),
-            sampled=self._sampled(benchmarks, seeds),
+            sampled=self._sampled(benchmarks),
             judged=None if where == MACRO else self._judged(where),
+            buckets=self.buckets.get(where, ()),
             origins=() if where == MACRO else tuple(self._origins(where)),
         )
 
-    def _metric(self, metric: Metric, outcomes: Sequence[Outcomes], seeds: Seeds) -> MetricCell:
-        matrices = [take_seeds(one, values(one, metric, self.alpha), seeds) for one in outcomes]
+    def _metric(self, where: str, metric: Metric) -> MetricCell:
         return MetricCell(
             metric=metric,
-            estimate=mean_interval(matrices, draws=[one.num_samples for one in outcomes]),
-            own_format=metric in FORMAT_DEPENDENT and not self.group.entries[0].tagged,
-            comparison=None,
+            estimate=replace(
+                self.measured.estimates[where, metric], bootstrap=self.bootstrap.get((where, metric))
+            ),
+            own_format=metric in FORMAT_DEPENDENT and self.measured.own_format,
+            comparison=self.comparisons.get((where, metric)),
         )
 
-    def _sampled(self, benchmarks: Sequence[str], seeds: Seeds) -> Sampled | None:
+    def _sampled(self, benchmarks: Sequence[str]) -> Sampled | None:
         """None unless all of the benchmarks have the same number of outputs for each question, over one."""
-        if any(name not in self.curves for name in benchmarks):
+        if any(name not in self.votes for name in benchmarks):
             return None
         outcomes = [self.group.outcomes[name] for name in benchmarks]
         if len({one.num_samples for one in outcomes}) > 1:
             return None
-        curves = [
+        seeds = seeds_on_all(self.group, benchmarks)
+        found = [
             {
                 size: (take_seeds(one, passing, seeds), take_seeds(one, majority, seeds))
-                for size, (passing, majority) in self.curves[name].items()
+                for size, (passing, majority) in self.votes[name].items()
             }
             for name, one in zip(benchmarks, outcomes, strict=True)
         ]
@@ -88,7 +201,7 @@ class CellMaker:
             num_samples=outcomes[0].num_samples,
             temperature=_recorded(evaluations, "temperature"),
             seeds=_recorded(evaluations, "seed"),
-            points=sampled_points(curves),
+            points=sampled_points(found),
         )
 
     def _origins(self, benchmark: str) -> Iterator[Origin]:
@@ -113,9 +226,9 @@ class CellMaker:
                 )
 
     def _judged(self, benchmark: str) -> Judged | None:
-        verdicts = self.group.outcomes[benchmark].verdicts
+        verdicts = self.group.outcomes[benchmark].judged
         evaluations = [each for each in self.group.evaluations if each.benchmark == benchmark]
-        return judged(verdicts, [each.judge for each in evaluations if each.judge]) if verdicts else None
+        return _judged(verdicts, [each.judge for each in evaluations if each.judge]) if verdicts else None
 
 
 def _recorded(evaluations: Sequence[Evaluation], setting: str) -> str:
@@ -133,6 +246,12 @@ def _defects(outcomes: Sequence[Outcomes]) -> tuple[tuple[str, int], ...]:
     for defect, count in chain.from_iterable(one.defects for one in outcomes):
         counts[defect] = counts.get(defect, 0) + count
     return tuple(sorted(counts.items(), key=lambda item: (-item[1], item[0])))
+
+
+def without_home(path: str) -> str:
+    """A path as a report may show it to anyone: the writer's home folder as `~`."""
+    home = str(Path.home())
+    return f"~{path[len(home) :]}" if path.startswith(f"{home}/") else path
 
 
 def mean_cost(group: Group) -> TrainingCost | None:
@@ -153,7 +272,7 @@ def mean_cost(group: Group) -> TrainingCost | None:
     )
 
 
-def judged(verdicts: Verdicts, checks: Sequence[JudgeCheck]) -> Judged | None:
+def _judged(verdicts: RuleAndJudge, checks: Sequence[JudgeCheck]) -> Judged | None:
     """One row on one benchmark, all seeds together; None where no verdict could be read."""
     n = verdicts.both + verdicts.rule_only + verdicts.judge_only + verdicts.neither
     if not n:

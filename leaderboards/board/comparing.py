@@ -1,29 +1,36 @@
-"""Every row against every other: paired differences, corrected over the family that they are shown in.
+"""Every row against every other: paired differences, corrected over the family they are shown in, and tiers.
 
 A board has one reference, but its reader may choose another. So each two rows are compared once, and the
 p-values are corrected for each reference as if it were the only one.
+
+Tiers say which entries the data cannot tell apart, so that a rank is not taken for more. The first holds
+every entry that no other beats in the corrected test of all pairs, the next every entry that none of the rest
+beats, and so on: no two entries of a tier can be told apart, and each entry below the first tier is worse
+than at least one of the tier above it. An entry with an uncertain figure holds nobody else up, as it would
+where a tier were all that cannot be told from its best.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import combinations
 
 from leaderboards.board.pairing import Paired
 from leaderboards.board.rows import (
     FORMAT_DEPENDENT,
-    MACRO,
-    METRICS,
+    AlphaChange,
     Comparison,
-    Metric,
+    FigureKey,
     Pair,
-    Place,
     Row,
     Verdict,
 )
 from leaderboards.results.merge import Group
+from leaderboards.results.schema import METRICS, Metric
 from leaderboards.stats import (
     CONFIDENCE,
+    MACRO,
     Difference,
+    Estimate,
     Matrix,
     cohens_h,
     holm,
@@ -39,12 +46,19 @@ Differences = Mapping[tuple[int, int, str, Metric], Difference]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Comparer:
-    """The rows of a board and their groups, in its order, the benchmarks, and the weight of accuracy."""
+    """The groups of a board's rows in its order, and what their comparisons rest on.
+
+    Attributes:
+        groups: One a row.
+        benchmarks: The board's.
+        alpha: The weight of accuracy in score.
+        means: What was measured, for the effect sizes.
+    """
 
     groups: Sequence[Group]
     benchmarks: Sequence[str]
     alpha: float
-    rows: Sequence[Row]
+    means: Mapping[FigureKey, float]
 
     def all_differences(self) -> Differences:
         """Each two rows on every benchmark that both were asked, and on all of them."""
@@ -54,23 +68,44 @@ class Comparer:
             for where, metric, matrices in self._compared(first, second)
         }
 
-    def against(self, name: str, found: Differences) -> dict[Place, Comparison]:
-        """Every row's comparisons to the entry of a name, corrected over them."""
-        differing: dict[Place, Difference] = {}
-        effects: dict[Place, float] = {}
-        for row, partner in enumerate(partners(self.groups, name)):
-            if partner is None:
+    def against(
+        self, name: str, found: Differences, permutations: Mapping[FigureKey, float] | None = None
+    ) -> dict[FigureKey, Comparison]:
+        """Every row's comparisons to the entry of a name, corrected over them.
+
+        Args:
+            name: of the reference.
+            found: the differences of all rows.
+            permutations: p-values of the permutation test, where they were made (`permutations`).
+        """
+        differing: dict[FigureKey, Difference] = {}
+        effects: dict[FigureKey, float] = {}
+        for row, other in enumerate(partners(self.groups, name)):
+            if other is None:
                 continue
-            for where, metric in ((where, metric) for where in self._places() for metric in METRICS):
-                difference = oriented(found, row, partner, where, metric)
-                if difference:
-                    place = (row, where, metric)
-                    differing[place] = difference
-                    effects[place] = self._effect(row, partner, where, metric)
+            for where in (*self.benchmarks, MACRO):
+                for metric in METRICS:
+                    if difference := _oriented(found, row, other, where, metric):
+                        differing[row, where, metric] = difference
+                        effects[row, where, metric] = self._effect(row, other, where, metric)
         corrected = _corrected(differing)
         return {
-            place: compared(difference, corrected[place], effects[place])
-            for place, difference in differing.items()
+            key: compared(difference, corrected[key], effects[key], (permutations or {}).get(key))
+            for key, difference in differing.items()
+        }
+
+    def permutations(self, name: str) -> dict[FigureKey, float]:
+        """The p-values of the paired permutation test against the entry of a name."""
+        wanted: dict[tuple[int, Metric], dict[str, Matrix]] = {}
+        for row, partner in enumerate(partners(self.groups, name)):
+            if partner is not None:
+                for where, metric, [matrix] in self._single(row, partner):
+                    wanted.setdefault((row, metric), {})[where] = matrix
+        found = permutation_p_values(list(wanted.values()))
+        return {
+            (row, where, metric): p
+            for (row, metric), of_benchmarks in zip(wanted, found, strict=True)
+            for where, p in of_benchmarks.items()
         }
 
     def all_pairs(self, found: Differences, metric: Metric, rows: Sequence[int]) -> tuple[Pair, ...]:
@@ -95,38 +130,15 @@ class Comparer:
         ]
         return lambda first, second: all(frozenset((first, second)) in each for each in differing)
 
-    def with_permutations(
-        self, name: str, comparisons: Mapping[Place, Comparison]
-    ) -> dict[Place, Comparison]:
-        """The comparisons to the entry of a name, with the p-values of the paired permutation test."""
-        wanted: dict[tuple[int, Metric], dict[str, Matrix]] = {}
-        for row, partner in enumerate(partners(self.groups, name)):
-            if partner is not None:
-                for where, metric, [matrix] in self._single(row, partner):
-                    wanted.setdefault((row, metric), {})[where] = matrix
-        found = permutation_p_values(list(wanted.values()))
-        p_values = {
-            (row, where, metric): p
-            for (row, metric), of_places in zip(wanted, found, strict=True)
-            for where, p in of_places.items()
-        }
-        return {
-            place: replace(comparison, permutation_p=p_values.get(place))
-            for place, comparison in comparisons.items()
-        }
-
-    def _places(self) -> tuple[str, ...]:
-        return (*self.benchmarks, MACRO)
-
     def _effect(self, first: int, second: int, where: str, metric: Metric) -> float:
-        cells = [self.rows[row].cell(where) for row in (first, second)]
-        means = [cell.metric(metric).estimate.mean for cell in cells if cell]
+        keys = [(row, where, metric) for row in (first, second)]
+        means = [self.means[key] for key in keys if key in self.means]
         return cohens_h(*means) if len(means) == 2 else 0.0
 
     def _compared(self, first: int, second: int) -> Iterator[tuple[str, Metric, list[Matrix]]]:
         yield from self._single(first, second)
-        left, right = self.groups[first], self.groups[second]
-        if all(group.is_comparable(benchmark) for group in (left, right) for benchmark in self.benchmarks):
+        both = (self.groups[first], self.groups[second])
+        if all(group.is_comparable(benchmark) for group in both for benchmark in self.benchmarks):
             for metric, matrices in self._matrices(first, second, self.benchmarks):
                 yield MACRO, metric, matrices
 
@@ -140,12 +152,11 @@ class Comparer:
         self, first: int, second: int, benchmarks: Sequence[str]
     ) -> Iterator[tuple[Metric, list[Matrix]]]:
         """Differences of shape (seed pairs, questions), for each metric that means the same to both."""
-        left, right = self.groups[first], self.groups[second]
-        paired = Paired.of(left, right, benchmarks)
-        unlike = left.entries[0].tagged != right.entries[0].tagged
-        for metric in METRICS if paired.seeds else ():
+        pair = Paired.of(self.groups[first], self.groups[second], benchmarks)
+        unlike = pair.entry.entries[0].tagged != pair.other.entries[0].tagged
+        for metric in METRICS if pair.seeds else ():
             if not (metric in FORMAT_DEPENDENT and unlike):
-                yield metric, paired.matrices(metric, self.alpha)
+                yield metric, pair.matrices(metric, self.alpha)
 
 
 def partners(groups: Sequence[Group | Row], name: str) -> tuple[int | None, ...]:
@@ -161,37 +172,84 @@ def partners(groups: Sequence[Group | Row], name: str) -> tuple[int | None, ...]
     return tuple(partner(position) for position in range(len(groups)))
 
 
-def oriented(found: Differences, row: int, other: int, where: str, metric: Metric) -> Difference | None:
-    """The first row minus the other, whichever stands above."""
-    if row < other:
-        return found.get((row, other, where, metric))
-    mirrored = found.get((other, row, where, metric))
-    if mirrored is None:
-        return None
-    return replace(
-        mirrored,
-        mean=-mirrored.mean,
-        low=-mirrored.high,
-        high=-mirrored.low,
-        gained=mirrored.lost,
-        lost=mirrored.gained,
-    )
-
-
-def compared(difference: Difference, p_holm: float, effect: float) -> Comparison:
+def compared(
+    difference: Difference, p_holm: float, effect: float, permutation_p: float | None = None
+) -> Comparison:
     """With the verdict, which goes by the corrected p-value."""
     verdict: Verdict = "not distinguishable"
     if p_holm < 1 - CONFIDENCE:
         verdict = "better" if difference.mean > 0 else "worse"
-    return Comparison(difference, p_holm, verdict, effect)
+    return Comparison(difference, p_holm, verdict, effect, permutation_p)
 
 
-def _corrected(found: Mapping[Place, Difference]) -> dict[Place, float]:
+def _oriented(found: Differences, row: int, other: int, where: str, metric: Metric) -> Difference | None:
+    """The first row minus the other, whichever stands above."""
+    if row < other:
+        return found.get((row, other, where, metric))
+    mirrored = found.get((other, row, where, metric))
+    return mirrored and mirrored.reversed()
+
+
+def _corrected(found: Mapping[FigureKey, Difference]) -> dict[FigureKey, float]:
     """Holm's correction, for each metric over two families: the macro averages, and all single cells."""
-    corrected: dict[Place, float] = {}
+    corrected: dict[FigureKey, float] = {}
     for metric in METRICS:
         for is_macro in (True, False):
-            family = [place for place in found if place[2] == metric and (place[1] == MACRO) == is_macro]
-            adjusted = holm([found[place].p for place in family])
+            family = [key for key in found if key[2] == metric and (key[1] == MACRO) == is_macro]
+            adjusted = holm([found[key].p for key in family])
             corrected.update(zip(family, adjusted, strict=True))
     return corrected
+
+
+def tiers(ranked: Sequence[int], pairs: Sequence[Pair]) -> dict[int, int]:
+    """The tier of each row, from 1 on.
+
+    Args:
+        ranked: positions of the rows that have a rank.
+        pairs: their comparisons; two rows without one are not told apart.
+
+    Returns:
+        Position -> tier.
+    """
+    better_than: dict[int, set[int]] = {row: set() for row in ranked}
+    for pair in pairs:
+        if pair.comparison.verdict == "better":
+            better_than[pair.second].add(pair.first)
+        elif pair.comparison.verdict == "worse":
+            better_than[pair.first].add(pair.second)
+    found: dict[int, int] = {}
+    left, tier = set(ranked), 0
+    while left:
+        tier += 1
+        unbeaten = {row for row in left if not better_than[row] & left}
+        found |= dict.fromkeys(unbeaten, tier)
+        left -= unbeaten
+    return found
+
+
+def alpha_changes(
+    scores: Sequence[Sequence[Estimate] | None], distinguishable: Callable[[int, int], bool]
+) -> tuple[AlphaChange, ...]:
+    """Every α strictly between 0 and 1 at which one row passes another, by α.
+
+    The score is linear in α, so that two rows change places at most once.
+
+    Args:
+        scores: each row's score at `ALPHAS`; rows without are left out.
+        distinguishable: whether two rows, by their positions, differ beyond chance in accuracy or format.
+    """
+    return tuple(sorted(_changes(scores, distinguishable), key=lambda change: change.alpha))
+
+
+def _changes(
+    scores: Sequence[Sequence[Estimate] | None], distinguishable: Callable[[int, int], bool]
+) -> Iterator[AlphaChange]:
+    ends = {row: (own[0].mean, own[-1].mean) for row, own in enumerate(scores) if own}
+    for (one, (format_one, accuracy_one)), (other, (format_other, accuracy_other)) in combinations(
+        ends.items(), 2
+    ):
+        at_zero, at_one = format_one - format_other, accuracy_one - accuracy_other
+        if at_zero * at_one < 0:
+            rises, falls = (one, other) if at_one > 0 else (other, one)
+            alpha = at_zero / (at_zero - at_one)
+            yield AlphaChange(alpha, rises, falls, distinguishable(one, other))

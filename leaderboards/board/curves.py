@@ -7,7 +7,6 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from leaderboards.board.rows import Curve, Grid, Line, StageEnd
-from leaderboards.results.schema import RunResults
 
 MAX_POINTS = 300
 QUANTITIES = (
@@ -17,18 +16,6 @@ QUANTITIES = (
 )
 
 _Floats = NDArray[np.float64]
-
-
-def merge_curves(runs: Sequence[RunResults]) -> dict[tuple[str, str], pd.DataFrame]:
-    """The points of each (model, entry); for one seed the first run that holds a curve of it stands."""
-    frames = [run.curves.assign(run=index) for index, run in enumerate(runs) if len(run.curves)]
-    if not frames:
-        return {}
-    points = pd.concat(frames, ignore_index=True)
-    first = points.groupby(["model", "entry", "seed"])["run"].transform("min")
-    kept = points[points["run"] == first]
-    parts = (part for _, part in kept.groupby(["model", "entry"]))
-    return {(part["model"].iloc[0], part["entry"].iloc[0]): part for part in parts}
 
 
 def curve_of(points: pd.DataFrame, max_points: int = MAX_POINTS) -> Curve | None:

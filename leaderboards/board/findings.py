@@ -1,127 +1,206 @@
-"""What the board found, in sentences: never more than the paired test supports, and what to beware of."""
+"""What a board found, as data: a small class for each kind, which `report.findings` puts into a sentence.
 
-from collections.abc import Iterator
+Rows are given by their positions on the board.
+"""
 
-from leaderboards.board.compute import compute_sentences, times_reference
-from leaderboards.board.rows import Board, Comparison, Row
-from leaderboards.report.wording import METRIC_NAMES, VERDICT_WORDS, label, percent, tested
+from dataclasses import dataclass
+from typing import Literal
+
+from leaderboards.results.schema import Overlap
 
 MIN_SEEDS = 3
-MIN_QUESTIONS = 200
-NEAR_ZERO = 0.05
+"""Seeds of a trained entry below which the effect of seeds is hardly known."""
+MANY_TRUNCATED = 0.05
+"""Share of an entry's outputs on a benchmark cut at the token limit that is worth a warning."""
+MANY_VERDICTS = 0.01
+"""Share of the outputs made again by the reference engine that may be judged otherwise."""
+UNMATCHED = 0.01
+"""Relative difference in steps or tokens beyond which entries were not trained with the same compute."""
 
 
-def summary(board: Board) -> tuple[str, ...]:
-    """The headline, a sentence for each entry compared with the reference, and whether compute was equal."""
-    sentences = (_sentence(board, row) for row in board.rows if _comparison(board, row))
-    return (_headline(board), *sentences, *compute_sentences(board))
+@dataclass(frozen=True, slots=True)
+class Headline:
+    """The rows that are better than the reference, by the ranking metric over all benchmarks."""
+
+    better: tuple[int, ...]
 
 
-def notes(board: Board) -> tuple[str, ...]:
-    """Cautions about the figures themselves: few seeds, few questions, no rank, and figures near zero."""
-    return (
-        *_power(board),
-        *_few_seeds(board),
-        *_few_questions(board),
-        *_not_ranked(board),
-        *_near_zero(board),
-    )
+@dataclass(frozen=True, slots=True)
+class AgainstReference:
+    """A row beside the reference; `compute_ratio` is there where their compute was clearly unequal."""
+
+    row: int
+    compute_ratio: float | None
 
 
-def _comparison(board: Board, row: Row) -> Comparison | None:
-    return row.macro.metric(board.rank_by).comparison if row.macro else None
+@dataclass(frozen=True, slots=True)
+class SameCompute:
+    """Rows that were trained with the same optimiser steps and forward tokens."""
+
+    rows: tuple[int, ...]
+    steps: float
+    tokens_forward: float
 
 
-def _headline(board: Board) -> str:
-    metric = METRIC_NAMES[board.rank_by]
-    compared = [(row, _comparison(board, row)) for row in board.rows]
-    better = [label(row, board) for row, found in compared if found and found.verdict == "better"]
-    over = "1 benchmark" if len(board.benchmarks) == 1 else f"{len(board.benchmarks)} benchmarks"
-    if not board.family_macro:
-        return f"Nothing could be compared with {board.reference} on {metric} over all of {over}."
-    if better:
-        return f"Better than {board.reference} on {metric} over {over}: {', '.join(better)}."
-    return f"No entry is better than {board.reference} on {metric} over {over}."
+@dataclass(frozen=True, slots=True)
+class ComputeMatch:
+    """The trained rows of a model (None: the only one) by their compute, the reference's group first.
+
+    `reference_tokens` are the forward tokens that preparing a reference model took on top, by row.
+    """
+
+    model: str | None
+    groups: tuple[SameCompute, ...]
+    reference_tokens: tuple[tuple[int, float], ...]
 
 
-def _sentence(board: Board, row: Row) -> str:
-    found = _comparison(board, row)
-    assert found is not None
-    difference = found.difference
-    undecided = found.verdict == "not distinguishable" and (difference.low > 0 or difference.high < 0)
-    correction = f" once corrected for {board.family_macro} comparisons" if undecided else ""
-    return (
-        f"{label(row, board)} {VERDICT_WORDS[found.verdict]} {board.reference} on "
-        f"{METRIC_NAMES[board.rank_by]}{correction} ({tested(found, board.confidence)})"
-        f"{times_reference(board, row)}."
-    )
+@dataclass(frozen=True, slots=True)
+class Detectable:
+    """True differences that would probably be found, of the rows that nothing tells from the reference.
+
+    The least of them and its row, and the most; the two are one where there is one such row.
+    """
+
+    least: tuple[int, float]
+    most: tuple[int, float]
 
 
-def _power(board: Board) -> Iterator[str]:
-    """What could have been found: else "not distinguishable" is read as "the same"."""
-    found = [(row, comparison) for row in board.rows if (comparison := _comparison(board, row))]
-    open_ones = [pair for pair in found if pair[1].verdict == "not distinguishable"]
-    if open_ones:
-        (least, smallest), *_, (most, largest) = (
-            sorted(open_ones, key=lambda pair: pair[1].difference.detectable)
-            if len(open_ones) > 1
-            else open_ones * 2
-        )
-        span = f"{percent(smallest.difference.detectable)} points ({label(least, board)})"
-        if most is not least:
-            span += f" to {percent(largest.difference.detectable)} ({label(most, board)})"
-        yield (
-            f"Not distinguishable does not mean equal: before any correction, the questions and seeds here "
-            f"find a true difference to {board.reference} four times in five only from {span} on."
-        )
+@dataclass(frozen=True, slots=True)
+class FewSeeds:
+    """Trained rows with one seed (`single`), or with several but fewer than `MIN_SEEDS`."""
+
+    rows: tuple[int, ...]
+    single: bool
 
 
-def _few_seeds(board: Board) -> Iterator[str]:
-    few = [row for row in board.rows if row.role == "trained" and len(row.seeds) < MIN_SEEDS]
-    single = [label(row, board) for row in few if len(row.seeds) == 1]
-    if single:
-        yield (
-            f"Only 1 seed for {', '.join(single)}: the intervals hold question sampling alone, and another "
-            "seed could turn the verdict round."
-        )
-    rest = [label(row, board) for row in few if len(row.seeds) > 1]
-    if rest:
-        yield (
-            f"Fewer than {MIN_SEEDS} seeds for {', '.join(rest)}: how much seeds matter is hardly known, and "
-            "the intervals are rough."
-        )
+@dataclass(frozen=True, slots=True)
+class FewQuestions:
+    """A benchmark with few questions, and how wide its widest interval is."""
+
+    benchmark: str
+    num_questions: int
+    width: float
 
 
-def _few_questions(board: Board) -> Iterator[str]:
-    for benchmark in board.benchmarks:
-        cells = [cell for row in board.rows if (cell := row.cell(benchmark))]
-        estimates = [cell.metric(board.rank_by).estimate for cell in cells]
-        n = min(estimate.num_questions for estimate in estimates)
-        if n < MIN_QUESTIONS:
-            width = max(estimate.high - estimate.low for estimate in estimates)
-            yield (
-                f"{benchmark} has only {n} question{'s' if n != 1 else ''}: its intervals are up to "
-                f"{percent(width)} points wide, too wide for small differences."
-            )
+@dataclass(frozen=True, slots=True)
+class NotRanked:
+    """Rows without a rank: for want of results, or since the metric holds another kind of format."""
+
+    rows: tuple[int, ...]
+    why: Literal["results", "format"]
 
 
-def _not_ranked(board: Board) -> Iterator[str]:
-    missing = [label(row, board) for row in board.rows if row.macro is None]
-    if missing:
-        names = ", ".join(missing)
-        yield f"Not ranked, for want of results on the same questions of all benchmarks: {names}."
-    other = [label(row, board) for row in board.rows if row.macro and row.rank is None]
-    if other:
-        yield (
-            f"Not ranked, since their {METRIC_NAMES[board.rank_by]} holds another kind of format: "
-            f"{', '.join(other)}."
-        )
+@dataclass(frozen=True, slots=True)
+class NearZero:
+    """Every macro accuracy is near zero; `highest` is the highest end of their intervals."""
+
+    highest: float
 
 
-def _near_zero(board: Board) -> Iterator[str]:
-    highest = [row.macro.metric("accuracy").estimate.high for row in board.rows if row.macro]
-    if highest and max(highest) <= NEAR_ZERO:
-        yield (
-            "Every accuracy is near zero: these benchmarks cannot tell such entries apart, and no difference "
-            "here says anything about the methods."
-        )
+@dataclass(frozen=True, slots=True)
+class Truncated:
+    """Where more than `MANY_TRUNCATED` of the outputs were cut at the token limit: row, benchmark, share."""
+
+    cells: tuple[tuple[int, str, float], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Overlapping:
+    """Test questions of a benchmark that stand in the training data of these rows."""
+
+    benchmark: str
+    rows: tuple[int, ...]
+    overlap: Overlap
+
+
+@dataclass(frozen=True, slots=True)
+class OtherVerdicts:
+    """Where the reference engine's outputs were judged otherwise: row, benchmark, how many, of how many."""
+
+    cells: tuple[tuple[int, str, int, int], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class NotComparable:
+    """An entry that was asked or judged unlike the others on these benchmarks; `how` says in what."""
+
+    entry: str
+    benchmarks: tuple[str, ...]
+    how: str
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """What differs between the rows of a benchmark, such as the engine: each value and who has it."""
+
+    name: str
+    values: tuple[tuple[str, tuple[int, ...]], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class UnequalSettings:
+    """Benchmarks on which the rows' outputs were not made alike."""
+
+    benchmarks: tuple[str, ...]
+    settings: tuple[Setting, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ScoreLeaders:
+    """Who leads by score for which α (from, to, row), and how often two rows change places as α grows.
+
+    `num_apart` of the changes are between rows that differ in both accuracy and format.
+    """
+
+    spans: tuple[tuple[float, float, int], ...]
+    num_changes: int
+    num_apart: int
+
+
+@dataclass(frozen=True, slots=True)
+class NoOverlap:
+    """Rows none of whose training data holds a question of these benchmarks (name, questions)."""
+
+    rows: tuple[int, ...]
+    benchmarks: tuple[tuple[str, int], ...]
+    num_train: int
+    ngram_size: int
+
+
+@dataclass(frozen=True, slots=True)
+class MadeAgain:
+    """What a reference engine gave for the outputs that it made again, over all these rows and benchmarks."""
+
+    engine: str
+    rows: tuple[int, ...]
+    benchmarks: tuple[str, ...]
+    n: int
+    texts_differ: int
+    verdicts_differ: int
+
+
+@dataclass(frozen=True, slots=True)
+class JudgeBesideRule:
+    """How often judge and rule differ on a benchmark, by row, of the n outputs whose verdict was readable."""
+
+    benchmark: str
+    differ: tuple[tuple[int, int], ...]
+    n: int
+    unreadable: int
+
+
+SummaryFinding = Headline | AgainstReference | ComputeMatch
+Caution = (
+    Detectable
+    | FewSeeds
+    | FewQuestions
+    | NotRanked
+    | NearZero
+    | Truncated
+    | Overlapping
+    | OtherVerdicts
+    | NotComparable
+    | UnequalSettings
+)
+Check = ScoreLeaders | NoOverlap | MadeAgain | JudgeBesideRule
+Finding = SummaryFinding | Caution | Check

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from leaderboards.board.rows import Metric
 from leaderboards.results.merge import Group
 from leaderboards.results.outcomes import Outcomes, check_same_questions
+from leaderboards.results.schema import Metric
 from leaderboards.stats import Difference, Matrix, paired_difference
 
 Seeds = tuple[int | None, ...]

@@ -1,23 +1,24 @@
-"""What a leaderboard is, as plain data: rows, cells, intervals and comparisons.
+"""What a leaderboard is, as plain data: rows, cells, intervals, comparisons, and what was found.
 
-Apart from `board`, which fills it in, so that writers and sentences need nothing but the data.
+Apart from `build`, which makes it, so that writers and sentences need nothing but the data.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal, get_args
+from typing import Literal
 
-from leaderboards.results.schema import Role, TrainingCost
-from leaderboards.stats import Difference, Estimate
+from leaderboards.board.findings import Caution, Check, SummaryFinding
+from leaderboards.results.reported import Reported
+from leaderboards.results.schema import METRICS, Metric, Role, TrainingCost
+from leaderboards.stats import MACRO, Difference, Estimate
 
-Metric = Literal["accuracy", "accuracy_strict", "format_valid", "score"]
-METRICS: tuple[Metric, ...] = get_args(Metric)
 Verdict = Literal["better", "worse", "not distinguishable"]
-MACRO = "macro"
 ALPHAS = tuple(step / 10 for step in range(11))
 """The weights of accuracy at which the score is shown."""
 # They hold format validity, which for an untagged entry means something else.
 FORMAT_DEPENDENT = frozenset({"accuracy_strict", "format_valid", "score"})
+FigureKey = tuple[int, str, Metric]
+"""Which figure of a board: position of its row, benchmark or `macro`, metric."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,11 +119,11 @@ class Origin:
     Attributes:
         seed: Of the training; None where there is none.
         source: The run that holds the samples, as it was named to the reader.
-        checkpoint: Which weights, and `digest` theirs.
+        checkpoint: Which weights.
         digest: Of the weights.
         data_digest: Of the questions and their answers.
-        engine: What generated, with its version; `dtype` in which numbers.
-        dtype: See engine.
+        engine: What generated, with its version.
+        dtype: The numbers in which it did.
         scorer: Digest of the scorer; empty where it is not known.
         prompts: Digest of the prompts' texts; empty where it is not known.
         generation: What else decides what is generated, as text.
@@ -215,13 +216,13 @@ class Row:
 
     Attributes:
         rank: By the macro average of the ranking metric; None where that cannot be compared.
-        tier: See `tiers`; None without a rank.
+        tier: Rows of one tier cannot be told apart; None without a rank.
         name: Of the entry.
         model: What it was trained from, or what it is.
         role: Trained here, the untrained base, or external.
         seeds: Of its trainings; `(None,)` without.
-        tags: Its tag format, and `tagged` whether that has tags at all.
-        tagged: See tags.
+        tags: Its tag format.
+        tagged: Whether that has tags at all.
         method: How it was trained: full, lora, …
         checkpoints: One a seed.
         is_reference: Whether others are compared with it.
@@ -230,8 +231,8 @@ class Row:
         cost: Of the training of one seed (the mean over its seeds); None where it was not trained here.
         curve: Of its training.
         evaluation_seconds: Time spent generating, over all seeds.
-        licence: Of an external checkpoint, and `link` where it is from.
-        link: See licence.
+        licence: Of an external checkpoint.
+        link: To where an external checkpoint is from.
         marks: Why its figures are not comparable with the others', where the user insisted on showing them.
         score_by_alpha: Macro score at each of `ALPHAS`; None where its format means something else.
     """
@@ -291,48 +292,6 @@ class AlphaChange:
 
 
 @dataclass(frozen=True, slots=True)
-class ReportedFigure:
-    """One figure that a paper reports, a share of 1.
-
-    Attributes:
-        benchmark: On which, or the name of an average.
-        metric: Of what.
-        value: The figure.
-        members: The benchmarks of an average; none for a single benchmark.
-    """
-
-    benchmark: str
-    metric: Metric
-    value: float
-    members: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Reported:
-    """An entry whose figures others report; never ranked, never tested, and marked as what it is.
-
-    Attributes:
-        name: Of the entry.
-        model: What it was trained from.
-        source: Who reports it, such as `arXiv 2512.21017`.
-        link: To it; None without.
-        note: What the reader must know, such as how the figures were transcribed.
-        figures: In the file's order.
-    """
-
-    name: str
-    model: str
-    source: str
-    link: str | None
-    note: str
-    figures: tuple[ReportedFigure, ...]
-
-
-Place = tuple[int, str, Metric]
-"""Position of a row on the board, benchmark or `macro`, metric."""
-
-
-@dataclass(frozen=True, slots=True)
 class Board:
     """A leaderboard, rows best first.
 
@@ -345,7 +304,7 @@ class Board:
         confidence: Level of the intervals.
         family_macro: How many macro differences Holm's correction counts.
         family_cells: How many differences on single benchmarks, corrected apart from them.
-        summary: Sentences: what was found, the headline first.
+        summary: What was found, the headline first.
         notes: What to beware of.
         checks: What was checked.
         provenance: Of each run, by its source.
@@ -363,11 +322,11 @@ class Board:
     confidence: float
     family_macro: int
     family_cells: int
-    summary: tuple[str, ...]
-    notes: tuple[str, ...]
-    checks: tuple[str, ...]
+    summary: tuple[SummaryFinding, ...]
+    notes: tuple[Caution, ...]
+    checks: tuple[Check, ...]
     provenance: tuple[tuple[str, Mapping[str, str]], ...]
     pairs: tuple[Pair, ...] = ()
     alpha_changes: tuple[AlphaChange, ...] = ()
     reported: tuple[Reported, ...] = ()
-    versus: Mapping[str, Mapping[Place, Comparison]] = field(default_factory=dict, repr=False)
+    versus: Mapping[str, Mapping[FigureKey, Comparison]] = field(default_factory=dict, repr=False)

@@ -26,7 +26,7 @@ MAX_SAMPLES = 1000
 Votes = tuple[int, tuple[int, ...], int]
 """Outputs that are right; sizes of the groups of equal wrong answers; outputs without an answer."""
 
-Curve = dict[int, tuple[Matrix, Matrix]]
+ValuesBySize = dict[int, tuple[Matrix, Matrix]]
 """For each k' the (S, Q) values of pass@k' and of maj@k'."""
 
 
@@ -35,7 +35,7 @@ def sizes(num_samples: int) -> tuple[int, ...]:
     return (*(2**i for i in range((num_samples - 1).bit_length())), num_samples)
 
 
-def sampled_curve(draws: Draws) -> Curve:
+def values_by_size(draws: Draws) -> ValuesBySize:
     """pass@k' and maj@k' of every seed and question.
 
     Raises:
@@ -53,20 +53,20 @@ def sampled_curve(draws: Draws) -> Curve:
     }
 
 
-def sampled_points(curves: Sequence[Curve]) -> tuple[SampledPoint, ...]:
-    """The curve of one row over one or several benchmarks with the same k: macro average and intervals.
+def sampled_points(found: Sequence[ValuesBySize]) -> tuple[SampledPoint, ...]:
+    """What a row gives at each k', over benchmarks with the same k: macro average and intervals.
 
     A value at k' rests on k / k' separate subsets, which is what its interval may count at most.
     """
-    num_samples = max(curves[0])
+    num_samples = max(found[0])
     return tuple(
         SampledPoint(
             size=size,
-            passing=mean_interval([curve[size][0] for curve in curves], draws=draws),
-            majority=mean_interval([curve[size][1] for curve in curves], draws=draws),
+            passing=mean_interval([each[size][0] for each in found], draws=draws),
+            majority=mean_interval([each[size][1] for each in found], draws=draws),
         )
-        for size in curves[0]
-        for draws in [[num_samples / size] * len(curves)]
+        for size in found[0]
+        for draws in [[num_samples / size] * len(found)]
     )
 
 

@@ -4,8 +4,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 
-from leaderboards.board.compute import flops_per_point, gained_points
-from leaderboards.board.rows import METRICS, Board, Cell, Metric, Row
+from leaderboards.board.rows import Board, Cell, Row
+from leaderboards.board.summary import flops_per_point, gained_points
 from leaderboards.report.text_table import TextTable
 from leaderboards.report.wording import (
     METRIC_NAMES,
@@ -22,7 +22,7 @@ from leaderboards.report.wording import (
     training_flops,
     value,
 )
-from leaderboards.results.schema import TrainingCost
+from leaderboards.results.schema import METRICS, Metric, TrainingCost
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +94,7 @@ def cost_columns(board: Board) -> tuple[Column, ...]:
         Column("FLOPs", _cost(lambda cost: large(cost.flops))),
         Column("time", _cost(lambda cost: duration(cost.wall_seconds))),
     ]
-    if any(gained_points(row, board) is not None for row in board.rows):
+    if any(gained_points(row, board.rows) is not None for row in board.rows):
         columns.append(Column("FLOPs/point", lambda row: _per_point(row, board)))
     if any(cost.reference_tokens or cost.reference_flops for cost in costs):
         columns.append(Column("ref. tokens", _cost(lambda cost: _amount(cost.reference_tokens))))
@@ -105,9 +105,9 @@ def cost_columns(board: Board) -> tuple[Column, ...]:
 
 
 def _per_point(row: Row, board: Board) -> str:
-    if gained_points(row, board) is None:
+    if gained_points(row, board.rows) is None:
         return MISSING
-    spent = flops_per_point(row, board)
+    spent = flops_per_point(row, board.rows)
     return "no gain" if spent is None else large(spent)
 
 

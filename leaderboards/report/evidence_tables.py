@@ -3,12 +3,11 @@
 Apart from `tables`, which puts them beside the others.
 """
 
-from collections.abc import Iterator, Sequence
-from itertools import groupby, pairwise
+from collections.abc import Iterator
 
-from leaderboards.board.rows import Board, Bucket, BucketBy, Comparison, Row
+from leaderboards.board.rows import Board, Bucket, BucketBy, Comparison
 from leaderboards.report.text_table import TextTable
-from leaderboards.report.wording import METRIC_NAMES, MISSING, enumerated, label, p_value, percent, points
+from leaderboards.report.wording import METRIC_NAMES, MISSING, label, p_value, percent, points
 
 _TEST_LEGEND = (
     "p: paired two-way clustered t test; Holm: the same, corrected; permutation: the signs of questions and "
@@ -111,41 +110,3 @@ def _bucket_lines(board: Board, by: BucketBy) -> Iterator[tuple[str, ...]]:
 def _bucket(bucket: Bucket) -> str:
     span = str(bucket.low) if bucket.low == bucket.high else f"{bucket.low}–{bucket.high}"
     return f"{percent(bucket.accuracy.mean)} ({span}; n {bucket.num_outputs})"
-
-
-def alpha_sentence(board: Board) -> Iterator[str]:
-    """Who leads by score for which α; nothing where no two entries can be ranked by it."""
-    leaders = list(_leaders(board))
-    if len([row for row in board.rows if row.score_by_alpha]) < 2:
-        return
-    names = [label(row, board) for row in board.rows]
-    if len(leaders) == 1:
-        lead = f"{names[leaders[0][2]]} leads for every α from 0 to 1"
-    else:
-        spans = [f"{names[row]} for α from {low:.2f} to {high:.2f}" for low, high, row in leaders]
-        lead = f"{enumerated(spans)} lead"
-    changes, apart = len(board.alpha_changes), sum(c.distinguishable for c in board.alpha_changes)
-    places = {0: "no two entries change places", 1: "there is 1 change of place"}.get(
-        changes, f"there are {changes} changes of place"
-    )
-    which = f", {apart} of them between entries that differ in both accuracy and format" if changes else ""
-    yield f"By score, {lead}; {places} between α = 0 and 1{which}."
-
-
-def _leaders(board: Board) -> Iterator[tuple[float, float, int]]:
-    """The spans of α and the position of the row that leads in each."""
-    edges = [0.0, *dict.fromkeys(change.alpha for change in board.alpha_changes), 1.0]
-    found: Sequence[tuple[float, float, int]] = [
-        (low, high, _leader(board.rows, (low + high) / 2)) for low, high in pairwise(edges)
-    ]
-    for leader, spans in groupby(found, key=lambda span: span[2]):
-        first, *rest = spans
-        yield first[0], (rest or [first])[-1][1], leader
-
-
-def _leader(rows: Sequence[Row], alpha: float) -> int:
-    def score(position: int) -> float:
-        ends = rows[position].score_by_alpha
-        return alpha * ends[-1].mean + (1 - alpha) * ends[0].mean if ends else -1.0
-
-    return max(range(len(rows)), key=score)

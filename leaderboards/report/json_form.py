@@ -6,16 +6,19 @@ raise `SCHEMA_VERSION` where something was renamed, removed, or means something 
 
 from __future__ import annotations
 
+import dataclasses
 import inspect
 import json
 import re
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_type_hints
 
 from leaderboards import stats
 from leaderboards.board import rows
 from leaderboards.board.rows import Board
+from leaderboards.report.findings import sentences
+from leaderboards.results import reported
 
 if TYPE_CHECKING:
     from pydantic import TypeAdapter
@@ -34,12 +37,15 @@ _ABOUT = (
 )
 # A whole number is a number in JSON Schema, so that naming both says nothing.
 _COUNT = {"anyOf": [{"type": "integer"}, {"type": "number"}]}
+_IN_WORDS = ("summary", "notes", "checks")
 _ATTRIBUTE = re.compile(r"^    (\w+): (.+(?:\n {8}.+)*)", re.MULTILINE)
 
 
 def json_text(board: Board) -> str:
     """The board as JSON that `leaderboard.schema.json` describes, without the comparisons `versus`."""
-    data = json.loads(_adapter().dump_json(board, exclude=_LEFT_OUT))
+    fields = {field.name: getattr(board, field.name) for field in dataclasses.fields(board)}
+    worded = {name: sentences(fields[name], board) for name in _IN_WORDS}
+    data = json.loads(_adapter().dump_json(_written()(**fields | worded), exclude=_LEFT_OUT))
     return json.dumps({"schema_version": SCHEMA_VERSION, **data}, indent=1, ensure_ascii=False) + "\n"
 
 
@@ -62,15 +68,24 @@ def schema_text() -> str:
 
 
 @cache
-def _adapter() -> TypeAdapter[Board]:
+def _written() -> type[Any]:
+    """A board as it is written: its findings are sentences."""
+    kinds = get_type_hints(Board) | dict.fromkeys(_IN_WORDS, tuple[str, ...])
+    return dataclasses.make_dataclass(
+        "Board", [(name, kind, dataclasses.field()) for name, kind in kinds.items()]
+    )
+
+
+@cache
+def _adapter() -> TypeAdapter[Any]:
     from pydantic import TypeAdapter
 
-    return TypeAdapter(Board)
+    return TypeAdapter(_written())
 
 
 def _describe(part: dict[str, Any], name: str) -> None:
     """Says what the docstring says: of the whole before `Attributes`, of each property what stands there."""
-    kind = getattr(rows, name, None) or getattr(stats, name)
+    kind = next(getattr(home, name) for home in (rows, reported, stats) if hasattr(home, name))
     about, _, attributes = (inspect.getdoc(kind) or "").partition("\n\nAttributes:\n")
     said = {found[1]: found[2] for found in _ATTRIBUTE.finditer(attributes)}
     part.pop("title", None)

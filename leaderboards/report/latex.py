@@ -7,9 +7,10 @@ nobody takes a bold one for more than it is.
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from leaderboards.board.reported import is_macro, sources
-from leaderboards.board.rows import MACRO, Board, Cell, Reported, Row
+from leaderboards.board.rows import Board, Cell, Row
+from leaderboards.report.findings import sentences
 from leaderboards.report.latex_text import comment, escaped
+from leaderboards.report.reported import is_macro, sources
 from leaderboards.report.wording import (
     MISSING,
     OWN_FORMAT_MARK,
@@ -21,6 +22,8 @@ from leaderboards.report.wording import (
     role_label,
     title,
 )
+from leaderboards.results.reported import Reported
+from leaderboards.stats import MACRO
 
 _PREAMBLE = r"""% The leaderboard as a table: put it into a paper with \input{leaderboard.tex}.
 % Needs \usepackage{booktabs} and nothing else; pdflatex, xelatex and lualatex set it alike.
@@ -44,7 +47,7 @@ def latex(board: Board) -> str:
     body = [_line(board, number, row, places, found) for number, row in enumerate(board.rows)]
     parts = [
         _PREAMBLE,
-        *(f"% Beware: {comment(note)}" for note in board.notes),
+        *(f"% Beware: {comment(note)}" for note in sentences(board.notes, board)),
         r"\begin{table}",
         r"  \centering",
         rf"  \caption{{{_caption(board)}}}",
@@ -154,7 +157,8 @@ def _reported_row(board: Board, row: Reported, places: Sequence[str]) -> Iterato
 
 def _caption(board: Board) -> str:
     words = title(board)
-    return escaped(f"{words[0].upper()}{words[1:]}. {board.summary[0]}" if board.summary else f"{words}.")
+    headline = sentences(board.summary[:1], board)
+    return escaped(f"{words[0].upper()}{words[1:]}. {headline[0]}" if headline else f"{words}.")
 
 
 def _notes(board: Board, found: dict[str, _Best | None]) -> Iterator[str]:

@@ -5,12 +5,12 @@ Apart from `columns`, whose tables have one line for each row of the board.
 
 from collections.abc import Iterator, Sequence
 
-from leaderboards.board.reported import reported_tables
-from leaderboards.board.rows import MACRO, Board, Cell, Judged, Row, Sampled
+from leaderboards.board.rows import Board, Cell, Judged, Row, Sampled
 from leaderboards.report.evidence_tables import alpha_tables, bucket_tables, test_tables
+from leaderboards.report.reported import reported_tables
 from leaderboards.report.text_table import TextTable
 from leaderboards.report.wording import MISSING, enumerated, label, percent
-from leaderboards.stats import Estimate
+from leaderboards.stats import MACRO, Estimate
 
 _SAMPLED_LEGEND = (
     "mean@k: share of right outputs, which is the accuracy above. maj@k: share of questions whose most "

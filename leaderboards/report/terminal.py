@@ -15,6 +15,7 @@ from leaderboards.report.columns import (
     overall_columns,
     trained_rows,
 )
+from leaderboards.report.findings import sentences
 from leaderboards.report.tables import text_tables
 from leaderboards.report.text_table import TextTable
 from leaderboards.report.wording import legend, origins, title
@@ -134,11 +135,11 @@ def _print_words(board: Board, console: Console) -> None:
     for line in legend(board):
         _paragraph(console, line, "dim")
     console.print()
-    headline, *sentences = board.summary
+    headline, *others = sentences(board.summary, board)
     _paragraph(console, headline, "bold")
-    for sentence in sentences:
+    for sentence in others:
         _paragraph(console, f"- {sentence}", "")
-    for note in board.notes:
+    for note in sentences(board.notes, board):
         _paragraph(console, f"! {note}", "yellow")
-    for line in (*board.checks, *origins(board)):
+    for line in (*sentences(board.checks, board), *origins(board)):
         _paragraph(console, f"· {line}", "dim")

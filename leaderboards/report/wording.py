@@ -1,11 +1,10 @@
 """How figures are worded everywhere: percent, points, intervals, p-values, compute, and metric names."""
 
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from urllib.parse import urlsplit
 
-from leaderboards.board.rows import Board, Cell, Comparison, Metric, Row, Verdict
-from leaderboards.results.schema import TrainingCost
+from leaderboards.board.rows import Board, Cell, Comparison, Row, Verdict
+from leaderboards.results.schema import Metric, TrainingCost
 
 METRIC_NAMES: dict[Metric, str] = {
     "accuracy": "accuracy",
@@ -140,12 +139,6 @@ def against_reference(row: Row, cell: Cell, metric: Metric) -> str:
     found = comparison.difference
     mark = SIGNIFICANT_MARK if differs(cell, metric) else ""
     return f"{points(found.mean)}{mark} [{points(found.low)}, {points(found.high)}]"
-
-
-def without_home(path: str) -> str:
-    """A path as a report may show it to anyone: the writer's home folder as `~`."""
-    home = str(Path.home())
-    return f"~{path[len(home) :]}" if path.startswith(f"{home}/") else path
 
 
 def web_link(text: str | None) -> str | None:

@@ -5,7 +5,6 @@ import io
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 
-from leaderboards.board.reported import csv_fields
 from leaderboards.board.rows import Board, Cell, MetricCell, Row
 from leaderboards.report.columns import (
     Column,
@@ -16,6 +15,8 @@ from leaderboards.report.columns import (
     overall_columns,
     trained_rows,
 )
+from leaderboards.report.findings import sentences
+from leaderboards.report.reported import csv_fields
 from leaderboards.report.tables import text_tables
 from leaderboards.report.wording import legend, origins, title
 from leaderboards.stats import Estimate
@@ -47,9 +48,10 @@ def markdown(board: Board) -> str:
     """The whole board as GitHub-flavoured Markdown."""
     overall = overall_columns(board)
     rank, _, name, *_ = overall
+    headline, *others = sentences(board.summary, board)
     parts = [
         "# Leaderboard",
-        "\n".join([f"**{_escape(board.summary[0])}**", "", *(f"- {_escape(s)}" for s in board.summary[1:])]),
+        "\n".join([f"**{_escape(headline)}**", "", *(f"- {_escape(sentence)}" for sentence in others)]),
         f"## {title(board)[0].upper()}{title(board)[1:]}",
         _table(board.rows, overall),
         "\n".join(f"- {_escape(line)}" for line in legend(board)),
@@ -66,9 +68,9 @@ def markdown(board: Board) -> str:
             parts.append("\n".join(f"- {_escape(caption)}" for caption in table.captions))
     parts += ["## Format defects", _table(board.rows, (name, *defect_columns(board)))]
     if board.notes:
-        parts += ["## Beware", "\n".join(f"- {_escape(note)}" for note in board.notes)]
+        parts += ["## Beware", "\n".join(f"- {_escape(note)}" for note in sentences(board.notes, board))]
     if board.checks:
-        parts += ["## Checked", "\n".join(f"- {_escape(check)}" for check in board.checks)]
+        parts += ["## Checked", "\n".join(f"- {_escape(check)}" for check in sentences(board.checks, board))]
     parts += ["## Provenance", "\n".join(_provenance(board))]
     return "\n\n".join(parts) + "\n"
 

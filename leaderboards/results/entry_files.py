@@ -1,20 +1,27 @@
-"""Entries: checkpoints trained elsewhere, one YAML file each that says what it is and how to evaluate it.
+"""Entries: checkpoints trained elsewhere, one YAML file each, and which of them belong on a board.
 
 A file under `leaderboards/entries/` puts its checkpoint on the leaderboard once it has been evaluated;
 `entries/_example.yaml` shows every key, and files whose names begin with `_` are left out. A file with
 `kind: reported` holds no checkpoint but figures that others report (see `reported`).
+Stored entries stand beside the runs of a board where they were asked the same questions.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import re
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
+from leaderboards.results.comparability import Aspect, Evaluated, find_unlike
 from tasks.checks import checked
 from tasks.errors import InputError, check_keys
+from tasks.files import read_yaml
+
+if TYPE_CHECKING:
+    from leaderboards.results.schema import Entry, Evaluation, RunResults
 
 ENTRIES_DIR = Path(__file__).parents[1] / "entries"
 STORED_DIR = Path("runs/entries")
@@ -121,20 +128,13 @@ class EntryFile:
         return f"{name}@{revision}" if revision else name
 
 
-def read_yaml(path: Path) -> dict[str, Any]:
+def read_file(path: Path) -> dict[str, Any]:
     """The keys and values of a file of this folder, unchecked but for its kind.
 
     Raises:
         InputError: It cannot be read, is not YAML, holds no keys, or is of a kind that is not known.
     """
-    import yaml
-
-    try:
-        data = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: entry cannot be read ({error}); check the path") from error
-    except yaml.YAMLError as error:
-        raise InputError(f"{path}: not YAML ({' '.join(str(error).split())})") from error
+    data = read_yaml(path, unreadable="entry cannot be read ({error}); check the path")
     if not isinstance(data, dict):
         raise InputError(f"{path}: expected keys and values, as in {ENTRIES_DIR / '_example.yaml'}")
     if "kind" in data and data["kind"] != KIND_REPORTED:
@@ -145,13 +145,28 @@ def read_yaml(path: Path) -> dict[str, Any]:
     return data
 
 
+def read_folder(folder: Path, reported: bool) -> Iterator[tuple[Path, dict[str, Any]]]:
+    """The files of a folder by name: those of figures that others report, or those of checkpoints.
+
+    Raises:
+        InputError: There is no such folder, or a file of either kind cannot be read.
+    """
+    if not folder.is_dir():
+        raise InputError(f"{folder}: no such folder of entries")
+    paths = sorted(path for path in folder.glob("*.yaml") if not path.name.startswith("_"))
+    for path in paths:
+        data = read_file(path)
+        if (data.get("kind") == KIND_REPORTED) == reported:
+            yield path, data
+
+
 def read_entry(path: Path) -> EntryFile:
     """Reads and checks an entry.
 
     Raises:
         InputError: One line that names the file, the key and the remedy.
     """
-    data = read_yaml(path)
+    data = read_file(path)
     if data.get("kind") == KIND_REPORTED:
         raise InputError(
             f"{path}: holds figures that others report, so there is nothing to evaluate; harness leaderboard "
@@ -171,13 +186,11 @@ def _entry(data: dict[str, Any], path: Path) -> EntryFile:
 
 
 def _check_keys(data: dict[str, Any], path: Path) -> None:
-    known = [item.name for item in dataclasses.fields(EntryFile) if item.name != "path"]
-    inner = [item.name for item in dataclasses.fields(Generation)]
     if "rows" in data:
         raise InputError(f"{path}: no 'kind: {KIND_REPORTED}' above its rows of figures; add it")
-    check_keys(data, known, str(path))
-    generation = data.get("generation") or {}
-    if isinstance(generation, dict):
+    check_keys(data, [item.name for item in dataclasses.fields(EntryFile) if item.name != "path"], str(path))
+    if isinstance(generation := data.get("generation"), dict):
+        inner = [item.name for item in dataclasses.fields(Generation)]
         check_keys(generation, inner, str(path), "unknown key 'generation.{key}'; {meant}")
     for key in ("name", "weights"):
         if not isinstance(data.get(key), str) or not data[key].strip():
@@ -190,11 +203,7 @@ def read_entries(folder: Path = ENTRIES_DIR) -> list[EntryFile]:
     Raises:
         InputError: There is no such folder, one is faulty, or two have one name.
     """
-    if not folder.is_dir():
-        raise InputError(f"{folder}: no such folder of entries")
-    paths = sorted(path for path in folder.glob("*.yaml") if not path.name.startswith("_"))
-    found = ((path, read_yaml(path)) for path in paths)
-    entries = [_entry(data, path) for path, data in found if data.get("kind") != KIND_REPORTED]
+    entries = [_entry(data, path) for path, data in read_folder(folder, reported=False)]
     seen: dict[str, Path] = {}
     for entry in entries:
         if entry.name in seen:
@@ -203,3 +212,100 @@ def read_entries(folder: Path = ENTRIES_DIR) -> list[EntryFile]:
             )
         seen[entry.name] = entry.path
     return entries
+
+
+class Joined(NamedTuple):
+    """Stored entries that belong on a board, cut to what it compares, and a line for others."""
+
+    runs: tuple[RunResults, ...]
+    lines: tuple[str, ...]
+
+
+def join_entries(
+    runs: Sequence[RunResults],
+    entries: Sequence[EntryFile],
+    stored: Path = STORED_DIR,
+    allowed: Collection[Aspect] = (),
+) -> Joined:
+    """The stored evaluations of entries that were asked what these runs were asked.
+
+    Args:
+        runs: The runs of the board.
+        entries: As `read_entries` gives them.
+        stored: Folder with one folder an entry.
+        allowed: In what their results may differ from the runs'.
+
+    Returns:
+        Runs to be read beside the others, and one line for entries that share a benchmark but are missing.
+    """
+    asked = {(e.benchmark, e.data_digest) for run in runs for entry in run.entries for e in entry.evaluations}
+    present = {(entry.model, entry.name) for run in runs for entry in run.entries}
+    names = {benchmark for benchmark, _ in asked}
+    joined, missing, lines = [], [], []
+    for entry in entries:
+        folder = stored / entry.out.name
+        if not (folder / "results.json").is_file():
+            missing += [entry] if not entry.benchmarks or names & set(entry.benchmarks) else []
+            continue
+        found, line = _found(entry, folder, asked, present)
+        if found and (unlike := _unlike(runs, found, allowed)):
+            found, line = None, f"{entry.name} is left out: {unlike}"
+        joined += [found] if found else []
+        lines += [line] if line else []
+    if missing:
+        command = " ".join(f"--entry {entry.path}" for entry in missing)
+        names_shown = ", ".join(entry.name for entry in missing)
+        lines.append(f"entries not evaluated yet: {names_shown} (harness eval {command})")
+    return Joined(tuple(joined), tuple(lines))
+
+
+def _found(
+    entry: EntryFile, folder: Path, asked: set[tuple[str, str]], present: set[tuple[str, str]]
+) -> tuple[RunResults | None, str | None]:
+    """A stored entry cut to what is compared; else why it is left out, where that is worth a word."""
+    from leaderboards.results.store import read_results
+
+    try:
+        run = read_results(folder)
+    except InputError as error:
+        return None, f"{entry.name} is left out: {error}"
+    if all((stored.model, stored.name) in present for stored in run.entries):
+        return None, None
+    kept = [_cut(stored, asked) for stored in run.entries if (stored.model, stored.name) not in present]
+    kept = [stored for stored in kept if stored.evaluations]
+    if kept:
+        return _cut_run(run, kept), None
+    names = {benchmark for benchmark, _ in asked}
+    shared = {e.benchmark for stored in run.entries for e in stored.evaluations} & names
+    if not shared:
+        return None, None
+    return None, (
+        f"{entry.name} is left out: it was asked other questions of {', '.join(sorted(shared))}; evaluate it "
+        f"with the same data and limit (harness eval --entry {entry.path} --limit N)"
+    )
+
+
+def _unlike(runs: Sequence[RunResults], found: RunResults, allowed: Collection[Aspect]) -> str | None:
+    """Why a stored entry is not comparable with the runs of a board; None where it is, or may differ."""
+    evaluated = [
+        Evaluated(entry, evaluation, run.source)
+        for run in (*runs, found)
+        for entry in run.entries
+        for evaluation in entry.evaluations
+    ]
+    differing = (one for one in find_unlike(evaluated) if found.source in (one.of.source, one.norm.source))
+    return next((one.refusal() for one in differing if one.aspect not in allowed), None)
+
+
+def _cut(entry: Entry, asked: set[tuple[str, str]]) -> Entry:
+    def is_shared(evaluation: Evaluation) -> bool:
+        return (evaluation.benchmark, evaluation.data_digest) in asked
+
+    return dataclasses.replace(entry, evaluations=tuple(filter(is_shared, entry.evaluations)))
+
+
+def _cut_run(run: RunResults, entries: Sequence[Entry]) -> RunResults:
+    kept = {(entry.model, entry.name, e.benchmark) for entry in entries for e in entry.evaluations}
+    rows = zip(run.samples["model"], run.samples["entry"], run.samples["benchmark"], strict=True)
+    samples = run.samples[[row in kept for row in rows]].reset_index(drop=True)
+    return dataclasses.replace(run, entries=tuple(entries), samples=samples)

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from leaderboards.board.curves import merge_curves
 from leaderboards.results.comparability import Aspect, Evaluated, Unlike, refuse_unlike
 from leaderboards.results.outcomes import Block, Outcomes, load_samples, stack
 from leaderboards.results.schema import Entry, Evaluation, RunResults, describe
@@ -86,7 +85,7 @@ def merge_runs(runs: Sequence[RunResults], allowed: Collection[Aspect] = ()) -> 
     unlike = refuse_unlike([item.evaluated for item in kept.values()], allowed)
     samples = load_samples(runs)
     blocks = {key: Block(item.entry, item.evaluation, samples[item.run]) for key, item in kept.items()}
-    curves = merge_curves(runs)
+    curves = _merge_curves(runs)
     return tuple(
         Group(
             name=name,
@@ -178,3 +177,15 @@ def _outcomes(entries: Sequence[Entry], blocks: dict[tuple[Key, str], Block]) ->
         if found:
             stacked[benchmark] = stack(found)
     return stacked
+
+
+def _merge_curves(runs: Sequence[RunResults]) -> dict[tuple[str, str], pd.DataFrame]:
+    """The points of each (model, entry); for one seed the first run that holds a curve of it stands."""
+    frames = [run.curves.assign(run=index) for index, run in enumerate(runs) if len(run.curves)]
+    if not frames:
+        return {}
+    points = pd.concat(frames, ignore_index=True)
+    first = points.groupby(["model", "entry", "seed"])["run"].transform("min")
+    kept = points[points["run"] == first]
+    parts = (part for _, part in kept.groupby(["model", "entry"]))
+    return {(part["model"].iloc[0], part["entry"].iloc[0]): part for part in parts}

@@ -14,14 +14,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from leaderboards.results.sample_table import checkpoint_codes
+from leaderboards.results.sample_table import EvaluationKey, checkpoint_codes
 from leaderboards.results.schema import Entry, Evaluation, RunResults, describe
 from tasks.errors import InputError
 
 _MEANS = ("accuracy", "accuracy_strict", "format_valid", "truncated", "output_tokens")
 _LENGTHS = ("thinking_chars", "gold_chars")
 
-Place = tuple[str, str, int | None, str]
 Choices = tuple[str, ...] | None
 
 
@@ -36,7 +35,7 @@ class Draws:
 
 
 @dataclass(frozen=True, slots=True)
-class Verdicts:
+class RuleAndJudge:
     """How many outputs rule and judge hold right: both, only one of them, or neither."""
 
     both: int
@@ -69,7 +68,7 @@ class Outcomes:
     defects: tuple[tuple[str, int], ...]
     num_samples: int = 1
     draws: Draws | None = None
-    verdicts: Verdicts | None = None
+    judged: RuleAndJudge | None = None
     lengths: Lengths | None = None
 
 
@@ -83,8 +82,8 @@ class RunSamples:
         frame: What is read only where it is needed.
         means: The columns that are averaged.
         lengths: The columns that outputs are put into buckets by, NaN where not known.
-        rows: Positions of the samples of each place, ordered by question and then by sample index.
-        defects: How often each defect occurs, for each place that has any.
+        rows: Positions of the samples of each key, ordered by question and then by sample index.
+        defects: How often each defect occurs, for each key that has any.
     """
 
     question_N: NDArray[np.intp]
@@ -92,8 +91,8 @@ class RunSamples:
     frame: pd.DataFrame
     means: dict[str, NDArray[np.float64]]
     lengths: dict[str, NDArray[np.float64]]
-    rows: dict[Place, NDArray[np.intp]]
-    defects: dict[Place, dict[str, int]]
+    rows: dict[EvaluationKey, NDArray[np.intp]]
+    defects: dict[EvaluationKey, dict[str, int]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,23 +121,23 @@ def load_samples(runs: Sequence[RunResults]) -> list[RunSamples]:
 
 
 def _load(frame: pd.DataFrame, question_N: NDArray[np.intp], question_ids: NDArray[np.object_]) -> RunSamples:
-    place_N, places = checkpoint_codes(frame)
-    order_N = np.lexsort((frame["sample_index"].to_numpy(), question_N, place_N))
-    ends = np.cumsum(np.bincount(place_N, minlength=len(places)))
+    key_N, keys = checkpoint_codes(frame)
+    order_N = np.lexsort((frame["sample_index"].to_numpy(), question_N, key_N))
+    ends = np.cumsum(np.bincount(key_N, minlength=len(keys)))
     return RunSamples(
         question_N=question_N,
         question_ids=question_ids,
         frame=frame,
         means={name: frame[name].to_numpy(dtype=np.float64) for name in _MEANS},
         lengths={name: frame[name].to_numpy(dtype=np.float64, na_value=np.nan) for name in _LENGTHS},
-        rows=dict(zip(places, np.split(order_N, ends[:-1]), strict=True)),
-        defects=_count_defects(frame["defects"], place_N, places),
+        rows=dict(zip(keys, np.split(order_N, ends[:-1]), strict=True)),
+        defects=_count_defects(frame["defects"], key_N, keys),
     )
 
 
 def _count_defects(
-    column: pd.Series, place_N: NDArray[np.int64], places: Sequence[Place]
-) -> dict[Place, dict[str, int]]:
+    column: pd.Series, key_N: NDArray[np.int64], keys: Sequence[EvaluationKey]
+) -> dict[EvaluationKey, dict[str, int]]:
     lists = pa.chunked_array(pa.array(column, type=pa.list_(pa.string()), from_pandas=True))
     lists = lists.combine_chunks()
     owners = pc.list_parent_indices(lists).to_numpy()
@@ -147,12 +146,12 @@ def _count_defects(
     names = pc.dictionary_encode(pc.list_flatten(lists))
     size = len(names.dictionary)
     table = np.bincount(
-        place_N[owners] * size + names.indices.to_numpy(zero_copy_only=False), minlength=len(places) * size
-    ).reshape(len(places), size)
+        key_N[owners] * size + names.indices.to_numpy(zero_copy_only=False), minlength=len(keys) * size
+    ).reshape(len(keys), size)
     defects = names.dictionary.to_pylist()
     return {
-        place: {defects[i]: int(row[i]) for i in np.flatnonzero(row)}
-        for place, row in zip(places, table, strict=True)
+        key: {defects[i]: int(row[i]) for i in np.flatnonzero(row)}
+        for key, row in zip(keys, table, strict=True)
     }
 
 
@@ -174,8 +173,8 @@ def stack(blocks: Sequence[Block]) -> Outcomes:
         check_same_questions(questions[0], ids, (_name(first), _name(block)), benchmark)
     counts: dict[str, int] = {}
     for block in blocks:
-        place = (block.entry.model, block.entry.name, block.entry.seed, benchmark)
-        for defect, count in block.samples.defects.get(place, {}).items():
+        key = (block.entry.model, block.entry.name, block.entry.seed, benchmark)
+        for defect, count in block.samples.defects.get(key, {}).items():
             counts[defect] = counts.get(defect, 0) + count
     return Outcomes(
         seeds=tuple(block.entry.seed for block in blocks),
@@ -183,7 +182,7 @@ def stack(blocks: Sequence[Block]) -> Outcomes:
         num_samples=num_samples,
         defects=tuple(sorted(counts.items(), key=lambda item: (-item[1], item[0]))),
         draws=_draws(blocks) if num_samples > 1 else None,
-        verdicts=_verdicts(blocks),
+        judged=_judged(blocks),
         lengths=_lengths(blocks),
         **{name: np.stack([_drawn(block, name).mean(axis=1) for block in blocks]) for name in _MEANS},
     )
@@ -232,7 +231,7 @@ def _arrow(block: Block, name: str, positions: NDArray[np.intp], kind: pa.DataTy
     return pa.array(block.samples.frame[name].iloc[positions], type=kind, from_pandas=True)
 
 
-def _verdicts(blocks: Sequence[Block]) -> Verdicts | None:
+def _judged(blocks: Sequence[Block]) -> RuleAndJudge | None:
     """What rule and judge say of the outputs that were judged; None where none were."""
     pairs = []
     for block in blocks:
@@ -245,7 +244,7 @@ def _verdicts(blocks: Sequence[Block]) -> Verdicts | None:
     neither, judge_only, rule_only, both = np.bincount(
         np.concatenate(pairs).astype(np.intp), minlength=4
     ).tolist()
-    return Verdicts(both, rule_only, judge_only, neither)
+    return RuleAndJudge(both, rule_only, judge_only, neither)
 
 
 def _lengths(blocks: Sequence[Block]) -> Lengths | None:

@@ -21,7 +21,8 @@ from leaderboards.results.schema import (
 from tasks.errors import InputError
 
 _CHECKPOINT_KEY = ["model", "entry", "seed", "benchmark"]
-_Key = tuple[str, str, int | None, str]
+EvaluationKey = tuple[str, str, int | None, str]
+"""Whose samples, and of what: model, entry, seed, benchmark."""
 _OUTCOMES = [
     *("accuracy", "accuracy_strict", "format_valid", "truncated", "output_tokens", "defects"),
     *("thinking_chars", "gold_chars"),
@@ -60,7 +61,7 @@ def outcome_columns(entries: Sequence[Entry]) -> list[str]:
     return [*_CHECKPOINT_KEY, "sample_id", "sample_index", *_OUTCOMES, *votes, *judged]
 
 
-def checkpoint_codes(frame: pd.DataFrame) -> tuple[NDArray[np.int64], list[_Key]]:
+def checkpoint_codes(frame: pd.DataFrame) -> tuple[NDArray[np.int64], list[EvaluationKey]]:
     """Numbers each row's (checkpoint, benchmark), from 0 as they appear, and says which these are."""
     groups = frame.groupby(_CHECKPOINT_KEY, dropna=False, sort=False, observed=True)
     keys = groups.size().reset_index()[_CHECKPOINT_KEY].itertuples(index=False)
@@ -76,7 +77,7 @@ def check_samples(entries: Sequence[Entry], samples: pd.DataFrame, where: str) -
     Raises:
         InputError: naming the checkpoint and the benchmark where it is not so.
     """
-    expected: dict[_Key, Evaluation] = {}
+    expected: dict[EvaluationKey, Evaluation] = {}
     for key, evaluation in _evaluations(entries):
         if key in expected:
             raise InputError(f"{where}: {describe(key[1], key[2])} is listed twice for {key[3]}")
@@ -95,7 +96,7 @@ def check_samples(entries: Sequence[Entry], samples: pd.DataFrame, where: str) -
             )
 
 
-def _evaluations(entries: Sequence[Entry]) -> Iterator[tuple[_Key, Evaluation]]:
+def _evaluations(entries: Sequence[Entry]) -> Iterator[tuple[EvaluationKey, Evaluation]]:
     for entry in entries:
         for evaluation in entry.evaluations:
             yield (entry.model, entry.name, entry.seed, evaluation.benchmark), evaluation

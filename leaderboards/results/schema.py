@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from tasks.records import Kind
 
@@ -23,6 +23,9 @@ SAMPLES_FILE = "samples.parquet"
 TRAINING_FILE = "training.parquet"
 
 Role = Literal["base", "trained", "external"]
+Metric = Literal["accuracy", "accuracy_strict", "format_valid", "score"]
+METRICS: tuple[Metric, ...] = get_args(Metric)
+"""What is averaged over the samples: fields of `Sample`."""
 GenerationValue = str | int | float | bool | None | tuple[str, ...]
 Count = int | float
 """A count, which as a mean over seeds need not be whole."""

@@ -1,6 +1,6 @@
 """What the statistics are about: matrices of values in, an `Estimate` or a `Difference` out."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -53,3 +53,9 @@ class Difference:
     gained: int = 0
     lost: int = 0
     detectable: float = 0.0
+
+    def reversed(self) -> "Difference":
+        """The same comparison seen from the other variant."""
+        return replace(
+            self, mean=-self.mean, low=-self.high, high=-self.low, gained=self.lost, lost=self.gained
+        )

@@ -1,4 +1,4 @@
-"""The paired difference of two variants on the same questions: interval, test, what it could have found."""
+"""The paired difference of two variants on the same questions: interval, test, correction, effect size."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -89,6 +89,20 @@ def mcnemar_p(difference_Q: Matrix) -> float:
     if gained + lost == 0:
         return 1.0
     return min(1.0, 2 * float(bdtr(float(min(gained, lost)), gained + lost, 0.5)))
+
+
+def holm(p_values: Sequence[float]) -> tuple[float, ...]:
+    """Holm's (1979, Scandinavian Journal of Statistics 6:65-70) step-down adjustment.
+
+    The k-th smallest of m p-values times m - k + 1, made monotone. It holds the family-wise error rate
+    whatever the dependence between the tests.
+    """
+    p = np.asarray(p_values, dtype=np.float64)
+    order = np.argsort(p, kind="stable")
+    stepped = np.maximum.accumulate(p[order] * (len(p) - np.arange(len(p))))
+    adjusted = np.empty_like(p)
+    adjusted[order] = np.minimum(stepped, 1.0)
+    return tuple(adjusted.tolist())
 
 
 def cohens_h(first: float, second: float) -> float:

@@ -7,8 +7,7 @@ import pytest
 from checkpoints import copied, edit_weights, save_adapter, save_model
 
 from harness.config import load_config
-from leaderboards.results.entry_files import ENTRIES_DIR, read_entries, read_entry
-from leaderboards.results.joining import join_entries
+from leaderboards.results.entry_files import ENTRIES_DIR, join_entries, read_entries, read_entry
 from leaderboards.results.store import read_results
 from tasks.errors import InputError
 from tasks.tags import get_tag_format

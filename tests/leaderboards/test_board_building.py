@@ -7,8 +7,9 @@ import pytest
 from synthetic_board import BENCHMARKS, VARIANTS, Variant, synthetic_run
 
 from leaderboards.board.build import build_board
-from leaderboards.board.rows import METRICS, Board, Row
-from leaderboards.results.schema import Entry, RunResults
+from leaderboards.board.rows import Board, Row
+from leaderboards.report.findings import sentences
+from leaderboards.results.schema import METRICS, Entry, RunResults
 from tasks.errors import InputError
 
 BY_NAME = {variant.name: variant for variant in VARIANTS}
@@ -32,6 +33,12 @@ def change_entries(run: RunResults, change: Callable[[Entry], Entry]) -> RunResu
 @pytest.fixture(scope="module")
 def board(run: RunResults) -> Board:
     return build_board([run])
+
+
+def cautions(run: RunResults) -> str:
+    """All that the board of a run tells to beware of."""
+    board = build_board([run])
+    return " ".join(sentences(board.notes, board))
 
 
 def test_rows_are_ranked_by_the_macro_average_and_hold_every_entry(board: Board) -> None:
@@ -142,7 +149,7 @@ def test_untagged_entries_are_marked_and_neither_ranked_nor_compared_by_format(
         assert row.macro.metric(board.rank_by).comparison is None
         assert not row.macro.metric("accuracy").own_format
     assert [row.rank for row in board.rows[:4]] == [1, 2, 3, 4]
-    assert "Not ranked" in " ".join(board.notes)
+    assert "Not ranked" in " ".join(sentences(board.notes, board))
 
 
 def test_untagged_entries_alone_are_ranked_among_themselves() -> None:
@@ -160,31 +167,37 @@ def test_compute_is_charged_per_seed_and_the_base_has_none(board: Board) -> None
 
 
 def test_the_summary_says_what_the_test_supports(board: Board) -> None:
-    assert board.summary[0] == "No entry is better than sft-tag-x2 on accuracy over 4 benchmarks."
-    sentence = next(sentence for sentence in board.summary if sentence.startswith("sftkey-tag "))
+    assert (
+        sentences(board.summary, board)[0]
+        == "No entry is better than sft-tag-x2 on accuracy over 4 benchmarks."
+    )
+    sentence = next(
+        sentence for sentence in sentences(board.summary, board) if sentence.startswith("sftkey-tag ")
+    )
     assert sentence.startswith("sftkey-tag is not distinguishable from sft-tag-x2 on accuracy (")
     assert "95 % CI" in sentence
-    weaker = next(sentence for sentence in board.summary if sentence.startswith("sft-tag "))
+    weaker = next(sentence for sentence in sentences(board.summary, board) if sentence.startswith("sft-tag "))
     assert weaker.endswith("with 0.50 times its training compute.")
 
 
 def test_a_winner_is_named_in_the_headline(run: RunResults) -> None:
-    headline = build_board([run], reference="key-tag").summary[0]
+    others = build_board([run], reference="key-tag")
+    headline = sentences(others.summary, others)[0]
     assert headline.startswith("Better than key-tag on accuracy over 4 benchmarks: sft-tag-x2,")
 
 
 def test_few_seeds_and_few_questions_are_said_in_words() -> None:
-    single = " ".join(build_board([synthetic_run(pick("sft", "sft-tag", seeds=(0,)), n=40)]).notes)
+    single = cautions(synthetic_run(pick("sft", "sft-tag", seeds=(0,)), n=40))
     assert "Only 1 seed for" in single
     assert "world_choice has only 40 questions" in single
-    two = " ".join(build_board([synthetic_run(pick("sft", "sft-tag", seeds=(0, 1)))]).notes)
+    two = cautions(synthetic_run(pick("sft", "sft-tag", seeds=(0, 1))))
     assert "Fewer than 3 seeds for" in two
     assert "has only" not in two
 
 
 def test_figures_near_zero_are_called_meaningless(make_run: Callable[..., RunResults]) -> None:
     hopeless = tuple(dataclasses.replace(v, skill=-9.0) for v in pick("sft", "sft-tag"))
-    assert "Every accuracy is near zero" in " ".join(build_board([make_run(hopeless)]).notes)
+    assert "Every accuracy is near zero" in cautions(make_run(hopeless))
 
 
 def test_truncated_outputs_and_unequal_settings_are_noted(run: RunResults) -> None:
@@ -200,7 +213,7 @@ def test_truncated_outputs_and_unequal_settings_are_noted(run: RunResults) -> No
     changed = change_entries(run, other_budget)
     assert_refused([changed], "base in runs/other", "max_tokens 512 / max_tokens 128", "--allow-different")
     board = build_board([changed], allow_different=["generation"])
-    notes = " ".join(board.notes)
+    notes = " ".join(sentences(board.notes, board))
     assert "were cut at the token limit: base‡ on world_number" in notes
     assert (
         "‡ base is not comparable on world_number, world_number_hard, world_choice and world_choice_hard: "
@@ -245,7 +258,7 @@ def test_several_models_are_each_compared_with_their_own_reference() -> None:
     other = dataclasses.replace(small, entries=entries, samples=small.samples.assign(model="other"))
     board = build_board([small, other])
     assert [row.is_reference for row in board.rows].count(True) == 2
-    assert "sft · other" in " ".join(board.summary)
+    assert "sft · other" in " ".join(sentences(board.summary, board))
 
 
 def test_an_entry_without_all_benchmarks_is_shown_but_not_ranked() -> None:
@@ -258,7 +271,9 @@ def test_an_entry_without_all_benchmarks_is_shown_but_not_ranked() -> None:
     board = build_board([dataclasses.replace(run, entries=entries, samples=run.samples[~gone])])
     row = row_of(board, "sft")
     assert (row.rank, row.macro, len(row.cells)) == (None, None, 2)
-    assert "for want of results on the same questions of all benchmarks: sft." in " ".join(board.notes)
+    assert "for want of results on the same questions of all benchmarks: sft." in " ".join(
+        sentences(board.notes, board)
+    )
 
 
 def assert_refused(runs: list[RunResults], *parts: str, **options: object) -> None:

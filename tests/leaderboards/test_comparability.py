@@ -8,8 +8,9 @@ from synthetic_board import BENCHMARKS, VARIANTS, synthetic_run
 
 from leaderboards.board.build import build_board
 from leaderboards.board.rows import Board, Row
+from leaderboards.report.findings import sentences
 from leaderboards.results.comparability import checked_aspects
-from leaderboards.results.joining import _unlike
+from leaderboards.results.entry_files import _unlike
 from leaderboards.results.schema import Entry, Evaluation, RunResults
 from tasks.errors import InputError
 
@@ -64,7 +65,7 @@ def test_what_is_allowed_to_differ_is_shown_with_a_mark(small: RunResults, aspec
     marked = {row.name: row.marks for row in board.rows if row.marks}
     assert marked.keys() == {"base"}
     assert len(marked["base"]) == len(BENCHMARKS)
-    assert any(note.startswith("‡ base is not comparable") for note in board.notes)
+    assert any(note.startswith("‡ base is not comparable") for note in sentences(board.notes, board))
 
 
 @pytest.mark.parametrize("aspect", CHANGES)

@@ -9,11 +9,11 @@ from synthetic_board import BENCHMARKS, VARIANTS, synthetic_run
 from synthetic_samples import change_evaluations, sampled_run
 
 from leaderboards.board.build import build_board
-from leaderboards.board.rows import MACRO
 from leaderboards.diff import ONLY, Differing, Only, compare, read_samples
 from leaderboards.results.schema import RunResults
 from leaderboards.results.store import write_results
 from leaderboards.sides import Side, cut_side, find_sides
+from leaderboards.stats import MACRO
 from tasks.errors import InputError
 
 NAMES = ("base", "sft", "sft-tag")

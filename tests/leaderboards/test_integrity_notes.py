@@ -14,6 +14,7 @@ from synthetic_samples import change_evaluations
 
 from leaderboards.board.build import build_board
 from leaderboards.board.rows import Board
+from leaderboards.report.findings import sentences
 from leaderboards.report.page.render import page_html
 from leaderboards.report.terminal import render
 from leaderboards.report.wording import web_link
@@ -92,13 +93,13 @@ def test_test_questions_in_the_training_data_are_a_warning(small: RunResults) ->
         return dataclasses.replace(evaluation, overlap=None if entry.name == "base" else found)
 
     board = build_board([change_evaluations(small, seen)])
-    warning = next(note for note in board.notes if "training data" in note)
+    warning = next(note for note in sentences(board.notes, board) if "training data" in note)
     assert warning.startswith(
         "world_number: 3 of the 40 test questions (7.5 %) share a run of 13 words with the training data of "
     )
     assert "(7,473 records), 1 of them word for word (such as q-7 in t-99)" in warning
     assert "base" not in warning
-    (check,) = board.checks
+    (check,) = sentences(board.checks, board)
     assert check.startswith("None of the test questions of world_number_hard (40), world_choice (40) and ")
     assert all(name in check for name in ("sft", "sft-tag"))
     for text in forms(board).values():
@@ -112,8 +113,8 @@ def test_rows_trained_on_other_data_are_told_apart(small: RunResults) -> None:
         return dataclasses.replace(evaluation, overlap=KNOWN if known else CLEAN)
 
     board = build_board([change_evaluations(small, seen)])
-    assert [note for note in board.notes if "with the training data of sft (" in note]
-    of_sft, of_others = sorted(board.checks, key=len)
+    assert [note for note in sentences(board.notes, board) if "with the training data of sft (" in note]
+    of_sft, of_others = sorted(sentences(board.checks, board), key=len)
     assert "world_number (40)" not in of_sft
     assert "data of sft (" in of_sft
     assert "world_number (40)" in of_others
@@ -130,11 +131,11 @@ def test_outputs_that_the_reference_engine_judges_otherwise(
         return dataclasses.replace(evaluation, exact=found if checked else None)
 
     board = build_board([change_evaluations(small, again)])
-    assert board.checks == (
+    assert sentences(board.checks, board) == (
         "Of 100 outputs made again by the reference engine (transformers 5.19.0, float32) for sft on "
         f"world_number, 4 differ in their text and {differ} in their verdict.",
     )
-    assert any("sft on world_number (2 of 100)" in note for note in board.notes) == warned
+    assert any("sft on world_number (2 of 100)" in note for note in sentences(board.notes, board)) == warned
 
 
 def test_scorers_and_settings_that_differ_are_named_with_whose_they_are(small: RunResults) -> None:
@@ -144,10 +145,12 @@ def test_scorers_and_settings_that_differ_are_named_with_whose_they_are(small: R
         return dataclasses.replace(evaluation, scorer=("b" if theirs else "a") * 64, generation=generation)
 
     changed = [change_evaluations(small, other)]
-    notes = " ".join(build_board(changed, allow_different=["scorer", "generation"]).notes)
+    board = build_board(changed, allow_different=["scorer", "generation"])
+    notes = " ".join(sentences(board.notes, board))
     assert "another version of the scorer (digest bbbbbbbbbbbb; the others: digest aaaaaaaaaaaa)" in notes
     assert "other generation settings (fewshot 5; the others: no fewshot)" in notes
-    assert "not comparable" not in " ".join(build_board([small]).notes)
+    alike = build_board([small])
+    assert "not comparable" not in " ".join(sentences(alike.notes, alike))
 
 
 @pytest.mark.parametrize(
@@ -185,7 +188,7 @@ def test_licence_and_link_are_shown_and_only_web_links_can_be_followed(
 
 def test_nothing_is_said_of_what_was_not_checked(small: RunResults) -> None:
     board = build_board([small])
-    assert board.checks == ()
+    assert sentences(board.checks, board) == ()
     for text in forms(board).values():
         assert "Checked" not in text
         assert "Judge beside" not in text

@@ -12,10 +12,12 @@ from hypothesis import strategies as st
 from synthetic_board import VARIANTS, synthetic_run
 
 from leaderboards.board.build import build_board
-from leaderboards.board.rows import MACRO, Board, Reported, ReportedFigure
+from leaderboards.board.rows import Board
 from leaderboards.report.latex import latex
 from leaderboards.report.latex_text import comment, escaped
+from leaderboards.results.reported import Reported, ReportedFigure
 from leaderboards.results.schema import RunResults
+from leaderboards.stats import MACRO
 
 EVIL = '[a_b%&#${}~^\\*α Δ−‡é中🙂 "q" `x` --z\n\x1b[31m'
 

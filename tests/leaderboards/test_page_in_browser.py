@@ -13,11 +13,12 @@ from synthetic_board import synthetic_run
 from synthetic_curves import curve_points
 
 from leaderboards.board.build import build_board
-from leaderboards.board.rows import Board, Reported, ReportedFigure
+from leaderboards.board.rows import Board
 from leaderboards.report.page.render import page_html
 from leaderboards.report.page.samples import collect_samples
 from leaderboards.report.wording import p_value, percent, points
 from leaderboards.results.curve_table import CURVES
+from leaderboards.results.reported import Reported, ReportedFigure
 from leaderboards.results.schema import RunResults
 
 if TYPE_CHECKING:

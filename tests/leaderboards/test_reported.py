@@ -10,11 +10,12 @@ from rich.console import Console
 from synthetic_board import VARIANTS, synthetic_run
 
 from leaderboards.board.build import build_board
-from leaderboards.board.reported import HEADING, matching_reported, read_reported, reported_tables
-from leaderboards.board.rows import Board, Reported
+from leaderboards.board.rows import Board
+from leaderboards.report.reported import HEADING, reported_tables
 from leaderboards.report.terminal import render
 from leaderboards.report.writers import csv_text, markdown
 from leaderboards.results.entry_files import ENTRIES_DIR, read_entries, read_entry
+from leaderboards.results.reported import Reported, matching_reported, read_reported
 from tasks.errors import InputError
 
 PAPER = ENTRIES_DIR / "sftkey_paper.yaml"

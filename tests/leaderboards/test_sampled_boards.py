@@ -12,6 +12,7 @@ from synthetic_samples import change_evaluations, sampled_run
 
 from leaderboards.board.build import build_board
 from leaderboards.board.rows import Board
+from leaderboards.report.findings import sentences
 from leaderboards.report.page.render import page_html
 from leaderboards.report.terminal import render
 from leaderboards.report.writers import csv_text, markdown
@@ -142,7 +143,9 @@ def test_entries_may_differ_in_k_and_it_is_said(sampled: RunResults) -> None:
     changed = dataclasses.replace(change_evaluations(sampled, single), samples=sampled.samples[~gone])
     board = build_board([changed], allow_different=["generation"])
     assert {row.name: row.cells[0].num_samples for row in board.rows} == {"sft": 1, "sft-tag": 4}
-    assert "(outputs for each question 4; the others: outputs for each question 1)" in " ".join(board.notes)
+    assert "(outputs for each question 4; the others: outputs for each question 1)" in " ".join(
+        sentences(board.notes, board)
+    )
 
 
 def test_seeds_of_one_entry_must_have_the_same_k(sampled: RunResults) -> None:

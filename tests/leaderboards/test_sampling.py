@@ -16,9 +16,9 @@ from leaderboards.board.sampling import (
     count_votes,
     majority_at,
     pass_at,
-    sampled_curve,
     sampled_points,
     sizes,
+    values_by_size,
 )
 from leaderboards.results.outcomes import Draws
 from leaderboards.stats import mean_interval
@@ -99,8 +99,8 @@ def test_choices_vote_by_letter_or_by_their_words() -> None:
     correct = np.array([[[True, False, False]]])
     extracted = np.array([[["A", "B", "a red kite"]]], dtype=object)
     known = Draws("choice", correct, extracted, (("a blue tit", "a red kite"),))
-    assert sampled_curve(known)[3][1][0, 0] == 0
-    assert sampled_curve(dataclasses.replace(known, kind="text"))[3][1][0, 0] == pytest.approx(1 / 3)
+    assert values_by_size(known)[3][1][0, 0] == 0
+    assert values_by_size(dataclasses.replace(known, kind="text"))[3][1][0, 0] == pytest.approx(1 / 3)
 
 
 def test_the_curve_goes_by_powers_of_two_to_k() -> None:
@@ -111,7 +111,7 @@ def test_with_one_output_all_three_are_the_accuracy_exactly() -> None:
     rng = np.random.default_rng(1)
     correct = rng.random((3, 50, 1)) < 0.6
     answers = np.where(correct, "4", np.where(rng.random(correct.shape) < 0.5, "5", None))
-    (point,) = sampled_points([sampled_curve(draws_of(correct, answers))])
+    (point,) = sampled_points([values_by_size(draws_of(correct, answers))])
     plain = mean_interval([correct[:, :, 0].astype(float)])
     assert point.passing == point.majority == plain
 
@@ -135,7 +135,7 @@ def test_the_intervals_cover_the_truth(seeds: int, a: float, b: float) -> None:
     for _ in range(150):
         correct = rng.random((seeds, 100, 4)) < rng.beta(a, b, (1, 100, 1))
         answers = np.where(correct, "4", "5").astype(object)
-        points = sampled_points([sampled_curve(draws_of(correct, answers))])
+        points = sampled_points([values_by_size(draws_of(correct, answers))])
         covered.append([point.passing.low <= truth[point.size] <= point.passing.high for point in points])
     shares = np.mean(covered, axis=0)
     assert shares.min() >= 0.9

@@ -10,6 +10,7 @@ from synthetic_board import VARIANTS, synthetic_run
 
 from leaderboards.board.build import build_board
 from leaderboards.board.rows import Board
+from leaderboards.report.findings import sentences
 from leaderboards.report.page.render import page_html
 from leaderboards.report.terminal import render
 from leaderboards.report.wording import enumerated
@@ -28,7 +29,8 @@ def run_with(**costs: TrainingCost | None) -> RunResults:
 
 
 def sentence(*runs: RunResults, reference: str | None = None) -> str:
-    summary = build_board(runs, reference=reference).summary
+    board = build_board(runs, reference=reference)
+    summary = sentences(board.summary, board)
     return " ".join(line for line in summary if "ompute-matched" in line)
 
 
@@ -68,9 +70,11 @@ def test_those_that_differ_are_named_with_what_they_took_the_reference_first() -
 def test_a_reference_model_is_told_and_counted_in_the_ratio_of_compute() -> None:
     prepared = other(reference_tokens=300_000, reference_flops=5e11)
     board = build_board([run_with(sft=EQUAL, sft_tag=prepared)], reference="sft")
-    assert board.summary[-1].startswith("Compute-matched: ")
-    assert board.summary[-1].endswith("forward tokens to prepare a reference model: sft-tag 300k.")
-    assert "with 1.50 times its training compute" in board.summary[1]
+    assert sentences(board.summary, board)[-1].startswith("Compute-matched: ")
+    assert sentences(board.summary, board)[-1].endswith(
+        "forward tokens to prepare a reference model: sft-tag 300k."
+    )
+    assert "with 1.50 times its training compute" in sentences(board.summary, board)[1]
 
 
 def test_nothing_is_said_of_a_single_trained_entry() -> None:

@@ -11,24 +11,20 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from leaderboards.board.comparing import partners
-from leaderboards.board.reported import is_macro, reported_label
 from leaderboards.board.rows import (
     ALPHAS,
-    MACRO,
-    METRICS,
     Board,
     Bucket,
     Cell,
     Comparison,
-    Metric,
+    FigureKey,
     Origin,
     Pair,
-    Place,
-    Reported,
     Row,
     SampledPoint,
 )
 from leaderboards.report.page.curves import curve_groups, curves_json
+from leaderboards.report.reported import is_macro, reported_label
 from leaderboards.report.wording import (
     METRIC_NAMES,
     duration,
@@ -39,8 +35,9 @@ from leaderboards.report.wording import (
     training_flops,
     web_link,
 )
-from leaderboards.results.schema import TrainingCost
-from leaderboards.stats import Difference, Estimate
+from leaderboards.results.reported import Reported
+from leaderboards.results.schema import METRICS, Metric, TrainingCost
+from leaderboards.stats import MACRO, Difference, Estimate
 
 Packed = list[object]
 PLAIN_BELOW = 0.0955
@@ -158,7 +155,7 @@ def _comparisons(board: Board) -> dict[str, object]:
     return {"references": references, "records": records}
 
 
-def _families(known: Mapping[Place, Comparison]) -> dict[Metric, list[int]]:
+def _families(known: Mapping[FigureKey, Comparison]) -> dict[Metric, list[int]]:
     """For each metric over how many comparisons Holm's correction went: macro averages, single benchmarks."""
     of = [(place, metric) for _, place, metric in known]
     return {

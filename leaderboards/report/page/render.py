@@ -7,9 +7,10 @@ from importlib.resources import files
 from typing import TYPE_CHECKING
 
 from leaderboards.board.curves import MAX_POINTS
-from leaderboards.board.rows import MACRO, METRICS, Board, Comparison, Pair, Row, Verdict
+from leaderboards.board.rows import Board, Comparison, Pair, Row, Verdict
 from leaderboards.report.columns import Column, cost_columns, defect_columns, text_table, trained_rows
 from leaderboards.report.evidence_tables import alpha_tables, bucket_tables, test_tables
+from leaderboards.report.findings import sentences
 from leaderboards.report.page.payload import payload, place_name, places_of
 from leaderboards.report.page.samples import PackedSamples
 from leaderboards.report.tables import further_tables
@@ -26,6 +27,8 @@ from leaderboards.report.wording import (
     value,
     web_link,
 )
+from leaderboards.results.schema import METRICS
+from leaderboards.stats import MACRO
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -71,7 +74,9 @@ def _words(board: Board) -> dict[str, object]:
     return {
         "title": title(board),
         "models": sorted({row.model for row in board.rows}),
-        "findings": board.summary,
+        "findings": sentences(board.summary, board),
+        "cautions": sentences(board.notes, board),
+        "checked": sentences(board.checks, board),
         "legend": legend(board),
         "metric_name": METRIC_NAMES[board.rank_by],
         "first_place": place_name(places_of(board)[0], board) if board.benchmarks else "",

@@ -1,4 +1,4 @@
-"""Figures that others report, such as a paper's: read from YAML, shown beside the board, never ranked.
+"""Figures that others report, such as a paper's: read from YAML, to be shown beside a board, never ranked.
 
 A file under `leaderboards/entries/` with `kind: reported` holds one source and its rows (`sftkey_paper.yaml`
 is one). A figure belongs to a benchmark of this harness, or to an average that the file names with members.
@@ -12,20 +12,48 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from leaderboards.board.rows import METRICS, Board, Metric, Reported, ReportedFigure
-from leaderboards.report.text_table import TextTable, printable
-from leaderboards.report.wording import MISSING, percent
-from leaderboards.results.entry_files import ENTRIES_DIR, KIND_REPORTED, read_yaml
+from leaderboards.results.entry_files import ENTRIES_DIR, read_folder
+from leaderboards.results.schema import METRICS, Metric
 from tasks.checks import checked
 from tasks.errors import InputError, check_keys, did_you_mean
 
-HEADING = "Reported elsewhere, not reproduced here"
-_HEADINGS: dict[Metric, str] = {
-    "accuracy": "accuracy",
-    "accuracy_strict": "strict",
-    "format_valid": "format",
-    "score": "score",
-}
+
+@dataclass(frozen=True, slots=True)
+class ReportedFigure:
+    """One figure that a paper reports, a share of 1.
+
+    Attributes:
+        benchmark: On which, or the name of an average.
+        metric: Of what.
+        value: The figure.
+        members: The benchmarks of an average; none for a single benchmark.
+    """
+
+    benchmark: str
+    metric: Metric
+    value: float
+    members: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Reported:
+    """An entry whose figures others report; never ranked, never tested, and marked as what it is.
+
+    Attributes:
+        name: Of the entry.
+        model: What it was trained from.
+        source: Who reports it, such as `arXiv 2512.21017`.
+        link: To it; None without.
+        note: What the reader must know, such as how the figures were transcribed.
+        figures: In the file's order.
+    """
+
+    name: str
+    model: str
+    source: str
+    link: str | None
+    note: str
+    figures: tuple[ReportedFigure, ...]
 
 
 @dataclass(frozen=True)
@@ -51,11 +79,7 @@ def read_reported(folder: Path = ENTRIES_DIR) -> list[Reported]:
     Raises:
         InputError: There is no such folder, or one is faulty: a line naming the file, the key and the remedy.
     """
-    if not folder.is_dir():
-        raise InputError(f"{folder}: no such folder of entries")
-    paths = sorted(path for path in folder.glob("*.yaml") if not path.name.startswith("_"))
-    found = ((path, read_yaml(path)) for path in paths)
-    return [row for path, data in found if data.get("kind") == KIND_REPORTED for row in _rows(data, path)]
+    return [row for path, data in read_folder(folder, reported=True) for row in _rows(data, path)]
 
 
 def matching_reported(reported: Sequence[Reported], benchmarks: Collection[str]) -> list[Reported]:
@@ -69,61 +93,6 @@ def matching_reported(reported: Sequence[Reported], benchmarks: Collection[str])
         if figures:
             kept.append(dataclasses.replace(row, figures=figures))
     return kept
-
-
-def is_macro(figure: ReportedFigure, benchmarks: Sequence[str]) -> bool:
-    """Whether it is an average over exactly these benchmarks."""
-    return bool(figure.members) and set(figure.members) == set(benchmarks)
-
-
-def reported_tables(board: Board) -> Iterator[TextTable]:
-    """One table of all reported figures; none where the board has none."""
-    if not board.reported:
-        return
-    metrics = [m for m in METRICS if any(f.metric == m for row in board.reported for f in row.figures)]
-    yield TextTable(
-        HEADING,
-        ("entry", "benchmark", *(_HEADINGS[metric] for metric in metrics)),
-        tuple(line for row in board.reported for line in _lines(row, metrics)),
-        tuple(sources(board.reported)),
-        detail=False,
-    )
-
-
-def sources(reported: Sequence[Reported]) -> Iterator[str]:
-    """Who reports the figures, with link and note, once for each source."""
-    said = dict.fromkeys((row.source, row.link, row.note) for row in reported)
-    for source, link, note in said:
-        where = f"{source} ({link})" if link else source
-        yield printable(f"Reported by {where}: {note}. In %; neither ranked nor tested.")
-
-
-def reported_label(row: Reported) -> str:
-    """Name and model, such as `sft · Qwen2.5-7B`."""
-    return printable(f"{row.name} · {row.model}")
-
-
-def csv_fields(board: Board) -> Iterator[dict[str, object]]:
-    """The lines of the CSV, with the role `reported`."""
-    for row in board.reported:
-        for figure in row.figures:
-            yield {
-                "entry": row.name,
-                "model": row.model,
-                "role": "reported",
-                "benchmark": figure.benchmark,
-                "metric": figure.metric,
-                "mean": f"{figure.value:.6g}",
-                "link": row.link or "",
-                "source": row.source,
-            }
-
-
-def _lines(row: Reported, metrics: Sequence[Metric]) -> Iterator[tuple[str, ...]]:
-    for benchmark in dict.fromkeys(figure.benchmark for figure in row.figures):
-        values = {f.metric: percent(f.value) for f in row.figures if f.benchmark == benchmark}
-        shown = (values.get(metric, MISSING) for metric in metrics)
-        yield (reported_label(row), printable(benchmark), *shown)
 
 
 def _covers(figure: ReportedFigure) -> set[str]:
