@@ -20,7 +20,6 @@ from leaderboards.results.schema import (
     SAMPLES_FILE,
     TRAINING_FILE,
     Entry,
-    Evaluation,
     RunResults,
 )
 from leaderboards.results.store import read_results, write_results
@@ -30,7 +29,6 @@ from tasks.scoring import (
     DEFAULT_ALPHA,
     Item,
     Score,
-    agreement,
     score_many,
     scorer_digest,
 )
@@ -124,7 +122,7 @@ def rescore(run_dir: Path, out: Path | None = None, workers: int | None = None) 
         results = read_results(run_dir)
         scores = list(score_many(_items(results, run_dir), workers))
         samples = _with_scores(results.samples, scores)
-        entries = [_rescored(entry, samples) for entry in results.entries]
+        entries = [_rescored(entry) for entry in results.entries]
         _write(out or run_dir, replace(results, entries=tuple(entries), samples=samples))
         if out and (run_dir / _CONFIG).is_file():
             shutil.copyfile(run_dir / _CONFIG, out / _CONFIG)
@@ -200,26 +198,10 @@ def _with_scores(samples: pd.DataFrame, scores: Sequence[Score]) -> pd.DataFrame
     return samples.assign(**columns)
 
 
-def _rescored(entry: Entry, samples: pd.DataFrame) -> Entry:
-    evaluations = tuple(_rescored_evaluation(entry, one, samples) for one in entry.evaluations)
-    return replace(entry, evaluations=evaluations)
-
-
-def _rescored_evaluation(entry: Entry, evaluation: Evaluation, samples: pd.DataFrame) -> Evaluation:
-    """With today's scorer, and the judge compared with the new verdicts."""
-    evaluation = replace(evaluation, scorer=scorer_digest())
-    if evaluation.judge is None:
-        return evaluation
-    same = samples["entry"].eq(entry.name) & samples["model"].eq(entry.model)
-    same &= samples["seed"].isna() if entry.seed is None else samples["seed"].eq(entry.seed).fillna(False)
-    own = samples[same & samples["benchmark"].eq(evaluation.benchmark) & samples["judge"].notna()]
-    if own.empty:
-        return evaluation
-    found = agreement(
-        (bool(rule), bool(judge)) for rule, judge in zip(own["accuracy"], own["judge"], strict=True)
+def _rescored(entry: Entry) -> Entry:
+    return replace(
+        entry, evaluations=tuple(replace(one, scorer=scorer_digest()) for one in entry.evaluations)
     )
-    judge = replace(evaluation.judge, agreement=found.agreement, kappa=found.kappa)
-    return replace(evaluation, judge=judge)
 
 
 def _report(results: RunResults, samples: pd.DataFrame, without_lm_eval: bool) -> RescoreReport:

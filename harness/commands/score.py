@@ -3,7 +3,7 @@
 import json
 from collections import Counter, deque
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Annotated, Any
@@ -13,6 +13,7 @@ import typer
 from harness.commands.options import Tags, Workers
 from harness.commands.screen import console
 from tasks.errors import InputError, did_you_mean
+from tasks.files import whole_file
 from tasks.records import KINDS, LETTERS, Kind, iter_objects
 from tasks.scoring import DEFAULT_ALPHA, Agreement, Item, Score, agreement, reference_answer, score_many
 from tasks.tags import DEFECTS, TagFormat, get_tag_format, opens_reasoning
@@ -288,16 +289,10 @@ def _written_whole(path: Path | None) -> Iterator[IO[str] | None]:
         yield None
         return
     direct = path.exists() and not path.is_file()  # such as /dev/stdout
-    part = path if direct else path.with_name(f"{path.name}.part")
-    try:
-        file = part.open("w", encoding="utf-8")
-    except OSError as error:
-        raise InputError(f"{path}: cannot be written ({error.strerror}); check --samples") from error
-    try:
-        with file:
-            yield file
-        if not direct:
-            part.replace(path)
-    finally:
-        if not direct:
-            part.unlink(missing_ok=True)
+    with ExitStack() as stack:
+        part = path if direct else stack.enter_context(whole_file(path))
+        try:
+            file = stack.enter_context(part.open("w", encoding="utf-8"))
+        except OSError as error:
+            raise InputError(f"{path}: cannot be written ({error.strerror}); check --samples") from error
+        yield file

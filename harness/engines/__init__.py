@@ -2,17 +2,8 @@
 
 from __future__ import annotations
 
-from harness.engines.api import (
-    ENGINES,
-    Completion,
-    Engine,
-    EngineInfo,
-    Request,
-    Sampling,
-    choose_engine,
-    create_engine,
-    new_engine,
-)
+from harness.engines.api import Completion, Engine, Request, Sampling
+from harness.engines.registry import ENGINES, EngineInfo, choose_engine, create_engine, new_engine
 from harness.engines.settings import EngineSettings, ServerSettings, api_key, server_url
 
 __all__ = [

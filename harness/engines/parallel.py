@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import os
-import signal
 from collections.abc import Iterator, Sequence
-from multiprocessing.connection import Connection, wait
-from multiprocessing.process import BaseProcess
+from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
-from harness.engines.api import Completion, Engine, Request, new_engine
+from harness.engines.api import Completion, Engine, Request
+from harness.engines.registry import new_engine
 from harness.engines.settings import EngineSettings
-from tasks.workers import end_with_parent, see_one_gpu
+from tasks.workers import Worker, WorkerLost, see_one_gpu, spoken, start_worker
 
 
 class ParallelEngine:
-    """See `Engine`. A completion does not depend on how many processes there are, nor does its key.
+    """The same `Engine` in several processes; no completion depends on how many, nor does its key.
 
     Args:
         name: Of the engine in each process.
@@ -31,7 +29,7 @@ class ParallelEngine:
         self.wants_text = self._inner.wants_text
         self._settings = settings
         self._num_workers = workers
-        self._workers: list[tuple[BaseProcess, Connection]] = []
+        self._workers: list[Worker] = []
 
     def refusal(self, adapter_dir: Path) -> str | None:
         """As the engine in each process."""
@@ -40,76 +38,69 @@ class ParallelEngine:
     def load(self, model_dir: Path, adapters: Sequence[Path] = ()) -> None:
         """Loads the model in every process; errors are those of the first that fails."""
         if not self._workers:
-            self._workers = [self._start(rank) for rank in range(self._num_workers)]
-        failed = None
-        for _, connection in self._workers:
-            connection.send(("load", (model_dir, tuple(adapters))))
-        for _, connection in self._workers:
-            _, error = self._hear(connection)
-            failed = failed or error
+            ranks = range(self._num_workers)
+            self._workers = [start_worker(_live, self.name, self._settings, rank) for rank in ranks]
+        for worker in self._workers:
+            self._tell(worker, ("load", (model_dir, tuple(adapters))))
+        answers = [self._hear(worker) for worker in self._workers]
+        failed = next((content for kind, content in answers if kind == "failed"), None)
         if failed is not None:
             raise failed
 
     def generate(self, requests: Sequence[Request]) -> Iterator[tuple[int, tuple[Completion, ...]]]:
         """Yields as any process finishes; requests that come longest first are shared out evenly."""
-        busy: dict[Connection, int] = {}
-        for rank, (_, connection) in enumerate(self._workers):
-            connection.send(("generate", requests[rank :: self._num_workers]))
-            busy[connection] = rank
+        busy: dict[Worker, int] = {}
+        for rank, worker in enumerate(self._workers):
+            self._tell(worker, ("generate", requests[rank :: self._num_workers]))
+            busy[worker] = rank
         try:
             while busy:
-                spoken: list[Connection] = wait(list(busy))  # type: ignore[assignment]
-                for connection in spoken:
-                    kind, content = self._hear(connection)
+                for worker in spoken(busy):
+                    kind, content = self._hear(worker)
                     if kind == "failed":
                         raise content
                     if kind == "done":
-                        del busy[connection]
+                        del busy[worker]
                     else:
                         index, completions = content
-                        yield busy[connection] + index * self._num_workers, completions
+                        yield busy[worker] + index * self._num_workers, completions
         finally:
             if busy:  # the caller stopped early, or a process failed: what they work on is of no use
                 self.close()
 
     def close(self) -> None:
         """Ends the processes."""
-        for process, connection in self._workers:
-            connection.close()
-            process.kill()
-            process.join()
+        for worker in self._workers:
+            worker.end(busy=True)  # what an engine holds needs no tidying
         self._workers = []
 
-    def _start(self, rank: int) -> tuple[BaseProcess, Connection]:
-        context = multiprocessing.get_context("spawn")
-        ours, theirs = context.Pipe()
-        process = context.Process(target=_work, args=(theirs, self.name, self._settings, rank), daemon=True)
-        process.start()
-        theirs.close()
-        return process, ours
-
-    def _hear(self, connection: Connection) -> tuple[str, Any]:
+    def _tell(self, worker: Worker, message: object) -> None:
         try:
-            message: tuple[str, Any] = connection.recv()
+            worker.send(message)
+        except WorkerLost as lost:
+            raise self._ended() from lost
+
+    def _hear(self, worker: Worker) -> tuple[str, Any]:
+        try:
+            message: tuple[str, Any] = worker.hear()
             return message
-        except EOFError as error:
-            self.close()
-            raise RuntimeError(
-                f"a process of the {self.name} engine ended unexpectedly; is memory short?"
-            ) from error
+        except WorkerLost as lost:
+            raise self._ended() from lost
+
+    def _ended(self) -> RuntimeError:
+        self.close()
+        return RuntimeError(f"a process of the {self.name} engine ended unexpectedly; is memory short?")
 
 
-def _work(connection: Connection, name: str, settings: EngineSettings, rank: int) -> None:
+def _live(connection: Connection, name: str, settings: EngineSettings, rank: int) -> None:
     """A worker's life: what it is told, until it is killed."""
-    end_with_parent()
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent is interrupted too, and ends this one
     see_one_gpu(rank)
     engine = new_engine(name, settings)
     while True:
         try:
             task, content = connection.recv()
         except EOFError:
-            os._exit(0)  # what an engine holds needs no tidying
+            os._exit(0)
         try:
             if task == "load":
                 engine.load(*content)

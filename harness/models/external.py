@@ -12,9 +12,9 @@ from harness.models import (
     Checkpoint,
     Weights,
     adapter_config,
+    adapter_is_meant,
     card_licence,
     is_adapter,
-    is_whole,
     locate,
     locate_adapter,
     locate_base,
@@ -81,10 +81,8 @@ def _what_is_meant(
         if external.base:
             raise InputError("--base and --model both name the adapter's base; give one of them")
         return external.adapters, model
-    if is_adapter(path) and not is_whole(path):
+    if adapter_is_meant(path, external.base):
         return (model,), external.base
-    if external.base:
-        raise InputError(f"{path}: a whole model, no adapter; leave --base out")
     if is_adapter(path):
         say(
             f"{path} holds a whole model and an adapter: the whole model is taken (--adapter takes the other)"

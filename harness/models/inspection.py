@@ -15,13 +15,13 @@ from harness.models import (
     Weights,
     adapter_checks,
     adapter_config,
+    adapter_is_meant,
     card_licence,
     check_context,
     context_length,
     has_tokenizer,
     is_adapter,
     is_tied,
-    is_whole,
     locate,
     locate_adapter,
     locate_base,
@@ -119,10 +119,8 @@ def find_folders(model: str, adapter: str | None = None, base: str | None = None
         InputError: One cannot be found.
     """
     path = locate(model)
-    if adapter is None and is_adapter(path) and not is_whole(path):
+    if adapter_is_meant(path, base) and adapter is None:
         return Folders(locate_base(path, base)[0], path)
-    if base:
-        raise InputError(f"{path}: a whole model, no adapter; leave --base out")
     both = adapter is None and is_adapter(path)
     note = f"{path} also holds an adapter, which is left out; --adapter takes it"
     return Folders(locate_model(model), locate_adapter(adapter) if adapter else None, (note,) if both else ())

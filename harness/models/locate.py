@@ -67,7 +67,7 @@ def locate_model(name: str) -> Path:
         InputError: It cannot be found, or holds an adapter alone.
     """
     path = locate(name)
-    if is_adapter(path) and not is_whole(path):
+    if _is_adapter_alone(path):
         raise InputError(
             f"{path}: an adapter, not a whole model; name its base with --model and it with --adapter"
         )
@@ -96,6 +96,27 @@ def model_name(name: str, path: Path) -> str:
 def is_adapter(path: Path) -> bool:
     """Whether a folder holds an adapter, whatever else it holds."""
     return (path / _ADAPTER_CONFIG).is_file()
+
+
+def adapter_is_meant(path: Path, base: str | None) -> bool:
+    """Whether what a folder stands for is its adapter: it holds nothing else.
+
+    Args:
+        path: The folder.
+        base: The adapter's base, where one is given.
+
+    Raises:
+        InputError: A base is given, but the folder holds a whole model.
+    """
+    if _is_adapter_alone(path):
+        return True
+    if base:
+        raise InputError(f"{path}: a whole model, no adapter; leave --base out")
+    return False
+
+
+def _is_adapter_alone(path: Path) -> bool:
+    return is_adapter(path) and not is_whole(path)
 
 
 def is_whole(path: Path) -> bool:

@@ -1,6 +1,7 @@
 """Safetensors files as they lie on disk: which are read, what their headers say, whether they are whole.
 
-Headers alone are read here, so that a folder of any size is checked in milliseconds.
+The library reads headers and numbers; here is which files belong to a model, what to do about a faulty one,
+and whether all numbers are numbers.
 """
 
 from __future__ import annotations
@@ -8,7 +9,7 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,22 +17,15 @@ from typing import TYPE_CHECKING, Any
 from tasks.errors import InputError
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
+    import torch
 
 SINGLE = "model.safetensors"
 INDEX = "model.safetensors.index.json"
 ADAPTER = "adapter_model.safetensors"
 _PICKLED = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl")
-_LARGEST_HEADER = 100_000_000
-"""As the safetensors library itself allows."""
-DTYPE_BITS = {
-    "BOOL": 8, "U8": 8, "I8": 8, "F8_E4M3": 8, "F8_E5M2": 8, "F8_E8M0": 8, "F8_E4M3FNUZ": 8, "F8_E5M2FNUZ": 8,
-    "U16": 16, "I16": 16, "F16": 16, "BF16": 16,
-    "U32": 32, "I32": 32, "F32": 32,
-    "U64": 64, "I64": 64, "F64": 64, "C64": 64,
-    "F4": 4, "F6_E2M3": 6, "F6_E3M2": 6,
-}  # fmt: skip
+_FLOATS = ("F64", "F32", "F16", "BF16", "F8_E4M3", "F8_E5M2")
+"""Types, as safetensors calls them, that can hold infinity or what is not a number."""
+_BLOCK_NUMBERS = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,16 +37,12 @@ class Tensor:
         dtype: As safetensors calls it, such as `BF16`.
         shape: Of its elements.
         path: The file.
-        start: Its first byte in the file.
-        end: The byte after its last.
     """
 
     name: str
     dtype: str
     shape: tuple[int, ...]
     path: Path
-    start: int
-    end: int
 
     @property
     def size(self) -> int:
@@ -125,7 +115,7 @@ def read_tensors(folder: Path) -> dict[str, Tensor]:
     Raises:
         InputError: A file is missing, truncated or unreadable, or lacks a tensor that the index says it has.
     """
-    found = {name: tensor for path in weight_files(folder) for name, tensor in read_header(path).items()}
+    found = {name: tensor for path in weight_files(folder) for name, tensor in _read_header(path).items()}
     if (folder / INDEX).is_file():
         lacking = [name for name in _weight_map(folder) if name not in found]
         if lacking:
@@ -136,108 +126,84 @@ def read_tensors(folder: Path) -> dict[str, Tensor]:
     return found
 
 
-def read_header(path: Path) -> dict[str, Tensor]:
-    """The tensors of one file, from its header.
+def _read_header(path: Path) -> dict[str, Tensor]:
+    """The tensors of one file, from its header, which safetensors reads and holds against the file's size."""
+    from safetensors import SafetensorError, safe_open
 
-    Raises:
-        InputError: The header cannot be read, or the file is shorter or longer than it says.
-    """
+    try:
+        with safe_open(path, "np") as file:
+            slices = {name: file.get_slice(name) for name in file.keys()}  # noqa: SIM118 - no mapping
+            return {
+                name: Tensor(name, one.get_dtype(), tuple(one.get_shape()), path)
+                for name, one in slices.items()
+            }
+    except SafetensorError as error:
+        raise InputError(f"{path}: {_fault(path)}") from error
+
+
+def _fault(path: Path) -> str:
+    """Why safetensors cannot read a file: its own words name no remedy, nor a pointer in its place."""
     size = path.stat().st_size
     with path.open("rb") as file:
-        length = int.from_bytes(file.read(8), "little")
-        if size < 8 or length > min(_LARGEST_HEADER, size - 8):
-            raise InputError(f"{path}: {_unreadable(path, size)}")
-        raw = file.read(length)
-    try:
-        header: dict[str, Any] = json.loads(raw)
-        header.pop("__metadata__", None)
-        tensors = {name: _tensor(name, value, path, 8 + length) for name, value in header.items()}
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise InputError(f"{path}: {_unreadable(path, size)}") from error
-    expected = max((tensor.end for tensor in tensors.values()), default=8 + length)
-    if size != expected:
-        raise InputError(
-            f"{path}: {size:,} bytes, but its header speaks of {expected:,}: "
-            f"{'truncated' if size < expected else 'not a safetensors file'}; copy or download it again"
-        )
-    return tensors
-
-
-def _unreadable(path: Path, size: int) -> str:
-    with path.open("rb") as file:
         start = file.read(40)
+        file.seek(8)
+        length = int.from_bytes(start[:8], "little")
+        raw = file.read(min(length, size))
     if start.startswith(b"version https://git-lfs"):
         return "a Git LFS pointer in place of the weights; run: git lfs pull"
+    try:
+        header = json.loads(raw)
+        header.pop("__metadata__", None)
+        expected = 8 + length + max((tensor["data_offsets"][1] for tensor in header.values()), default=0)
+    except (ValueError, KeyError, TypeError, AttributeError, IndexError):
+        expected = size
+    if size != expected:
+        return (
+            f"{size:,} bytes, but its header speaks of {expected:,}: "
+            f"{'truncated' if size < expected else 'not a safetensors file'}; copy or download it again"
+        )
     return f"{size:,} bytes without a readable safetensors header; copy or download it again"
 
 
-def _tensor(name: str, value: Mapping[str, Any], path: Path, base: int) -> Tensor:
-    start, end = value["data_offsets"]
-    tensor = Tensor(name, value["dtype"], tuple(value["shape"]), path, base + start, base + end)
-    bits = DTYPE_BITS.get(tensor.dtype)
-    if not 0 <= start <= end or (bits and (tensor.size * bits + 7) // 8 != end - start):
-        raise ValueError(name)
-    return tensor
+def check_finite(folder: Path) -> None:
+    """Reads every weight of a model or adapter, in the order in which they lie, a block at a time.
+
+    Raises:
+        InputError: One is not finite; names its tensor.
+    """
+    from safetensors import safe_open
+
+    for path in weight_files(folder):
+        with safe_open(path, "pt") as file:
+            for name in file.offset_keys():
+                if not all(_is_finite(block) for block in _blocks(file, name)):
+                    raise InputError(
+                        f"{path}: {name} holds NaN or infinity; take a checkpoint from before it diverged"
+                    )
+
+
+def _blocks(file: Any, name: str) -> Iterator[torch.Tensor]:
+    """A tensor's numbers, some rows at a time: memory does not grow with it. None of whole numbers."""
+    rows = file.get_slice(name)
+    shape = rows.get_shape()
+    if rows.get_dtype() not in _FLOATS or 0 in shape:
+        return
+    if not shape:
+        yield file.get_tensor(name)
+        return
+    step = max(1, _BLOCK_NUMBERS // math.prod(shape[1:]))
+    for start in range(0, shape[0], step):
+        yield rows[start : start + step]
+
+
+def _is_finite(block: torch.Tensor) -> bool:
+    import torch
+
+    # The extremes say it in one pass: NaN is passed on to them. Numbers of one byte have no such function.
+    extremes = (block.float() if block.element_size() == 1 else block).aminmax()
+    return bool(torch.isfinite(torch.stack(extremes)).all())
 
 
 def _first(names: list[str]) -> str:
     more = f" and {len(names) - 3} more" if len(names) > 3 else ""
     return ", ".join(names[:3]) + more
-
-
-_BLOCK_BYTES = 1 << 22
-_NOT_A_NUMBER = {
-    "F64": ("<u8", 0x7FF0000000000000),
-    "F32": ("<u4", 0x7F800000),
-    "F16": ("<u2", 0x7C00),
-    "BF16": ("<u2", 0x7F80),
-    "F8_E5M2": ("u1", 0x7C),
-    "F8_E4M3": ("u1", 0x7F),
-}
-"""By type: bits that are all set in infinity and in not-a-number, and in no finite value."""
-
-
-def check_finite(folder: Path) -> None:
-    """Reads every weight of a model or adapter, in the order in which they lie.
-
-    Raises:
-        InputError: One is not finite; names its tensor.
-    """
-    by_file: dict[Path, list[Tensor]] = {}
-    for tensor in read_tensors(folder).values():
-        if tensor.dtype in _NOT_A_NUMBER:
-            by_file.setdefault(tensor.path, []).append(tensor)
-    for path, tensors in by_file.items():
-        with path.open("rb", buffering=0) as file:
-            for tensor in sorted(tensors, key=lambda tensor: tensor.start):
-                if not _is_finite(tensor, file):
-                    raise InputError(
-                        f"{path}: {tensor.name} holds NaN or infinity; take a "
-                        "checkpoint from before it diverged"
-                    )
-
-
-def _is_finite(tensor: Tensor, file: Any) -> bool:
-    kind, bits = _NOT_A_NUMBER[tensor.dtype]
-    for block in _blocks(tensor, file):
-        values = block.view(kind)
-        if (values & values.dtype.type(bits)).max() == bits:
-            return False
-    return True
-
-
-def _blocks(tensor: Tensor, file: Any) -> Iterator[NDArray[np.uint8]]:
-    """The bytes of a tensor, a few megabytes at a time in one place."""
-    import numpy as np
-
-    buffer = np.empty(min(_BLOCK_BYTES, tensor.end - tensor.start), np.uint8)
-    file.seek(tensor.start)
-    for start in range(tensor.start, tensor.end, _BLOCK_BYTES):
-        block = buffer[: tensor.end - start]
-        filled = 0
-        while filled < len(block):
-            num_read = file.readinto(memoryview(block.data)[filled:])
-            if not num_read:
-                raise InputError(f"{tensor.path}: ends within {tensor.name}; is it still being written?")
-            filled += num_read
-        yield block

@@ -115,19 +115,13 @@ class JudgeCheck:
         model: Which model judged, and where it was served.
         prompt_version: Of the judge's prompt.
         n: Outputs judged.
-        unreadable: Of them, those whose verdict could not be read; they count in nothing that follows.
-        accuracy: Share that the judge holds right.
-        agreement: Share on which judge and rule agree.
-        kappa: Cohen's κ between them; None where it is not defined (both constant).
+        unreadable: Of them, those whose verdict could not be read; they count in no agreement with the rule.
     """
 
     model: str
     prompt_version: str
     n: int
     unreadable: int
-    accuracy: float
-    agreement: float
-    kappa: float | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ from rich.console import Console
 
 from harness.commands.rescore import KEPT, MOST_CHANGES_SHOWN, print_report, rescore, rescore_command
 from harness.evaluation.samples import judged_fields
+from leaderboards.board.build import build_board
 from leaderboards.results.schema import RESULTS_FILE, SAMPLES_FILE, Entry, Evaluation, JudgeCheck, Sample
 from leaderboards.results.store import read_results, write_results
 from tasks.errors import InputError
@@ -126,12 +127,15 @@ def test_elsewhere_the_run_itself_is_left_alone(tmp_path: Path) -> None:
     assert read_results(tmp_path / "out").samples["accuracy"].tolist() == [row.accuracy for row in ROWS]
 
 
-def test_the_judge_is_compared_with_the_new_verdicts(tmp_path: Path) -> None:
+def test_the_judges_verdicts_stay_and_are_compared_with_the_new_ones(tmp_path: Path) -> None:
     rows = [replace(row, accuracy=False, judge=row.accuracy) for row in ROWS[:3]] + [ROWS[3]]
-    judge = JudgeCheck("llama", "1", 3, 1, accuracy=1 / 3, agreement=2 / 3, kappa=0.0)
+    judge = JudgeCheck("llama", "1", 4, 1)
     rescore(store(tmp_path, rows, judge), workers=1)
-    (evaluation,) = read_results(tmp_path).entries[0].evaluations
-    assert evaluation.judge == replace(judge, agreement=1.0, kappa=1.0)
+    results = read_results(tmp_path)
+    assert results.entries[0].evaluations[0].judge == judge
+    (found,) = [cell.judged for row in build_board([results]).rows for cell in row.cells]
+    assert found is not None
+    assert (found.n, found.agreement, found.kappa) == (3, 1.0, 1.0)
 
 
 def test_an_interrupted_rescoring_is_undone_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -49,7 +49,7 @@ def judged(run: RunResults) -> RunResults:
     judge = np.where(mine & (place != 39), rule ^ (place % 10 == 0), None)
 
     def check(entry: Entry, evaluation: Evaluation) -> Evaluation:
-        found = JudgeCheck("judge-7b at http://localhost:8000", "2", 39, 1, 0.5, 0.9, 0.8)
+        found = JudgeCheck("judge-7b at http://localhost:8000", "2", 39, 1)
         return dataclasses.replace(evaluation, judge=found if evaluation.benchmark == BENCHMARKS[0] else None)
 
     samples = run.samples.assign(judge=judge)

@@ -23,7 +23,7 @@ _Found = tuple[int, tuple[Completion, ...]]
 
 
 class OpenAIEngine:
-    """See `Engine`. The model is on a server, which also has its tokenizer, template and adapters.
+    """The model is on a server, which also has its tokenizer, template and adapters.
 
     `version` is the server's address and the further fields that it is sent: what a server runs, and in which
     numbers, it does not say.
@@ -56,7 +56,7 @@ class OpenAIEngine:
 
         Args:
             model_dir: The model's name on the server.
-            adapters: None: see `refusal`.
+            adapters: None, since a server is not given files.
 
         Raises:
             InputError: The server cannot be reached, or does not have the model.
