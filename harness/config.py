@@ -46,13 +46,6 @@ class JudgeSettings:
         return bool(self.model or self.server.url)
 
 
-def judge_flags(judge: str | None) -> dict[str, str]:
-    """`--judge MODEL|URL` as configuration keys."""
-    if judge is None:
-        return {}
-    return {"eval.judge.server.url" if "://" in judge else "eval.judge.model": judge}
-
-
 @dataclass(frozen=True)
 class EvalSettings:
     """How checkpoints are evaluated.

@@ -36,6 +36,10 @@ def locked(folder: Path) -> Iterator[None]:
         yield
 
 
+_held: set[Path] = set()
+"""Folders of the run that this process is in: its steps may be called one by one, or within the whole."""
+
+
 @contextmanager
 def run_folder(config: Config) -> Iterator[None]:
     """Makes the run's folder, stores the configuration, and keeps a second run out of it.
@@ -45,9 +49,14 @@ def run_folder(config: Config) -> Iterator[None]:
     Raises:
         InputError: Another process works in it, or it cannot be written.
     """
-    if not distributed.is_first():
+    folder = config.out.resolve()
+    if folder in _held or not distributed.is_first():
         yield
         return
     with locked(config.out):
         write_whole(config.out / "config.yaml", dump_config(config))
-        yield
+        _held.add(folder)
+        try:
+            yield
+        finally:
+            _held.remove(folder)

@@ -201,14 +201,10 @@ def checkpoints(plan: Plan) -> list[Checkpoint]:
 def cost(plan: Plan, chain: Sequence[str]) -> TrainingCost:
     """All that a variant's chain of stages took, shared stages and reference models in full."""
     nodes = [plan.graph.nodes[key] for key in chain]
-    costs = [read_cost(plan.stage_dir / key) for key in chain]
+    costs = [asdict(read_cost(plan.stage_dir / key)) for key in chain]
     references = [item for node in nodes for item in _reference_costs(plan, node)]
     return TrainingCost(
-        steps=sum(cost.steps for cost in costs),
-        tokens_forward=sum(cost.tokens_forward for cost in costs),
-        tokens_loss=sum(cost.tokens_loss for cost in costs),
-        flops=sum(cost.flops for cost in costs),
-        wall_seconds=sum(cost.wall_seconds for cost in costs),
+        **{name: sum(cost[name] for cost in costs) for name in costs[0]},
         stages=tuple(node.stage.name for node in nodes),
         reference_tokens=sum(cost.tokens_forward for cost in references),
         reference_flops=sum(cost.flops for cost in references),

@@ -84,9 +84,16 @@ class Plan:
 def make_plan(config: Config) -> Plan:
     """Resolves names, loads and encodes the training data, and lays out the stages.
 
+    Of the processes of a launch the first goes ahead, which fills the caches of models and data.
+
     Raises:
         InputError: Anything that would make the run fail and can be known beforehand.
     """
+    with distributed.first_goes_ahead():
+        return _plan(config)
+
+
+def _plan(config: Config) -> Plan:
     engine = choose_engine(config.eval.engine)
     benchmarks = tuple(load_benchmark(name) for name in config.benchmarks)
     variants = tuple(load_variant(name) for name in config.variants)
@@ -116,8 +123,7 @@ def _corpus(records: TrainingRecords, digest: str, tags: str, path: TextPath, co
     """The encoded training data of a tag format, from the cache or encoded into it now."""
     tag_format, max_length = get_tag_format(tags), config.train.max_length
     directory = cache_dir() / "corpora" / corpus_key(digest, tag_format, path, max_length)
-    with distributed.first_goes_ahead():
-        return encode(records, tag_format, path, max_length, to=directory)
+    return encode(records, tag_format, path, max_length, to=directory)
 
 
 def text_path(model_dir: Path, config: Config, tags: str) -> TextPath:

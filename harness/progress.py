@@ -16,6 +16,15 @@ if TYPE_CHECKING:
 SECONDS_BETWEEN_LINES = 15.0
 
 
+def console(*, stderr: bool = False) -> Console:
+    """Where to print; silent in all processes of a launch but the first."""
+    from rich.console import Console
+
+    from sftkey_train.distributed import is_first
+
+    return Console(stderr=stderr, quiet=not is_first())
+
+
 class StageProgress(Protocol):
     """Progress of one training stage."""
 
@@ -44,11 +53,11 @@ class Reporter:
     """Reports to a console.
 
     Args:
-        console: Where to; bars are drawn where it is a terminal.
+        to: The console; bars are drawn where it is a terminal. Standard error where None.
     """
 
-    def __init__(self, console: Console) -> None:
-        self.console = console
+    def __init__(self, to: Console | None = None) -> None:
+        self.console = to or console(stderr=True)
         self._bars: Progress | None = None
         self._num_bars = 0
 
@@ -68,17 +77,8 @@ class Reporter:
     @contextmanager
     def bars(self) -> Iterator[Progress]:
         """The bars of all open stages: a terminal has room for one live display only."""
-        from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
-
         if self._bars is None:
-            self._bars = Progress(
-                TextColumn("  {task.description}"),
-                BarColumn(bar_width=20),
-                TextColumn("{task.completed:.0f}/{task.total:.0f} {task.fields[losses]}"),
-                TimeRemainingColumn(compact=True),
-                console=self.console,
-                transient=True,
-            )
+            self._bars = _progress(self.console, "{task.fields[losses]}")
             self._bars.start()
         self._num_bars += 1
         try:
@@ -102,6 +102,21 @@ def losses(metrics: StepMetrics) -> str:
     """The losses and the speed of a step, in few words."""
     speed = metrics.tokens / max(metrics.wall_seconds, 1e-9)
     return f"thinking {metrics.loss_thinking:.3f} answer {metrics.loss_answer:.3f} {speed:,.0f} tok/s"
+
+
+def _progress(to: Console, counted: str) -> Progress:
+    """Bars that leave no trace; none where the console is no terminal."""
+    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+    return Progress(
+        TextColumn("  {task.description}"),
+        BarColumn(bar_width=20),
+        TextColumn("{task.completed:.0f}/{task.total:.0f} " + counted),
+        TimeRemainingColumn(compact=True),
+        console=to,
+        transient=True,
+        disable=not to.is_terminal,
+    )
 
 
 class _StageLines:
@@ -145,22 +160,12 @@ class _StageBar(_StageLines):
 
 class _SampleBar:
     def __init__(self, label: str, num_samples: int, num_stored: int, reporter: Reporter) -> None:
-        from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
-
         self._num_samples, self._num_stored = num_samples, num_stored
         self._label, self._reporter = label, reporter
         self._num_tokens, self._num_done = 0, num_stored
         self._spoken = time.perf_counter()
         self._started = time.perf_counter()
-        self._progress = Progress(
-            TextColumn("  {task.description}"),
-            BarColumn(bar_width=20),
-            TextColumn("{task.completed:.0f}/{task.total:.0f} samples {task.fields[speed]}"),
-            TimeRemainingColumn(compact=True),
-            console=reporter.console,
-            transient=True,
-            disable=not reporter.console.is_terminal,
-        )
+        self._progress = _progress(reporter.console, "samples {task.fields[speed]}")
         self._task = self._progress.add_task(label, total=num_samples, completed=num_stored, speed="")
 
     def __enter__(self) -> _SampleBar:

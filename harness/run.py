@@ -1,14 +1,17 @@
 """The story of a run, from top to bottom: plan, train, generate, score, store, board, report.
 
-What is done stays done: stages, completions and evaluations are in the store the moment they are finished, so
-that the same command after an interruption goes on from there and comes to the same figures.
+`harness.plan.make_plan` gives the plan. Each step below takes what the one before has left on disk, holds the
+run's folder while it works, and may be called alone. What is done stays done: stages, completions and
+evaluations are in the store the moment they are finished, so that the same command after an interruption goes
+on from there and comes to the same figures.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
 
 from harness.config import Config, dump_config
 from harness.data import TrainingRecords
@@ -17,8 +20,10 @@ from harness.evaluation.exact import check_exactness, refuse_comparison
 from harness.evaluation.generations import GenerationStore
 from harness.evaluation.judge import judge_results
 from harness.evaluation.overlap import find_overlaps
+from harness.files import run_folder
 from harness.jobs import checkpoints, curves, ensure_base, train_node
 from harness.models import Checkpoint
+from harness.models.external import External, check_out, external_checkpoints
 from harness.plan import Plan
 from harness.pool import train_all
 from harness.progress import Reporter
@@ -26,74 +31,133 @@ from harness.provenance import provenance
 from leaderboards.results.schema import Entry, Overlap
 from leaderboards.results.store import write_results
 from sftkey_train import distributed
-from tasks.benchmarks import Benchmark, load_benchmark
-from tasks.tags import keep_formats
+from tasks.benchmarks import load_benchmark
+from tasks.tags import get_tag_format, keep_formats
 
 if TYPE_CHECKING:
     import pandas as pd
 
+    from leaderboards import Board, ReportPaths, RunResults
 
-def train(plan: Plan, reporter: Reporter) -> None:
+
+def train_and_eval(plan: Plan, reporter: Reporter | None = None) -> Report | None:
+    """The whole story: what `harness train-and-eval` does once it has shown the plan.
+
+    Returns:
+        The report; None in those processes of a launch that are done when all is trained.
+
+    Raises:
+        InputError: Another process works in the run's folder, or something else that the user can mend.
+    """
+    config = plan.config
+    with run_folder(config):
+        if not train(plan, reporter):
+            return None
+        evaluate(plan, reporter)
+        return report_on([config.out], config.out / "leaderboard", config)
+
+
+def train(plan: Plan, reporter: Reporter | None = None) -> bool:
     """Trains every stage of the plan that is not in the store, together with the launch's other processes.
+
+    Returns:
+        Whether this process goes on: of a launch, the first does, alone.
 
     Raises:
         InputError: The method needs what is not installed.
     """
     from sftkey_train.model import check_method
 
-    check_method(plan.config.train.method)
-    with distributed.first_goes_ahead():
-        ensure_base(plan, reporter)
-    todo = distributed.agreed([node for node in plan.graph.nodes.values() if not plan.is_trained(node.key)])
-    reporter.line(f"training {len(todo)} of {len(plan.graph.nodes)} stages; the others are in the store")
-    train_all(plan, todo, train_node, reporter)
+    reporter = reporter or Reporter()
+    with run_folder(plan.config):
+        check_method(plan.config.train.method)
+        with distributed.first_goes_ahead():
+            ensure_base(plan, reporter)
+        nodes = plan.graph.nodes.values()
+        todo = distributed.agreed([node for node in nodes if not plan.is_trained(node.key)])
+        reporter.line(f"training {len(todo)} of {len(nodes)} stages; the others are in the store")
+        train_all(plan, todo, train_node, reporter)
+        return distributed.leave()
 
 
-def evaluate_plan(plan: Plan, reporter: Reporter) -> None:
-    """Evaluates the base and all that a plan has trained, and writes results and training curves."""
-    evaluate(plan.config, plan.benchmarks, checkpoints(plan), reporter, plan)
+def evaluate(plan: Plan, reporter: Reporter | None = None) -> None:
+    """Evaluates the base and all that a plan has trained; stores results and training curves."""
+    evaluate_checkpoints(plan.config, checkpoints(plan), reporter, plan)
 
 
-def evaluate(
+def evaluate_external(config: Config, external: External, reporter: Reporter | None = None) -> None:
+    """Looks at checkpoints trained elsewhere, then evaluates them.
+
+    Args:
+        config: Its `model` is the checkpoint, or the base of adapters.
+        external: What else is known of them.
+        reporter: Shows progress.
+
+    Raises:
+        InputError: They cannot be evaluated, or results in the run's folder would be lost.
+    """
+    reporter = reporter or Reporter()
+    get_tag_format(config.tags)
+    for name in config.benchmarks:
+        load_benchmark(name)
+    wanted = external_checkpoints(config, external, reporter.line)
+    check_out(config.out, wanted, config.benchmarks)
+    evaluate_checkpoints(config, wanted, reporter)
+
+
+def evaluate_checkpoints(
     config: Config,
-    benchmarks: Sequence[Benchmark],
     wanted: Sequence[Checkpoint],
-    reporter: Reporter,
+    reporter: Reporter | None = None,
     plan: Plan | None = None,
 ) -> None:
-    """Evaluates checkpoints and writes the run's results under `config.out`, in lm-eval's form too.
+    """Generates and scores what the store lacks, and writes the results under `config.out`.
 
     Args:
         config: Of the run.
-        benchmarks: What to evaluate on.
         wanted: What to evaluate.
         reporter: Shows progress.
         plan: What trained them, where that was this run.
     """
     import pandas as pd
 
-    reporter.line(f"evaluating {len(wanted)} checkpoints on {', '.join(b.name for b in benchmarks)}")
-    with GenerationStore(config.store_dir / "generations.sqlite") as store:
+    reporter = reporter or Reporter()
+    benchmarks = [load_benchmark(name) for name in config.benchmarks]
+    reporter.line(f"evaluating {len(wanted)} checkpoints on {', '.join(config.benchmarks)}")
+    with run_folder(config), GenerationStore(config.store_dir / "generations.sqlite") as store:
         evaluator = Evaluator(config, benchmarks, store, reporter)
-        if config.eval.exact:
-            refuse_comparison(wanted, evaluator.engine)
-        try:
-            found = evaluator.evaluate(wanted)
-        finally:
-            evaluator.engine.close()
-        if config.eval.exact:
-            found = check_exactness(config, evaluator.questions, wanted, found, store, reporter)
-        records = {benchmark.name: evaluator.records(benchmark) for benchmark in benchmarks}
-        if config.eval.judge.wanted:
-            found = judge_results(
-                found, [one.tags for one in wanted], records, config.eval.judge, store, reporter, config.out
-            )
-    if plan is not None:
-        found = _with_overlaps(found, find_overlaps(TrainingRecords(config, benchmarks), records))
-    keep_formats(config.out, [one.tags for one in wanted])
-    entries, samples = [entry for entry, _ in found], pd.concat([frame for _, frame in found])
-    write_results(config.out, provenance(dump_config(config)), entries, samples, curves(plan) if plan else ())
-    evaluator.write_lm_eval_files(config.out)
+        found = _generated_and_scored(evaluator, config, wanted, store, reporter)
+        if plan is not None:
+            asked = {benchmark.name: evaluator.records(benchmark) for benchmark in benchmarks}
+            found = _with_overlaps(found, find_overlaps(TrainingRecords(config, benchmarks), asked))
+        keep_formats(config.out, [one.tags for one in wanted])
+        entries, samples = [entry for entry, _ in found], pd.concat([frame for _, frame in found])
+        history = curves(plan) if plan else ()
+        write_results(config.out, provenance(dump_config(config)), entries, samples, history)
+        evaluator.write_lm_eval_files(config.out)
+
+
+def _generated_and_scored(
+    evaluator: Evaluator,
+    config: Config,
+    wanted: Sequence[Checkpoint],
+    store: GenerationStore,
+    reporter: Reporter,
+) -> list[tuple[Entry, pd.DataFrame]]:
+    """Entry and samples of each checkpoint, by the rule, and by the exact engine and a judge where asked."""
+    if config.eval.exact:
+        refuse_comparison(wanted, evaluator.engine)
+    try:
+        found = evaluator.evaluate(wanted)
+    finally:
+        evaluator.engine.close()
+    if config.eval.exact:
+        found = check_exactness(config, evaluator.questions, wanted, found, store, reporter)
+    if config.eval.judge.wanted:
+        tags = [one.tags for one in wanted]
+        records = {one.name: evaluator.records(one) for one in evaluator.questions.benchmarks}
+        found = judge_results(found, tags, records, config.eval.judge, store, reporter, config.out)
+    return found
 
 
 def _with_overlaps(
@@ -114,6 +178,63 @@ def _with_overlaps(
     ]
 
 
-def resolve_benchmarks(config: Config) -> tuple[Benchmark, ...]:
-    """The benchmarks of a configuration."""
-    return tuple(load_benchmark(name) for name in config.benchmarks)
+class Report(NamedTuple):
+    """A board, the files that show it, and what is said of entries that might stand beside the runs."""
+
+    board: Board
+    paths: ReportPaths
+    notes: Sequence[str]
+
+
+def report_on(run_dirs: Sequence[Path], out: Path, config: Config) -> Report:
+    """Builds the board of stored runs, with a configuration's reference, ranking and alpha, and writes it."""
+    from leaderboards import read_outcomes
+
+    runs = [read_outcomes(path) for path in run_dirs]
+    return report(runs, out, reference=config.reference, rank_by=config.rank_by, alpha=config.alpha)
+
+
+def report(
+    runs: Sequence[RunResults],
+    out: Path,
+    *,
+    reference: str | None = None,
+    rank_by: str = "accuracy",
+    alpha: float = 0.7,
+    entries: Path | None = None,
+    allow_different: Sequence[str] = (),
+    most_samples: int = 100_000,
+) -> Report:
+    """Builds the board of runs and of the entries that belong beside them, and writes its files.
+
+    Args:
+        runs: Stored results.
+        out: Folder of the report.
+        reference: Entry that differences are taken to; the board's own choice where None.
+        rank_by: Metric that ranks.
+        alpha: Weight of accuracy in score.
+        entries: Folder of entry files; the project's where None.
+        allow_different: Aspects in which results may differ, and are then marked.
+        most_samples: At most so many in the page.
+
+    Raises:
+        InputError: The results are not comparable, or an entry file is faulty.
+    """
+    from leaderboards import build_board, write_report
+    from leaderboards.results.comparability import checked_aspects
+    from leaderboards.results.entry_files import ENTRIES_DIR, join_entries, read_entries
+    from leaderboards.results.reported import matching_reported, read_reported
+
+    folder = entries or ENTRIES_DIR
+    joined = join_entries(runs, read_entries(folder), allowed=checked_aspects(allow_different))
+    runs = [*runs, *joined.runs]
+    asked = {one.benchmark for run in runs for entry in run.entries for one in entry.evaluations}
+    board = build_board(
+        runs,
+        reference=reference,
+        rank_by=rank_by,
+        alpha=alpha,
+        allow_different=allow_different,
+        reported=matching_reported(read_reported(folder), asked),
+    )
+    return Report(board, write_report(board, out, runs, most_samples), joined.lines)

@@ -13,16 +13,12 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from harness.config import OWN_SETTINGS, Config, dump_config
 from harness.progress import Reporter
 from sftkey_train.variants import Variant, load_variant
 from tasks.benchmarks import load_benchmark
 from tasks.errors import InputError, did_you_mean
-
-if TYPE_CHECKING:
-    from rich.table import Table
 
 Point = tuple[tuple[str, float], ...]
 """(setting, value) of one point of a variant's grid."""
@@ -121,30 +117,13 @@ def in_words(point: Point) -> str:
     return ", ".join(f"{name} {value:g}" for name, value in point) or "the run's settings"
 
 
-def table(tried: Sequence[Tried], metric: str) -> Table:
-    """All points, the chosen ones marked."""
-    from rich.table import Table
-
-    shown = Table(box=None, pad_edge=False, header_style="bold")
-    shown.add_column("variant", no_wrap=True)
-    shown.add_column("settings")
-    shown.add_column(f"{metric} %", justify="right")
-    shown.add_column("format %", justify="right")
-    shown.add_column("")
-    for one in tried:
-        mark, style = ("chosen", "bold") if one.chosen else ("", None)
-        figures = (f"{100 * one.metric:.1f}", f"{100 * one.format_valid:.1f}")
-        shown.add_row(one.variant, in_words(one.point), *figures, mark, style=style)
-    return shown
-
-
 def _try(
     config: Config, point: Point, names: Sequence[str], benchmarks: Sequence[str], reporter: Reporter
 ) -> list[Tried]:
     """The variants at one point, on validation questions."""
     from harness.files import run_folder
     from harness.plan import make_plan
-    from harness.run import evaluate_plan, train
+    from harness.run import evaluate, train
     from leaderboards import read_results
 
     label = "_".join(f"{name}={value:g}" for name, value in point) or "own"
@@ -161,7 +140,7 @@ def _try(
     plan = make_plan(here)
     with run_folder(here):
         train(plan, reporter)
-        evaluate_plan(plan, reporter)
+        evaluate(plan, reporter)
     samples = read_results(here.out).samples
     metrics = list(dict.fromkeys((config.rank_by, "format_valid")))
     by_benchmark = samples.groupby(["entry", "benchmark"])[metrics].mean()

@@ -16,7 +16,7 @@ from harness.config import load_config
 from harness.files import run_folder
 from harness.plan import make_plan
 from harness.progress import Reporter
-from harness.run import evaluate_plan, train
+from harness.run import evaluate, train
 from leaderboards import read_results
 
 RATES = (1e-5, 3e-5, 1e-4, 3e-4, 1e-3)
@@ -43,7 +43,7 @@ def measure(rate: float, out: Path) -> dict[tuple[str, str], tuple[float, float]
     reporter = Reporter(Console(stderr=True))
     with run_folder(config):
         train(plan, reporter)
-        evaluate_plan(plan, reporter)
+        evaluate(plan, reporter)
     means = (
         read_results(config.out).samples.groupby(["entry", "benchmark"])[["accuracy", "format_valid"]].mean()
     )

@@ -152,7 +152,7 @@ def rerun(told: dict[str, Any]) -> dict[str, Any]:
         result["num_samples"] = fill(config, benchmarks, wanted)
     else:
         _refuse_engines()
-        run.evaluate(config, benchmarks, wanted, Reporter(Console(stderr=True)))
+        run.evaluate_checkpoints(config, wanted, Reporter(Console(stderr=True)))
         result["seconds"] = time.perf_counter() - looked
     return result
 

@@ -12,10 +12,9 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from harness.commands.screen import console
+from harness.progress import console
 from leaderboards.report.text_table import printable
 from leaderboards.report.wording import p_value, points
-from leaderboards.stats import MACRO
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
@@ -249,6 +248,8 @@ def _table(name: str, *columns: str) -> Table:
 
 
 def _name(one: BenchmarkDifference) -> str:
+    from leaderboards.stats import MACRO
+
     return "all (macro)" if one.benchmark == MACRO else printable(one.benchmark)
 
 

@@ -4,26 +4,13 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from harness.commands.leaderboard import report
-from harness.commands.options import (
-    Base,
-    Benchmarks,
-    ConfigFile,
-    DataDir,
-    EngineName,
-    Exact,
-    Judge,
-    Limit,
-    Out,
-    Setting,
-    Tags,
-    flags,
-)
-from harness.commands.screen import console
+from harness.commands.leaderboard import show
+from harness.commands.options import Base, Given, configured
+from harness.progress import Reporter
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -33,7 +20,12 @@ if TYPE_CHECKING:
     from leaderboards.results.entry_files import EntryFile
 
 
+@configured(
+    *("model", "benchmarks", "adapter", "base", "entry", "tags", "name", "instruct"),
+    *("config", "engine", "data_dir", "limit", "exact", "judge", "out", "setting"),
+)
 def evaluate(
+    given: Given,
     model: Annotated[
         str | None,
         typer.Option(
@@ -42,7 +34,6 @@ def evaluate(
             show_default=False,
         ),
     ] = None,
-    benchmarks: Benchmarks = None,
     adapter: Annotated[
         list[str] | None,
         typer.Option(help="PEFT adapter, folder or Hub id; may be repeated.", metavar="ID|PATH"),
@@ -54,43 +45,26 @@ def evaluate(
             help="Entry file that says all of this; flags win over it; may be repeated.", metavar="FILE.yaml"
         ),
     ] = None,
-    tags: Tags = None,
     name: Annotated[str | None, typer.Option(help="Name on the leaderboard.", show_default=False)] = None,
-    instruct: Annotated[
-        bool, typer.Option("--instruct", help="Say in the prompt in which format to answer.")
-    ] = False,
-    config: ConfigFile = None,
-    engine: EngineName = None,
-    data_dir: DataDir = None,
-    limit: Limit = None,
-    exact: Exact = None,
-    judge: Judge = None,
-    out: Out = None,
-    setting: Setting = None,
 ) -> None:
     """Evaluate checkpoints trained elsewhere."""
-    from harness.config import judge_flags
     from harness.models.external import External
 
-    given = flags(model, benchmarks, None, None, None, engine, data_dir, limit, out)
-    given |= {"eval.instruct": True if instruct else None, "tags": tags, "eval.exact": exact}
-    given |= judge_flags(judge)
+    given = given.but(model=model)
     said = External(tuple(adapter or ()), base, name)
-    if entry:
-        evaluated = _evaluate_entries(entry, config, given, said, setting or [])
-    else:
-        evaluated = [_evaluate_one(config, given, said, setting or [])]
+    evaluated = _evaluate_entries(entry, given, said) if entry else [_evaluate_one(given, said)]
     last = evaluated[-1]
-    folder = (out or last.out.parent) if len(evaluated) > 1 else last.out
+    folder = given.flags.get("out") or last.out.parent if len(evaluated) > 1 else last.out
     _report([one.out for one in evaluated], folder / "leaderboard", last)
 
 
 def _report(run_dirs: Sequence[Path], out: Path, config: Config) -> None:
     """Several that are not comparable stay evaluated; how to see them on one board all the same is said."""
+    from harness.run import report_on
     from tasks.errors import InputError
 
     try:
-        report(run_dirs, out, config.reference, config.rank_by, config.alpha)
+        show(report_on(run_dirs, out, config))
     except InputError as error:
         if len(run_dirs) == 1:
             raise
@@ -101,17 +75,17 @@ def _report(run_dirs: Sequence[Path], out: Path, config: Config) -> None:
         ) from error
 
 
-def _evaluate_one(config: Path | None, given: dict[str, Any], said: External, setting: list[str]) -> Config:
-    from harness.config import load_config
+def _evaluate_one(given: Given, said: External) -> Config:
+    from harness.run import evaluate_external
 
-    if given["model"] is None and said.adapters:  # each on the base that it was trained on
-        given, said = {**given, "model": said.adapters[0]}, _alone(said)
-    label = said.name or "+".join(_last_part(path) for path in said.adapters or [given["model"] or ""])
-    label = "-".join([label, *(given["benchmarks"] or "").split(",")])
-    defaults = {"tags": "none", "out": Path("runs") / _folder_name(label)}
-    resolved = load_config(config, given, setting, defaults=defaults)
-    _run(resolved, said)
-    return resolved
+    model = given.flags["model"]
+    if model is None and said.adapters:  # each on the base that it was trained on
+        given, said = given.but(model=said.adapters[0]), _alone(said)
+    label = said.name or "+".join(_last_part(path) for path in said.adapters or [given.flags["model"] or ""])
+    label = "-".join([label, *given.flags.get("benchmarks", "").split(",")])
+    config = given.config({"tags": "none", "out": Path("runs") / _folder_name(label)})
+    evaluate_external(config, said, Reporter())
+    return config
 
 
 def _alone(said: External) -> External:
@@ -125,61 +99,35 @@ def _alone(said: External) -> External:
     return dataclasses.replace(said, adapters=())
 
 
-def _evaluate_entries(
-    files: list[Path], config: Path | None, given: dict[str, Any], said: External, setting: list[str]
-) -> list[Config]:
+def _evaluate_entries(files: list[Path], given: Given, said: External) -> list[Config]:
+    from harness.run import evaluate_external
     from leaderboards.results.entry_files import read_entry
     from tasks.errors import InputError
 
     entries = [read_entry(path) for path in files]
-    if len(entries) > 1 and (said.name or said.adapters or given["model"]):
+    if len(entries) > 1 and (said.name or said.adapters or given.flags["model"]):
         raise InputError("--name, --model and --adapter name one checkpoint; give one --entry with them")
     if len({entry.out for entry in entries}) < len(entries):
         raise InputError("two entries have the same name; rename one")
-    asked = [(entry, *_resolve_entry(entry, config, given, said, setting, len(entries))) for entry in entries]
-    for _, resolved, external in asked:
-        _run(resolved, external)
-    return [resolved for _, resolved, _ in asked]
+    resolved = [_resolve_entry(entry, given, said, among=len(entries)) for entry in entries]
+    for config, external in resolved:
+        evaluate_external(config, external, Reporter())
+    return [config for config, _ in resolved]
 
 
-def _resolve_entry(
-    entry: EntryFile,
-    config: Path | None,
-    given: dict[str, Any],
-    said: External,
-    setting: list[str],
-    num_entries: int,
-) -> tuple[Config, External]:
+def _resolve_entry(entry: EntryFile, given: Given, said: External, among: int) -> tuple[Config, External]:
     """The entry below what the command line says."""
-    from harness.config import load_config
     from harness.models.external import External
 
-    out = given["out"]
-    folder = entry.out if out is None else out / entry.out.name if num_entries > 1 else out
+    out = given.flags.get("out")
+    folder = entry.out if out is None else out / entry.out.name if among > 1 else out
     own = {"tags": entry.tags_name(folder) or "none", **entry.settings()}
-    given = {**given, "model": given["model"] or entry.model, "out": folder}
+    given = given.but(model=given.flags["model"] or entry.model, out=folder)
     adapters = said.adapters or ((entry.adapter_path,) if entry.adapter_path else ())
     external = External(
         adapters, said.base or entry.base_path, said.name or entry.name, entry.licence, entry.link
     )
-    return load_config(config, given, setting, defaults=own), external
-
-
-def _run(config: Config, said: External) -> None:
-    """Looks at the checkpoints, then evaluates them."""
-    from harness import run
-    from harness.files import run_folder
-    from harness.models.external import check_out, external_checkpoints
-    from harness.progress import Reporter
-    from tasks.tags import get_tag_format
-
-    get_tag_format(config.tags)
-    benchmarks = run.resolve_benchmarks(config)
-    reporter = Reporter(console(stderr=True))
-    wanted = external_checkpoints(config, said, reporter.line)
-    check_out(config.out, wanted, config.benchmarks)
-    with run_folder(config):
-        run.evaluate(config, benchmarks, wanted, reporter)
+    return given.config(own), external
 
 
 def _last_part(name: str) -> str:

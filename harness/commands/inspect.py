@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from harness.commands.options import Base, DataDir, Tags
-from harness.commands.screen import console
+from harness.progress import console
 
 if TYPE_CHECKING:
     from rich.console import Console

@@ -7,9 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from harness.commands.screen import console
-from leaderboards.report.text_table import printable
-from leaderboards.report.wording import METRIC_NAMES, p_value, percent, points
+from harness.progress import console
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -17,6 +15,7 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
+    from harness.run import Report
     from leaderboards.gate import GateReport, GateTest
     from leaderboards.results.schema import RunResults
 
@@ -66,6 +65,7 @@ def leaderboard(
 ) -> None:
     """Write the report again from stored results alone; what is not said is as in the first run."""
     from harness.config import load_config
+    from harness.run import report
     from leaderboards import read_outcomes
     from tasks.errors import InputError
 
@@ -76,63 +76,30 @@ def leaderboard(
     weight = stored.alpha if alpha is None else alpha
     runs = [read_outcomes(path) for path in run_dirs]
     gate = _gate(runs, baseline or (), fail_if or (), weight)
-    _report(
+    made = report(
         runs,
         out or run_dirs[0] / "leaderboard",
-        reference or stored.reference,
-        rank_by or stored.rank_by,
-        weight,
+        reference=reference or stored.reference,
+        rank_by=rank_by or stored.rank_by,
+        alpha=weight,
         entries=entries,
         allow_different=[part.strip() for part in (allow_different or "").split(",") if part.strip()],
         most_samples=samples,
     )
+    show(made)
     if gate:
-        from harness.commands.leaderboard import print_gate
-
         print_gate(gate, console())
         if gate.failed:
             raise typer.Exit(1)
 
 
-def report(run_dirs: Sequence[Path], out: Path, reference: str | None, rank_by: str, alpha: float) -> None:
-    """Builds the board of stored runs and of the entries that belong beside them; writes and shows it."""
-    from leaderboards import read_outcomes
+def show(made: Report) -> None:
+    """Prints a report: the board, what is said besides, and where its page is."""
+    from leaderboards import render
 
-    _report([read_outcomes(path) for path in run_dirs], out, reference, rank_by, alpha)
-
-
-def _report(
-    runs: Sequence[RunResults],
-    out: Path,
-    reference: str | None,
-    rank_by: str,
-    alpha: float,
-    *,
-    entries: Path | None = None,
-    allow_different: Sequence[str] = (),
-    most_samples: int = 100_000,
-) -> None:
-    from leaderboards import build_board, render, write_report
-    from leaderboards.results.comparability import checked_aspects
-    from leaderboards.results.entry_files import ENTRIES_DIR, join_entries, read_entries
-    from leaderboards.results.reported import matching_reported, read_reported
-
-    folder = entries or ENTRIES_DIR
-    joined = join_entries(runs, read_entries(folder), allowed=checked_aspects(allow_different))
-    runs = [*runs, *joined.runs]
-    asked = {one.benchmark for run in runs for entry in run.entries for one in entry.evaluations}
-    board = build_board(
-        runs,
-        reference=reference,
-        rank_by=rank_by,
-        alpha=alpha,
-        allow_different=allow_different,
-        reported=matching_reported(read_reported(folder), asked),
-    )
-    paths = write_report(board, out, runs, most_samples)
     screen = console()
-    render(board, screen)
-    for line in (*joined.lines, f"leaderboard: {paths.html}"):
+    render(made.board, screen)
+    for line in (*made.notes, f"leaderboard: {made.paths.html}"):
         screen.print(line, highlight=False, markup=False, soft_wrap=True)
 
 
@@ -155,6 +122,8 @@ def print_gate(report: GateReport, console: Console) -> None:
     """The table, then `ok:` or `regression:` for each test, then the notes."""
     from rich.text import Text
 
+    from leaderboards.report.text_table import printable
+
     console.print(_table(report))
     for note in report.notes:
         console.print(Text(f"! {printable(note)}", "yellow"))
@@ -165,6 +134,9 @@ def print_gate(report: GateReport, console: Console) -> None:
 
 def gate_line(test: GateTest) -> str:
     """One test in words, `regression: …` where it failed."""
+    from leaderboards.report.text_table import printable
+    from leaderboards.report.wording import p_value, percent, points
+
     found = test.difference
     name = f"{test.metric}({printable(test.benchmark)}) of {printable(test.entry)}"
     figures = (
@@ -182,6 +154,9 @@ def _table(report: GateReport) -> Table:
     from rich.box import SIMPLE_HEAD
     from rich.table import Table
     from rich.text import Text
+
+    from leaderboards.report.text_table import printable
+    from leaderboards.report.wording import METRIC_NAMES, p_value, percent, points
 
     table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
     table.add_column("entry", overflow="fold")

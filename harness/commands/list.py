@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 
-from harness.commands.screen import console
+from harness.progress import console
 from tasks.errors import InputError, did_you_mean
 
 if TYPE_CHECKING:

@@ -17,7 +17,8 @@ from harness.commands.list import list_known
 from harness.commands.overlap import overlap
 from harness.commands.rescore import rescore_command
 from harness.commands.score import score_command
-from harness.commands.train_and_eval import sweep, train, train_and_eval
+from harness.commands.sweep import sweep
+from harness.commands.train_and_eval import train, train_and_eval
 
 COMMANDS: dict[str, Callable[..., None]] = {
     "train-and-eval": train_and_eval,

@@ -1,11 +1,82 @@
-"""Options that several commands share, and how they become configuration."""
+"""Options that several commands share, each with the configuration keys that it sets.
+
+`configured` gives a command those it names, in that order, and hands it what was said of the configuration.
+"""
 
 from __future__ import annotations
 
+import inspect
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, get_args, get_type_hints
 
 import typer
+
+if TYPE_CHECKING:
+    from harness.config import Config
+
+
+def _as_they_are(value: object, keys: tuple[str, ...]) -> dict[str, object]:
+    return dict.fromkeys(keys, value)
+
+
+def _budget(text: str, keys: tuple[str, ...]) -> dict[str, object]:
+    """`tokens=2e6`: the unit, and the amount where it is said."""
+    from tasks.errors import InputError
+
+    unit, equals, amount = text.partition("=")
+    try:
+        return dict(zip(keys, (unit, float(amount) if equals else None), strict=True))
+    except ValueError as error:
+        raise InputError(f"--budget {text}: expected a number after =, such as {unit}=500") from error
+
+
+def _judge(judge: str, keys: tuple[str, ...]) -> dict[str, object]:
+    """A model's name, or the address where it is served."""
+    return {keys["://" in judge]: judge}
+
+
+class Sets:
+    """The configuration keys that an option sets, and how its value gives theirs."""
+
+    def __init__(
+        self, *keys: str, read: Callable[[Any, tuple[str, ...]], dict[str, object]] = _as_they_are
+    ) -> None:
+        self._keys, self._read = keys, read
+
+    def flags(self, value: object) -> dict[str, object]:
+        """Key -> value, where the option was given."""
+        is_given = value is not None and value is not False
+        return self._read(value, self._keys) if is_given else {}
+
+
+@dataclass(frozen=True)
+class Given:
+    """What a command line says of the configuration.
+
+    Attributes:
+        file: The YAML file.
+        flags: Configuration key -> value, for the options that were given.
+        settings: What `--set` said.
+        quick: Whether the first look is wanted.
+    """
+
+    file: Path | None
+    flags: Mapping[str, Any]
+    settings: tuple[str, ...]
+    quick: bool
+
+    def config(self, defaults: Mapping[str, Any] | None = None) -> Config:
+        """The configuration that it comes to; `defaults` stand below the file's values."""
+        from harness.config import load_config
+
+        return load_config(self.file, self.flags, self.settings, quick=self.quick, defaults=defaults)
+
+    def but(self, **flags: Any) -> Given:
+        """The same with other values of keys that have no dot."""
+        return replace(self, flags={**self.flags, **flags})
+
 
 ConfigFile = Annotated[
     Path | None, typer.Option("--config", help="YAML file; flags and --set override it.", show_default=False)
@@ -13,21 +84,25 @@ ConfigFile = Annotated[
 Model = Annotated[
     str | None,
     typer.Option(help="Model: 'embedded', a folder or a Hub id.", metavar="ID|PATH", show_default=False),
+    Sets("model"),
 ]
 Benchmarks = Annotated[
     str | None,
     typer.Option(
         help="Benchmarks, with commas (harness list benchmarks).", metavar="a,b", show_default=False
     ),
+    Sets("benchmarks"),
 ]
 Variants = Annotated[
     str | None,
     typer.Option(help="Variants, with commas (harness list variants).", metavar="a,b", show_default=False),
+    Sets("variants"),
 ]
-Seeds = Annotated[int | None, typer.Option(help="Number of seeds.", show_default=False)]
+Seeds = Annotated[int | None, typer.Option(help="Number of seeds.", show_default=False), Sets("seeds")]
 Method = Annotated[
     str | None,
     typer.Option(help="full, lora, dora, rslora or qlora.", metavar="full|lora|…", show_default=False),
+    Sets("train.method"),
 ]
 Budget = Annotated[
     str | None,
@@ -36,23 +111,28 @@ Budget = Annotated[
         metavar="steps|tokens|epochs[=N]",
         show_default=False,
     ),
+    Sets("train.budget", "train.amount", read=_budget),
 ]
 EngineName = Annotated[
     str | None,
     typer.Option(
         "--engine", help="auto, vllm, hf or openai.", metavar="auto|vllm|hf|openai", show_default=False
     ),
+    Sets("eval.engine"),
 ]
 DataDir = Annotated[
-    Path | None, typer.Option(help="Folder of benchmark data, in place of the Hub.", show_default=False)
+    Path | None,
+    typer.Option(help="Folder of benchmark data, in place of the Hub.", show_default=False),
+    Sets("data_dir"),
 ]
 Limit = Annotated[
     int | None,
     typer.Option(
         help="Use at most N records of each benchmark, in training and in evaluation.", show_default=False
     ),
+    Sets("limit", "train_limit"),
 ]
-Out = Annotated[Path | None, typer.Option(help="Folder of the run.", show_default=False)]
+Out = Annotated[Path | None, typer.Option(help="Folder of the run.", show_default=False), Sets("out")]
 Setting = Annotated[
     list[str] | None,
     typer.Option(
@@ -63,6 +143,11 @@ Quick = Annotated[
     bool, typer.Option("--quick", help="A first look at the embedded world, in about a minute.")
 ]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Print the resolved plan and do nothing.")]
+Instruct = Annotated[
+    bool,
+    typer.Option("--instruct", help="Say in the prompt in which format to answer."),
+    Sets("eval.instruct"),
+]
 Base = Annotated[
     str | None,
     typer.Option(
@@ -78,6 +163,7 @@ Exact = Annotated[
         metavar="N",
         show_default=False,
     ),
+    Sets("eval.exact"),
 ]
 Judge = Annotated[
     str | None,
@@ -86,34 +172,79 @@ Judge = Annotated[
         metavar="MODEL|URL",
         show_default=False,
     ),
+    Sets("eval.judge.model", "eval.judge.server.url", read=_judge),
 ]
-Tags = Annotated[str | None, typer.Option(help="Tag format (harness list tags).", show_default=False)]
+Tags = Annotated[
+    str | None,
+    typer.Option(help="Tag format (harness list tags).", show_default=False),
+    Sets("tags"),
+]
 Workers = Annotated[
     int | None, typer.Option(help="Processes at most; as many as cores.", min=1, show_default=False)
 ]
 
+_OPTIONS: dict[str, Any] = {
+    "config": ConfigFile,
+    "model": Model,
+    "benchmarks": Benchmarks,
+    "variants": Variants,
+    "seeds": Seeds,
+    "method": Method,
+    "budget": Budget,
+    "engine": EngineName,
+    "data_dir": DataDir,
+    "limit": Limit,
+    "exact": Exact,
+    "judge": Judge,
+    "tags": Tags,
+    "instruct": Instruct,
+    "out": Out,
+    "setting": Setting,
+    "quick": Quick,
+}
+TRAINING = ("config", "model", "benchmarks", "variants", "seeds", "method", "budget")
+"""Options of every command that trains."""
 
-def flags(
-    model: str | None,
-    benchmarks: str | None,
-    variants: str | None,
-    seeds: int | None,
-    method: str | None,
-    engine: str | None,
-    data_dir: Path | None,
-    limit: int | None,
-    out: Path | None,
-) -> dict[str, Any]:
-    """The options as dotted configuration keys; None where one was not given."""
-    return {
-        "model": model,
-        "benchmarks": benchmarks,
-        "variants": variants,
-        "seeds": seeds,
-        "train.method": method,
-        "eval.engine": engine,
-        "data_dir": data_dir,
-        "limit": limit,
-        "train_limit": limit,
-        "out": out,
-    }
+
+def configured(*names: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Gives a command shared options by name, and hands it a `Given` made of their values.
+
+    Args:
+        names: Of options, in the order of the help; the command's own parameters that are not named
+            come last.
+    """
+
+    def decorate(command: Callable[..., None]) -> Callable[..., None]:
+        hints = get_type_hints(command, include_extras=True)
+        _, *parameters = inspect.signature(command).parameters.values()
+        own = {each.name: each.replace(annotation=hints[each.name]) for each in parameters}
+        shared = [name for name in names if name not in own]
+
+        def run(**options: Any) -> None:
+            values = {name: options.pop(name) for name in shared}
+            command(given_by(values), **options)
+
+        ordered = [own[name] if name in own else _parameter(name) for name in names]
+        last = [parameter for name, parameter in own.items() if name not in names]
+        run.__signature__ = inspect.Signature([*ordered, *last])  # type: ignore[attr-defined]
+        run.__name__, run.__doc__ = command.__name__, command.__doc__
+        return run
+
+    return decorate
+
+
+def _parameter(name: str) -> inspect.Parameter:
+    is_flag = get_args(_OPTIONS[name])[0] is bool
+    default = False if is_flag else None
+    kind = inspect.Parameter.POSITIONAL_OR_KEYWORD
+    return inspect.Parameter(name, kind, default=default, annotation=_OPTIONS[name])
+
+
+def given_by(values: Mapping[str, Any]) -> Given:
+    """What the values of options, by their names, say of the configuration."""
+    flags: dict[str, object] = {}
+    for name, value in values.items():
+        for each in get_args(_OPTIONS[name]):
+            flags |= each.flags(value) if isinstance(each, Sets) else {}
+    setting = tuple(values.get("setting") or ())
+    return Given(values.get("config"), flags, setting, bool(values.get("quick")))

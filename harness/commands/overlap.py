@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from harness.commands.options import DataDir
-from harness.commands.screen import console
+from harness.progress import console
 
 if TYPE_CHECKING:
     from rich.table import Table

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from harness.commands.options import Workers
-from harness.commands.screen import console
 from harness.evaluation.lm import FOLDER as LM_EVAL_FOLDER
 from harness.evaluation.samples import judged_fields
 from harness.files import locked
+from harness.progress import console
 from leaderboards.results.schema import (
     RESULTS_FILE,
     SAMPLES_FILE,

@@ -11,7 +11,7 @@ from typing import IO, TYPE_CHECKING, Annotated, Any
 import typer
 
 from harness.commands.options import Tags, Workers
-from harness.commands.screen import console
+from harness.progress import console
 from tasks.errors import InputError, did_you_mean
 from tasks.files import whole_file
 from tasks.records import KINDS, LETTERS, Kind, iter_objects

@@ -1,162 +1,129 @@
-"""`harness train-and-eval`, `harness train` and `harness sweep`."""
+"""`harness train-and-eval` and `harness train`: the plan as a person reads it, then the run."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING
 
-import typer
-
-from harness.commands.leaderboard import report
-from harness.commands.options import (
-    Benchmarks,
-    Budget,
-    ConfigFile,
-    DataDir,
-    DryRun,
-    EngineName,
-    Exact,
-    Judge,
-    Limit,
-    Method,
-    Model,
-    Out,
-    Quick,
-    Seeds,
-    Setting,
-    Variants,
-    flags,
-)
-from harness.commands.screen import console
+from harness.commands.leaderboard import show
+from harness.commands.options import TRAINING, DryRun, Given, configured
+from harness.progress import Reporter, console
 
 if TYPE_CHECKING:
-    from harness.config import Config
+    from rich.console import Console
+    from rich.tree import Tree
+
+    from harness.plan import Plan
+    from sftkey_train.stages import StageNode
 
 
-def train_and_eval(
-    config: ConfigFile = None,
-    model: Model = None,
-    benchmarks: Benchmarks = None,
-    variants: Variants = None,
-    seeds: Seeds = None,
-    method: Method = None,
-    budget: Budget = None,
-    engine: EngineName = None,
-    data_dir: DataDir = None,
-    limit: Limit = None,
-    exact: Exact = None,
-    judge: Judge = None,
-    out: Out = None,
-    setting: Setting = None,
-    quick: Quick = False,
-    dry_run: DryRun = False,
-) -> None:
+@configured(*TRAINING, "engine", "data_dir", "limit", "exact", "judge", "out", "setting", "quick")
+def train_and_eval(given: Given, dry_run: DryRun = False) -> None:
     """Train the variants, evaluate them all, and write the leaderboard."""
-    from harness.config import judge_flags, load_config
-
-    given = flags(model, benchmarks, variants, seeds, method, engine, data_dir, limit, out)
-    given |= _budget(budget) | judge_flags(judge) | {"eval.exact": exact}
-    resolved = load_config(config, given, setting or [], quick=quick)
-    _train(resolved, dry_run=dry_run, then_evaluate=True)
-
-
-def train(
-    config: ConfigFile = None,
-    model: Model = None,
-    benchmarks: Benchmarks = None,
-    variants: Variants = None,
-    seeds: Seeds = None,
-    method: Method = None,
-    budget: Budget = None,
-    data_dir: DataDir = None,
-    limit: Limit = None,
-    out: Out = None,
-    setting: Setting = None,
-    quick: Quick = False,
-    dry_run: DryRun = False,
-) -> None:
-    """Train the variants and print where the checkpoints are."""
-    from harness.config import load_config
-
-    given = flags(model, benchmarks, variants, seeds, method, None, data_dir, limit, out)
-    resolved = load_config(config, given | _budget(budget), setting or [], quick=quick)
-    _train(resolved, dry_run=dry_run, then_evaluate=False)
-
-
-def sweep(
-    grid: Annotated[
-        list[str] | None,
-        typer.Option(
-            help="A setting and its values, such as learning_rate=1e-5,3e-5; may be repeated. "
-            "Half, once and twice the learning rate × stage2_share 0.25 and 0.5 where none is given.",
-            metavar="name=a,b",
-        ),
-    ] = None,
-    config: ConfigFile = None,
-    model: Model = None,
-    benchmarks: Benchmarks = None,
-    variants: Variants = None,
-    seeds: Seeds = None,
-    method: Method = None,
-    budget: Budget = None,
-    engine: EngineName = None,
-    data_dir: DataDir = None,
-    limit: Limit = None,
-    out: Out = None,
-    setting: Setting = None,
-    quick: Quick = False,
-) -> None:
-    """Choose each variant's settings on validation questions, never on the test's."""
-    from harness import sweep as sweeping
-    from harness.config import load_config
-    from harness.progress import Reporter
-    from sftkey_train import distributed
-    from tasks.errors import InputError
-
-    if distributed.count() > 1:
-        raise InputError("a sweep is one process; stages run side by side on the GPUs there are")
-    given = flags(model, benchmarks, variants, seeds, method, engine, data_dir, limit, out)
-    resolved = load_config(config, given | _budget(budget), setting or [], quick=quick)
-    chosen_grid = sweeping.parse_grid(grid) if grid else sweeping.default_grid(resolved)
-    resolved.out.mkdir(parents=True, exist_ok=True)
-    tried = sweeping.sweep(resolved, chosen_grid, Reporter(console(stderr=True)))
-    console().print(sweeping.table(tried, resolved.rank_by))
-    print(f"next: harness train-and-eval --config {sweeping.chosen_path(resolved)}")
-
-
-def _budget(text: str | None) -> dict[str, Any]:
-    """`tokens=2e6` as configuration: the unit, and the amount where it is said."""
-    if text is None:
-        return {}
-    from tasks.errors import InputError
-
-    unit, equals, amount = text.partition("=")
-    try:
-        return {"train.budget": unit, "train.amount": float(amount) if equals else None}
-    except ValueError as error:
-        raise InputError(f"--budget {text}: expected a number after =, such as {unit}=500") from error
-
-
-def _train(config: Config, *, dry_run: bool, then_evaluate: bool) -> None:
     from harness import run
-    from harness.commands.plan_view import print_plan
-    from harness.files import run_folder
-    from harness.plan import make_plan
-    from harness.progress import Reporter
-    from sftkey_train import distributed
 
-    with distributed.first_goes_ahead():  # which fills the caches of models and data
-        plan = make_plan(config)
+    plan = _planned(given)
+    made = None if dry_run else run.train_and_eval(plan, Reporter())
+    if made:
+        show(made)
+
+
+@configured(*TRAINING, "data_dir", "limit", "out", "setting", "quick")
+def train(given: Given, dry_run: DryRun = False) -> None:
+    """Train the variants and print where the checkpoints are."""
+    from harness import run
+
+    plan = _planned(given)
+    if not dry_run and run.train(plan, Reporter()):
+        for (name, seed), chain in plan.graph.chains.items():
+            print(f"{name} seed {seed}: {plan.stage_dir / chain[-1]}")
+
+
+def _planned(given: Given) -> Plan:
+    """The plan, which is printed."""
+    from harness.plan import make_plan
+
+    plan = make_plan(given.config())
     print_plan(plan, console())
-    if dry_run:
-        return
-    reporter = Reporter(console(stderr=True))
-    with run_folder(config):
-        run.train(plan, reporter)
-        if not distributed.leave():
-            return
-        if not then_evaluate:
-            for (name, seed), chain in plan.graph.chains.items():
-                print(f"{name} seed {seed}: {plan.stage_dir / chain[-1]}")
-            return
-        run.evaluate_plan(plan, reporter)
-        report([config.out], config.out / "leaderboard", config.reference, config.rank_by, config.alpha)
+    return plan
+
+
+def print_plan(plan: Plan, console: Console) -> None:
+    """Prints the resolved plan: data, the graph of stages, the evaluations."""
+    console.print(_summary(plan), highlight=False, markup=False, soft_wrap=True)
+    for seed in plan.seeds:
+        console.print(_stage_tree(plan, seed))
+    console.print(_evaluations(plan), highlight=False, markup=False, soft_wrap=True)
+
+
+def _summary(plan: Plan) -> str:
+    config = plan.config
+    data = ", ".join(f"{name} {count:,}" for name, count in plan.train_records.items())
+    todo = [node for node in plan.graph.nodes.values() if not plan.is_trained(node.key)]
+    lines = [
+        f"base      {plan.base.name}" + ("" if plan.base.built else " (to be built first)"),
+        f"variants  {', '.join(variant.name for variant in plan.variants)} × {len(plan.seeds)} seeds, "
+        f"{config.train.method} fine-tuning",
+        f"training  {data} records",
+    ]
+    for tags, corpus in plan.corpora.items():
+        parts = ", ".join(f"{name} {count:,}" for name, count in corpus.tokens_by_segment().items())
+        notes = [f"{count} {reason}" for reason, count in corpus.dropped.items()]
+        if corpus.num_straddling:
+            notes.append(f"{corpus.num_straddling} tokens across segments")
+        lines.append(
+            f"  tags {tags}: {len(corpus.ids_N):,} tokens ({parts})"
+            + (f"; {', '.join(notes)}" if notes else "")
+        )
+    lines.append(
+        f"stages    {len(plan.graph.nodes)} distinct, {len(todo)} to train: "
+        f"{sum(node.num_steps for node in todo):,} steps, "
+        f"{sum(node.tokens_forward for node in todo):,} tokens"
+    )
+    return "\n".join(lines)
+
+
+def _stage_tree(plan: Plan, seed: int) -> Tree:
+    from rich.tree import Tree
+
+    root = Tree(f"seed {seed}: {plan.base.name}", highlight=False)
+    branches: dict[str | None, Tree] = {None: root}
+    for node in plan.graph.nodes.values():
+        if node.seed == seed:
+            branches[node.key] = branches[node.parent].add(_describe(plan, node), highlight=False)
+    return root
+
+
+def _describe(plan: Plan, node: StageNode) -> str:
+    state = "[green]in the store[/]" if plan.is_trained(node.key) else "to train"
+    whose = ", ".join(node.variants) + (" (shared)" if len(node.variants) > 1 else "")
+    return (
+        f"{node.stage.name} for {whose or 'reference'}{_objective(plan, node)}: {node.num_steps} steps, "
+        f"{node.tokens_forward:,} tokens, {node.tokens_loss:,} with loss, lr {node.learning_rate:g}; {state}"
+    )
+
+
+def _objective(plan: Plan, node: StageNode) -> str:
+    """The objective where it is not the usual one, with its options and reference model."""
+    from sftkey_train.stages import BASE
+
+    if node.stage.objective == "cross-entropy":
+        return ""
+    details = [f"{name} {value:g}" for name, value in node.stage.options]
+    if node.reference is not None:
+        details.append("reference " + ("base" if node.reference == BASE else "plain SFT"))
+    return f" by {node.stage.objective}" + (f" ({', '.join(details)})" if details else "")
+
+
+def _evaluations(plan: Plan) -> str:
+    config = plan.config
+    names = ", ".join(benchmark.name for benchmark in plan.benchmarks)
+    num_checkpoints = len(plan.graph.chains) + 1
+    limit = f", at most {config.limit} samples each" if config.limit else ""
+    budgets = sorted(
+        {config.eval.max_new_tokens or benchmark.max_new_tokens for benchmark in plan.benchmarks}
+    )
+    return (
+        f"evaluate  {num_checkpoints} checkpoints (with the untrained base) on {names}{limit}\n"
+        f"          {plan.engine}, at most {' or '.join(map(str, budgets))} new tokens\n"
+        f"out       {config.out}, store {config.store_dir}"
+    )

@@ -1,10 +1,14 @@
 """How figures are worded everywhere: percent, points, intervals, p-values, compute, and metric names."""
 
+from __future__ import annotations
+
 from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from leaderboards.board.rows import Board, Cell, Comparison, Row, Verdict
-from leaderboards.results.schema import Metric, TrainingCost
+if TYPE_CHECKING:
+    from leaderboards.board.rows import Board, Cell, Comparison, Row, Verdict
+    from leaderboards.results.schema import Metric, TrainingCost
 
 METRIC_NAMES: dict[Metric, str] = {
     "accuracy": "accuracy",

@@ -88,12 +88,12 @@ def choice_accuracy(design: Design, cell: Cell) -> dict[SecondStage, dict[str, f
 def _run(config: Config, reporter: Reporter) -> None:
     from harness.files import run_folder
     from harness.plan import make_plan
-    from harness.run import evaluate_plan, train
+    from harness.run import evaluate, train
 
     plan = make_plan(config)
     with run_folder(config):
         train(plan, reporter)
-        evaluate_plan(plan, reporter)
+        evaluate(plan, reporter)
 
 
 def _ensure_base(design: Design) -> None:

@@ -12,7 +12,8 @@ import pytest
 from fake_server import MODEL, FakeServer, Reply, chat
 from rich.console import Console
 
-from harness.config import JudgeSettings, judge_flags, load_config
+from harness.commands.options import given_by
+from harness.config import JudgeSettings
 from harness.engines import Completion, ServerSettings
 from harness.evaluation.generations import GenerationStore
 from harness.evaluation.judge import (
@@ -290,13 +291,12 @@ def test_an_unknown_prompt_is_refused(store: GenerationStore) -> None:
     ],
 )
 def test_the_option_takes_a_model_or_an_address(given: str, model: str | None, url: str | None) -> None:
-    judge = load_config(None, judge_flags(given), []).eval.judge
+    judge = given_by({"judge": given}).config().eval.judge
     assert (judge.model, judge.server.url, judge.wanted) == (model, url, True)
 
 
 def test_without_the_option_nobody_judges() -> None:
-    assert judge_flags(None) == {}
-    assert not load_config(None, {}, []).eval.judge.wanted
+    assert not given_by({"judge": None}).config().eval.judge.wanted
 
 
 # What it is shown

@@ -228,14 +228,12 @@ def test_outputs_made_again_by_the_reference_engine_are_compared(
 ) -> None:
     """All the same here; and where vLLM would go wrong, texts and verdicts that differ are counted."""
     from harness.engines.vllm import VllmEngine
-    from harness.run import evaluate as evaluate_and_write
+    from harness.run import evaluate_checkpoints
     from leaderboards.results.store import read_results
-
-    benchmarks = [load_benchmark(name) for name in BENCHMARKS]
 
     def checks(out: Path) -> list[tuple[int, int, int]]:
         config = config_of(out, "vllm", "eval.exact=5")
-        evaluate_and_write(config, benchmarks, checkpoints[1:3], Reporter(Console(quiet=True)))
+        evaluate_checkpoints(config, checkpoints[1:3], Reporter(Console(quiet=True)))
         found = [one.exact for entry in read_results(out).entries for one in entry.evaluations]
         return [(check.n, check.texts_differ, check.verdicts_differ) for check in found if check]
 
