@@ -13,8 +13,7 @@ from tasks.benchmarks import parse_source
 from tasks.errors import InputError
 from tasks.prompts import render_prompt
 from tasks.records import Kind, Record
-from tasks.scoring import DEFAULT_ALPHA, Item, Score, metrics, score
-from tasks.scoring.verdict import Output
+from tasks.scoring import DEFAULT_ALPHA, Item, metrics, score
 from tasks.sources import DataSource, Split, iter_split
 from tasks.tags import TAG_FORMATS, TagFormat, get_tag_format, render_response
 
@@ -165,34 +164,20 @@ def fewshot_target(doc: Doc) -> str:
 def process_results(doc: Doc, results: Sequence[str | Sequence[str]]) -> dict[str, float]:
     """Score the output of a document, or the outputs where several were drawn.
 
+    A plain run of lm-eval does not say which outputs were cut at the token limit, so that none counts as
+    truncated; nor is it known what a chat template has opened.
+
     Args:
         doc: a document of `custom_dataset`.
-        results: the output, a str, or a list of them; one that has a `finish_reason` of "length" counts as
-            truncated.
+        results: the output, or a list of them.
 
     Returns:
         The metrics that `_tagged.yaml` lists: of one output 0 or 1, but for the score; of several the means.
     """
     outputs = [results[0]] if isinstance(results[0], str) else results[0]
-    found = [metrics(_score(doc, output)) for output in outputs]
+    record, tag_format = _record(doc), get_tag_format(doc["tags"])
+    found = [metrics(score(Item.of(record, output, tag_format, alpha=doc["alpha"]))) for output in outputs]
     return {name: sum(one[name] for one in found) / len(found) for name in found[0]}
-
-
-def _score(doc: Doc, output: str) -> Score:
-    item = Item(
-        output,
-        gold=doc["answer"],
-        kind=doc["kind"],
-        choices=doc["choices"],
-        tag_format=get_tag_format(doc["tags"]),
-        truncated=getattr(output, "finish_reason", None) == "length",
-        alpha=doc["alpha"],
-        reasoning_open=getattr(output, "reasoning_open", None),
-    )
-    verdict = score(item)
-    if isinstance(output, Output):
-        output.score = verdict
-    return verdict
 
 
 def _plain(question: str) -> str:

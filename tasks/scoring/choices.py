@@ -12,10 +12,12 @@ _DEFAULT_LETTERS = LETTERS[:10]
 _LONE = re.compile(r"^[(\[]?\s*([A-Za-z])\s*[)\]]?\s*[.:,;!]*$")
 # A letter is over where no Latin letter follows; in Chinese none stands between it and the next word.
 _AFTER_WORD, _BEFORE_WORD = "(?<![A-Za-zÀ-ɏ0-9_'’])", "(?![A-Za-zÀ-ɏ0-9_'’])"
+# "(b)" names a choice in either case; a bare letter only as a capital, since "a" begins many sentences.
 _LEADING = re.compile(
     rf"^(?:(?i:option|choice|answer|letter)\s+)?(?:[(\[]\s*([A-Za-z])\s*[)\]]|([A-Z]){_BEFORE_WORD})"
 )
 _LABEL = re.compile(r"[(\[]?([A-Z])[)\].:]+\s*")
+# After a letter: "A or B", "A/B", "A, B", "(A) water and (C)"; but not "A, B is …", which goes on about B.
 _HEDGE = re.compile(
     r"^(?:[^\w,]*|[)\]][^,.;()\[\]\n]{1,60}(?=\b(?:and|or)\b))"
     rf"(?:,(?:\s*(?:and|or)\b)?|/|&|\band\b|\bor\b)\s*[(\[]?(?-i:([A-Z])){_BEFORE_WORD}(?!\s+(?:is|are|was|has|does|would|can)\b)",
@@ -25,10 +27,13 @@ _NO_CHOICE = re.compile(
     r"\W*(?:none of (?:the|these|them)\b|neither\b|(?:can(?:not|'t)|could not) be (?:determined|answered)\b)",
     re.IGNORECASE,
 )
+# "B because A is …": what comes after speaks of other choices.
 _CLAUSE_END = re.compile(r"[,;:\n]|\b(?:because|since|as|but|not|than|while|if)\b|n't\b")
 _TRUTHS = {"yes": True, "true": True, "no": False, "false": False}
+# "A marsh" goes on, "A because" does not.
 _GOES_ON = re.compile(r" +(?!(?:because|since|as|for|due|which|and|or|but|so)\b)[a-z]")
 _STANDALONE = re.compile(rf"{_AFTER_WORD}[(\[]?([A-Z])[)\]]?{_BEFORE_WORD}")
+# What makes a letter part of a formula or a quantity: x_A, $A$, 2A, A = 2, A(x), E. coli; "**A**" is bold.
 _SYMBOL_BEFORE = re.compile(r"(?:[\\{}_^$=+/|<>≈×·Δ0-9]|(?<!\*)\*)\s?\Z")
 _SYMBOL_AFTER = re.compile(r"\s?(?:[\\{}_^$=+/|<>≈×·(]|\*(?!\*))|-|\. [a-z]|\s[0-9]")
 _NAMED = re.compile(r"\b(?:option|choice|answer|letter)\W{0,4}\Z", re.IGNORECASE)

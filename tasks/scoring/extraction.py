@@ -1,9 +1,9 @@
 r"""Find the final answer in free text: what was stated outright, or else the best guess.
 
-Only the answer to the question asked counts, not what a model writes on to the next one (see `turns`). The
-order is that of the strength of the evidence: a sentence "the final answer is x" after the last box, the last
-``\boxed{…}``, then ``#### x``, then a sentence or line such as "the answer is x", and only then the last
-number, letter or formula.
+Only the answer to the question asked counts, not what a model writes on to the next one: base models go on to
+another question, or another's turn. The order is that of the strength of the evidence: a sentence "the final
+answer is x" after the last box, the last ``\boxed{…}``, then ``#### x``, then a sentence or line such as "the
+answer is x", and only then the last number, letter or formula.
 """
 
 import re
@@ -25,7 +25,10 @@ _MENTION_CHARS = 1_000
 _MOST_STATEMENTS = 5
 _MOST_QUESTIONS = 3
 _HASHES = re.compile(r"####[ \t]*([^\n]*)")
+# Possessive: with a plain {0,20} two gaps side by side could share a row of spaces in many ways.
 _GAP = r"[ \t]{0,20}+"
+# "(final) answer", perhaps bold, with "(in km)" or "to the question" after it, then "is", "=" or a colon,
+# unless it "is not" or "is correct"; or a heading "## Answer" on a line of its own; or "A:" that begins one.
 _STATEMENT = re.compile(
     rf"\b(?P<final>final[ \t]{{1,20}}+)?answer{_GAP}(?:\*\*|__)?+(?:{_GAP}\([^()\n]{{1,40}}\))?+"
     rf"(?:{_GAP}(?:(?<=[ \t])(?:to|for|of)\b[^\n.:]{{0,80}}?|,[^\n,.:]{{0,40}},))?{_GAP}"
@@ -35,9 +38,12 @@ _STATEMENT = re.compile(
     rf"|^{_GAP}(?:\*\*)?(?:A|Ans)(?:\*\*)?\.?{_GAP}:",
     re.IGNORECASE | re.MULTILINE,
 )
+# A full stop before a digit ends no sentence: it may be of a number or a list.
 _SENTENCE_END = re.compile(r"\.\s+(?=[^\s\d])|\n")
 _EQUALS = re.compile(r"[=≈]|\\approx")
+# Also with the full-width marks of Chinese outputs.
 _LABELLED_LINE = re.compile(r"[(\[]?[A-Z][)\].:,。，：、].{1,300}")
+# "18 dollars for 2 days", but not "18 + 2", which is still to be computed.
 _BEGINS_WITH_NUMBER = re.compile(r"[\s$€£¥*~(\\]*[-−]?\.?[0-9][0-9.,]*(?!\s*[-+*/×÷x^0-9])")
 
 
@@ -69,8 +75,8 @@ class _Statement(NamedTuple):
         return read_stated(self.text, kind, choices)
 
 
-def extract_final_answer(text: str, kind: Kind, choices: Sequence[str] | None) -> str | None:
-    """Find the final answer of a text as best one can; see the module for the order.
+def find_answer(text: str, kind: Kind, choices: Sequence[str] | None) -> Found | None:
+    """Find the final answer of a text as best one can, and say how sure it is; see the module for the order.
 
     Args:
         text: an output without tags; only its last 50,000 characters are searched.
@@ -80,14 +86,8 @@ def extract_final_answer(text: str, kind: Kind, choices: Sequence[str] | None) -
     Returns:
         The answer as written (a letter for kind choice), or None.
     """
-    found = find_answer(text, kind, choices)
-    return found.answer if found else None
-
-
-def find_answer(text: str, kind: Kind, choices: Sequence[str] | None) -> Found | None:
-    """Find the final answer and say how sure it is; arguments as for `extract_final_answer`."""
     turn = own_turn(text)
-    for prefix in before_next_question(turn, most=_MOST_QUESTIONS):
+    for prefix in before_next_question(turn):
         if found := _find_stated(prefix[-_TAIL_CHARS:], kind, choices):
             return found
     tail = turn[-_TAIL_CHARS:]
@@ -231,8 +231,6 @@ _ANOTHER_QUESTION = re.compile(
     r"\n[ \t]{0,20}(?:\*\*|#{1,6} )?(?:Q|Question|Problem|Exercise)(?: ?#?[0-9]{1,4})?(?:\*\*)?\s?[:.]",
     re.IGNORECASE,
 )
-
-
 _SEARCHED_CHARS = 500_000
 """A longer output is no answer with others after it, but one that never ends."""
 
@@ -252,21 +250,20 @@ def own_turn(text: str) -> str:
     return text
 
 
-def before_next_question(text: str, most: int) -> list[str]:
+def before_next_question(text: str) -> list[str]:
     """The text up to each next question that it goes on to, shortest first, without those that are blank.
 
     Args:
         text: an output, without another speaker's turn.
-        most: how many to give at most.
 
     Returns:
-        The prefixes; none where no question follows.
+        Three prefixes at most; none where no question follows.
     """
     prefixes = []
     for match in _ANOTHER_QUESTION.finditer(text, 0, _SEARCHED_CHARS):
         if text[: match.start()].strip():
             prefixes.append(text[: match.start()])
-        if len(prefixes) == most:
+        if len(prefixes) == _MOST_QUESTIONS:
             break
     return prefixes
 
@@ -274,7 +271,9 @@ def before_next_question(text: str, most: int) -> list[str]:
 _CONCLUSION_CHARS = 2_000
 _LAST_SENTENCE_CHARS = 400
 _SENTENCE_START = re.compile(r"[.!?]\s+(?=[^\s\d])|\n")
+# "which is 5 more" names a result as "= 5" does; a sign that is followed by another (==) does not.
 _RESULT = re.compile(r"(?:[=≈]|\b(?:equals|total of|total is|which is)\b)\s*(?=[^\s=≈])")
+# "3 + 4": what stands before the last number does something to it, so that no other number was meant.
 _OPERATION = re.compile(r"[0-9)]\s?[-+*/×÷^]\s?\Z")
 _TELLS_HOW_MANY = re.compile(
     r"\W*(?:(?:so|thus|hence|therefore|in total|altogether)\b,?\s*)?"

@@ -34,16 +34,21 @@ from tasks.scoring.quantities import conversion, words_value
 
 _MAX_CHARS = 600
 _MAX_PARTS = 12
+# Commas, semicolons and "and" or "or", as words or in \text, but not within a command such as \operatorname.
 _LIST = re.compile(r"[,;]|\\text\s*\{\s*,?\s*(?:and|or)\s*\}|(?<![a-zA-Z\\])(?:and|or)(?![a-zA-Z])")
+# Not the second half of <=, >= or !=.
 _EQUALS = re.compile(r"(?<![<>!])=")
 _APPROX = re.compile(r"\\approx(?![a-zA-Z])")
 _CUP = re.compile(r"\\cup(?![a-zA-Z])")
 _RELATION = re.compile(r"[<>]|\\(?:le|ge|ne|in|pm|mp|notin)(?![a-zA-Z])|±")
 _LETTER = r"(?:\\(?:mathbf|vec) ?\{[a-z]\}|[A-Za-z](?:_\{?\w+\}?)?)"
+# What an equation may define: x, x_1, \vec{v}, (x, y), f(x), f^{-1}(x).
 _NAME = re.compile(rf"\(?{_LETTER}(?:, ?{_LETTER})*\)?(?:\^\{{-1\}})?(?: ?\([a-z](?:, ?[a-z])*\))?")
 _MEMBER = re.compile(r"[A-Za-z] ?\\in(?![a-zA-Z]) ?")
+# 1,234,567 as a whole; and 1,234 somewhere, which may be one number or two.
 _GROUPS = re.compile(r"-?[0-9]{1,3}(?:,[0-9]{3})+(?:\.[0-9]+)?")
 _GROUPED = re.compile(r"(?<![0-9])[0-9]{1,3},[0-9]{3}(?![0-9])")
+# 4210_5: digits and the base they are in.
 _IN_OTHER_BASE = re.compile(r"([0-9A-F]+)_\{?([0-9]+)\}?")
 _WORDS = re.compile(r"[A-Za-z]{2,}(?:[' .-]+[A-Za-z]+)*")
 _NUMBER = re.compile(r"[0-9]{1,60}(?:\.[0-9]{1,60})?")

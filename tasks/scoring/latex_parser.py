@@ -25,7 +25,9 @@ from tasks.scoring.algebra import (
 
 _MAX_CHARS = 300
 _MAX_DEPTH = 25
+# Digits are bounded, so that no number is too long to compute with. Any other sign is a token by itself.
 _TOKEN = re.compile(r"\\[a-zA-Z]+|\\.|[0-9]{1,60}(?:\.[0-9]{1,60})?|\.[0-9]{1,60}|\*\*|\S")
+# Three letters in a row are a word, and not the product of three unknowns.
 _WORD = re.compile(r"(?<![\\a-zA-Z])[a-zA-Z]{3,}")
 _NUMBER = re.compile(r"[0-9]*\.?[0-9]+")
 _LETTER = re.compile(
@@ -49,6 +51,7 @@ _FRACTIONS = {"\\frac", "\\dfrac", "\\tfrac", "\\cfrac"}
 _CLOSING = {"(": ")", "[": "]", "{": "}"}
 _TIMES = {"*", "\\cdot", "\\times", "×", "·", "⋅"}
 _OVER = {"/", "÷", "\\div"}
+# √ applies to a number, a letter or what stands in parentheses.
 _ROOT_SIGN = re.compile(r"√\s*([0-9]+|[a-z]|\([^()]*\))")
 _SPELLINGS = str.maketrans({"−": "-", "–": "-", "π": "\\pi ", "∞": "\\infty "})
 

@@ -1,6 +1,7 @@
-"""Score many outputs: in order, in worker processes where that pays, in memory that does not grow.
+"""Many outputs: scored in order, in worker processes where that pays, and two verdicts on each compared.
 
-What takes less than half a second is scored in this process, since starting others would take longer.
+Memory does not grow with their number. What takes less than half a second is scored in this process, since
+starting others would take longer.
 """
 
 import os

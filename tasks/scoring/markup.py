@@ -1,4 +1,7 @@
-r"""LaTeX as text: what does not change the meaning is taken off, what stands in brackets is kept together."""
+r"""Answers as text, plain and LaTeX: what does not change the meaning is taken off, groups are kept whole.
+
+All patterns are bounded, or repeat nothing within a repetition, so that no output makes them slow.
+"""
 
 import re
 import string
@@ -7,11 +10,17 @@ from collections.abc import Sequence
 
 from tasks.tags.answers import Box
 
+_PUNCTUATION = re.compile(f"[{re.escape(string.punctuation)}‘’“”–—…]")
+_ARTICLES = re.compile(r"\b(?:a|an|the)\b")
+_WRAPPER = re.compile(r"\\(?:text|textbf|textit|mathrm|mathbf|mbox|boxed|fbox)\s*\{([^{}]*)\}")
 _SPACES = re.compile(r"\\(?:[!,;:> ]|q?quad|displaystyle(?![a-zA-Z]))|[~\s]+")
+# \left and \big say nothing of the value, but \leftarrow does: a bracket or space must follow.
 _SIZES = re.compile(r"\\(?:left|right|(?:[Bb]igg?)[lr]?)(?![a-zA-Z])\s*\.?(?=[\s()\[\]{}|\\<>/]|$)")
 _WRAPPERS = r"\\(?:text|textbf|textit|textrm|mbox|mathrm|mathbf|operatorname)"
+# Braces three deep within a box; an expression cannot count them.
 _BOX = re.compile(r"\\(?:boxed|fbox)\s*\{((?:[^{}]|\{(?:[^{}]|\{(?:[^{}]|\{[^{}]*\})*\})*\})*)\}")
 _DEGREES = re.compile(r"\^\s*(?:\{\s*\\circ\s*\}|\\circ(?![a-zA-Z]))|°|\\degree(?![a-zA-Z])")
+# 12{,}345 and 12\,345 are one number; in (12\,3) the space merely sets apart.
 _GROUPED = re.compile(r"(?<=[0-9])(?:\{,\}|,\\!\s*|\\,)(?=[0-9]{3}(?![0-9]))")
 _SPELLINGS = (
     (re.compile(r"\\(?:leq?slant|leq?|leqq)(?![a-zA-Z])|<=|≤"), r"\\le "),
@@ -27,6 +36,38 @@ _SPELLINGS = (
     (re.compile(r"−|–"), "-"),
 )
 _OPEN, _CLOSE = "([{", ")]}"
+
+
+def normalise_words(text: str) -> str:
+    """Lower the case, drop punctuation and articles, join whitespace: SQuAD's rule (arXiv 1606.05250).
+
+    A text that consists of nothing but punctuation or articles keeps its words, so that it can still be told
+    from another one.
+
+    Args:
+        text: any text.
+
+    Returns:
+        The normalised text, words joined by single spaces.
+    """
+    lowered = unicodedata.normalize("NFKC", text).lower()
+    bare = " ".join(_PUNCTUATION.sub(" ", lowered).split())
+    return " ".join(_ARTICLES.sub(" ", bare).split()) or bare or " ".join(lowered.split())
+
+
+def strip_markup(text: str) -> str:
+    r"""Take off what models put around a short answer: ``**B**``, ``$B$``, ``\text{B}``, quotes, backticks.
+
+    Args:
+        text: a short answer.
+
+    Returns:
+        The answer without the wrapping, stripped.
+    """
+    for _ in range(3):
+        text = _WRAPPER.sub(r"\1", text)
+    text = re.sub(r"\*\*|__|`", "", text).strip()
+    return text.strip('$"“”*').removeprefix("\\(").removesuffix("\\)").strip()
 
 
 def clean_latex(text: str) -> str:
@@ -145,6 +186,7 @@ def matrix_rows(text: str) -> list[list[str]] | None:
 
 _FORMULA_CHARS = 5_000
 _STATED_CHARS = 2_000
+# A dollar before a digit closes nothing: it is money. The lengths bound the search for what closes.
 _MATH = (
     r"(?:\$\$[^$]{1,2000}?\$\$|\\\[(?:[^\\]|\\[^\]]){1,2000}?\\\]|\\\((?:[^\\]|\\[^)]){1,2000}?\\\)"
     r"|(?<![\\$])\$(?:[^$\n\\]|\\.){1,2000}?\$(?!\d))"
@@ -153,10 +195,12 @@ _FORMULA = re.compile(_MATH)
 _CHAIN = re.compile(
     rf"{_MATH}(?:\s{{0,5}}\\?%|\s{{0,5}}percent\b)?(?:\s{{0,5}}(?:,|,?\s{{0,5}}(?:and|or)\b)\s{{0,5}}{_MATH}){{0,10}}"
 )
+# "the area is" before a formula is prose, and is left out; "5 or" is part of the answer.
 _PROSE = re.compile(r"(?<![\\A-Za-z])[A-Za-z]{2,}")
 _VALUE = re.compile(r"[0-9]|\b(?:and|or)\s*$")
 _END = re.compile(r"\.\s+(?=[^\s\d])|\n\n|\.?\s+I hope it is correct")
 _VERB = re.compile(r"\s{0,5}(?:is|are|equals?)\b:?(?=\s{0,5}(?:[-0-9.$]|\\[(\[]))")
+# Spacing, then a comma or "and", then spacing and perhaps "x =": the boxes are one answer.
 _BETWEEN_BOXES = re.compile(
     r"(?:[\s$\\()\[\],;.{}~]|\\[!,;: ]|\\q?quad|\\text|\\left|\\right)*"
     r"(?:,|;|and|or|\\quad|\\text\{[^{}]{0,40}\b(?:and|or)\s?\})"
@@ -220,40 +264,3 @@ def joined_boxes(text: str, boxes: Sequence[Box]) -> str:
             contents.insert(0, content)
         last = box
     return ", ".join(contents)
-
-
-_PUNCTUATION = re.compile(f"[{re.escape(string.punctuation)}‘’“”–—…]")
-_ARTICLES = re.compile(r"\b(?:a|an|the)\b")
-_WRAPPER = re.compile(r"\\(?:text|textbf|textit|mathrm|mathbf|mbox|boxed|fbox)\s*\{([^{}]*)\}")
-
-
-def normalise_words(text: str) -> str:
-    """Lower the case, drop punctuation and articles, join whitespace: SQuAD's rule (arXiv 1606.05250).
-
-    A text that consists of nothing but punctuation or articles keeps its words, so that it can still be told
-    from another one.
-
-    Args:
-        text: any text.
-
-    Returns:
-        The normalised text, words joined by single spaces.
-    """
-    lowered = unicodedata.normalize("NFKC", text).lower()
-    bare = " ".join(_PUNCTUATION.sub(" ", lowered).split())
-    return " ".join(_ARTICLES.sub(" ", bare).split()) or bare or " ".join(lowered.split())
-
-
-def strip_markup(text: str) -> str:
-    r"""Take off what models put around a short answer: ``**B**``, ``$B$``, ``\text{B}``, quotes, backticks.
-
-    Args:
-        text: a short answer.
-
-    Returns:
-        The answer without the wrapping, stripped.
-    """
-    for _ in range(3):
-        text = _WRAPPER.sub(r"\1", text)
-    text = re.sub(r"\*\*|__|`", "", text).strip()
-    return text.strip('$"“”*').removeprefix("\\(").removesuffix("\\)").strip()

@@ -29,10 +29,14 @@ _MAX_EXPONENT = 400
 _MAX_POWER_BITS = 1_300
 _QUANTITY_CHARS = 300
 
+# Hyphen-minus, minus sign, en dash, figure dash, small and full-width hyphen-minus.
 _MINUS = "-\u2212\u2013\u2012\ufe63\uff0d"
 _CURRENCY = r"(?:\\?\$|[€£¥₹₩₽₫]|US\$|USD|EUR|GBP|INR|Rs\.?)"
+# Between groups of three digits: 1,234 1,\!234 1{,}234 1\,234 1\!234 1\ 234 1 234 1'234 (also ’ and the
+# no-break spaces).
 _GROUP = "(?:,(?:\\\\!\\s?)?|\\{,\\}|\\\\,|\\\\!|\\\\ |[ \u00a0\u202f\u2009'])"
 _INTEGER = rf"(?:[0-9]{{1,3}}(?:{_GROUP}[0-9]{{3}})+(?![0-9])|[0-9]+)"
+# A comma before other than three digits is a decimal one (3,5), unless more groups follow.
 _DECIMAL = rf"(?:{_INTEGER}(?:\.[0-9]+|,[0-9]+(?![0-9,]))?|(?<!\.)\.[0-9]+)"
 _RAISED = "⁰¹²³⁴⁵⁶⁷⁸⁹"
 _EXPONENT = rf"(?:\^|\*\*)\s*\{{?\s*[{_MINUS}+]?[0-9]+\s*\}}?"
@@ -40,11 +44,14 @@ _POWER = (
     rf"(?:[eE][{_MINUS}+]?[0-9]+(?![0-9A-Za-z])"
     rf"|\s*(?:[×x*·⋅]|\\times|\\cdot)\s*10(?:\s*{_EXPONENT}|[⁺⁻]?[{_RAISED}]+))"
 )
+# \frac{1}{2}, and \frac12 as TeX reads it: a digit each.
 _FRACTION = rf"\\[dtc]?frac\s*(?:\{{\s*[{_MINUS}]?{_DECIMAL}\s*\}}\s*\{{\s*{_DECIMAL}\s*\}}|[0-9]\s*[0-9])"
 _NUMBER = re.compile(
-    # a minus with a space after it is a sign, unless a list's dash or a subtraction
+    # Not in the middle of a word, a command or a decimal number; a minus with a space after it is a sign,
+    # unless a list's dash or a subtraction.
     rf"(?<![A-Za-zÀ-ɏ0-9_\\])(?<![0-9]\.)(?P<sign>(?<![)\]}}])[{_MINUS}](?:(?<!\n.)(?<![0-9)]\s.)\s)?)?"
     rf"(?:{_CURRENCY}\s?)?(?P<sign2>[{_MINUS}])?"
+    # A whole part is bounded, lest each digit of a long row be tried as the start of a mixed number.
     rf"(?:(?P<latex_whole>[0-9]{{1,30}}\s*)?(?P<latex>{_FRACTION})"
     r"|(?:(?P<vulgar_whole>[0-9]{1,30})\s?)?(?P<vulgar>[¼½¾⅐-⅞])"
     rf"|(?:(?P<whole>[0-9]{{1,30}})\s+)?(?P<top>{_INTEGER})\s*[/⁄]\s*(?P<bottom>{_INTEGER})(?!\s*/)"
@@ -52,7 +59,9 @@ _NUMBER = re.compile(
     rf"(?:\s?{_CURRENCY})?(?P<scale>\s?(?:{'|'.join(SCALES)})\b|[kK]\b)?"
     r"(?P<percent>\s*(?:\\?%|percent(?:age)?\b|per cent\b|pct\b))?"
 )
+# Nearly all numbers; so short that nothing else has to be asked about them.
 _SIMPLE = re.compile(r"-?[0-9]{1,15}(?:\.[0-9]{1,11})?")
+# "3, 4", "3 or 4", "3-4": what makes of two numbers a list or a range.
 _BETWEEN = re.compile(r"\s*(?:,|;|/|,?\s*\b(?:and|or|to)\b|[-–—~])\s*(?:US)?", re.IGNORECASE)
 _BEFORE_LIST = re.compile(r"\s*(?:(?:between|either|from|about|x\s*=)\s*)?", re.IGNORECASE)
 _UNIT = re.compile(
@@ -181,8 +190,8 @@ def _float_noise(left: Fraction, right: Fraction) -> bool:
 
 def _places(value: Fraction) -> int | None:
     """How many decimal places a number needs; None where no number of them is enough."""
-    rest, twos, fives = value.denominator, 0, 0
-    if rest.bit_length() > 200:
+    rest, twos, fives = value.denominator, 0, 0  # a denominator of twos and fives alone has an end
+    if rest.bit_length() > 200:  # with a factor of 3 it has no end; else it was written out, at such length
         return None if rest % 3 == 0 else 100
     while rest % 2 == 0:
         rest, twos = rest // 2, twos + 1

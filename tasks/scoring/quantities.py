@@ -3,6 +3,8 @@
 import re
 from fractions import Fraction
 
+# A family measures one thing; a factor is relative to its smallest unit. Metric and imperial units are apart,
+# since a conversion between them would be rounded, and months and years from days, which do not divide them.
 _UNIT_TABLE = """
 length: mm 1, millimeter 1, millimetre 1, cm 10, centimeter 10, centimetre 10, meter 1000, metre 1000,
   km 1000000, kilometer 1000000, kilometre 1000000
@@ -26,13 +28,16 @@ _UNITS = {
 _SHORT = {"m": "meter", "s": "second", "h": "hour", "g": "gram", "l": "liter", "d": "day"}
 _COUNT = r"([0-9]{1,15}(?:\.[0-9]{1,15})?)"
 _UNIT = r"([A-Za-z¢]{1,12})"
+# "5 hours and 30 minutes", "5 ft 3 in": two or three counts with units, not behind a currency sign.
 _COMPOUND = re.compile(
     rf"(?<![\w.,/$€£-]){_COUNT}\s*{_UNIT}\.?(?:,?\s+and\s+|\s*,\s*|\s*){_COUNT}\s*{_UNIT}\b"
     rf"(?:(?:,?\s+and\s+|\s*,\s*|\s*){_COUNT}\s*{_UNIT}\b)?"
 )
+# 5:30, 17:30:05, 5:30 p.m.; not part of a longer row of numbers and colons.
 _CLOCK = re.compile(
     r"(?<![\w.:/])([0-9]{1,2}):([0-5][0-9])(?::([0-5][0-9]))?(?![0-9:])(?:\s*([AaPp])\.?\s?[Mm]\b\.?)?"
 )
+# "3:2" and "3 : 2"; where it could be a time too, it stands for both.
 _RATIO = re.compile(r"(?<![\w.:/])([0-9]{1,9})(?::| : )([0-9]{1,9})(?![0-9:.])")
 
 Value = Fraction | tuple[str, int]
@@ -159,6 +164,7 @@ _PARTS = {
     "fifth": 5, "fifths": 5, "sixth": 6, "sixths": 6, "eighth": 8, "eighths": 8, "tenth": 10, "tenths": 10,
 }  # fmt: skip
 _WORD = "|".join(sorted((*_ONES, *_PARTS, *SCALES), key=len, reverse=True))
+# At most 16 words of numbers in a row, joined by hyphens, spaces, "and" or "a": a million and a half.
 _PHRASE = re.compile(
     rf"(?<![\w-])(?:(?:minus|negative)\s+)?(?:(?:an?\s+)?(?:{_WORD}))"
     rf"(?:(?:\s*-\s*|\s+(?:and\s+)?(?:an?\s+)?)(?:{_WORD})){{0,15}}(?![\w-])",

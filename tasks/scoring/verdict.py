@@ -32,34 +32,9 @@ _READABLE_CHARS = 1_000
 _ESSAY_CHARS = 12
 """A reference of so many characters is right where the output ends in its very words."""
 _SPAN_CHARS = 50_000
-_MOST_QUESTIONS = 3
 # Single dollars on lines of their own set no formula in Markdown, nor for those who published verdicts.
 _BROKEN_DOLLARS = re.compile(r"(?<![$\\])\$[ \t]*\n[^$]*\n[ \t]*\$\Z")
 _LETTER_GOLD = re.compile(r"[(\[]?[A-J][)\]]?(?:\s+[A-Z][\w ]*)?")
-
-
-class Output(str):
-    """An output that knows how its generation ended; a plain str is taken as not truncated.
-
-    Attributes:
-        finish_reason: "stop", "length" (truncated), or None where the engine does not say.
-        reasoning_open: whether the prompt opened the reasoning (`tags.opens_reasoning`); None if not known.
-        score: the verdict on it, once `process_results` has given one.
-    """
-
-    finish_reason: str | None
-    reasoning_open: bool | None
-    score: "Score | None"
-
-    def __new__(
-        cls, text: str, finish_reason: str | None = None, reasoning_open: bool | None = None
-    ) -> "Output":
-        """Wrap the text of a generation."""
-        output = super().__new__(cls, text)
-        output.finish_reason = finish_reason
-        output.reasoning_open = reasoning_open
-        output.score = None
-        return output
 
 
 @dataclass(frozen=True, slots=True)
@@ -262,7 +237,7 @@ def _before_next_question(item: Item) -> Parsed | None:
     """The form of what answers the question that was asked, where the output goes on to another one."""
     if item.tag_format.answer_style == "text":
         return None  # `find_answer` sees to that
-    for prefix in before_next_question(own_turn(item.output), most=_MOST_QUESTIONS):
+    for prefix in before_next_question(own_turn(item.output)):
         parsed = parse_output(prefix, item.tag_format, truncated=False, reasoning_open=item.reasoning_open)
         if parsed.answer is not None:
             return parsed

@@ -19,7 +19,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, get_args
 
-from tasks.errors import InputError, did_you_mean
+from tasks.errors import InputError, check_keys, did_you_mean
 from tasks.files import read_yaml
 from tasks.records import json_type
 from tasks.tags.formats import TAG_FORMATS, AnswerStyle, TagFormat, Whitespace
@@ -107,6 +107,7 @@ def read_tag_format(path: Path, taken: Container[str]) -> TagFormat:
         InputError: one line that names the file, the key and the remedy.
     """
     given = _load(path)
+    check_keys(given, _KEYS, str(path))
     for key, value in given.items():
         _check_value(key, value, path)
     marks = {key: given.get(key, "") for key in _MARKS}
@@ -139,8 +140,6 @@ def _load(path: Path) -> dict[str, Any]:
 
 
 def _check_value(key: Any, value: Any, path: Path) -> None:
-    if key not in _KEYS:
-        raise InputError(f"{path}: unknown key '{key}'; {did_you_mean(str(key), _KEYS)}")
     if key == "think_open_in_prompt":
         if not isinstance(value, bool):
             raise InputError(f"{path}: {key} is {json_type(value)}; write true or false")

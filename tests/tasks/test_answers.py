@@ -5,6 +5,7 @@ import random
 import re
 import signal
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -18,13 +19,18 @@ from tasks.scoring.equality import (
     latex_equal,
     reference_answer,
 )
-from tasks.scoring.extraction import extract_final_answer, read_span
+from tasks.scoring.extraction import find_answer, read_span
 from tasks.scoring.math_verify import MATH_VERIFY
 
 CHOICES = ("a marsh", "a tundra", "the plains", "a sea desert", "desert")
 YES_NO = ("yes", "no")
 VALUES = ("18 km", "20 km", "-18 km", "1/2 km", "none of these")
 SIGNED = ("21", "-21", "2.1", "$210", "1/21")
+
+
+def final_answer(text: str, kind: Kind, choices: Sequence[str] | None) -> str | None:
+    found = find_answer(text, kind, choices)
+    return found.answer if found else None
 
 
 @pytest.mark.parametrize(
@@ -272,7 +278,7 @@ def test_no_token_and_no_space_repeated_takes_long(token: str) -> None:
         for kind in KINDS:
             choices = CHOICES if kind == "choice" else None
             start = time.process_time()
-            found = extract_final_answer(text, kind, choices)
+            found = final_answer(text, kind, choices)
             read_span(text, kind, choices)
             if kind != "latex":
                 answers_equal("B", found or text, kind, choices)
@@ -283,7 +289,7 @@ def test_no_token_and_no_space_repeated_takes_long(token: str) -> None:
 @pytest.mark.parametrize("text", LONG, ids=range(len(LONG)))
 def test_no_text_takes_a_second_to_search(text: str, kind: Kind) -> None:
     start = time.process_time()
-    extract_final_answer(text, kind, CHOICES if kind == "choice" else None)
+    final_answer(text, kind, CHOICES if kind == "choice" else None)
     assert time.process_time() - start < 0.9
 
 
@@ -357,7 +363,7 @@ def test_every_grade_school_solution_gives_its_answer(data_dir: Path) -> None:
             f"\nAnswer: {record.answer} eggs",
         ):
             for text in (f"{record.rationale}{ending}", f"{record.rationale}{ending}{following}"):
-                found = extract_final_answer(text, "number", None)
+                found = final_answer(text, "number", None)
                 assert found is not None
                 assert answers_equal(record.answer, found, "number", None), (record.id, text[-200:])
                 assert not answers_equal(str(int(record.answer) + 1), found, "number", None)
@@ -388,7 +394,7 @@ def test_every_choice_is_recognised_by_letter_and_by_text(data_dir: Path, name: 
             told.append(f"The answer is {chosen}")
         for text in told:
             whole = f"{record.rationale or 'By reasoning.'}\n{text}"
-            if extract_final_answer(whole, "choice", record.choices) != record.answer:
+            if final_answer(whole, "choice", record.choices) != record.answer:
                 wrong.append((record.id, text, record.choices))
     assert not wrong
 

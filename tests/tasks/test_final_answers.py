@@ -1,12 +1,14 @@
 """Outputs as models write them, and the answer that they give: what they say, where, and what follows it."""
 
+from collections.abc import Sequence
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tasks.records import KINDS, Kind
 from tasks.scoring import answers_equal
-from tasks.scoring.extraction import extract_final_answer, find_answer, read_span
+from tasks.scoring.extraction import find_answer, read_span
 
 CHOICES = ("a marsh", "a tundra", "the plains", "a sea desert", "desert")
 
@@ -203,21 +205,26 @@ FORMULAS = [
 ]
 
 
+def final_answer(text: str, kind: Kind, choices: Sequence[str] | None) -> str | None:
+    found = find_answer(text, kind, choices)
+    return found.answer if found else None
+
+
 @pytest.mark.parametrize(("text", "answer"), NUMBERS)
 def test_the_number_that_a_text_ends_in(text: str, answer: str) -> None:
-    found = extract_final_answer(text, "number", None)
+    found = final_answer(text, "number", None)
     assert found is not None
     assert answers_equal(answer, found, "number", None), found
 
 
 @pytest.mark.parametrize(("text", "letter"), CHOSEN)
 def test_the_choice_that_a_text_makes(text: str, letter: str | None) -> None:
-    assert extract_final_answer(text, "choice", CHOICES) == letter
+    assert final_answer(text, "choice", CHOICES) == letter
 
 
 @pytest.mark.parametrize(("text", "answer"), FORMULAS)
 def test_the_formula_that_a_text_ends_in(text: str, answer: str) -> None:
-    found = extract_final_answer(text, "latex", None)
+    found = final_answer(text, "latex", None)
     assert found is not None
     assert answers_equal(answer, found, "latex", None), found
 
@@ -235,14 +242,14 @@ def test_the_formula_that_a_text_ends_in(text: str, answer: str) -> None:
     ],
 )
 def test_the_words_that_a_text_ends_in(text: str, answer: str) -> None:
-    found = extract_final_answer(text, "text", None)
+    found = final_answer(text, "text", None)
     assert found is not None
     assert answers_equal(answer, found, "text", None), found
 
 
 @pytest.mark.parametrize(("text", "kind"), [("no digits", "number"), ("", "number"), ("  \n", "text")])
 def test_a_text_may_give_no_answer(text: str, kind: Kind) -> None:
-    assert extract_final_answer(text, kind, None) is None
+    assert final_answer(text, kind, None) is None
 
 
 @pytest.mark.parametrize(
@@ -253,12 +260,12 @@ def test_a_text_may_give_no_answer(text: str, kind: Kind) -> None:
     ],
 )
 def test_what_is_asked_for_may_stand_in_brackets(text: str, letter: str) -> None:
-    assert extract_final_answer(text, "choice", ("yes", "no")) == letter
+    assert final_answer(text, "choice", ("yes", "no")) == letter
 
 
 def test_a_yes_counts_though_the_reason_says_no() -> None:
     text = "So the answer is yes, since there is no law against it."
-    assert extract_final_answer(text, "choice", ("yes", "no")) == "A"
+    assert final_answer(text, "choice", ("yes", "no")) == "A"
 
 
 @pytest.mark.parametrize(
@@ -319,5 +326,5 @@ TRICKY = st.lists(
 @settings(max_examples=200)
 @given(text=st.one_of(st.text(), TRICKY.map("".join)), kind=st.sampled_from(KINDS))
 def test_extraction_never_raises(text: str, kind: Kind) -> None:
-    answer = extract_final_answer(text, kind, CHOICES)
+    answer = final_answer(text, kind, CHOICES)
     assert answer is None or (isinstance(answer, str) and answer)

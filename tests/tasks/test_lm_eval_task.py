@@ -12,7 +12,6 @@ from tasks.lm_eval_task import custom_dataset, doc_to_text, fewshot_target, proc
 from tasks.prompts import render_prompt
 from tasks.records import Record, read_records
 from tasks.scoring import Item, metrics, score
-from tasks.scoring.verdict import Output
 from tasks.tags import DEFECTS, TAG_FORMATS, get_tag_format, render_response
 
 RECORDS = [
@@ -153,11 +152,16 @@ def test_every_metric_is_declared_in_the_yaml(repository: Path, small_data: Path
     assert declared == set(process_results(splits(small_data)["test"][0], [""]))
 
 
-def test_a_finish_reason_of_length_is_truncation(small_data: Path) -> None:
+def test_a_plain_run_knows_no_truncation(small_data: Path) -> None:
     doc = splits(small_data, tags="none")["test"][0]
-    assert process_results(doc, ["It is 1"])["accuracy"] == 1.0
-    cut = process_results(doc, [Output("It is 1", "length")])
-    assert (cut["accuracy"], cut["truncated"], cut["defect_truncated"]) == (0.0, 1.0, 1.0)
+    figures = process_results(doc, ["It is 1"])
+    assert (figures["accuracy"], figures["truncated"], figures["defect_truncated"]) == (1.0, 0.0, 0.0)
+
+
+def test_of_several_outputs_the_metrics_are_means(small_data: Path) -> None:
+    doc = splits(small_data, tags="none")["test"][0]
+    figures = process_results(doc, [["It is 1", "It is 2", "#### 1", "The answer is 3."]])
+    assert (figures["accuracy"], figures["accuracy_strict"], figures["format_valid"]) == (0.5, 0.25, 0.25)
 
 
 def test_without_training_data_there_are_no_few_shot_examples(small_data: Path) -> None:

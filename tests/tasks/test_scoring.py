@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 from tasks.benchmarks import load_benchmark
 from tasks.records import Kind, Record
 from tasks.scoring import Item, Score, score, scorer_digest, spans
-from tasks.scoring.verdict import Output
 from tasks.tags import TAG_FORMATS, get_tag_format, render_response
 
 PAPER, NONE = "thinking-answer", "none"
@@ -199,11 +198,6 @@ def test_the_text_of_a_choice_counts() -> None:
 
 def test_a_reference_may_be_a_whole_solution() -> None:
     assert judged("<Thinking>r</Thinking><Answer>5</Answer>", "2 + 3 = 5\n#### 5").accuracy
-
-
-def test_an_output_knows_how_it_ended() -> None:
-    output = Output("text", "length")
-    assert (output, output.finish_reason, Output("text").finish_reason) == ("text", "length", None)
 
 
 OUTPUTS = st.lists(
