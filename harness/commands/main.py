@@ -3,48 +3,77 @@
 from __future__ import annotations
 
 import os
+import pkgutil
 import sys
-from collections.abc import Callable
+from typing import Any
 
 import typer
+from typer.core import TyperGroup
 
-from harness.commands.card import card
-from harness.commands.diff import diff
-from harness.commands.eval import evaluate
-from harness.commands.inspect import inspect
-from harness.commands.leaderboard import leaderboard
-from harness.commands.list import list_known
-from harness.commands.overlap import overlap
-from harness.commands.rescore import rescore_command
-from harness.commands.score import score_command
-from harness.commands.sweep import sweep
-from harness.commands.train_and_eval import train, train_and_eval
-
-COMMANDS: dict[str, Callable[..., None]] = {
-    "train-and-eval": train_and_eval,
-    "train": train,
-    "sweep": sweep,
-    "eval": evaluate,
-    "inspect": inspect,
-    "score": score_command,
-    "rescore": rescore_command,
-    "leaderboard": leaderboard,
-    "diff": diff,
-    "overlap": overlap,
-    "card": card,
-    "list": list_known,
+COMMANDS: dict[str, tuple[str, str]] = {
+    "train-and-eval": (
+        "harness.commands.train_and_eval:train_and_eval",
+        "Train the variants, evaluate them all, and write the leaderboard.",
+    ),
+    "train": (
+        "harness.commands.train_and_eval:train",
+        "Train the variants and print where the checkpoints are.",
+    ),
+    "sweep": (
+        "harness.commands.sweep:sweep",
+        "Choose each variant's settings on validation questions, never on the test's.",
+    ),
+    "eval": ("harness.commands.eval:evaluate", "Evaluate checkpoints trained elsewhere."),
+    "inspect": (
+        "harness.commands.inspect:inspect",
+        "Show what would be evaluated, and how, without running it; exit code 2 where it would be refused.",
+    ),
+    "score": ("harness.commands.score:score_command", "Score outputs made elsewhere."),
+    "rescore": (
+        "harness.commands.rescore:rescore_command",
+        "Judge a stored run's outputs again, without an engine.",
+    ),
+    "leaderboard": (
+        "harness.commands.leaderboard:leaderboard",
+        "Write the report again from stored results alone; what is not said is as in the first run.",
+    ),
+    "diff": ("harness.commands.diff:diff", "Show where two entries differ, sample by sample."),
+    "overlap": ("harness.commands.overlap:overlap", "Seek a benchmark's test questions in training data."),
+    "card": (
+        "harness.commands.card:card",
+        "Write a checkpoint's card for the Hub: what it is, its results, and what they are worth.",
+    ),
+    "list": (
+        "harness.commands.list:list_known",
+        "Show what there is: benchmarks, variants, objectives, tags or engines.",
+    ),
 }
-"""In the order in which `harness --help` shows them."""
+"""Name -> the function, as `module:name`, and what `harness --help` says of it: the first line of its own.
+
+In the order in which help shows them.
+"""
+
+
+class _Commands(TyperGroup):
+    """Imports a command when it is called, and none for help: their modules need not be light."""
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        name, _, rest = super().resolve_command(ctx, args)
+        alone = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+        alone.command(name)(pkgutil.resolve_name(COMMANDS[str(name)][0]))
+        return name, typer.main.get_command(alone), rest
+
 
 app = typer.Typer(
+    cls=_Commands,
     help="Does one SFT variant really beat another? Train, evaluate and compare, with honest statistics.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for name, command in COMMANDS.items():
-    app.command(name)(command)
+for name, (_, said) in COMMANDS.items():
+    app.command(name, help=said)(lambda: None)
 
 
 def _quiet() -> None:

@@ -62,7 +62,7 @@ class Prompts(Protocol):
 
 @dataclass(frozen=True)
 class Asked:
-    """What a checkpoint is asked on one benchmark, and the text that each request was tokenised from."""
+    """What a checkpoint is asked on one benchmark."""
 
     checkpoint: Checkpoint
     benchmark: Benchmark

@@ -28,6 +28,18 @@ def test_help_imports_nothing_heavy() -> None:
     assert done.stdout.strip() == "set()"
 
 
+def test_help_says_of_a_command_what_the_command_says_of_itself() -> None:
+    """Help imports none of them, so it has their first lines from a table."""
+    import inspect
+    import pkgutil
+
+    from harness.commands.main import COMMANDS
+
+    for made_by, said in COMMANDS.values():
+        own = inspect.getdoc(pkgutil.resolve_name(made_by)) or ""
+        assert " ".join(own.split("\n\n")[0].split()) == said
+
+
 @pytest.mark.parametrize(
     ("what", "expected"),
     [
