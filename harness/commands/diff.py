@@ -13,8 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from harness.progress import console
-from leaderboards.report.text_table import printable
-from leaderboards.report.wording import p_value, points
+from leaderboards.report.wording import p_value, points, printable
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from harness.progress import console
+from leaderboards.report.wording import METRIC_NAMES, p_value, percent, points, printable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -122,8 +123,6 @@ def print_gate(report: GateReport, console: Console) -> None:
     """The table, then `ok:` or `regression:` for each test, then the notes."""
     from rich.text import Text
 
-    from leaderboards.report.text_table import printable
-
     console.print(_table(report))
     for note in report.notes:
         console.print(Text(f"! {printable(note)}", "yellow"))
@@ -134,9 +133,6 @@ def print_gate(report: GateReport, console: Console) -> None:
 
 def gate_line(test: GateTest) -> str:
     """One test in words, `regression: …` where it failed."""
-    from leaderboards.report.text_table import printable
-    from leaderboards.report.wording import p_value, percent, points
-
     found = test.difference
     name = f"{test.metric}({printable(test.benchmark)}) of {printable(test.entry)}"
     figures = (
@@ -154,9 +150,6 @@ def _table(report: GateReport) -> Table:
     from rich.box import SIMPLE_HEAD
     from rich.table import Table
     from rich.text import Text
-
-    from leaderboards.report.text_table import printable
-    from leaderboards.report.wording import METRIC_NAMES, p_value, percent, points
 
     table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
     table.add_column("entry", overflow="fold")

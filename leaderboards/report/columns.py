@@ -6,7 +6,7 @@ from functools import partial
 
 from leaderboards.board.rows import Board, Cell, Row
 from leaderboards.board.summary import flops_per_point, gained_points
-from leaderboards.report.text_table import TextTable
+from leaderboards.report.tables import TextTable
 from leaderboards.report.wording import (
     METRIC_NAMES,
     MISSING,

@@ -16,8 +16,7 @@ from leaderboards.report.columns import (
     trained_rows,
 )
 from leaderboards.report.findings import sentences
-from leaderboards.report.tables import text_tables
-from leaderboards.report.text_table import TextTable
+from leaderboards.report.tables import TextTable, text_tables
 from leaderboards.report.wording import legend, origins, title
 
 if TYPE_CHECKING:

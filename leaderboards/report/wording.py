@@ -1,12 +1,16 @@
-"""How figures are worded everywhere: percent, points, intervals, p-values, compute, and metric names."""
+"""How figures are worded everywhere: percent, points, intervals, p-values, compute, and metric names.
+
+It imports nothing but what words are made of, so that a command may import it without waiting.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
     from leaderboards.board.rows import Board, Cell, Comparison, Row, Verdict
     from leaderboards.results.schema import Metric, TrainingCost
 
@@ -26,6 +30,11 @@ OWN_FORMAT_MARK = "†"
 SIGNIFICANT_MARK = "*"
 UNLIKE_MARK = "‡"
 REFERENCE_WORD = "reference"
+
+
+def printable(text: str) -> str:
+    """Text from outside on one line, with a replacement character for what no terminal should be sent."""
+    return "".join(char if char.isprintable() else "\ufffd" for char in " ".join(text.split()))
 
 
 def percent(share: float) -> str:

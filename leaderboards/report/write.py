@@ -9,9 +9,9 @@ from typing import NamedTuple
 from leaderboards.board.rows import Board
 from leaderboards.report.json_form import json_text
 from leaderboards.report.latex import latex
+from leaderboards.report.markdown import csv_text, markdown
 from leaderboards.report.page.render import page_html
 from leaderboards.report.page.samples import MOST_SAMPLES, collect_samples
-from leaderboards.report.writers import csv_text, markdown
 from leaderboards.results.schema import RESULTS_FILE, SAMPLES_FILE, TRAINING_FILE, RunResults
 from tasks.files import write_whole
 

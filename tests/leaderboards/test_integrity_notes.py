@@ -15,10 +15,10 @@ from synthetic_samples import change_evaluations
 from leaderboards.board.build import build_board
 from leaderboards.board.rows import Board
 from leaderboards.report.findings import sentences
+from leaderboards.report.markdown import csv_text, markdown
 from leaderboards.report.page.render import page_html
 from leaderboards.report.terminal import render
 from leaderboards.report.wording import web_link
-from leaderboards.report.writers import csv_text, markdown
 from leaderboards.results.schema import Entry, Evaluation, ExactCheck, JudgeCheck, Overlap, RunResults
 from leaderboards.results.store import read_outcomes, write_results
 

@@ -13,8 +13,7 @@ from synthetic_board import VARIANTS, synthetic_run
 
 from leaderboards.board.build import build_board
 from leaderboards.board.rows import Board
-from leaderboards.report.latex import latex
-from leaderboards.report.latex_text import comment, escaped
+from leaderboards.report.latex import comment, escaped, latex
 from leaderboards.results.reported import Reported, ReportedFigure
 from leaderboards.results.schema import RunResults
 from leaderboards.stats import MACRO

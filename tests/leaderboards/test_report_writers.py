@@ -13,10 +13,10 @@ from synthetic_board import BENCHMARKS, VARIANTS, synthetic_run
 from leaderboards.board.build import build_board
 from leaderboards.board.rows import Board
 from leaderboards.report.latex import latex
+from leaderboards.report.markdown import CSV_COLUMNS, csv_text, markdown
 from leaderboards.report.terminal import render
 from leaderboards.report.wording import duration, large, p_value, points
 from leaderboards.report.write import write_report
-from leaderboards.report.writers import CSV_COLUMNS, csv_text, markdown
 from leaderboards.results.schema import METRICS, RunResults
 
 GOLDEN = Path(__file__).parent / "golden"

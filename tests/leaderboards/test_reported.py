@@ -11,9 +11,9 @@ from synthetic_board import VARIANTS, synthetic_run
 
 from leaderboards.board.build import build_board
 from leaderboards.board.rows import Board
-from leaderboards.report.reported import HEADING, reported_tables
+from leaderboards.report.markdown import csv_text, markdown
+from leaderboards.report.tables import HEADING, reported_tables
 from leaderboards.report.terminal import render
-from leaderboards.report.writers import csv_text, markdown
 from leaderboards.results.entry_files import ENTRIES_DIR, read_entries, read_entry
 from leaderboards.results.reported import Reported, matching_reported, read_reported
 from tasks.errors import InputError

@@ -13,9 +13,9 @@ from synthetic_samples import change_evaluations, sampled_run
 from leaderboards.board.build import build_board
 from leaderboards.board.rows import Board
 from leaderboards.report.findings import sentences
+from leaderboards.report.markdown import csv_text, markdown
 from leaderboards.report.page.render import page_html
 from leaderboards.report.terminal import render
-from leaderboards.report.writers import csv_text, markdown
 from leaderboards.results.merge import merge_runs
 from leaderboards.results.schema import Entry, Evaluation, RunResults
 from leaderboards.results.store import read_outcomes, read_results, write_results

@@ -11,10 +11,10 @@ from synthetic_board import VARIANTS, synthetic_run
 from leaderboards.board.build import build_board
 from leaderboards.board.rows import Board
 from leaderboards.report.findings import sentences
+from leaderboards.report.markdown import csv_text, markdown
 from leaderboards.report.page.render import page_html
 from leaderboards.report.terminal import render
 from leaderboards.report.wording import enumerated
-from leaderboards.report.writers import csv_text, markdown
 from leaderboards.results.schema import Entry, RunResults, TrainingCost
 
 EQUAL = TrainingCost(400, 1_000_000, 500_000, 1e12, 60.0, ("full",))

@@ -24,7 +24,7 @@ from leaderboards.board.rows import (
     SampledPoint,
 )
 from leaderboards.report.page.curves import curve_groups, curves_json
-from leaderboards.report.reported import is_macro, reported_label
+from leaderboards.report.tables import is_macro, reported_label
 from leaderboards.report.wording import (
     METRIC_NAMES,
     duration,

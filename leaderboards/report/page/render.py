@@ -9,12 +9,10 @@ from typing import TYPE_CHECKING
 from leaderboards.board.curves import MAX_POINTS
 from leaderboards.board.rows import Board, Comparison, Pair, Row, Verdict
 from leaderboards.report.columns import Column, cost_columns, defect_columns, text_table, trained_rows
-from leaderboards.report.evidence_tables import alpha_tables, bucket_tables, test_tables
 from leaderboards.report.findings import sentences
 from leaderboards.report.page.payload import payload, place_name, places_of
 from leaderboards.report.page.samples import PackedSamples
-from leaderboards.report.tables import further_tables
-from leaderboards.report.text_table import TextTable
+from leaderboards.report.tables import TextTable, alpha_tables, bucket_tables, further_tables, test_tables
 from leaderboards.report.wording import (
     METRIC_NAMES,
     MISSING,

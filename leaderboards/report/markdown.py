@@ -16,7 +16,6 @@ from leaderboards.report.columns import (
     trained_rows,
 )
 from leaderboards.report.findings import sentences
-from leaderboards.report.reported import csv_fields
 from leaderboards.report.tables import text_tables
 from leaderboards.report.wording import legend, origins, title
 from leaderboards.stats import Estimate
@@ -94,7 +93,7 @@ def csv_text(board: Board) -> str:
                 writer.writerow(fields | _figures(figures, board))
             more = (*_sampled(cell), *_judged(cell), *_buckets(cell))
             writer.writerows(fields | each for each in more)
-    writer.writerows(csv_fields(board))
+    writer.writerows(_reported_fields(board))
     return buffer.getvalue()
 
 
@@ -174,6 +173,22 @@ def _judged(cell: Cell) -> Iterator[dict[str, object]]:
             "mean": "" if found.kappa is None else _number(found.kappa),
             "n": found.n,
         }
+
+
+def _reported_fields(board: Board) -> Iterator[dict[str, object]]:
+    """The lines of figures that others report."""
+    for row in board.reported:
+        for figure in row.figures:
+            yield {
+                "entry": row.name,
+                "model": row.model,
+                "role": "reported",
+                "benchmark": figure.benchmark,
+                "metric": figure.metric,
+                "mean": _number(figure.value),
+                "link": row.link or "",
+                "source": row.source,
+            }
 
 
 def _estimate(found: Estimate) -> dict[str, object]:
