@@ -109,7 +109,7 @@ def scoring_seconds(
     import lm_eval.evaluator  # noqa: F401
     import pandas as pd  # noqa: F401
 
-    import leaderboards.results.sample_table  # noqa: F401
+    import leaderboards.results.tables  # noqa: F401
 
     start = time.perf_counter()
     Evaluator(config, benchmarks, store, Reporter(Console(quiet=True))).evaluate([who])

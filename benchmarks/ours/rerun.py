@@ -112,9 +112,6 @@ def _import_the_rest() -> None:
     import torch  # noqa: F401
     from transformers import AutoConfig, AutoTokenizer  # noqa: F401
 
-    import leaderboards.results.curve_table
-    import leaderboards.results.sample_table  # noqa: F401
-
 
 def _refuse_engines() -> None:
     """A run that generates is none that is measured here."""

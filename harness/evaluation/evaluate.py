@@ -189,7 +189,7 @@ class Evaluator:
 
     def _score(self, cell: _Cell) -> None:
         """Judges a checkpoint's answers on a benchmark, has lm-eval aggregate them, and keeps all of it."""
-        from leaderboards.results.sample_table import SAMPLES
+        from leaderboards.results.tables import SAMPLES
 
         checkpoint, benchmark, own = cell.checkpoint, cell.benchmark, self._config
         prompts = self._prompts_of(checkpoint)

@@ -48,7 +48,7 @@ def _buckets(lengths: Lengths, edges: Mapping[BucketBy, _Floats]) -> Iterator[Bu
         # One bucket says nothing that the accuracy itself does not.
         if len(edges[by]) > 1:
             number_N = np.searchsorted(edges[by], length_N, side="right") - 1
-            number_N[np.isnan(length_N)] = -1
+            number_N[np.isnan(length_N)] = -1  # NaN sorts behind everything, which is no length
             for number, low in enumerate(edges[by].tolist()):
                 if (here_N := number_N == number).any():
                     yield _bucket(by, int(low), length_N[here_N], lengths, here_N)

@@ -40,6 +40,7 @@ def _by_stage_and_seed(points: pd.DataFrame) -> dict[int, list[_Floats]]:
     ordered = points.sort_values(["stage", "seed", "step"])
     keys_N2 = ordered[["stage", "seed"]].to_numpy()
     values_NC = ordered[["step", "tokens", *QUANTITIES]].to_numpy(np.float64)
+    # Where the stage or the seed changes; groupby would build a DataFrame for each of them.
     starts = np.flatnonzero((np.diff(keys_N2, axis=0) != 0).any(axis=1)) + 1
     stages: dict[int, list[_Floats]] = {}
     for keys, values in zip(np.split(keys_N2, starts), np.split(values_NC, starts), strict=True):

@@ -108,6 +108,7 @@ def majority_at(votes: Votes, shown: Sequence[int]) -> NDArray[np.float64]:
     """
     right, wrong, missing = votes
     num_wrong, largest = sum(wrong) + missing, max(wrong, default=0)
+    # Drawings with more right votes than the largest wrong answer has outputs need no look at the rivals.
     clear = _binomials(right).copy()
     clear[: largest + 1] = 0
     wins = np.convolve(clear, _binomials(num_wrong))
@@ -125,6 +126,7 @@ def _ways(rivals: Sequence[int], num_wrong: int, held: int) -> NDArray[np.float6
     ways = np.zeros((len(rivals) + 1, num_wrong + 1))
     ways[0, : beaten + 1] = _binomials(beaten)
     for size in rivals:
+        # Multiply by this rival's polynomial: fewer than `held` of it leave the ties alone, `held` add one.
         added = np.zeros_like(ways)
         for drawn, choices in enumerate(_binomials(size)[:held]):
             added[:, drawn:] += choices * ways[:, : num_wrong + 1 - drawn]
@@ -141,6 +143,7 @@ def _binomials(n: int) -> NDArray[np.float64]:
 
 def _majorities(draws: Draws, shown: Sequence[int]) -> NDArray[np.float64]:
     """maj@k' of every seed and question: (S, Q, K'); questions whose outputs voted alike share the work."""
+    # With k outputs there are few ways to vote: most of a million questions vote like one already counted.
     majority = lru_cache(maxsize=None)(lambda votes: majority_at(votes, shown))
     equal = _equality(draws.kind)
     return np.array(

@@ -52,8 +52,8 @@ class Unlike:
     Attributes:
         benchmark: On which.
         aspect: In what.
-        value: What it has, and `usual` what most others have.
-        usual: See value.
+        value: What it has.
+        usual: What most others have.
         of: The evaluation.
         norm: The first of the others.
     """

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from leaderboards.results.comparability import Aspect, Evaluated, Unlike, refuse_unlike
-from leaderboards.results.outcomes import Block, Outcomes, load_samples, stack
+from leaderboards.results.outcomes import Outcomes, SeedSamples, load_samples, stack
 from leaderboards.results.schema import Entry, Evaluation, RunResults, describe
 from tasks.errors import InputError
 
@@ -50,22 +50,8 @@ class Group:
         return benchmark in self.outcomes and benchmark not in apart
 
 
-@dataclass(frozen=True, slots=True)
-class _Kept:
-    run: int
-    evaluated: Evaluated
-
-    @property
-    def entry(self) -> Entry:
-        return self.evaluated.entry
-
-    @property
-    def evaluation(self) -> Evaluation:
-        return self.evaluated.evaluation
-
-    @property
-    def source(self) -> str:
-        return self.evaluated.source
+_Kept = dict[tuple[Key, str], tuple[int, Evaluated]]
+"""For each checkpoint and benchmark the number of the run whose samples stand for it, and the evaluation."""
 
 
 def merge_runs(runs: Sequence[RunResults], allowed: Collection[Aspect] = ()) -> tuple[Group, ...]:
@@ -80,40 +66,39 @@ def merge_runs(runs: Sequence[RunResults], allowed: Collection[Aspect] = ()) -> 
             other questions for another seed), or results that are not comparable.
     """
     kept = _select(runs)
-    if not any(item.evaluation.n for item in kept.values()):
+    evaluated = [one for _, one in kept.values()]
+    if not any(one.evaluation.n for one in evaluated):
         raise InputError("no evaluated entry in the given runs; there is nothing to put on a leaderboard")
-    unlike = refuse_unlike([item.evaluated for item in kept.values()], allowed)
+    unlike = refuse_unlike(evaluated, allowed)
     samples = load_samples(runs)
-    blocks = {key: Block(item.entry, item.evaluation, samples[item.run]) for key, item in kept.items()}
+    parts = {key: SeedSamples(one.entry, one.evaluation, samples[run]) for key, (run, one) in kept.items()}
     curves = _merge_curves(runs)
     return tuple(
         Group(
             name=name,
             model=model,
             entries=entries,
-            evaluated=tuple(item.evaluated for (key, _), item in kept.items() if key[:2] == (model, name)),
-            outcomes=_outcomes(entries, blocks),
-            curves=_of_seeds(curves.get((model, name), runs[0].curves[:0]), entries),
+            evaluated=tuple(one for one in evaluated if one.name == (model, name)),
+            outcomes=_outcomes(entries, parts),
+            curves=_of_seeds(curves.get((model, name), pd.DataFrame()), entries),
             unlike=tuple(one for one in unlike if one.of.name == (model, name)),
         )
-        for (model, name), entries in _by_name(kept).items()
+        for (model, name), entries in _by_name(evaluated).items()
     )
 
 
-def _select(runs: Sequence[RunResults]) -> dict[tuple[Key, str], _Kept]:
+def _select(runs: Sequence[RunResults]) -> _Kept:
     """Which run's samples stand for each (checkpoint, benchmark): the first that holds them."""
-    kept: dict[tuple[Key, str], _Kept] = {}
+    kept: _Kept = {}
     digests: dict[Key, tuple[str, str]] = {}
-    for index, run in enumerate(runs):
+    for number, run in enumerate(runs):
         for entry in run.entries:
             key = (entry.model, entry.name, entry.seed)
             _same(digests.setdefault(key, (entry.digest, run.source)), entry, run.source)
             for evaluation in entry.evaluations:
-                name = evaluation.benchmark
-                if (key, name) not in kept:
-                    kept[key, name] = _Kept(index, Evaluated(entry, evaluation, run.source))
-                else:
-                    _same_settings(kept[key, name], entry, evaluation, run.source)
+                found = Evaluated(entry, evaluation, run.source)
+                _, first = kept.setdefault((key, evaluation.benchmark), (number, found))
+                _same_settings(first, found)
     return kept
 
 
@@ -126,54 +111,57 @@ def _same(first: tuple[str, str], entry: Entry, source: str) -> None:
         )
 
 
-def _same_settings(kept: _Kept, entry: Entry, evaluation: Evaluation, source: str) -> None:
-    def settings(of: Evaluation) -> tuple[object, ...]:
+def _same_settings(first: Evaluated, other: Evaluated) -> None:
+    def settings(one: Evaluated) -> tuple[object, ...]:
+        of = one.evaluation
         return of.engine, of.dtype, of.generation, of.n, of.num_samples, of.scorer, of.data_digest
 
-    if settings(kept.evaluation) != settings(evaluation):
+    if settings(first) != settings(other):
+        entry = other.entry
         raise InputError(
-            f"{describe(entry.name, entry.seed)} on {evaluation.benchmark}: {kept.source} and {source} "
-            "evaluated it with different engines, data, generation settings or scorers; give only one of them"
+            f"{describe(entry.name, entry.seed)} on {other.evaluation.benchmark}: {first.source} and "
+            f"{other.source} evaluated it with different engines, data, generation settings or scorers; give "
+            "only one of them"
         )
 
 
-def _by_name(kept: dict[tuple[Key, str], _Kept]) -> dict[tuple[str, str], tuple[Entry, ...]]:
+def _by_name(evaluated: Sequence[Evaluated]) -> dict[tuple[str, str], tuple[Entry, ...]]:
     """Entries of each (model, name), one per seed in the order of the seeds."""
-    seeds: dict[tuple[str, str], dict[int | None, _Kept]] = {}
-    for (key, _), item in kept.items():
-        seeds.setdefault(key[:2], {}).setdefault(key[2], item)
-    for items in seeds.values():
-        _same_kind(list(items.values()))
+    seeds: dict[tuple[str, str], dict[int | None, Evaluated]] = {}
+    for one in evaluated:
+        seeds.setdefault(one.name, {}).setdefault(one.entry.seed, one)
+    for found in seeds.values():
+        _same_kind(list(found.values()))
     return {
-        name: tuple(items[seed].entry for seed in sorted(items, key=lambda s: -1 if s is None else s))
-        for name, items in seeds.items()
+        name: tuple(found[seed].entry for seed in sorted(found, key=lambda s: -1 if s is None else s))
+        for name, found in seeds.items()
     }
 
 
-def _same_kind(items: Sequence[_Kept]) -> None:
-    first = items[0]
-    for item in items[1:]:
-        if None in (first.entry.seed, item.entry.seed):
+def _same_kind(evaluated: Sequence[Evaluated]) -> None:
+    first, *others = evaluated
+    for one in others:
+        if None in (first.entry.seed, one.entry.seed):
             raise InputError(f"{first.entry.name}: stored both with and without a seed; rename one")
         for field in ("role", "tags", "tagged", "method"):
-            here, there = getattr(first.entry, field), getattr(item.entry, field)
+            here, there = getattr(first.entry, field), getattr(one.entry, field)
             if here != there:
                 raise InputError(
                     f"{first.entry.name}: {field} is {here!r} in {first.source} and {there!r} in "
-                    f"{item.source}; entries of one name must be alike, so rename one"
+                    f"{one.source}; entries of one name must be alike, so rename one"
                 )
 
 
 def _of_seeds(curves: pd.DataFrame, entries: Sequence[Entry]) -> pd.DataFrame:
     """The curves of the seeds that stand in the row: one that was trained but not evaluated does not."""
-    return curves[curves["seed"].isin([entry.seed for entry in entries])]
+    return curves if curves.empty else curves[curves["seed"].isin([entry.seed for entry in entries])]
 
 
-def _outcomes(entries: Sequence[Entry], blocks: dict[tuple[Key, str], Block]) -> dict[str, Outcomes]:
+def _outcomes(entries: Sequence[Entry], parts: dict[tuple[Key, str], SeedSamples]) -> dict[str, Outcomes]:
     stacked = {}
-    for benchmark in dict.fromkeys(name for _, name in blocks):
+    for benchmark in dict.fromkeys(name for _, name in parts):
         keys = [((entry.model, entry.name, entry.seed), benchmark) for entry in entries]
-        found = [blocks[key] for key in keys if key in blocks]
+        found = [parts[key] for key in keys if key in parts]
         if found:
             stacked[benchmark] = stack(found)
     return stacked

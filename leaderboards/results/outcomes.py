@@ -14,8 +14,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from leaderboards.results.sample_table import EvaluationKey, checkpoint_codes
 from leaderboards.results.schema import Entry, Evaluation, RunResults, describe
+from leaderboards.results.tables import EvaluationKey, checkpoint_codes
 from tasks.errors import InputError
 
 _MEANS = ("accuracy", "accuracy_strict", "format_valid", "truncated", "output_tokens")
@@ -96,8 +96,8 @@ class RunSamples:
 
 
 @dataclass(frozen=True, slots=True)
-class Block:
-    """One checkpoint on one benchmark, and the run that holds its samples."""
+class SeedSamples:
+    """The samples of one checkpoint on one benchmark: rows of those of its run."""
 
     entry: Entry
     evaluation: Evaluation
@@ -122,6 +122,7 @@ def load_samples(runs: Sequence[RunResults]) -> list[RunSamples]:
 
 def _load(frame: pd.DataFrame, question_N: NDArray[np.intp], question_ids: NDArray[np.object_]) -> RunSamples:
     key_N, keys = checkpoint_codes(frame)
+    # One sort for all; the last key counts first, so that each key's rows lie together, by question.
     order_N = np.lexsort((frame["sample_index"].to_numpy(), question_N, key_N))
     ends = np.cumsum(np.bincount(key_N, minlength=len(keys)))
     return RunSamples(
@@ -140,6 +141,7 @@ def _count_defects(
 ) -> dict[EvaluationKey, dict[str, int]]:
     lists = pa.chunked_array(pa.array(column, type=pa.list_(pa.string()), from_pandas=True))
     lists = lists.combine_chunks()
+    # In Arrow, since a million small Python lists would cost more than the rest of the board.
     owners = pc.list_parent_indices(lists).to_numpy()
     if not len(owners):
         return {}
@@ -155,90 +157,91 @@ def _count_defects(
     }
 
 
-def stack(blocks: Sequence[Block]) -> Outcomes:
+def stack(parts: Sequence[SeedSamples]) -> Outcomes:
     """Stacks the seeds of one row on one benchmark.
 
     Raises:
         InputError: the seeds were not asked the same questions, or not equally often.
     """
-    first = blocks[0]
+    first = parts[0]
     benchmark, num_samples = first.evaluation.benchmark, first.evaluation.num_samples
-    questions = [_questions(block) for block in blocks]
-    for block, ids in zip(blocks[1:], questions[1:], strict=True):
-        if block.evaluation.num_samples != num_samples:
+    questions = [_questions(part) for part in parts]
+    for part, ids in zip(parts[1:], questions[1:], strict=True):
+        if part.evaluation.num_samples != num_samples:
             raise InputError(
-                f"{benchmark}: {_name(first)} has {num_samples} outputs for each question, {_name(block)} "
-                f"{block.evaluation.num_samples}; evaluate all seeds with the same number of samples"
+                f"{benchmark}: {_name(first)} has {num_samples} outputs for each question, {_name(part)} "
+                f"{part.evaluation.num_samples}; evaluate all seeds with the same number of samples"
             )
-        check_same_questions(questions[0], ids, (_name(first), _name(block)), benchmark)
+        check_same_questions(questions[0], ids, (_name(first), _name(part)), benchmark)
     counts: dict[str, int] = {}
-    for block in blocks:
-        key = (block.entry.model, block.entry.name, block.entry.seed, benchmark)
-        for defect, count in block.samples.defects.get(key, {}).items():
+    for part in parts:
+        key = (part.entry.model, part.entry.name, part.entry.seed, benchmark)
+        for defect, count in part.samples.defects.get(key, {}).items():
             counts[defect] = counts.get(defect, 0) + count
     return Outcomes(
-        seeds=tuple(block.entry.seed for block in blocks),
+        seeds=tuple(part.entry.seed for part in parts),
         question_ids=questions[0],
         num_samples=num_samples,
         defects=tuple(sorted(counts.items(), key=lambda item: (-item[1], item[0]))),
-        draws=_draws(blocks) if num_samples > 1 else None,
-        judged=_judged(blocks),
-        lengths=_lengths(blocks),
-        **{name: np.stack([_drawn(block, name).mean(axis=1) for block in blocks]) for name in _MEANS},
+        draws=_draws(parts) if num_samples > 1 else None,
+        judged=_judged(parts),
+        lengths=_lengths(parts),
+        **{name: np.stack([_drawn(part, name).mean(axis=1) for part in parts]) for name in _MEANS},
     )
 
 
-def _name(block: Block) -> str:
-    return describe(block.entry.name, block.entry.seed)
+def _name(part: SeedSamples) -> str:
+    return describe(part.entry.name, part.entry.seed)
 
 
-def _questions(block: Block) -> NDArray[np.object_]:
-    """The ids of the Q questions of a block, each of which must have its k outputs."""
-    num_samples = block.evaluation.num_samples
-    number_N = block.samples.question_N[block.positions]
+def _questions(part: SeedSamples) -> NDArray[np.object_]:
+    """The ids of the Q questions of a seed, each of which must have its k outputs."""
+    num_samples = part.evaluation.num_samples
+    number_N = part.samples.question_N[part.positions]
     if len(number_N) % num_samples or (np.diff(number_N.reshape(-1, num_samples), axis=1) != 0).any():
         raise InputError(
-            f"{block.evaluation.benchmark}: {_name(block)}: not every question has {num_samples} outputs; "
+            f"{part.evaluation.benchmark}: {_name(part)}: not every question has {num_samples} outputs; "
             "run the evaluation again"
         )
-    return block.samples.question_ids[number_N[::num_samples]]
+    return part.samples.question_ids[number_N[::num_samples]]
 
 
-def _drawn(block: Block, name: str) -> NDArray[np.float64]:
-    """One column of a block as (Q, k)."""
-    return block.samples.means[name][block.positions].reshape(-1, block.evaluation.num_samples)
+def _drawn(part: SeedSamples, name: str) -> NDArray[np.float64]:
+    """One column of a seed's samples as (Q, k)."""
+    return part.samples.means[name][part.positions].reshape(-1, part.evaluation.num_samples)
 
 
-def _draws(blocks: Sequence[Block]) -> Draws:
-    first = blocks[0]
+def _draws(parts: Sequence[SeedSamples]) -> Draws:
+    first = parts[0]
     size = first.evaluation.num_samples
     choices: Sequence[Sequence[str] | None] = [None] * (len(first.positions) // size)
     if first.evaluation.kind == "choice":
         choices = _arrow(first, "choices", first.positions[::size], pa.list_(pa.string())).to_pylist()
     answers = [
-        np.array(_arrow(block, "extracted", block.positions, pa.string()).to_pylist(), dtype=object)
-        for block in blocks
+        np.array(_arrow(part, "extracted", part.positions, pa.string()).to_pylist(), dtype=object)
+        for part in parts
     ]
     return Draws(
         kind=first.evaluation.kind,
-        correct_SQk=np.stack([_drawn(block, "accuracy") > 0 for block in blocks]),
+        correct_SQk=np.stack([_drawn(part, "accuracy") > 0 for part in parts]),
         extracted_SQk=np.stack([answer.reshape(-1, size) for answer in answers]),
         choices_Q=tuple(tuple(texts) if texts else None for texts in choices),
     )
 
 
-def _arrow(block: Block, name: str, positions: NDArray[np.intp], kind: pa.DataType) -> pa.Array:
-    return pa.array(block.samples.frame[name].iloc[positions], type=kind, from_pandas=True)
+def _arrow(part: SeedSamples, name: str, positions: NDArray[np.intp], kind: pa.DataType) -> pa.Array:
+    return pa.array(part.samples.frame[name].iloc[positions], type=kind, from_pandas=True)
 
 
-def _judged(blocks: Sequence[Block]) -> RuleAndJudge | None:
+def _judged(parts: Sequence[SeedSamples]) -> RuleAndJudge | None:
     """What rule and judge say of the outputs that were judged; None where none were."""
     pairs = []
-    for block in blocks:
-        if block.evaluation.judge:
-            judge = block.samples.frame["judge"].iloc[block.positions].astype("boolean")
+    for part in parts:
+        if part.evaluation.judge:
+            judge = part.samples.frame["judge"].iloc[part.positions].astype("boolean")
             verdict = judge.to_numpy(dtype=np.float64, na_value=np.nan)
-            pairs.append((2 * block.samples.means["accuracy"][block.positions] + verdict)[~np.isnan(verdict)])
+            # 0 to 3 for neither, judge alone, rule alone, both; NaN where the judge's verdict is unreadable.
+            pairs.append((2 * part.samples.means["accuracy"][part.positions] + verdict)[~np.isnan(verdict)])
     if not pairs:
         return None
     neither, judge_only, rule_only, both = np.bincount(
@@ -247,12 +250,11 @@ def _judged(blocks: Sequence[Block]) -> RuleAndJudge | None:
     return RuleAndJudge(both, rule_only, judge_only, neither)
 
 
-def _lengths(blocks: Sequence[Block]) -> Lengths | None:
+def _lengths(parts: Sequence[SeedSamples]) -> Lengths | None:
     """None where no length was stored."""
 
     def column(name: str) -> NDArray[np.float64]:
-        parts = [block.samples.lengths[name][block.positions] for block in blocks]
-        return np.concatenate(parts)
+        return np.concatenate([part.samples.lengths[name][part.positions] for part in parts])
 
     reasoning_N, answer_N = column("thinking_chars"), column("gold_chars")
     if np.isnan(reasoning_N).all() and np.isnan(answer_N).all():
@@ -260,8 +262,8 @@ def _lengths(blocks: Sequence[Block]) -> Lengths | None:
     return Lengths(
         reasoning_N=reasoning_N,
         answer_N=answer_N,
-        right_N=np.concatenate([block.samples.means["accuracy"][block.positions] > 0 for block in blocks]),
-        question_N=np.concatenate([block.samples.question_N[block.positions] for block in blocks]),
+        right_N=np.concatenate([part.samples.means["accuracy"][part.positions] > 0 for part in parts]),
+        question_N=np.concatenate([part.samples.question_N[part.positions] for part in parts]),
     )
 
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import cache
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from tasks.records import Kind
@@ -270,12 +269,10 @@ class Sample:
         return "" if self.answer_start is None else self.output[self.answer_start : self.answer_end]
 
 
-@cache
-def no_curves() -> pd.DataFrame:
-    """The table of a run that trained nothing."""
-    from leaderboards.results.curve_table import CURVES
+def _no_curves() -> pd.DataFrame:
+    import pandas as pd
 
-    return CURVES.to_frame(())
+    return pd.DataFrame()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -286,7 +283,7 @@ class RunResults:
     entries: tuple[Entry, ...]
     samples: pd.DataFrame
     source: str = "this run"
-    curves: pd.DataFrame = field(default_factory=no_curves)
+    curves: pd.DataFrame = field(default_factory=_no_curves)
 
 
 def describe(name: str, seed: int | None) -> str:

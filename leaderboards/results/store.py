@@ -25,9 +25,9 @@ from leaderboards.results.schema import (
     Entry,
     RunResults,
     Sample,
-    no_curves,
 )
 from tasks.errors import InputError
+from tasks.files import write_whole
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -65,8 +65,7 @@ def write_results(
         InputError: entries, samples and curves do not belong together (an unknown entry, a sample or a
             point of a curve twice, or another number of samples than an evaluation's `n`).
     """
-    from leaderboards.results.curve_table import CURVES, check_curves
-    from leaderboards.results.sample_table import SAMPLES, check_samples
+    from leaderboards.results.tables import CURVES, SAMPLES, check_curves, check_samples
 
     sample_frame, curve_frame = SAMPLES.to_frame(samples), CURVES.to_frame(curves)
     check_samples(entries, sample_frame, str(run_dir))
@@ -76,9 +75,7 @@ def write_results(
     training = CURVES.write(curve_frame, run_dir / TRAINING_FILE) if len(curve_frame) else None
     run_file = _RunFile(SCHEMA_VERSION, dict(provenance), digest, tuple(entries), training)
     text = json.dumps(dataclasses.asdict(run_file), indent=1, ensure_ascii=False, allow_nan=False)
-    part = run_dir / f"{RESULTS_FILE}.part"
-    part.write_text(text + "\n", encoding="utf-8")
-    part.replace(run_dir / RESULTS_FILE)
+    write_whole(run_dir / RESULTS_FILE, text + "\n")
     if training is None:
         (run_dir / TRAINING_FILE).unlink(missing_ok=True)
 
@@ -105,14 +102,13 @@ def read_outcomes(run_dir: Path) -> RunResults:
 
 
 def _read(run_dir: Path, *, with_texts: bool, checked: bool) -> RunResults:
-    from leaderboards.results.curve_table import CURVES, check_curves
-    from leaderboards.results.sample_table import SAMPLES, check_samples, outcome_columns
+    from leaderboards.results.tables import CURVES, SAMPLES, check_curves, check_samples, outcome_columns
 
     run_file = _read_run_file(run_dir / RESULTS_FILE)
     columns = None if with_texts else outcome_columns(run_file.entries)
     samples = SAMPLES.read(run_dir / SAMPLES_FILE, run_file.samples_sha256, columns)
     digest = run_file.training_sha256
-    curves = CURVES.read(run_dir / TRAINING_FILE, digest) if digest else no_curves()
+    curves = CURVES.read(run_dir / TRAINING_FILE, digest) if digest else CURVES.to_frame(())
     if checked:
         check_samples(run_file.entries, samples, str(run_dir))
         check_curves(run_file.entries, curves, str(run_dir))

@@ -16,8 +16,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from leaderboards.results.sample_table import SAMPLES, checkpoint_codes
 from leaderboards.results.schema import SAMPLES_FILE, RunResults, Sample
+from leaderboards.results.tables import SAMPLES, checkpoint_codes
 from tasks.errors import InputError
 from tasks.scoring import Item, spans
 from tasks.tags import TagFormat, format_of, opens_reasoning

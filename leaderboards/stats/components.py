@@ -73,6 +73,7 @@ def components(benchmarks: Sequence[Sums]) -> Components:
     for sums in benchmarks:
         size = sums.num_questions
         squared_mean = sums.means_S.mean(axis=-1) ** 2
+        # Sums of squares about the mean, as totals minus the mean's share: rounding may bring them below 0.
         between = (sums.questions - size * squared_mean) / max(size - 1, 1) / size
         questions.append(np.maximum(between, 0.0) if size > 1 else np.full_like(squared_mean, 0.25))
         rest = sums.cells - num_seeds * sums.questions - size * (sums.means_S**2).sum(axis=-1)
@@ -119,15 +120,18 @@ def variance(parts: Components, num_variants: int = 1) -> tuple[Matrix, Matrix]:
     """
     sizes_B, num_seeds = parts.sizes_B, parts.num_seeds
     scale = len(sizes_B) ** 2
+    # What rounding leaves of a residual that is zero would make κ = R / U anything.
     cells_B = np.where(parts.cells_B > _NOTHING, parts.cells_B, 0.0)
     residual_B = cells_B / (num_seeds * sizes_B * scale)
     residual = residual_B.sum(axis=-1)
     net_B = parts.questions_B / scale - residual_B
     seeds, seed_df = _pooled_seeds(parts.seeds, residual, cells_B.mean(axis=-1), num_seeds, num_variants)
     total = np.maximum(net_B.sum(axis=-1), 0.0) + seeds
+    # Where nothing varies every quotient is 0 / 0: any divisor will do, since what it divides is 0.
     some = np.where(total > 0, total, 1.0)
     share = (seeds / some) ** 2
     towards = min(num_seeds / 10, 1.0)
+    # Welch sums the inverse degrees of freedom, each weighed by its part of the variance squared.
     inverse = share / (seed_df * (towards + (1 - towards) * share))
     question_df_B = np.maximum(sizes_B - 1, 1)
     inverse = inverse + (net_B**2 / question_df_B).sum(axis=-1) / some**2

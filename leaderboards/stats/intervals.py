@@ -63,16 +63,18 @@ def interval_of(
         mean: (...), in [0, 1].
         parts: Components with the same leading axes.
         confidence: The level of the interval.
-        draws: See `mean_interval`.
+        draws: For each benchmark how many independent outputs stand behind each value; by default one.
     """
     from scipy.special import ndtri, stdtrit
 
     total, df = variance(parts)
     spread = mean * (1 - mean)
+    # Wilson's form has room for z alone: a t quantile is put in by shrinking the number of answers.
     shrink = (ndtri((1 + confidence) / 2) / stdtrit(df, (1 + confidence) / 2)) ** 2
     questions = _effective_questions(parts.sizes_B)
     most = parts.num_seeds * _effective_questions(parts.sizes_B * np.asarray(draws if draws else 1.0))
     informed = (total > 0) & (spread > 0)
+    # Below half an answer the interval says nothing; above S·Q it would promise more than was asked.
     known = np.divide(spread, total, out=np.full_like(total, questions), where=informed) * shrink
     low, high = _wilson(mean, np.where(informed, np.clip(known, 0.5, most), known), confidence)
     return low, high, np.sqrt(total)

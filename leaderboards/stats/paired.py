@@ -98,7 +98,7 @@ def holm(p_values: Sequence[float]) -> tuple[float, ...]:
     whatever the dependence between the tests.
     """
     p = np.asarray(p_values, dtype=np.float64)
-    order = np.argsort(p, kind="stable")
+    order = np.argsort(p, kind="stable")  # stable, so that equal p-values stay equal in any order of the rows
     stepped = np.maximum.accumulate(p[order] * (len(p) - np.arange(len(p))))
     adjusted = np.empty_like(p)
     adjusted[order] = np.minimum(stepped, 1.0)
@@ -118,6 +118,7 @@ def cohens_h(first: float, second: float) -> float:
 
 def _pseudo_weight(sums: Sums, num_seeds: int) -> Matrix:
     """ρ of `paired_t`, of shape (...)."""
+    # No discordant question: the ratio is 0 / 0, and two whole pseudo-questions keep the test from certainty.
     some = np.where(sums.cells > 0, sums.cells, 1.0)
     return np.where(sums.cells > 0, np.clip(num_seeds * sums.questions / some, 1 / num_seeds, 1.0), 1.0)
 
@@ -128,6 +129,7 @@ def _with_pseudo_questions(
     """The question part with the pseudo-questions: of weight 2ρ together, half of them ties."""
     questions = []
     for sums, weight, centre in zip(benchmarks, weights, centres, strict=True):
+        # Half of 2ρ are ties, half wins and losses alike: ρ more in the squares, nothing in the mean.
         size = sums.num_questions + 2 * weight
         questions.append(((sums.questions + weight) / size - centre**2) / size)
     return replace(parts, questions_B=np.stack(questions, axis=-1))

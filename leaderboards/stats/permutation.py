@@ -62,6 +62,7 @@ def _question_signs(rng: np.random.Generator, num_questions: int, num_flips: int
     """(F, Q) signs in chunks, after one row that flips nothing."""
     yield np.ones((1, num_questions), dtype=np.float32)
     for rows in chunks(num_flips, num_questions):
+        # A random bit a sign: an eighth of the bytes, and faster than drawing integers.
         bits = np.frombuffer(rng.bytes(rows * (num_questions // 8 + 1)), dtype=np.uint8)
         ones = np.unpackbits(bits.reshape(rows, -1), axis=1)[:, :num_questions]
         yield 2 * ones.astype(np.float32) - 1
@@ -81,6 +82,7 @@ def _flipped(matrix: Matrix, means_FS: Matrix, seed_signs_FS: Matrix) -> Sums:
     plain = sums_of(matrix - effects_S1)
     shifts_FS = seed_signs_FS * effects_S1[:, 0]
     shift_F = shifts_FS.mean(axis=1)
+    # Flips leave sums of squares alone: only the products with the seeds' shifts are counted anew.
     cross_F = shift_F * (2 * means_FS.mean(axis=1) + shift_F)
     cross_FS = shifts_FS * (2 * means_FS + shifts_FS)
     return Sums(

@@ -61,6 +61,7 @@ def product_means(
         members: Arrays with the same Q.
         chunks: (r, Q) arrays of weights, R rows in all; a weighted mean is their product over Q.
     """
+    # One product of matrices for all variants: drawing is cheap, going through the weights is not.
     stacked_QM = np.concatenate([matrix for _, matrix in members]).T.astype(np.float32)
     sums_RM = np.concatenate([chunk @ stacked_QM for chunk in chunks])
     start = 0
@@ -86,6 +87,7 @@ def paired_seeds(matrices: Mapping[str, Matrix]) -> bool:
 
 def generator(seed: int, name: str) -> np.random.Generator:
     """The random numbers of one benchmark."""
+    # crc32 and not hash(), which differs from one process to the next.
     return np.random.default_rng([seed, crc32(name.encode())])
 
 
@@ -99,6 +101,7 @@ def _question_weights(rng: np.random.Generator, num_questions: int, num_resample
     """How often each question was drawn: Q draws from Q questions in each row."""
     for rows in chunks(num_resamples, num_questions):
         drawn = rng.integers(num_questions, size=(rows, num_questions), dtype=np.int64)
+        # Each row counts in a range of its own, so that one bincount counts all rows.
         drawn += num_questions * np.arange(rows)[:, None]
         counts = np.bincount(drawn.ravel(), minlength=rows * num_questions)
         yield counts.reshape(rows, num_questions).astype(np.float32)

@@ -13,9 +13,9 @@ from fake_hub import TOKEN, FakeHub, fake_hub
 from harness.config import Config, EvalSettings, dump_config
 from harness.sharing.card import Card, make_card
 from harness.sharing.hub import push
-from leaderboards.results.sample_table import SAMPLES
 from leaderboards.results.schema import Entry, Evaluation, Overlap, RunResults, Sample, TrainingCost
 from leaderboards.results.store import write_results
+from leaderboards.results.tables import SAMPLES
 from tasks.errors import InputError
 
 CONFIG = Config(

@@ -26,9 +26,9 @@ from harness.evaluation.judge import (
     read_verdict,
 )
 from harness.progress import Reporter
-from leaderboards.results.sample_table import SAMPLES
 from leaderboards.results.schema import Entry, Evaluation, Sample
 from leaderboards.results.store import read_results, write_results
+from leaderboards.results.tables import SAMPLES
 from tasks.errors import InputError
 from tasks.records import Record
 from tasks.scoring import Item, agreement, score

@@ -13,9 +13,9 @@ from synthetic_samples import sampled_run
 from leaderboards.board.build import build_board
 from leaderboards.board.rows import Board
 from leaderboards.report.json_form import SCHEMA_PATH, SCHEMA_VERSION, json_text, schema_text
-from leaderboards.results.curve_table import CURVES
 from leaderboards.results.reported import Reported, ReportedFigure
 from leaderboards.results.schema import RunResults
+from leaderboards.results.tables import CURVES
 
 SCHEMA = json.loads(SCHEMA_PATH.read_text(encoding="utf-8"))
 

@@ -17,9 +17,9 @@ from leaderboards.board.rows import Board
 from leaderboards.report.page.render import page_html
 from leaderboards.report.page.samples import collect_samples
 from leaderboards.report.wording import p_value, percent, points
-from leaderboards.results.curve_table import CURVES
 from leaderboards.results.reported import Reported, ReportedFigure
 from leaderboards.results.schema import RunResults
+from leaderboards.results.tables import CURVES
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser

@@ -18,9 +18,9 @@ from leaderboards.board.build import build_board
 from leaderboards.board.curves import MAX_POINTS, QUANTITIES, curve_of
 from leaderboards.board.rows import Board, Curve, Line, Row
 from leaderboards.report.page.render import page_html
-from leaderboards.results.curve_table import CURVES
 from leaderboards.results.schema import RunResults
 from leaderboards.results.store import read_results, write_results
+from leaderboards.results.tables import CURVES
 from tasks.errors import InputError
 
 POINT: dict[str, object] = {

@@ -1,0 +1,300 @@
+"""The tables of a stored run as Parquet files: samples, and curves of training.
+
+Typed, written whole or not at all, read back only under their digest, and checked against the run's entries.
+Apart from `store` because only the tables need pandas and pyarrow.
+
+A row of the curves is one logged step of one checkpoint's training. `stage` is 1 for the variant's first;
+`step`, `tokens` (forward) and `wall_seconds` count from there. `loss` is the stage's objective, the other
+losses are mean cross-entropies of the tokens they name, also where these carry no loss; `accuracy` and
+`format_valid` are shares of the validation sample; gradient norms are of the whole loss and of its parts.
+"""
+
+import dataclasses
+import hashlib
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from operator import getitem
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from leaderboards.results.schema import (
+    READABLE_VERSIONS,
+    RESULTS_FILE,
+    SAMPLES_FILE,
+    TRAINING_FILE,
+    Entry,
+    Evaluation,
+    Sample,
+    describe,
+)
+from tasks.errors import InputError
+from tasks.files import whole_file
+
+_CHECKPOINT_KEY = ["model", "entry", "seed", "benchmark"]
+EvaluationKey = tuple[str, str, int | None, str]
+"""Whose samples, and of what: model, entry, seed, benchmark."""
+_OUTCOMES = [
+    *("accuracy", "accuracy_strict", "format_valid", "truncated", "output_tokens", "defects"),
+    *("thinking_chars", "gold_chars"),
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """What a table's rows are called in errors, how a damaged one is mended, and its schema.
+
+    `later` names columns that older files lack; they are read as null.
+    """
+
+    rows: str
+    mend: str
+    schema: pa.Schema
+    later: frozenset[str] = frozenset()
+
+    def to_frame(self, rows: Iterable[object] | pd.DataFrame) -> pd.DataFrame:
+        """The rows as a DataFrame with exactly the schema's columns and types.
+
+        Args:
+            rows: objects with an attribute for each column, mappings with a key for each, or a DataFrame.
+
+        Raises:
+            InputError: a column is missing, holds nulls where none may be, or has another type.
+        """
+        names = self.schema.names
+        if not isinstance(rows, pd.DataFrame):
+            listed = list(rows)
+            value: Callable[[Any, str], Any] = (
+                getitem if listed and isinstance(listed[0], Mapping) else getattr
+            )
+            return self._from_arrow(
+                self._to_arrow({name: [value(row, name) for row in listed] for name in names})
+            )
+        missing = [name for name in names if name not in rows.columns]
+        if missing:
+            raise InputError(f"{self.rows}: the column {missing[0]!r} is missing")
+        return self._from_arrow(self._to_arrow({name: rows[name] for name in names}))
+
+    def write(self, frame: pd.DataFrame, path: Path) -> str:
+        """Writes the table atomically and returns the SHA-256 of the file."""
+        columns = {name: frame[name] for name in self.schema.names}
+        with whole_file(path) as part:
+            pq.write_table(self._to_arrow(columns), part, compression="zstd")
+            return _sha256(part)
+
+    def read(self, path: Path, sha256: str, columns: Sequence[str] | None = None) -> pd.DataFrame:
+        """Reads the table back, after comparing the file with the digest that `results.json` holds.
+
+        Args:
+            path: the file.
+            sha256: the digest that it must have.
+            columns: those to read; by default all of them. Where they are chosen, lists stay in Arrow's form,
+                since a million small Python arrays cost more than all the rest.
+
+        Raises:
+            InputError: the file is missing, damaged, of another run, or of another schema.
+        """
+        try:
+            found = _sha256(path)
+        except OSError:
+            raise InputError(f"{path}: no such file; {self.mend}") from None
+        if found != sha256:
+            raise InputError(
+                f"{path}: damaged, or of another run than the results.json beside it; {self.mend}"
+            )
+        try:
+            stored = pq.read_schema(path).names
+            if missing := [n for n in self.schema.names if n not in stored and n not in self.later]:
+                raise ValueError(f"without the column {missing[0]!r}")
+            schema = pa.schema([self.schema.field(name) for name in columns or self.schema.names])
+            table = pq.read_table(path, columns=[name for name in schema.names if name in stored])
+            for name in self.later.intersection(schema.names).difference(stored):
+                table = table.append_column(name, pa.nulls(len(table), schema.field(name).type))
+            table = table.select(schema.names).cast(schema)
+            return self._from_arrow(table, lists_in_arrow=columns is not None)
+        except (pa.ArrowException, KeyError, ValueError) as error:
+            reason = str(error).splitlines()[0]
+            raise InputError(f"{path}: not a table of {self.rows} ({reason}); {self.mend}") from None
+
+    def _to_arrow(self, columns: Mapping[str, "list[object] | pd.Series"]) -> pa.Table:
+        arrays = []
+        for field in self.schema:
+            try:
+                array = pa.array(columns[field.name], type=field.type, from_pandas=True)
+            except (pa.ArrowException, UnicodeError, TypeError) as error:
+                reason = str(error).splitlines()[0]
+                raise InputError(f"{self.rows}: column {field.name!r}: {reason}") from None
+            if array.null_count and not field.nullable:
+                raise InputError(f"{self.rows}: column {field.name!r} holds a missing value")
+            arrays.append(array)
+        return pa.table(arrays, schema=self.schema)
+
+    def _from_arrow(self, table: pa.Table, lists_in_arrow: bool = False) -> pd.DataFrame:
+        plain = {pa.int64(): "int64", pa.bool_(): "bool"}
+        kept: dict[pa.DataType, object] = {pa.int64(): pd.Int64Dtype(), pa.bool_(): pd.BooleanDtype()}
+        if lists_in_arrow:
+            strings = pa.list_(pa.string())
+            kept[strings] = pd.ArrowDtype(strings)
+        frame = table.to_pandas(types_mapper=kept.get)
+        return frame.astype(
+            {
+                field.name: plain[field.type]
+                for field in table.schema
+                if field.type in plain and not field.nullable
+            }
+        )
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+_TYPES = {
+    "str": pa.string(),
+    "int": pa.int64(),
+    "float": pa.float64(),
+    "bool": pa.bool_(),
+    "tuple[str, ...]": pa.list_(pa.string()),
+}
+
+
+def _stored(field: "dataclasses.Field[object]") -> pa.Field:
+    """The column of a field of `Sample`, whose type is there as it is written."""
+    kind = str(field.type)
+    return pa.field(field.name, _TYPES[kind.removesuffix(" | None")], nullable=kind.endswith(" | None"))
+
+
+SAMPLES = Table(
+    rows="samples",
+    mend="run the evaluation again",
+    schema=pa.schema([_stored(field) for field in dataclasses.fields(Sample)]),
+    later=frozenset(
+        field.name for field in dataclasses.fields(Sample) if field.metadata["since"] > READABLE_VERSIONS[0]
+    ),
+)
+
+
+def outcome_columns(entries: Sequence[Entry]) -> list[str]:
+    """What a board of these entries is built from: no texts, and answers only where they are voted on."""
+    evaluations = [evaluation for entry in entries for evaluation in entry.evaluations]
+    votes = ["extracted", "choices"] if any(each.num_samples > 1 for each in evaluations) else []
+    judged = ["judge"] if any(each.judge for each in evaluations) else []
+    return [*_CHECKPOINT_KEY, "sample_id", "sample_index", *_OUTCOMES, *votes, *judged]
+
+
+def checkpoint_codes(frame: pd.DataFrame) -> tuple[NDArray[np.int64], list[EvaluationKey]]:
+    """Numbers each row's (checkpoint, benchmark), from 0 as they appear, and says which these are."""
+    groups = frame.groupby(_CHECKPOINT_KEY, dropna=False, sort=False, observed=True)
+    keys = groups.size().reset_index()[_CHECKPOINT_KEY].itertuples(index=False)
+    return groups.ngroup().to_numpy().astype(np.int64, copy=False), [
+        (model, entry, None if pd.isna(seed) else int(seed), benchmark)
+        for model, entry, seed, benchmark in keys
+    ]
+
+
+def check_samples(entries: Sequence[Entry], samples: pd.DataFrame, where: str) -> None:
+    """Every evaluation has exactly its n × num_samples samples, and no sample is without an evaluation.
+
+    Raises:
+        InputError: naming the checkpoint and the benchmark where it is not so.
+    """
+    expected: dict[EvaluationKey, Evaluation] = {}
+    for key, evaluation in _evaluations(entries):
+        if key in expected:
+            raise InputError(f"{where}: {describe(key[1], key[2])} is listed twice for {key[3]}")
+        expected[key] = evaluation
+    code_N, keys = checkpoint_codes(samples)
+    duplicate = _first_duplicate(samples, code_N)
+    if duplicate is not None:
+        raise InputError(f"{where}: {duplicate} is stored twice")
+    counts = dict(zip(keys, np.bincount(code_N, minlength=len(keys)).tolist(), strict=True))
+    for key in [*expected, *(key for key in counts if key not in expected)]:
+        wanted = expected[key].n * expected[key].num_samples if key in expected else 0
+        if wanted != counts.get(key, 0):
+            raise InputError(
+                f"{where}: {describe(key[1], key[2])} on {key[3]}: {RESULTS_FILE} says "
+                f"{wanted} samples, {SAMPLES_FILE} holds {counts.get(key, 0)}"
+            )
+
+
+def _evaluations(entries: Sequence[Entry]) -> Iterator[tuple[EvaluationKey, Evaluation]]:
+    for entry in entries:
+        for evaluation in entry.evaluations:
+            yield (entry.model, entry.name, entry.seed, evaluation.benchmark), evaluation
+
+
+def _first_duplicate(frame: pd.DataFrame, code_N: NDArray[np.int64]) -> str | None:
+    """The first sample that stands twice for one checkpoint, in words; None where there is none."""
+    question_N, questions = pd.factorize(frame["sample_id"])
+    drawn_N, drawn = pd.factorize(frame["sample_index"])
+    # One number for each (checkpoint, question, draw): integers compare in no time, rows of text do not.
+    number_N = (code_N * len(questions) + question_N) * len(drawn) + drawn_N
+    repeated = pd.Series(number_N).duplicated().to_numpy()
+    if not repeated.any():
+        return None
+    row = frame.iloc[int(repeated.argmax())]
+    seed = "" if pd.isna(row["seed"]) else f" (seed {row['seed']})"
+    return f"sample {row['sample_id']} of {row['benchmark']} for {row['entry']}{seed}"
+
+
+_CURVE_KEY = ["model", "entry", "seed"]
+# NaN where not measured at a step: stored as null and read back as NaN.
+_MEASURED = (
+    *("loss", "loss_thinking", "loss_answer", "loss_tags", "learning_rate", "accuracy", "format_valid"),
+    *("gradient_norm", "gradient_norm_thinking", "gradient_norm_answer", "gradient_norm_tags"),
+)
+
+CURVES = Table(
+    rows="curves",
+    mend="run train-and-eval again",
+    schema=pa.schema(
+        [
+            pa.field("entry", pa.string(), nullable=False),
+            pa.field("model", pa.string(), nullable=False),
+            pa.field("seed", pa.int64(), nullable=False),
+            pa.field("stage", pa.int64(), nullable=False),
+            pa.field("stage_name", pa.string(), nullable=False),
+            pa.field("step", pa.int64(), nullable=False),
+            pa.field("tokens", pa.int64(), nullable=False),
+            *(pa.field(name, pa.float64()) for name in _MEASURED),
+            pa.field("wall_seconds", pa.float64(), nullable=False),
+        ]
+    ),
+)
+
+
+def check_curves(entries: Sequence[Entry], curves: pd.DataFrame, where: str) -> None:
+    """Every curve belongs to an entry, holds a point once, and counts on through its stages.
+
+    Raises:
+        InputError: a curve of an entry that is not there, a point stored twice, or steps or tokens that
+            begin anew in a later stage, which would draw the stages over each other.
+    """
+    known = {(entry.model, entry.name, entry.seed) for entry in entries}
+    for _, points in curves.groupby(_CURVE_KEY, sort=False):
+        model, name, seed = points.iloc[0][_CURVE_KEY]
+        owner = f"{where}: {TRAINING_FILE}: {describe(name, seed)}"
+        if (model, name, seed) not in known:
+            raise InputError(f"{owner} of {model} is not among the entries")
+        _check_order(points.sort_values(["stage", "step"]), owner)
+
+
+def _check_order(points: pd.DataFrame, owner: str) -> None:
+    repeated = points[points.duplicated(["stage", "step"])]
+    if len(repeated):
+        first = repeated.iloc[0]
+        raise InputError(f"{owner}: stage {first['stage']}, step {first['step']} is stored twice")
+    for count in ("step", "tokens"):
+        falls = points[points[count].diff() < 0]
+        if len(falls):
+            first = falls.iloc[0]
+            raise InputError(
+                f"{owner}: {count} falls to {first[count]} at stage {first['stage']}, step {first['step']}; "
+                "steps and tokens count on from the variant's first stage"
+            )
