@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 @configured(*TRAINING, "engine", "data_dir", "limit", "exact", "judge", "out", "setting", "quick")
 def train_and_eval(given: Given, dry_run: DryRun = False) -> None:
     """Train the variants, evaluate them all, and write the leaderboard."""
-    from harness import run
+    import harness.run as run
 
     plan = _planned(given)
     made = None if dry_run else run.train_and_eval(plan, Reporter())
@@ -30,7 +30,7 @@ def train_and_eval(given: Given, dry_run: DryRun = False) -> None:
 @configured(*TRAINING, "data_dir", "limit", "out", "setting", "quick")
 def train(given: Given, dry_run: DryRun = False) -> None:
     """Train the variants and print where the checkpoints are."""
-    from harness import run
+    import harness.run as run
 
     plan = _planned(given)
     if not dry_run and run.train(plan, Reporter()):

@@ -10,8 +10,8 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import harness.engines.openai.wire as wire
 from harness.engines.api import Completion, Request
-from harness.engines.openai import wire
 from harness.engines.openai.client import connect, explain, served_models
 from harness.engines.settings import ServerSettings, server_url
 from tasks.errors import InputError, did_you_mean
