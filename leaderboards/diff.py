@@ -32,7 +32,7 @@ _Bools = NDArray[np.bool_]
 
 @dataclass(frozen=True, slots=True)
 class Form:
-    """Of the outputs of one side: how many keep to its tag format, how many were cut at the token limit."""
+    """How many outputs one side has, keep to its tag format, and were cut at the token limit."""
 
     outputs: int
     format_valid: int
@@ -72,9 +72,9 @@ class Spot:
     """A question on which the two differ in the way that was asked for.
 
     Attributes:
-        benchmark: Of the question.
-        sample_id: Of the question.
-        seeds: Of A and of B: the first pair that differs so.
+        benchmark: Which it is of.
+        sample_id: The question's.
+        seeds: The first pair, A's and B's, that differs so.
         sample_index: Which of several outputs.
         times: How many of all pairs of outputs to the question differ so.
         pairs: How many there are.
@@ -225,7 +225,7 @@ def _summary(paired: Paired, name: str) -> BenchmarkDifference:
 
 
 def _form(group: Group, benchmarks: Sequence[str], seeds: Seeds) -> Form:
-    """Of all outputs of these seeds, of which one may stand in several pairs."""
+    """Counts each output of these seeds once, also where it stands in several pairs."""
     found = [group.outcomes[benchmark] for benchmark in benchmarks]
     rows = [(one, [one.seeds.index(seed) for seed in dict.fromkeys(seeds)]) for one in found]
     return Form(

@@ -34,7 +34,7 @@ _CONDITION = re.compile(
     re.IGNORECASE,
 )
 _Groups = Mapping[tuple[str, str], Group]
-"""By model and name."""
+"""The entries of one side by model and name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +45,7 @@ class Condition:
         text: As it was written.
         metric: What must not drop.
         benchmark: A name, `macro` or `*`.
-        entry: Whose; None for every entry.
+        entry: Which must not drop; None for every entry.
         margin: The drop that is let pass, a share of 1.
     """
 
@@ -75,7 +75,7 @@ class GateTest:
         now: Mean in the current run over the paired seeds.
         difference: Now minus before.
         margin: A drop up to this is let pass.
-        p_holm: Of the test against the margin, corrected over all tests of the gate.
+        p_holm: The p-value against the margin, corrected over all tests of the gate.
         failed: Whether it dropped by more than the margin, beyond chance.
     """
 

@@ -29,7 +29,7 @@ class Side:
 
     @property
     def name(self) -> str:
-        """Of the entry."""
+        """The entry's name."""
         return self.group.name
 
 

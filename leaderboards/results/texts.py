@@ -51,7 +51,7 @@ class RunTexts:
 
     Attributes:
         run: The run.
-        path: Of its Parquet; None where the texts are in memory.
+        path: Its Parquet; None where the texts are in memory.
         has_offsets: Whether the samples say where reasoning and answer stand; those of older runs do not.
         code_N: Number of each row's (checkpoint, benchmark) among `codes`.
         codes: Those there are.

@@ -156,7 +156,7 @@ def _comparisons(board: Board) -> dict[str, object]:
 
 
 def _families(known: Mapping[FigureKey, Comparison]) -> dict[Metric, list[int]]:
-    """For each metric over how many comparisons Holm's correction went: macro averages, single benchmarks."""
+    """Counts the comparisons that Holm's correction went over: for each metric macro averages, benchmarks."""
     of = [(place, metric) for _, place, metric in known]
     return {
         metric: [

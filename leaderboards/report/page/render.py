@@ -36,7 +36,7 @@ SCRIPTS = (
     *("shared", "state", "training", "sample_store", "samples", "table", "filters", "charts", "alpha"),
     *("provenance", "page"),
 )
-"""In this order, since all become one function: a name must be there before it is used at the top level."""
+"""All become one function, so a name that is used at the top level must stand in an earlier one."""
 _TURNED: dict[Verdict, Verdict] = {
     "better": "worse",
     "worse": "better",
@@ -146,7 +146,7 @@ def _compared(found: Comparison) -> str:
 
 
 def pair_matrix(board: Board) -> Sequence[tuple[Row, Sequence[PairCell | None]]]:
-    """For each ranked row its difference to every other ranked row; None on the diagonal."""
+    """Lays out each ranked row's difference to every other ranked row; None on the diagonal."""
     ranked = [i for i, row in enumerate(board.rows) if row.rank is not None]
     known = {(pair.first, pair.second): pair for pair in board.pairs}
     return [

@@ -38,7 +38,7 @@ _QUESTION = [each.name for each in _fields("question")]
 _FLAGS = [(each.name, "None" in str(each.type)) for each in _fields("verdict") if "bool" in str(each.type)]
 """The yes and no of a verdict, and whether it may be missing."""
 _Kept = dict[str, dict[str, int]]
-"""By benchmark, a number for the id of each question that is kept."""
+"""The questions that are kept: by benchmark, a number for each id."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
