@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from harness.commands.options import Workers
+from harness.evaluation.evaluations import judged_fields
 from harness.evaluation.lm import FOLDER as LM_EVAL_FOLDER
-from harness.evaluation.samples import judged_fields
 from harness.files import locked
 from harness.progress import console
 from leaderboards.results.schema import (

@@ -85,7 +85,7 @@ class Questionnaire:
     def prompts(self, checkpoint: Checkpoint) -> Prompts:
         """How prompts are written for a checkpoint."""
         if checkpoint.served:
-            from harness.engines.openai import ServedPrompts
+            from harness.engines.openai_wire import ServedPrompts
 
             return ServedPrompts.of(self._config.prompt_style)
         from sftkey_train.model import load_tokenizer

@@ -13,11 +13,10 @@ from typing import TYPE_CHECKING
 from harness.config import Config, dump_config
 from harness.engines import Completion, Engine, Sampling, choose_engine, create_engine
 from harness.evaluation.ask import Asked, Prompts, Questionnaire, check_prompt_parity
-from harness.evaluation.evaluations import EvaluationStore, evaluation_key
+from harness.evaluation.evaluations import EvaluationStore, evaluation_key, sample_of
 from harness.evaluation.generations import GenerationStore
 from harness.evaluation.lm import about_the_run, evaluate_task, save_report, write_lm_eval_files
 from harness.evaluation.queue import Queue
-from harness.evaluation.samples import sample_of
 from harness.models import Checkpoint, check_context
 from harness.progress import Reporter
 from harness.provenance import provenance

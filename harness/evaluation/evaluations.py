@@ -1,6 +1,8 @@
-"""The store of finished evaluations: one checkpoint on one benchmark, scored, keyed by all that decides it.
+"""Finished evaluations: how a judged output becomes the one `Sample`, and where evaluations are kept.
 
-With it a rerun of a finished run reads tables and nothing else: no engine, no lm-eval, no scoring.
+The store holds one checkpoint on one benchmark under the key of all that decides it. With it a rerun of a
+finished run reads tables and nothing else: no engine, no lm-eval, no scoring. Samples are made here alone,
+for judging a stored run again gives the same fields new values.
 """
 
 from __future__ import annotations
@@ -11,22 +13,22 @@ import shutil
 from collections.abc import Callable
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from harness.config import Config
-from harness.engines import Engine, Sampling
+from harness.engines import Completion, Engine, Sampling
 from harness.evaluation.ask import Prompts
 from harness.evaluation.lm import FOLDER as LM_EVAL_FOLDER
 from harness.models import Checkpoint
 from harness.provenance import package_versions
-from leaderboards.results.schema import Evaluation
+from leaderboards.results.schema import Evaluation, Sample
 from leaderboards.results.store import read_results, write_results
 from tasks.benchmarks import Benchmark
 from tasks.errors import InputError
 from tasks.files import whole_folder
 from tasks.prompts import render_prompt
 from tasks.records import Record
-from tasks.scoring import scorer_digest
+from tasks.scoring import Score, reference_answer, scorer_digest
 from tasks.tags import get_tag_format
 
 if TYPE_CHECKING:
@@ -121,3 +123,66 @@ class EvaluationStore:
     def lm_eval_folder(self, key: str) -> Path:
         """Where lm-eval's files of an evaluation are."""
         return self._directory / key / LM_EVAL_FOLDER
+
+
+def sample_of(
+    checkpoint: Checkpoint,
+    benchmark: Benchmark,
+    record: Record,
+    prompt: str,
+    index: int,
+    completion: Completion,
+    score: Score,
+) -> Sample:
+    """A judged output as it is stored.
+
+    Args:
+        checkpoint: Whose it is.
+        benchmark: Of the question.
+        record: The question.
+        prompt: As the model read it.
+        index: Of the draw, from 0.
+        completion: What the engine gave.
+        score: The verdict on it.
+    """
+    return Sample(
+        entry=checkpoint.name,
+        model=checkpoint.model,
+        seed=checkpoint.seed,
+        benchmark=benchmark.name,
+        sample_id=record.id,
+        sample_index=index,
+        prompt=prompt,
+        output=completion.text,
+        gold=record.answer,
+        choices=record.choices,
+        finish_reason=completion.finish_reason,
+        prompt_tokens=completion.num_prompt_tokens,
+        output_tokens=completion.num_output_tokens,
+        **judged_fields(score, record.answer),
+    )
+
+
+def judged_fields(score: Score, gold: str) -> dict[str, Any]:
+    """The fields of a sample that the scorer decides.
+
+    Args:
+        score: The verdict.
+        gold: The reference that it was compared with.
+    """
+    thinking, answer = score.thinking or (None, None), score.answer or (None, None)
+    return {
+        "extracted": score.extracted,
+        "accuracy": score.accuracy,
+        "accuracy_strict": score.accuracy_strict,
+        "format_valid": score.format_valid,
+        "score": score.score,
+        "truncated": score.truncated,
+        "defects": score.defects,
+        "thinking_chars": score.thinking_chars,
+        "gold_chars": len(reference_answer(gold)),
+        "thinking_start": thinking[0],
+        "thinking_end": thinking[1],
+        "answer_start": answer[0],
+        "answer_end": answer[1],
+    }

@@ -15,7 +15,7 @@ from string import Template
 from typing import TYPE_CHECKING
 
 from harness.config import JudgeSettings
-from harness.engines import Completion, Request, Sampling
+from harness.engines import Completion, Request, Sampling, server_url
 from harness.evaluation.generations import GenerationStore, generation_key
 from harness.progress import Reporter
 from leaderboards.results.schema import Entry, JudgeCheck
@@ -104,7 +104,8 @@ class JudgeModel:
     """
 
     def __init__(self, settings: JudgeSettings, store: GenerationStore, reporter: Reporter) -> None:
-        from harness.engines.openai import OpenAIEngine, ServedPrompts, served_digest, server_url
+        from harness.engines.openai import OpenAIEngine
+        from harness.engines.openai_wire import ServedPrompts, served_digest
 
         self._store, self._reporter = store, reporter
         self.prompt = JudgePrompt.load(settings.prompt)
@@ -140,7 +141,7 @@ class JudgeModel:
 
 
 def _only_model(settings: JudgeSettings) -> str:
-    from harness.engines.openai import served_models, server_url
+    from harness.engines.openai import served_models
 
     listed = list(served_models(settings.server))
     if len(listed) != 1:

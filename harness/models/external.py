@@ -129,7 +129,8 @@ def _method(adapter_dir: Path) -> str:
 
 def _served(config: Config, external: External) -> Checkpoint:
     """A model on a server, which alone has seen its weights."""
-    from harness.engines.openai import served_digest, server_url
+    from harness.engines import server_url
+    from harness.engines.openai_wire import served_digest
 
     if external.adapters or external.base:
         raise InputError("a server has its adapters under names of their own: name one with --model")

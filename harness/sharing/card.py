@@ -1,18 +1,17 @@
 """A checkpoint's card: what it is, what it scored and what that is worth, from the stored run alone.
 
-`README.md` in the form of the Hub, with results in its metadata (`card_metadata`), and beside it
+`README.md` in the form of the Hub, with results in its metadata (`hub`), and beside it
 `.eval_results/`, the Hub's newer form of the same. Nothing is claimed that the paired test does not support.
 """
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator
 from pathlib import Path
 
 from harness.config import Config
-from harness.sharing.card_metadata import card_data, evaluation_files
+from harness.sharing.hub import Card, card_data, evaluation_files
 from leaderboards.board.rows import Board, Cell, Row
 from leaderboards.report.findings import sentences
 from leaderboards.report.wording import (
@@ -43,36 +42,6 @@ _ROLES = {
     "base": "This is the untrained base model of a comparison.",
     "external": "It was trained elsewhere; nothing is known here of how.",
 }
-
-
-@dataclass(frozen=True)
-class Card:
-    """A card, ready to be written.
-
-    Attributes:
-        readme: Content of `README.md`.
-        evaluations: Name in `.eval_results/` -> content; none where only a part of a benchmark was asked.
-        checkpoint: Where the weights are.
-    """
-
-    readme: str
-    evaluations: Mapping[str, str]
-    checkpoint: str
-
-    def write(self, path: Path) -> None:
-        """Writes the card, and what the Hub reads beside it.
-
-        Raises:
-            InputError: It cannot be written there.
-        """
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(self.readme, encoding="utf-8")
-            for name, text in self.evaluations.items():
-                (path.parent / ".eval_results").mkdir(exist_ok=True)
-                (path.parent / ".eval_results" / name).write_text(text, encoding="utf-8")
-        except OSError as error:
-            raise InputError(f"{path}: cannot be written ({error.strerror}); use another --out") from error
 
 
 def make_card(results: RunResults, config: Config, name: str, seed: int | None) -> Card:

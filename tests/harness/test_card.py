@@ -11,8 +11,8 @@ import pytest
 from fake_hub import TOKEN, FakeHub, fake_hub
 
 from harness.config import Config, EvalSettings, dump_config
-from harness.sharing.card import Card, make_card
-from harness.sharing.hub import push
+from harness.sharing.card import make_card
+from harness.sharing.hub import Card, push
 from leaderboards.results.schema import Entry, Evaluation, Overlap, RunResults, Sample, TrainingCost
 from leaderboards.results.store import write_results
 from leaderboards.results.tables import SAMPLES

@@ -28,7 +28,9 @@ from harness.engines import (
     ServerSettings,
     create_engine,
 )
-from harness.engines.openai import OpenAIEngine, ServedPrompts, served_digest, server_url
+from harness.engines.openai import OpenAIEngine
+from harness.engines.openai_wire import ServedPrompts, served_digest
+from harness.engines.settings import server_url
 from sftkey_train.text import TextPath
 from tasks.errors import InputError
 

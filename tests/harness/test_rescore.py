@@ -11,7 +11,7 @@ import pytest
 from rich.console import Console
 
 from harness.commands.rescore import KEPT, MOST_CHANGES_SHOWN, print_report, rescore, rescore_command
-from harness.evaluation.samples import judged_fields
+from harness.evaluation.evaluations import judged_fields
 from leaderboards.board.build import build_board
 from leaderboards.results.schema import RESULTS_FILE, SAMPLES_FILE, Entry, Evaluation, JudgeCheck, Sample
 from leaderboards.results.store import read_results, write_results

@@ -86,12 +86,12 @@ def served_digest(url: str, model: str) -> str:
     return hashlib.sha256(json.dumps(["served", url, model]).encode()).hexdigest()
 
 
-def path(request: Request) -> str:
+def endpoint(request: Request) -> str:
     """The endpoint that answers a request."""
     return "/chat/completions" if isinstance(request.prompt, ChatText) else "/completions"
 
 
-def body(
+def request_body(
     request: Request, model: str, first: int, *, is_vllm: bool, extra: Mapping[str, Any]
 ) -> dict[str, Any]:
     """What asks for the responses of a request from number `first` on.
