@@ -15,7 +15,7 @@ from typing import Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from leaderboards.board.pairing import Paired, SeedPairs, Seeds, seeds_on_all
+from leaderboards.board.values import Paired, SeedPairs, Seeds, seeds_on_all
 from leaderboards.results.comparability import find_unlike
 from leaderboards.results.merge import Group
 from leaderboards.results.outcomes import Outcomes

@@ -15,8 +15,8 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from leaderboards.board.pairing import Paired, take_seeds, values
 from leaderboards.board.rows import FORMAT_DEPENDENT
+from leaderboards.board.values import Paired, take_seeds, values
 from leaderboards.results.comparability import ASPECTS, find_unlike
 from leaderboards.results.merge import Group, merge_runs
 from leaderboards.results.schema import METRICS, Metric, RunResults

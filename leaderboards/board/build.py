@@ -12,8 +12,7 @@ from dataclasses import dataclass
 from itertools import chain
 
 from leaderboards.board import integrity, summary
-from leaderboards.board.buckets import buckets_of
-from leaderboards.board.cells import CellMaker, Measured, bootstrap, mean_cost, without_home
+from leaderboards.board.cells import CellMaker, buckets_of, mean_cost, without_home
 from leaderboards.board.comparing import Comparer, alpha_changes, tiers
 from leaderboards.board.curves import curve_of
 from leaderboards.board.rows import (
@@ -25,6 +24,7 @@ from leaderboards.board.rows import (
     Pair,
     Row,
 )
+from leaderboards.board.values import Measured, bootstrap
 from leaderboards.results.comparability import checked_aspects
 from leaderboards.results.merge import Group, merge_runs
 from leaderboards.results.reported import Reported

@@ -1,4 +1,7 @@
-"""A row's figures, from the merged outcomes of its seeds: estimates first, cells once all is known."""
+"""The cells of a row, made once all is measured and compared, and accuracy by length.
+
+Lengths fall into buckets whose edges all rows share, so that rows can be compared bucket by bucket.
+"""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -6,12 +9,12 @@ from itertools import chain
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
-from leaderboards.board.pairing import Seeds, seeds_on_all, take_seeds, values
 from leaderboards.board.rows import (
-    ALPHAS,
     FORMAT_DEPENDENT,
     Bucket,
+    BucketBy,
     Cell,
     Comparison,
     FigureKey,
@@ -21,96 +24,16 @@ from leaderboards.board.rows import (
     Sampled,
 )
 from leaderboards.board.sampling import ValuesBySize, sampled_points, values_by_size
+from leaderboards.board.values import Measured, Where, seeds_on_all, take_seeds
 from leaderboards.results.merge import Group
-from leaderboards.results.outcomes import Outcomes, RuleAndJudge
+from leaderboards.results.outcomes import Lengths, Outcomes, RuleAndJudge
 from leaderboards.results.schema import METRICS, Evaluation, GenerationValue, JudgeCheck, Metric, TrainingCost
-from leaderboards.stats import MACRO, Estimate, Matrix, bootstrap_intervals, mean_interval
+from leaderboards.stats import MACRO, Estimate, wilson_interval
 from tasks.scoring import cohens_kappa
 
-_Where = tuple[str, Metric]
-"""Benchmark or `macro`, and metric."""
+NUM_BUCKETS = 4
 
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Measured:
-    """What a group's row shows without any other row: rows are ranked by it.
-
-    Attributes:
-        group: Whose figures they are.
-        estimates: By benchmark (or `macro`, where it can be compared on all of them) and metric.
-        own_format: Whether its format validity means something else than that of tagged rows.
-        score_by_alpha: Macro score at each of `ALPHAS`; None where its format means something else.
-    """
-
-    group: Group
-    estimates: Mapping[_Where, Estimate]
-    own_format: bool
-    score_by_alpha: tuple[Estimate, ...] | None
-
-    @classmethod
-    def of(cls, group: Group, benchmarks: Sequence[str], alpha: float, any_tagged: bool) -> "Measured":
-        """Measures a group on the benchmarks of a board; `any_tagged`: whether any group of it is tagged."""
-        on_all = all(group.is_comparable(benchmark) for benchmark in benchmarks)
-        wanted = [(benchmark, [benchmark]) for benchmark in benchmarks]
-        if on_all:
-            wanted.append((MACRO, list(benchmarks)))
-        estimates = {
-            (where, metric): _estimate(group, own, seeds, metric, alpha)
-            for where, own in wanted
-            if (seeds := seeds_on_all(group, own))
-            for metric in METRICS
-        }
-        untagged = not group.entries[0].tagged
-        seeds = seeds_on_all(group, benchmarks)
-        scored = seeds and on_all and not (any_tagged and untagged)
-        scores = (_estimate(group, benchmarks, seeds, "score", each) for each in ALPHAS)
-        return cls(group, estimates, untagged, tuple(scores) if scored else None)
-
-
-def _estimate(
-    group: Group, benchmarks: Sequence[str], seeds: Seeds, metric: Metric, alpha: float
-) -> Estimate:
-    outcomes = [group.outcomes[benchmark] for benchmark in benchmarks]
-    matrices = [take_seeds(one, values(one, metric, alpha), seeds) for one in outcomes]
-    return mean_interval(matrices, draws=[one.num_samples for one in outcomes])
-
-
-def bootstrap(
-    groups: Sequence[Group], benchmarks: Sequence[str], alpha: float
-) -> dict[FigureKey, tuple[float, float]]:
-    """The hierarchical bootstrap's intervals, beside the analytic ones, for all rows of a board at once."""
-    asked = [(row, item) for row, group in enumerate(groups) for item in _resampled(group, benchmarks, alpha)]
-    intervals = bootstrap_intervals([matrices for _, (_, _, matrices) in asked])
-    return {
-        (row, where, metric): of_benchmarks[where]
-        for (row, (metric, wanted, _)), of_benchmarks in zip(asked, intervals, strict=True)
-        for where in wanted
-    }
-
-
-def _resampled(
-    group: Group, benchmarks: Sequence[str], alpha: float
-) -> Iterator[tuple[Metric, tuple[str, ...], dict[str, Matrix]]]:
-    """What is resampled together, and the intervals wanted of it.
-
-    All benchmarks where the row has the same seeds on all of them, as nearly every row has; else each by
-    itself, and all of them with the seeds that they share.
-    """
-    own = [benchmark for benchmark in benchmarks if benchmark in group.outcomes]
-    shared = seeds_on_all(group, own)
-    alike = all(group.outcomes[benchmark].seeds == shared for benchmark in own)
-    sets = [(own, (*own, MACRO))] if alike else [([one], (one,)) for one in own]
-    if not alike and shared:
-        sets.append((own, (MACRO,)))
-    for metric in METRICS:
-        for names, wanted in sets:
-            outcomes = {name: group.outcomes[name] for name in names}
-            seeds = seeds_on_all(group, names)
-            yield (
-                metric,
-                tuple(wanted),
-                {name: take_seeds(one, values(one, metric, alpha), seeds) for name, one in outcomes.items()},
-            )
+_Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -126,8 +49,8 @@ class CellMaker:
     """
 
     measured: Measured
-    bootstrap: Mapping[_Where, tuple[float, float]]
-    comparisons: Mapping[_Where, Comparison]
+    bootstrap: Mapping[Where, tuple[float, float]]
+    comparisons: Mapping[Where, Comparison]
     buckets: Mapping[str, tuple[Bucket, ...]]
     votes: Mapping[str, ValuesBySize]
 
@@ -288,4 +211,58 @@ def _judged(verdicts: RuleAndJudge, checks: Sequence[JudgeCheck]) -> Judged | No
         judge_accuracy=(verdicts.both + verdicts.judge_only) / n,
         agreement=(verdicts.both + verdicts.neither) / n,
         kappa=cohens_kappa(verdicts.both, verdicts.rule_only, verdicts.judge_only, verdicts.neither),
+    )
+
+
+def buckets_of(groups: Sequence[Group], benchmark: str) -> dict[tuple[str, str], tuple[Bucket, ...]]:
+    """The buckets of each row, by model and name, on one benchmark.
+
+    Reasoning is that of the output, which the row chose to write: a row that is right where it reasons long
+    may just reason long where the question is hard. The answer is the reference's, the same for all rows.
+    """
+    lengths = {
+        (group.model, group.name): found
+        for group in groups
+        if benchmark in group.outcomes and (found := group.outcomes[benchmark].lengths)
+    }
+    edges: dict[BucketBy, _Floats] = {
+        "reasoning": _edges([found.reasoning_N for found in lengths.values()]),
+        "answer": _edges([found.answer_N for found in lengths.values()]),
+    }
+    return {name: tuple(_buckets(found, edges)) for name, found in lengths.items()}
+
+
+def _edges(lengths: Sequence[_Floats]) -> _Floats:
+    """The lowest length of each bucket: quartiles of all outputs, fewer where many are equally long."""
+    known = np.concatenate([each[~np.isnan(each)] for each in lengths]) if lengths else np.empty(0)
+    if not len(known):
+        return known
+    quantiles = np.quantile(known, np.arange(NUM_BUCKETS) / NUM_BUCKETS, method="inverted_cdf")
+    return np.unique(quantiles)
+
+
+def _buckets(lengths: Lengths, edges: Mapping[BucketBy, _Floats]) -> Iterator[Bucket]:
+    values: dict[BucketBy, _Floats] = {"reasoning": lengths.reasoning_N, "answer": lengths.answer_N}
+    for by, length_N in values.items():
+        # One bucket says nothing that the accuracy itself does not.
+        if len(edges[by]) > 1:
+            number_N = np.searchsorted(edges[by], length_N, side="right") - 1
+            number_N[np.isnan(length_N)] = -1  # NaN sorts behind everything, which is no length
+            for number, low in enumerate(edges[by].tolist()):
+                if (here_N := number_N == number).any():
+                    yield _bucket(by, int(low), length_N[here_N], lengths, here_N)
+
+
+def _bucket(by: BucketBy, low: int, length_M: _Floats, lengths: Lengths, here_N: NDArray[np.bool_]) -> Bucket:
+    """Its interval counts the questions alone: the seeds' outputs for one question are not independent."""
+    mean = float(lengths.right_N[here_N].mean())
+    num_questions = len(np.unique(lengths.question_N[here_N]))
+    interval = wilson_interval(mean, num_questions)
+    return Bucket(
+        by=by,
+        low=low,
+        high=int(length_M.max()),
+        num_outputs=int(here_N.sum()),
+        num_questions=num_questions,
+        accuracy=Estimate(mean, *interval, num_questions, 1),
     )

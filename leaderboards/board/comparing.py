@@ -14,7 +14,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
-from leaderboards.board.pairing import Paired
 from leaderboards.board.rows import (
     FORMAT_DEPENDENT,
     AlphaChange,
@@ -24,6 +23,7 @@ from leaderboards.board.rows import (
     Row,
     Verdict,
 )
+from leaderboards.board.values import Paired
 from leaderboards.results.merge import Group
 from leaderboards.results.schema import METRICS, Metric
 from leaderboards.stats import (

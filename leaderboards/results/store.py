@@ -59,7 +59,7 @@ def write_results(
         provenance: what made it.
         entries: one a checkpoint.
         samples: every judged output.
-        curves: one row for each logged step, with the columns of `curve_table`.
+        curves: one row for each logged step, with the columns of `tables.CURVES`.
 
     Raises:
         InputError: entries, samples and curves do not belong together (an unknown entry, a sample or a

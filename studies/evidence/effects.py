@@ -6,8 +6,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from leaderboards import read_results
-from leaderboards.board.pairing import Paired, take_seeds
 from leaderboards.board.rows import Verdict
+from leaderboards.board.values import Paired, take_seeds
 from leaderboards.results.merge import Group, merge_runs
 from leaderboards.stats import (
     CONFIDENCE,

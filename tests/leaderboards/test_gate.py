@@ -10,7 +10,7 @@ from synthetic_board import VARIANTS, Variant, synthetic_run
 from synthetic_samples import change_evaluations
 
 from harness.commands.leaderboard import gate_line, print_gate
-from leaderboards.board.pairing import seed_pairs
+from leaderboards.board.values import seed_pairs
 from leaderboards.gate import GateReport, check_gate, parse_condition
 from leaderboards.results.schema import Entry, Evaluation, RunResults
 from leaderboards.stats import holm
