@@ -28,8 +28,14 @@ def read_yaml(path: Path, unreadable: str = "cannot be read ({error})", loader: 
     return parse_yaml(text, str(path), loader)
 
 
-def parse_yaml(text: str, where: str, loader: Any = None) -> Any:
-    """What a text in YAML holds; `where` begins the error.
+def parse_yaml(text: str | bytes, where: str, loader: Any = None, fault: str = "not YAML ({error})") -> Any:
+    """What a text in YAML holds.
+
+    Args:
+        text: the text; bytes are decoded as YAML says.
+        where: begins the error.
+        loader: a loader of PyYAML; the safe one where None.
+        fault: what the error says after `where`.
 
     Raises:
         InputError: it is not YAML.
@@ -39,7 +45,7 @@ def parse_yaml(text: str, where: str, loader: Any = None) -> Any:
     try:
         return yaml.load(text, loader or yaml.SafeLoader)
     except yaml.YAMLError as error:
-        raise InputError(f"{where}: not YAML ({' '.join(str(error).split())})") from error
+        raise InputError(f"{where}: {fault.format(error=' '.join(str(error).split()))}") from error
 
 
 @contextmanager

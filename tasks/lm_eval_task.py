@@ -15,7 +15,9 @@ from tasks.prompts import render_prompt
 from tasks.records import Kind, Record
 from tasks.scoring import DEFAULT_ALPHA, Item, metrics, score
 from tasks.sources import DataSource, Split, iter_split
-from tasks.tags import TAG_FORMATS, TagFormat, get_tag_format, render_response
+from tasks.tags.files import get_tag_format
+from tasks.tags.formats import TAG_FORMATS, TagFormat
+from tasks.tags.render import render_response
 
 FEWSHOT_POOL = 64
 FEWSHOT_SEARCHED = 2_000
@@ -55,11 +57,7 @@ def custom_dataset(
     tag_format = get_tag_format(tags)
     own = {key: settings[key] for key in _SOURCE_KEYS if key in settings}
     source = parse_source({"kind": kind, **own}, config_source)
-    extra = {
-        "tags": tags,
-        "alpha": float(alpha),
-        "instruction": tag_format.instruction if instruct else "",
-    }
+    extra = {"tags": tags, "alpha": float(alpha), "instruction": tag_format.instruction if instruct else ""}
     return LazySplits(source, kind, Path(data_dir) if data_dir else None, tag_format, extra, split)
 
 

@@ -11,7 +11,7 @@ A YAML includes ``_tagged.yaml`` (prompt, metrics, greedy decoding) and adds wha
       folder: gsm8k                 # its folder in a data directory
       splits: {train: train, test: test}
       hub: {path: openai/gsm8k, name: main}
-      fields: {question: question, …}          # see `fields`
+      fields: {question: question, …}          # see `tasks.sources`
     generation_kwargs: {…}          # only where it differs, and then all of it: lm-eval merges no deeper
 
 Instead of `hub` and `fields` a benchmark made on the spot has ``generator: tasks.world.generate:load`` and
@@ -30,6 +30,7 @@ from pathlib import Path
 from typing import Any
 
 from tasks.errors import InputError, check_keys, did_you_mean
+from tasks.files import parse_yaml
 from tasks.records import KINDS, Kind, Record
 from tasks.sources import DataSource, HubSource, Split, is_lent, iter_split, lends_validation, parse_fields
 
@@ -50,6 +51,7 @@ _OWN_KEYS = (
 )
 _HUB_KEYS = ("path", "name", "revision", "splits", "skip_blank")
 _SPLITS = ("train", "validation", "test")
+_UNREADABLE = "cannot be read as YAML: {error}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,9 +65,6 @@ class Benchmark:
         source: link or citation, and licence, in one line.
         kind: how its answers are compared.
         data: where its records come from.
-        train_split: the source's name of the training split, or None.
-        validation_split: likewise; None where there is none apart, and some training records are lent for it.
-        test_split: likewise: the labelled split that is evaluated.
         max_new_tokens: the token budget of a response.
         stop: strings that end a response.
         path: the YAML file.
@@ -77,9 +76,6 @@ class Benchmark:
     source: str
     kind: Kind
     data: DataSource
-    train_split: str | None
-    validation_split: str | None
-    test_split: str | None
     max_new_tokens: int
     stop: tuple[str, ...]
     path: Path
@@ -107,9 +103,19 @@ class Benchmark:
         return iter_split(self.data, split, self.kind, data_dir)
 
     @property
+    def train_split(self) -> str | None:
+        """The source's name of the training split, where there is one."""
+        return self.data.splits.get("train")
+
+    @property
+    def test_split(self) -> str | None:
+        """The source's name of the labelled split that is evaluated."""
+        return self.data.splits.get("test")
+
+    @property
     def has_validation(self) -> bool:
         """Whether there are validation records, of its own or lent from training."""
-        return self.validation_split is not None or self.train_split is not None
+        return "validation" in self.data.splits or "train" in self.data.splits
 
     def is_lent(self, record: Record) -> bool:
         """Whether a training record also stands in the validation split."""
@@ -173,7 +179,9 @@ def parse_source(spec: Mapping[str, Any], where: str) -> DataSource:
     _check_keys(spec, _OWN_KEYS, where)
     for key in ("kind", "folder", "splits"):
         if key not in spec:
-            raise InputError(f"{where}: dataset_kwargs lacks '{key}'; see the top of tasks/benchmarks.py")
+            raise InputError(
+                f"{where}: dataset_kwargs lacks '{key}'; see the top of tasks/benchmarks/__init__.py"
+            )
     if spec["kind"] not in KINDS:
         raise InputError(f"{where}: unknown kind {spec['kind']!r}; {did_you_mean(str(spec['kind']), KINDS)}")
     _check_keys(spec["splits"], _SPLITS, f"{where}: splits")
@@ -204,9 +212,6 @@ def _parse(path: Path, config: Mapping[str, Any]) -> Benchmark:
         source=spec.get("source", ""),
         kind=spec["kind"],
         data=data,
-        train_split=data.splits.get("train"),
-        validation_split=data.splits.get("validation"),
-        test_split=data.splits.get("test"),
         max_new_tokens=int(generation["max_gen_toks"]),
         stop=tuple(generation.get("until", ())),
         path=path,
@@ -226,14 +231,12 @@ def _index(extra: Path | None) -> dict[str, tuple[Path, dict[str, Any]]]:
 
 def read_task_yaml(path: Path, including: tuple[Path, ...] = ()) -> dict[str, Any]:
     """Read a YAML as lm-eval does: `include` is merged at the top level only, `!function` stays a name."""
-    import yaml
-
     if path in including:
         raise InputError(f"{path}: includes itself; break the circle")
     try:
-        config = _parsed(path.read_bytes())
-    except (OSError, yaml.YAMLError) as error:
-        raise InputError(f"{path}: cannot be read as YAML: {' '.join(str(error).split())}") from error
+        config = _parsed(path.read_bytes(), str(path))
+    except OSError as error:
+        raise InputError(f"{path}: {_UNREADABLE.format(error=error)}") from error
     if not isinstance(config, dict):
         raise InputError(f"{path}: must be a mapping")
     includes = config.get("include", [])
@@ -244,18 +247,16 @@ def read_task_yaml(path: Path, including: tuple[Path, ...] = ()) -> dict[str, An
 
 
 @cache
-def _parsed(content: bytes) -> Any:
+def _parsed(content: bytes, where: str) -> Any:
     """What a file holds; every benchmark includes the same one, which takes longer to parse than its own."""
-    import yaml
-
-    return yaml.load(content, _loader())
+    return parse_yaml(content, where, _loader(), _UNREADABLE)
 
 
 @cache
 def _loader() -> Any:
     import yaml
 
-    base: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    base: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # in C, where PyYAML was built with it
     loader: Any = type("BenchmarkLoader", (base,), {})
     loader.add_constructor("!function", lambda self, node: str(self.construct_scalar(node)))
     return loader

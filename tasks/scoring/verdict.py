@@ -20,9 +20,9 @@ from tasks.scoring.extraction import (
     read_span,
 )
 from tasks.scoring.numbers import is_number, numbers_equal
-from tasks.tags import DEFECTS, Defect, Parsed, TagFormat, opens_reasoning, parse_output
 from tasks.tags.answers import Offsets, stripped
-from tasks.tags.formats import THINK_ANSWER
+from tasks.tags.formats import DEFECTS, THINK_ANSWER, Defect, TagFormat
+from tasks.tags.parse import Parsed, opens_reasoning, parse_output
 
 DEFAULT_ALPHA = 0.7
 JUDGING_PACKAGES = ("math-verify", "latex2sympy2_extended", "sympy")
@@ -34,6 +34,7 @@ _ESSAY_CHARS = 12
 _SPAN_CHARS = 50_000
 # Single dollars on lines of their own set no formula in Markdown, nor for those who published verdicts.
 _BROKEN_DOLLARS = re.compile(r"(?<![$\\])\$[ \t]*\n[^$]*\n[ \t]*\$\Z")
+# A reference in LaTeX that is the letter of a choice, perhaps with its words.
 _LETTER_GOLD = re.compile(r"[(\[]?[A-J][)\]]?(?:\s+[A-Z][\w ]*)?")
 
 
@@ -192,6 +193,7 @@ def scorer_digest() -> str:
 
     Another digest does not mean other verdicts; the same one does mean the same.
     """
+    # Whatever a module names as `tasks.…` is followed, not imports alone: rather too much than too little.
     folder, seen, waiting = Path(__file__).parents[1], set[str](), {f"scoring.{Path(__file__).stem}"}
     digest = hashlib.sha256()
     while waiting:

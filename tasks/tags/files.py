@@ -22,7 +22,7 @@ from typing import Any, get_args
 from tasks.errors import InputError, check_keys, did_you_mean
 from tasks.files import read_yaml
 from tasks.records import json_type
-from tasks.tags.formats import TAG_FORMATS, AnswerStyle, TagFormat, Whitespace
+from tasks.tags.formats import TAG_FORMATS, AnswerStyle, TagFormat, Whitespace, make_format
 
 KEPT_FORMATS = "tag-formats"
 """Folder of a run with the files of its own tag formats, so that its outputs can be judged again."""
@@ -120,15 +120,16 @@ def read_tag_format(path: Path, taken: Container[str]) -> TagFormat:
         fault = f"name: '{name}' is a format of the harness; choose another"
     if fault:
         raise InputError(f"{path}: {fault}")
-    return TagFormat(
-        name=name,
-        description=given.get("description") or _shown(marks, style),
+    opening, closing, answer_opening, answer_closing = marks.values()
+    return make_format(
+        name,
+        (opening, closing, answer_opening, answer_closing),
+        style,
         source=given.get("source") or "a file of one's own",
-        instruction=given.get("instruction") or _instruction(marks, style),
-        answer_style=style,
+        description=given.get("description", ""),
+        instruction=given.get("instruction", ""),
         whitespace=given.get("whitespace", "loose"),
         think_open_in_prompt=given.get("think_open_in_prompt", False),
-        **marks,
     )
 
 
@@ -184,21 +185,3 @@ def _fault_of_options(given: dict[str, Any], marks: dict[str, str], style: Answe
     if given.get("whitespace") == "strict" and style != "tags" and not marks["think_open"]:
         return "whitespace: strict is about tags, and there are none; leave it out"
     return None
-
-
-def _shown(marks: dict[str, str], style: AnswerStyle) -> str:
-    thinking = f"{marks['think_open']}…{marks['think_close']}" if marks["think_open"] else "reasoning, then "
-    answer = "plain text" if style == "text" else f"{marks['answer_open']}…{marks['answer_close']}"
-    return thinking + answer
-
-
-def _instruction(marks: dict[str, str], style: AnswerStyle) -> str:
-    opening, closing = marks["think_open"], marks["think_close"]
-    reason = f"Reason step by step inside {opening} and {closing}" if opening else "Reason step by step"
-    end = {
-        "tags": f"give only the final answer inside {marks['answer_open']} and {marks['answer_close']}.",
-        "text": "give only the final answer.",
-        "boxed": f"put only the final answer inside {marks['answer_open']}{marks['answer_close']}.",
-        "line": f"end with one line of the form: {marks['answer_open']}X{marks['answer_close']}",
-    }
-    return f"{reason}, then {end[style]}"

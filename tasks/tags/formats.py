@@ -8,7 +8,7 @@ comes before the answer. A format of one's own is one YAML file (`tasks.tags.fil
 import hashlib
 import json
 from dataclasses import asdict, dataclass
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 Segment = Literal["thinking_tag", "thinking", "answer_tag", "answer"]
 AnswerStyle = Literal["tags", "text", "boxed", "line"]
@@ -91,95 +91,107 @@ class TagFormat:
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:12]
 
 
-THINKING_ANSWER = TagFormat(
-    name="thinking-answer",
-    description="<Thinking>…</Thinking><Answer>…</Answer>",
-    source="arXiv 2512.21017",
-    think_open="<Thinking>",
-    think_close="</Thinking>",
-    answer_open="<Answer>",
-    answer_close="</Answer>",
-    instruction=(
-        "Reason step by step inside <Thinking> and </Thinking>, then give only the final answer inside "
-        "<Answer> and </Answer>."
+def make_format(
+    name: str,
+    marks: tuple[str, str, str, str],
+    answer_style: AnswerStyle = "tags",
+    *,
+    source: str,
+    description: str = "",
+    instruction: str = "",
+    **options: Any,
+) -> TagFormat:
+    """A tag format whose description and instruction follow from its marks where they are not given.
+
+    Args:
+        name: how users name it.
+        marks: what opens and closes the reasoning, and what opens and closes the answer.
+        answer_style: how the answer is marked.
+        source: where the format comes from.
+        description: one line; empty for that of the marks.
+        instruction: one sentence; empty for that of the marks.
+        options: the other fields of `TagFormat`.
+    """
+    return TagFormat(
+        name,
+        description or _shown(marks, answer_style),
+        source,
+        *marks,
+        instruction or _instruction(marks, answer_style),
+        answer_style,
+        **options,
+    )
+
+
+def _shown(marks: tuple[str, str, str, str], style: AnswerStyle) -> str:
+    think_open, think_close, answer_open, answer_close = marks
+    thinking = f"{think_open}…{think_close}" if think_open else "reasoning, then "
+    return thinking + ("plain text" if style == "text" else f"{answer_open}…{answer_close}")
+
+
+def _instruction(marks: tuple[str, str, str, str], style: AnswerStyle) -> str:
+    think_open, think_close, answer_open, answer_close = marks
+    reason = (
+        f"Reason step by step inside {think_open} and {think_close}" if think_open else "Reason step by step"
+    )
+    end = {
+        "tags": f"give only the final answer inside {answer_open} and {answer_close}.",
+        "text": "give only the final answer.",
+        "boxed": f"put only the final answer inside {answer_open}{answer_close}.",
+        "line": f"end with one line of the form: {answer_open}X{answer_close}",
+    }
+    return f"{reason}, then {end[style]}"
+
+
+_R1 = ("<think>", "</think>", "<answer>", "</answer>")
+THINK_ANSWER = make_format("think-answer", _R1, source="DeepSeek-R1, arXiv 2501.12948, Table 1")
+_NAMED = (
+    make_format(
+        "thinking-answer", ("<Thinking>", "</Thinking>", "<Answer>", "</Answer>"), source="arXiv 2512.21017"
+    ),
+    THINK_ANSWER,
+    make_format(
+        "think-answer-strict",
+        _R1,
+        source="format_reward and tag_count_reward of huggingface/open-r1",
+        description="<think>…</think><answer>…</answer>, each tag on a line of its own",
+        instruction=(
+            "Reason step by step between a line <think> and a line </think>, then give only the final answer "
+            "between a line <answer> and a line </answer>."
+        ),
+        whitespace="strict",
+    ),
+    make_format(
+        "think",
+        ("<think>", "</think>", "", ""),
+        "text",
+        source="Qwen3, arXiv 2505.09388; distilled DeepSeek-R1 models",
+        description="<think>…</think>, then plain text that gives the answer",
+    ),
+    make_format(
+        "boxed",
+        ("", "", "\\boxed{", "}"),
+        "boxed",
+        source="MATH, arXiv 2103.03874",
+        instruction=r"Reason step by step, and put only the final answer inside \boxed{}.",
+    ),
+    make_format(
+        "gsm8k",
+        ("", "", "#### ", ""),
+        "line",
+        source="GSM8K, arXiv 2110.14168",
+        description="reasoning, then a last line '#### x'",
+    ),
+    make_format(
+        "none",
+        ("", "", "The answer is ", "."),
+        "line",
+        source="the untagged variants of arXiv 2512.21017; the wording of the line is this project's",
+        description=(
+            "plain text whose last line is 'The answer is X.'; its format validity means that line, "
+            "so it is not comparable with that of a tagged format"
+        ),
+        tagged=False,
     ),
 )
-THINK_ANSWER = TagFormat(
-    name="think-answer",
-    description="<think>…</think><answer>…</answer>",
-    source="DeepSeek-R1, arXiv 2501.12948, Table 1",
-    think_open="<think>",
-    think_close="</think>",
-    answer_open="<answer>",
-    answer_close="</answer>",
-    instruction=(
-        "Reason step by step inside <think> and </think>, then give only the final answer inside <answer> "
-        "and </answer>."
-    ),
-)
-THINK_ANSWER_STRICT = TagFormat(
-    name="think-answer-strict",
-    description="<think>…</think><answer>…</answer>, each tag on a line of its own",
-    source="format_reward and tag_count_reward of huggingface/open-r1",
-    think_open="<think>",
-    think_close="</think>",
-    answer_open="<answer>",
-    answer_close="</answer>",
-    instruction=(
-        "Reason step by step between a line <think> and a line </think>, then give only the final answer "
-        "between a line <answer> and a line </answer>."
-    ),
-    whitespace="strict",
-)
-THINK = TagFormat(
-    name="think",
-    description="<think>…</think>, then plain text that gives the answer",
-    source="Qwen3, arXiv 2505.09388; distilled DeepSeek-R1 models",
-    think_open="<think>",
-    think_close="</think>",
-    answer_open="",
-    answer_close="",
-    instruction="Reason step by step inside <think> and </think>, then give only the final answer.",
-    answer_style="text",
-)
-BOXED = TagFormat(
-    name="boxed",
-    description=r"reasoning, then \boxed{…}",
-    source="MATH, arXiv 2103.03874",
-    think_open="",
-    think_close="",
-    answer_open="\\boxed{",
-    answer_close="}",
-    instruction=r"Reason step by step, and put only the final answer inside \boxed{}.",
-    answer_style="boxed",
-)
-GSM8K = TagFormat(
-    name="gsm8k",
-    description="reasoning, then a last line '#### x'",
-    source="GSM8K, arXiv 2110.14168",
-    think_open="",
-    think_close="",
-    answer_open="#### ",
-    answer_close="",
-    instruction="Reason step by step, then end with one line of the form: #### X",
-    answer_style="line",
-)
-UNTAGGED = TagFormat(
-    name="none",
-    description=(
-        "plain text whose last line is 'The answer is X.'; its format validity means that line, "
-        "so it is not comparable with that of a tagged format"
-    ),
-    source="the untagged variants of arXiv 2512.21017; the wording of the line is this project's",
-    think_open="",
-    think_close="",
-    answer_open="The answer is ",
-    answer_close=".",
-    instruction="Reason step by step, then end with one line of the form: The answer is X.",
-    answer_style="line",
-    tagged=False,
-)
-TAG_FORMATS: dict[str, TagFormat] = {
-    tag_format.name: tag_format
-    for tag_format in (THINKING_ANSWER, THINK_ANSWER, THINK_ANSWER_STRICT, THINK, BOXED, GSM8K, UNTAGGED)
-}
+TAG_FORMATS: dict[str, TagFormat] = {tag_format.name: tag_format for tag_format in _NAMED}
