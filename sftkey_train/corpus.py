@@ -39,24 +39,6 @@ class _Stored(NamedTuple):
     tokens_by_segment: dict[str, int]
 
 
-class EncodedExamples(NamedTuple):
-    """Some encoded examples, end to end.
-
-    Attributes:
-        ids_N: Token ids, int32.
-        segments_N: Segment of each token, uint8.
-        lengths_E: Tokens of each example, int64.
-        num_straddling: Tokens that lay across two segments.
-        dropped: Why records were left out -> how many.
-    """
-
-    ids_N: NDArray[np.int32]
-    segments_N: NDArray[np.uint8]
-    lengths_E: NDArray[np.int64]
-    num_straddling: int
-    dropped: Counter[str]
-
-
 @dataclass(frozen=True)
 class Corpus:
     """Encoded training examples, end to end.
@@ -109,16 +91,21 @@ class Corpus:
         return digest.hexdigest()
 
 
-def join_examples(parts: Sequence[EncodedExamples]) -> Corpus:
-    """A corpus in memory; there must be a part."""
+def join(parts: Sequence[Corpus]) -> Corpus:
+    """One corpus in memory of several, end to end; there must be one."""
     lengths_E = np.concatenate([part.lengths_E for part in parts])
     return Corpus(
         ids_N=np.concatenate([part.ids_N for part in parts]),
         segments_N=np.concatenate([part.segments_N for part in parts]),
-        starts_E=np.concatenate([[0], np.cumsum(lengths_E)]).astype(np.int64),
+        starts_E=starts_of(lengths_E),
         num_straddling=sum(part.num_straddling for part in parts),
-        dropped=dict(sum((part.dropped for part in parts), Counter())),
+        dropped=dict(sum((Counter(part.dropped) for part in parts), Counter())),
     )
+
+
+def starts_of(lengths_E: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Where examples of these lengths start, with the end of the last one added."""
+    return np.concatenate([[0], np.cumsum(lengths_E)]).astype(np.int64)
 
 
 def open_corpus(directory: Path) -> Corpus:
@@ -145,16 +132,14 @@ def open_corpus(directory: Path) -> Corpus:
     return corpus
 
 
-def write_corpus(
-    directory: Path, parts: Iterable[EncodedExamples], versions: Mapping[str, str] | None = None
-) -> None:
-    """Writes examples into a folder as they come, whole or not at all.
+def write_corpus(directory: Path, parts: Iterable[Corpus], versions: Mapping[str, str]) -> None:
+    """Writes one corpus of several into a folder as they come, whole or not at all.
 
     Where another process was faster, its corpus stays.
 
     Args:
         directory: Where the corpus goes.
-        parts: Its examples; an error of theirs leaves nothing behind.
+        parts: What it is made of, in order; an error that they raise leaves nothing behind.
         versions: Package name -> version, noted beside the counts.
     """
     digest, by_segment, dropped = _Digest(), Counter[str](), Counter[str]()
@@ -166,7 +151,7 @@ def write_corpus(
         )
         starts.append(np.zeros(1, np.int64))
         for part in parts:
-            starts.append(ids.size + np.cumsum(part.lengths_E))
+            starts.append(ids.size + part.starts_E[1:])
             ids.append(part.ids_N)
             segments.append(part.segments_N)
             digest.update(part.ids_N, part.segments_N, part.lengths_E)
@@ -180,7 +165,7 @@ def write_corpus(
             "num_straddling": num_straddling,
             "dropped": dict(dropped),
             "digest": digest.hexdigest(),
-            "versions": dict(versions or {}),
+            "versions": dict(versions),
         }
         (folder / FACTS).write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
 

@@ -17,11 +17,11 @@ from dataclasses import asdict, dataclass, field
 from importlib.metadata import version
 from itertools import chain, pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple, cast
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
-from sftkey_train.corpus import Corpus, EncodedExamples, join_examples, open_corpus, write_corpus
+from sftkey_train.corpus import Corpus, join, open_corpus, starts_of, write_corpus
 from sftkey_train.segments import SEGMENT_ID
 from sftkey_train.text import TextPath
 from tasks.errors import InputError
@@ -69,7 +69,7 @@ def encode(
     """
     parts = _encoded(records, tag_format, path, max_length, chunk_chars)
     if to is None:
-        return join_examples(list(parts))
+        return join(list(parts))
     if not to.is_dir():
         write_corpus(to, parts, {name: version(name) for name in ("tokenizers", "transformers")})
     return open_corpus(to)
@@ -97,13 +97,15 @@ def corpus_key(digest: str, tag_format: TagFormat, path: TextPath, max_length: i
 
 @dataclass
 class _Chunk:
-    """Rendered examples, not yet tokenised."""
+    """Rendered examples, then tokenised: the ids of prompts as evaluation gives them, and the whole texts."""
 
     ids: list[str] = field(default_factory=list)
     prompts: list[str] = field(default_factory=list)
     responses: list[Response] = field(default_factory=list)
     dropped: Counter[str] = field(default_factory=Counter)
     num_chars: int = 0
+    prompt_ids: list[list[int]] = field(default_factory=list)
+    wholes: list[Encoding] = field(default_factory=list)
 
     def add(self, record: Record, tag_format: TagFormat, path: TextPath) -> None:
         if record.rationale is None:
@@ -122,23 +124,23 @@ class _Chunk:
 
 def _encoded(
     records: Iterable[Record], tag_format: TagFormat, path: TextPath, max_length: int, chunk_chars: int
-) -> Iterator[EncodedExamples]:
+) -> Iterator[Corpus]:
     """Encodes chunk after chunk, and makes sure at the end that not too many records were dropped.
 
     One chunk is tokenised, without Python's lock, while the one before is laid out.
     """
     dropped, num_kept = Counter[str](), 0
-    for tokenised in _tokenised(_chunks(records, tag_format, path, chunk_chars), path):
-        examples = _lay_out(tokenised, path, max_length)
-        dropped.update(examples.dropped)
-        num_kept += len(examples.lengths_E)
-        yield examples
+    for chunk in _tokenised(_chunks(records, tag_format, path, chunk_chars), path):
+        part = _lay_out(chunk, path, max_length)
+        dropped.update(part.dropped)
+        num_kept += len(part)
+        yield part
     _check_dropped(dropped, num_kept, max_length)
 
 
-def _tokenised(chunks: Iterable[_Chunk], path: TextPath) -> Iterator[_Tokenised]:
+def _tokenised(chunks: Iterable[_Chunk], path: TextPath) -> Iterator[_Chunk]:
     """Tokenises in a thread of its own, one chunk ahead."""
-    pending: deque[Future[_Tokenised]] = deque()
+    pending: deque[Future[_Chunk]] = deque()
     with ThreadPoolExecutor(1) as tokeniser:
         for chunk in chunks:
             pending.append(tokeniser.submit(_tokenise, chunk, path))
@@ -160,29 +162,21 @@ def _chunks(
     yield chunk
 
 
-class _Tokenised(NamedTuple):
-    """A chunk with the ids of its prompts, as evaluation gives them, and encodings of the whole texts."""
-
-    chunk: _Chunk
-    prompts: list[list[int]]
-    wholes: list[Encoding]
-
-
-def _tokenise(chunk: _Chunk, path: TextPath) -> _Tokenised:
+def _tokenise(chunk: _Chunk, path: TextPath) -> _Chunk:
     """Does all that touches the tokenizer, which must not be used from two threads at once."""
     pairs = zip(chunk.prompts, chunk.responses, strict=True)
     wholes = [prompt + response.text + path.end_text for prompt, response in pairs]
-    return _Tokenised(chunk, path.ids(chunk.prompts), path.encodings(wholes, offsets=True))
+    chunk.prompt_ids, chunk.wholes = path.ids(chunk.prompts), path.encodings(wholes, offsets=True)
+    return chunk
 
 
-def _lay_out(tokenised: _Tokenised, path: TextPath, max_length: int) -> EncodedExamples:
+def _lay_out(chunk: _Chunk, path: TextPath, max_length: int) -> Corpus:
     """Lays segments onto the tokens of a chunk's examples, and leaves out those that are too long."""
-    chunk = tokenised.chunk
     examples: list[list[int]] = []
     segment_of_run: list[int] = []
     run_lengths: list[int] = []
     num_straddling = 0
-    for i, (prompt_ids, whole) in enumerate(zip(tokenised.prompts, tokenised.wholes, strict=True)):
+    for i, (prompt_ids, whole) in enumerate(zip(chunk.prompt_ids, chunk.wholes, strict=True)):
         ids = path.with_bos(whole.ids)
         _check_prompt(chunk.ids[i], prompt_ids, ids)
         if len(ids) > max_length:
@@ -198,10 +192,10 @@ def _lay_out(tokenised: _Tokenised, path: TextPath, max_length: int) -> EncodedE
         run_lengths += [end - start for start, end in pairwise([*starts, len(ids)])]
         num_straddling += straddling
         examples.append(ids)
-    return EncodedExamples(
+    return Corpus(
         ids_N=np.fromiter(chain.from_iterable(examples), np.int32),
         segments_N=np.repeat(np.array(segment_of_run, np.uint8), np.array(run_lengths, np.int64)),
-        lengths_E=np.array([len(ids) for ids in examples], np.int64),
+        starts_E=starts_of(np.array([len(ids) for ids in examples], np.int64)),
         num_straddling=num_straddling,
         dropped=chunk.dropped,
     )

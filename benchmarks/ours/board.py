@@ -66,6 +66,9 @@ def _samples(name: str, benchmark: str, ease_Q: Any, rng: np.random.Generator, p
     numbers = rng.integers(0, 10_000, (size, _NUMBERS))
     texts = [" + ".join(map(str, row)) for row in numbers.tolist()]
     answers = rng.integers(0, 1000, size).astype(str)
+    outputs = [f"<Thinking>{t}</Thinking>\n<Answer>{a}</Answer>" for t, a in zip(texts, answers, strict=True)]
+    thinking_end = len("<Thinking>") + np.array([len(text) for text in texts])
+    answer_start = thinking_end + len("</Thinking>\n<Answer>")
     return pd.DataFrame(
         {
             "entry": name,
@@ -75,9 +78,7 @@ def _samples(name: str, benchmark: str, ease_Q: Any, rng: np.random.Generator, p
             "sample_id": [f"{benchmark}-{i}" for i in range(size)],
             "sample_index": 0,
             "prompt": [f"Question: number {i} of {benchmark}?\n" for i in range(size)],
-            "output": [
-                f"<Thinking>{t}</Thinking>\n<Answer>{a}</Answer>" for t, a in zip(texts, answers, strict=True)
-            ],
+            "output": outputs,
             "gold": answers,
             "choices": None,
             "extracted": answers,
@@ -93,6 +94,10 @@ def _samples(name: str, benchmark: str, ease_Q: Any, rng: np.random.Generator, p
             "judge": pd.array([None] * size, dtype="boolean"),
             "thinking_chars": pd.array([len(text) for text in texts], dtype="Int64"),
             "gold_chars": pd.array([len(answer) for answer in answers], dtype="Int64"),
+            "thinking_start": pd.array([len("<Thinking>")] * size, dtype="Int64"),
+            "thinking_end": pd.array(thinking_end, dtype="Int64"),
+            "answer_start": pd.array(answer_start, dtype="Int64"),
+            "answer_end": pd.array(answer_start + [len(answer) for answer in answers], dtype="Int64"),
         }
     )
 

@@ -17,7 +17,7 @@ from tiny import records_of
 from tokenizers import Tokenizer, models, pre_tokenizers
 
 from sftkey_train import spans
-from sftkey_train.corpus import Corpus, EncodedExamples, open_corpus, write_corpus
+from sftkey_train.corpus import Corpus, open_corpus, write_corpus
 from sftkey_train.segments import SEGMENTS
 from sftkey_train.spans import corpus_key, encode
 from sftkey_train.text import TextPath
@@ -138,12 +138,12 @@ def test_records_are_read_two_chunks_ahead_at_most(
             read += 1
             yield replace(SOURCE, id=str(i))
 
-    def watched(directory: Path, parts: Iterable[EncodedExamples], versions: dict[str, str]) -> None:
-        def seen() -> Iterator[EncodedExamples]:
+    def watched(directory: Path, parts: Iterable[Corpus], versions: dict[str, str]) -> None:
+        def seen() -> Iterator[Corpus]:
             done = 0
             for part in parts:
                 yield part
-                done += len(part.lengths_E)
+                done += len(part)
                 written.append((done, read))
 
         write_corpus(directory, seen(), versions)
@@ -194,12 +194,11 @@ KILLED = """
 import os, sys
 from pathlib import Path
 import numpy as np
-from sftkey_train.corpus import EncodedExamples, write_corpus
-from collections import Counter
+from sftkey_train.corpus import Corpus, write_corpus
 def parts():
-    yield EncodedExamples(np.ones(4, np.int32), np.ones(4, np.uint8), np.array([4]), 0, Counter())
+    yield Corpus(np.ones(4, np.int32), np.ones(4, np.uint8), np.array([0, 4]), 0, {})
     os.kill(os.getpid(), 9)
-write_corpus(Path(sys.argv[1]), parts())
+write_corpus(Path(sys.argv[1]), parts(), {})
 """
 
 
