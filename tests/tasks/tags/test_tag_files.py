@@ -1,4 +1,4 @@
-"""A tag format of one's own is one YAML file, and a fault in it is one line."""
+"""Tag formats by name: the named ones, one's own in a YAML file, and those that a run has kept."""
 
 from pathlib import Path
 
@@ -6,7 +6,15 @@ import pytest
 
 from tasks.errors import InputError
 from tasks.records import Record
-from tasks.tags import TagFormat, get_tag_format, parse_output, render_response
+from tasks.tags import (
+    KEPT_FORMATS,
+    TagFormat,
+    format_of,
+    get_tag_format,
+    keep_formats,
+    parse_output,
+    render_response,
+)
 
 SCRATCHPAD = """
 think_open: <scratchpad>
@@ -101,3 +109,30 @@ def test_a_fault_is_one_line_with_file_and_key(tmp_path: Path, text: str, compla
 def test_a_missing_file_is_named() -> None:
     with pytest.raises(InputError, match=r"missing\.yaml: tag format cannot be read \(No such file"):
         get_tag_format("missing.yaml")
+
+
+def test_an_unknown_format_gets_a_suggestion() -> None:
+    with pytest.raises(InputError, match="did you mean 'thinking-answer'"):
+        get_tag_format("thinking_answer")
+
+
+def test_a_format_of_ones_own_is_kept_and_found_by_its_name(tmp_path: Path) -> None:
+    file = tmp_path / "mine.yaml"
+    file.write_text(
+        "name: scratchpad\nthink_open: <s>\nthink_close: </s>\nanswer_open: <r>\nanswer_close: </r>\n"
+    )
+    digest = get_tag_format(str(file)).digest()
+    keep_formats(tmp_path, ["none", str(file), "thinking-answer", str(file)])
+    file.unlink()
+    assert format_of(tmp_path, "scratchpad").digest() == digest
+    assert format_of(tmp_path, "thinking-answer") == get_tag_format("thinking-answer")
+
+
+def test_a_run_with_named_formats_keeps_no_files(tmp_path: Path) -> None:
+    keep_formats(tmp_path, ["none", "think"])
+    assert not (tmp_path / KEPT_FORMATS).exists()
+
+
+def test_a_format_that_nobody_kept_is_named(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="unknown tag format 'scratchpad'"):
+        format_of(tmp_path, "scratchpad")

@@ -1,9 +1,7 @@
-"""When two answers are equal: choices and words, real references, and what no input may do to the judge."""
+"""Comparing answers of every kind: equal words, bounded time, and real references."""
 
-import os
 import random
 import re
-import signal
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -23,107 +21,11 @@ from tasks.scoring.extraction import find_answer, read_span
 from tasks.scoring.math_verify import MATH_VERIFY
 
 CHOICES = ("a marsh", "a tundra", "the plains", "a sea desert", "desert")
-YES_NO = ("yes", "no")
-VALUES = ("18 km", "20 km", "-18 km", "1/2 km", "none of these")
-SIGNED = ("21", "-21", "2.1", "$210", "1/21")
 
 
 def final_answer(text: str, kind: Kind, choices: Sequence[str] | None) -> str | None:
     found = find_answer(text, kind, choices)
     return found.answer if found else None
-
-
-@pytest.mark.parametrize(
-    ("answer", "letter"),
-    [
-        ("B", "B"),
-        ("b", "B"),
-        ("(B)", "B"),
-        ("(b)", "B"),
-        ("[B]", "B"),
-        ("B.", "B"),
-        ("B)", "B"),
-        ("B:", "B"),
-        ("B) a tundra", "B"),
-        ("(B) a tundra", "B"),
-        ("B. A tundra", "B"),
-        ("B: a tundra", "B"),
-        ("option B", "B"),
-        ("Option (B)", "B"),
-        ("choice B", "B"),
-        ("**B**", "B"),
-        ("**(B) a tundra**", "B"),
-        ("\\text{B}", "B"),
-        ("\\text{(B)}", "B"),
-        ("\\boxed{B}", "B"),
-        ("\\textbf{(B)}", "B"),
-        ("$B$", "B"),
-        ('"B"', "B"),
-        ("A tundra", "B"),
-        ("A TUNDRA!", "B"),
-        ("tundra", "B"),
-        ("the tundra", "B"),
-        ("a marsh.", "A"),
-        ("It must be a tundra", "B"),
-        ("the sea desert", "D"),
-        ("desert", "E"),
-        ("a tundra, because it is cold", "B"),
-        ("B because it is cold", "B"),
-        ("A because it is wet", "A"),
-        ("B, not A", "B"),
-    ],
-)
-def test_a_choice_is_named_by_its_letter_or_its_text(answer: str, letter: str) -> None:
-    assert answers_equal(letter, answer, "choice", CHOICES)
-    assert answers_equal(f"({letter})", answer, "choice", CHOICES)
-    assert not answers_equal("C", answer, "choice", CHOICES)
-
-
-@pytest.mark.parametrize(
-    "answer",
-    [
-        "A or B",
-        "A, B",
-        "A and B",
-        "(A) or (B)",
-        "both A and B",
-        "F",
-        "a marsh or a tundra",
-        "",
-        "a swamp",
-        "?",
-    ],
-)
-def test_a_hedge_or_another_word_names_no_choice(answer: str) -> None:
-    assert not any(answers_equal(letter, answer, "choice", CHOICES) for letter in "ABCDE")
-
-
-@pytest.mark.parametrize(
-    ("choices", "answer", "letter"),
-    [
-        (YES_NO, "Yes", "A"),
-        (YES_NO, "no.", "B"),
-        (YES_NO, "True", "A"),
-        (YES_NO, "False, since it is cold", "B"),
-        (("true", "false"), "yes", "A"),
-        (VALUES, "18 km", "A"),
-        (VALUES, "-18 km", "C"),
-        (VALUES, "None of these", "E"),
-        (SIGNED, "21", "A"),
-        (SIGNED, "-21", "B"),
-        (SIGNED, "$21", "A"),
-        (SIGNED, "21.0", "A"),
-        (SIGNED, "2.10", "C"),
-        (SIGNED, "210", "D"),
-        (SIGNED, "\\frac{1}{21}", "E"),
-        (SIGNED, "12", None),
-        (("5(√3 + 1)", "6(√3 + √2)", "7(√3 – 1)"), "5(√3 + 1)", "A"),
-        (("5(√3 + 1)", "5(√3 - 1)", "7(√3 – 1)"), "5(√3 - 1)", "B"),
-    ],
-)
-def test_a_choice_is_named_by_its_value(choices: tuple[str, ...], answer: str, letter: str | None) -> None:
-    chosen = [each for each in "ABCDE"[: len(choices)] if answers_equal(each, answer, "choice", choices)]
-    assert chosen == ([letter] if letter else [])
 
 
 @pytest.mark.parametrize(
@@ -215,8 +117,6 @@ LONG = [
     "A " * 5_000_000,
     "5:30 " * 2_000_000,
 ]
-
-
 TOKENS = [
     "answer",
     "The final answer",
@@ -293,20 +193,6 @@ def test_no_text_takes_a_second_to_search(text: str, kind: Kind) -> None:
     assert time.process_time() - start < 0.9
 
 
-def test_a_worker_that_dies_or_hangs_is_replaced() -> None:
-    MATH_VERIFY.wait()
-    assert MATH_VERIFY.equal("x<1", "-x>-1")
-    assert MATH_VERIFY.worker_id is not None
-    os.kill(MATH_VERIFY.worker_id, signal.SIGKILL)
-    assert MATH_VERIFY.equal("x<2", "-x>-2")
-    assert not MATH_VERIFY.equal("\\sqrt{2}", "9^{9^{9^{9^9}}}")
-    MATH_VERIFY.wait()
-    assert MATH_VERIFY.equal("x<3", "-x>-3")
-    assert MATH_VERIFY._nursery is not None
-    os.kill(MATH_VERIFY._nursery.pid, signal.SIGKILL)
-    assert MATH_VERIFY.equal("x<4", "-x>-4")
-
-
 ANYTHING = st.one_of(
     st.text(max_size=40),
     st.text("0123456789.,/:%$-+^*{}()[]\\ eExX", max_size=25),
@@ -367,36 +253,6 @@ def test_every_grade_school_solution_gives_its_answer(data_dir: Path) -> None:
                 assert found is not None
                 assert answers_equal(record.answer, found, "number", None), (record.id, text[-200:])
                 assert not answers_equal(str(int(record.answer) + 1), found, "number", None)
-
-
-@pytest.mark.parametrize(
-    ("name", "split"),
-    [
-        ("aqua_rat", "test"),
-        ("arc_challenge", "test"),
-        ("openbookqa", "test"),
-        ("qasc", "validation"),
-        ("commonsenseqa", "validation"),
-        ("strategyqa", "test"),
-    ],
-)
-def test_every_choice_is_recognised_by_letter_and_by_text(data_dir: Path, name: str, split: str) -> None:
-    wrong = []
-    for record in load_benchmark(name).records(split, data_dir):
-        assert record.choices is not None
-        chosen = record.choices["ABCDEFGHIJ".index(record.answer)]
-        told = [
-            f"The answer is ({record.answer}).",
-            f"Answer: {record.answer}. {chosen}",
-            f"#### {record.answer}",
-        ]
-        if [choice.lower().strip() for choice in record.choices].count(chosen.lower().strip()) == 1:
-            told.append(f"The answer is {chosen}")
-        for text in told:
-            whole = f"{record.rationale or 'By reasoning.'}\n{text}"
-            if final_answer(whole, "choice", record.choices) != record.answer:
-                wrong.append((record.id, text, record.choices))
-    assert not wrong
 
 
 def _perturbed(gold: str, dice: random.Random) -> str | None:
