@@ -1,4 +1,4 @@
-"""From stored results to a report: statistics, the board, and its terminal, Markdown, CSV and HTML forms.
+"""From stored results to a report: statistics, the board and its forms; two entries compared; the gate.
 
 The names below are loaded when first used, so that importing the package costs nothing.
 """
@@ -9,10 +9,13 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from leaderboards.board.build import build_board
     from leaderboards.board.rows import Board
+    from leaderboards.diff import compare, read_samples
+    from leaderboards.gate import check_gate
     from leaderboards.report.terminal import render
     from leaderboards.report.write import ReportPaths, write_report
     from leaderboards.results.schema import Entry, Evaluation, RunResults, Sample, TrainingCost
     from leaderboards.results.store import read_outcomes, read_results, write_results
+    from leaderboards.sides import find_sides
 
 __all__ = [
     "Board",
@@ -23,8 +26,12 @@ __all__ = [
     "Sample",
     "TrainingCost",
     "build_board",
+    "check_gate",
+    "compare",
+    "find_sides",
     "read_outcomes",
     "read_results",
+    "read_samples",
     "render",
     "write_report",
     "write_results",
@@ -34,8 +41,12 @@ _HOMES = {
     "Board": "board.rows",
     "ReportPaths": "report.write",
     "build_board": "board.build",
+    "check_gate": "gate",
+    "compare": "diff",
+    "find_sides": "sides",
     "read_outcomes": "results.store",
     "read_results": "results.store",
+    "read_samples": "diff",
     "render": "report.terminal",
     "write_report": "report.write",
     "write_results": "results.store",

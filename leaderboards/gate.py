@@ -63,38 +63,37 @@ class Condition:
 
 @dataclass(frozen=True, slots=True)
 class GateTest:
-    """One entry on one benchmark, now and in the baseline; shares of 1.
+    """What a condition says of one entry on one benchmark, now and in the baseline; shares of 1.
 
     Attributes:
-        condition: What asked for it, as it was written.
+        condition: What asked for it.
         entry: Its name.
         model: The entry's model.
-        metric: What was compared.
         benchmark: A name, or `macro` for all.
         before: Mean in the baseline over the paired seeds.
         now: Mean in the current run over the paired seeds.
         difference: Now minus before.
-        margin: A drop up to this is let pass.
         p_holm: The p-value against the margin, corrected over all tests of the gate.
-        failed: Whether it dropped by more than the margin, beyond chance.
     """
 
-    condition: str
+    condition: Condition
     entry: str
     model: str
-    metric: Metric
     benchmark: str
     before: float
     now: float
     difference: Difference
-    margin: float
     p_holm: float
-    failed: bool
+
+    @property
+    def failed(self) -> bool:
+        """Whether it dropped by more than the margin, beyond chance."""
+        return self.difference.mean < -self.condition.margin and self.p_holm < 1 - CONFIDENCE
 
     @property
     def findable(self) -> float:
         """The drop that such a test finds four times in five, before Holm's correction."""
-        return self.margin + self.difference.detectable
+        return self.condition.margin + self.difference.detectable
 
     @property
     def could_fail(self) -> bool:
@@ -254,20 +253,15 @@ class _Asked:
 
     def test(self, p_holm: float) -> GateTest:
         """The test, its p-value corrected."""
-        metric, margin = self.condition.metric, self.condition.margin
-        difference = self.paired.difference(metric, self.alpha)
         return GateTest(
-            condition=self.condition.text,
+            condition=self.condition,
             entry=self.paired.entry.name,
             model=self.paired.entry.model,
-            metric=metric,
             benchmark=self.benchmark,
             before=self._mean(1),
             now=self._mean(0),
-            difference=difference,
-            margin=margin,
+            difference=self.paired.difference(self.condition.metric, self.alpha),
             p_holm=p_holm,
-            failed=difference.mean < -margin and p_holm < 1 - CONFIDENCE,
         )
 
     def _mean(self, side: int) -> float:
@@ -341,10 +335,10 @@ def _left_out(parsed: Sequence[Condition], now: _Groups, before: _Groups) -> Ite
 def _powerless(tests: Sequence[GateTest]) -> Iterator[str]:
     for test in tests:
         if not test.failed and not test.could_fail:
-            found = test.difference
+            found, what = test.difference, f"{test.condition.metric}({test.benchmark}) of {test.entry}"
             pairs = f"{found.num_seeds} pair{'s' if found.num_seeds > 1 else ''} of seeds"
             yield (
-                f"{test.metric}({test.benchmark}) of {test.entry} passed but could hardly have failed: with "
+                f"{what} passed but could hardly have failed: with "
                 f"{found.num_questions} questions and {pairs}, even a fall from "
                 f"{100 * test.before:.1f} % to 0 may go unseen; use more questions or seeds."
             )

@@ -134,15 +134,16 @@ def print_gate(report: GateReport, console: Console) -> None:
 def gate_line(test: GateTest) -> str:
     """One test in words, `regression: …` where it failed."""
     found = test.difference
-    name = f"{test.metric}({printable(test.benchmark)}) of {printable(test.entry)}"
+    name = f"{test.condition.metric}({printable(test.benchmark)}) of {printable(test.entry)}"
     figures = (
         f"{percent(test.before)} → {percent(test.now)} % ({points(found.mean)} points, 95 % CI "
         f"{points(found.low)} to {points(found.high)}, Holm p {p_value(test.p_holm)})"
     )
-    margin = f"{100 * test.margin:g} points"
+    margin = test.condition.margin
+    allowed = f"{100 * margin:g} points"
     if test.failed:
-        return f"regression: {name} drops{f' by more than {margin}' if test.margin else ''}: {figures}"
-    passed = f" ({margin} are let pass)" if test.margin else ""
+        return f"regression: {name} drops{f' by more than {allowed}' if margin else ''}: {figures}"
+    passed = f" ({allowed} are let pass)" if margin else ""
     return f"ok: {name}{passed}: {figures}; a drop of {percent(test.findable)} points would probably be found"
 
 
@@ -162,7 +163,7 @@ def _table(report: GateReport) -> Table:
         name = f"{test.entry} · {test.model}" if several else test.entry
         table.add_row(
             Text(printable(name)),
-            Text(f"{METRIC_NAMES[test.metric]}, {printable(test.benchmark)}"),
+            Text(f"{METRIC_NAMES[test.condition.metric]}, {printable(test.benchmark)}"),
             percent(test.before),
             percent(test.now),
             points(found.mean),

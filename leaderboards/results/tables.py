@@ -67,8 +67,9 @@ class Table:
             InputError: a column is missing, holds nulls where none may be, or has another type.
         """
         names = self.schema.names
-        if not isinstance(rows, pd.DataFrame):
-            listed = list(rows)
+        # A frame without columns is that of a run without such rows: one that trained nothing has no curves.
+        if not isinstance(rows, pd.DataFrame) or rows.columns.empty:
+            listed = [] if isinstance(rows, pd.DataFrame) else list(rows)
             value: Callable[[Any, str], Any] = (
                 getitem if listed and isinstance(listed[0], Mapping) else getattr
             )
