@@ -45,19 +45,21 @@ class ValidationProbe:
 
         engine = HfEngine(EngineSettings())
         engine.adopt(model, self.path.tokenizer)
-        prompts = self.path.ids([self.path.wrap(render_prompt(record)) for record in self.records])
-        requests = [Request(tuple(ids), how) for ids, how in zip(prompts, self.sampling, strict=True)]
+        prompts = [self.path.wrap(render_prompt(record)) for record in self.records]
+        ids = self.path.ids(prompts)
+        requests = [Request(tuple(one), how) for one, how in zip(ids, self.sampling, strict=True)]
         scores = [
-            self._score(self.records[index], completion) for index, (completion,) in engine.generate(requests)
+            self._score(self.records[index], prompts[index], completion)
+            for index, (completion,) in engine.generate(requests)
         ]
         return {
             "accuracy": sum(score.accuracy for score in scores) / len(scores),
             "format_valid": sum(score.format_valid for score in scores) / len(scores),
         }
 
-    def _score(self, record: Record, completion: Completion) -> Score:
+    def _score(self, record: Record, prompt: str, completion: Completion) -> Score:
+        """As evaluation does: a prompt that ends in the opening tag has begun the reasoning."""
         truncated = completion.finish_reason == "length"
-        prompt = self.path.wrap(render_prompt(record))
         return score(Item.of(record, completion.text, self.tag_format, truncated=truncated, prompt=prompt))
 
 

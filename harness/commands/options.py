@@ -78,110 +78,91 @@ class Given:
         return replace(self, flags={**self.flags, **flags})
 
 
-ConfigFile = Annotated[
-    Path | None, typer.Option("--config", help="YAML file; flags and --set override it.", show_default=False)
-]
+def _option(said: str, *names: str, metavar: str | None = None) -> Any:
+    """An option that is left out unless it is given."""
+    return typer.Option(*names, help=said, metavar=metavar, show_default=False)
+
+
+ConfigFile = Annotated[Path | None, _option("YAML file; flags and --set override it.", "--config")]
 Model = Annotated[
     str | None,
-    typer.Option(help="Model: 'embedded', a folder or a Hub id.", metavar="ID|PATH", show_default=False),
+    _option("Model: 'embedded', a folder or a Hub id.", metavar="ID|PATH"),
     Sets("model"),
 ]
 Benchmarks = Annotated[
     str | None,
-    typer.Option(
-        help="Benchmarks, with commas (harness list benchmarks).", metavar="a,b", show_default=False
-    ),
+    _option("Benchmarks, with commas (harness list benchmarks).", metavar="a,b"),
     Sets("benchmarks"),
 ]
 Variants = Annotated[
     str | None,
-    typer.Option(help="Variants, with commas (harness list variants).", metavar="a,b", show_default=False),
+    _option("Variants, with commas (harness list variants).", metavar="a,b"),
     Sets("variants"),
 ]
-Seeds = Annotated[int | None, typer.Option(help="Number of seeds.", show_default=False), Sets("seeds")]
+Seeds = Annotated[int | None, _option("Number of seeds."), Sets("seeds")]
 Method = Annotated[
     str | None,
-    typer.Option(help="full, lora, dora, rslora or qlora.", metavar="full|lora|…", show_default=False),
+    _option("full, lora, dora, rslora or qlora.", metavar="full|lora|…"),
     Sets("train.method"),
 ]
 Budget = Annotated[
     str | None,
-    typer.Option(
-        help="What is equal between variants: steps, tokens or epochs; with =N, how much.",
+    _option(
+        "What is equal between variants: steps, tokens or epochs; with =N, how much.",
         metavar="steps|tokens|epochs[=N]",
-        show_default=False,
     ),
     Sets("train.budget", "train.amount", read=_budget),
 ]
 EngineName = Annotated[
     str | None,
-    typer.Option(
-        "--engine", help="auto, vllm, hf or openai.", metavar="auto|vllm|hf|openai", show_default=False
-    ),
+    _option("auto, vllm, hf or openai.", "--engine", metavar="auto|vllm|hf|openai"),
     Sets("eval.engine"),
 ]
-DataDir = Annotated[
-    Path | None,
-    typer.Option(help="Folder of benchmark data, in place of the Hub.", show_default=False),
-    Sets("data_dir"),
-]
+DataDir = Annotated[Path | None, _option("Folder of benchmark data, in place of the Hub."), Sets("data_dir")]
 Limit = Annotated[
     int | None,
-    typer.Option(
-        help="Use at most N records of each benchmark, in training and in evaluation.", show_default=False
-    ),
+    _option("Use at most N records of each benchmark, in training and in evaluation."),
     Sets("limit", "train_limit"),
 ]
-Out = Annotated[Path | None, typer.Option(help="Folder of the run.", show_default=False), Sets("out")]
+Out = Annotated[Path | None, _option("Folder of the run."), Sets("out")]
+Exact = Annotated[
+    int | None,
+    _option(
+        "Make N outputs of each benchmark again with the hf engine, and say how many differ.", metavar="N"
+    ),
+    Sets("eval.exact"),
+]
+Judge = Annotated[
+    str | None,
+    _option(
+        "A model that judges too, by name or address; verdicts stand beside the rule's.",
+        metavar="MODEL|URL",
+    ),
+    Sets("eval.judge.model", "eval.judge.server.url", read=_judge),
+]
+Tags = Annotated[str | None, _option("Tag format (harness list tags)."), Sets("tags")]
+Base = Annotated[
+    str | None,
+    _option("Base of a model that is an adapter, in place of the one it names.", metavar="ID|PATH"),
+]
+Workers = Annotated[
+    int | None, typer.Option(help="Processes at most; as many as cores.", min=1, show_default=False)
+]
 Setting = Annotated[
     list[str] | None,
     typer.Option(
         "--set", help="Any configuration key, such as train.learning_rate=1e-5.", metavar="key=value"
     ),
 ]
-Quick = Annotated[
-    bool, typer.Option("--quick", help="A first look at the embedded world, in about a minute.")
-]
-DryRun = Annotated[bool, typer.Option("--dry-run", help="Print the resolved plan and do nothing.")]
 Instruct = Annotated[
     bool,
     typer.Option("--instruct", help="Say in the prompt in which format to answer."),
     Sets("eval.instruct"),
 ]
-Base = Annotated[
-    str | None,
-    typer.Option(
-        help="Base of a model that is an adapter, in place of the one it names.",
-        metavar="ID|PATH",
-        show_default=False,
-    ),
+Quick = Annotated[
+    bool, typer.Option("--quick", help="A first look at the embedded world, in about a minute.")
 ]
-Exact = Annotated[
-    int | None,
-    typer.Option(
-        help="Make N outputs of each benchmark again with the hf engine, and say how many differ.",
-        metavar="N",
-        show_default=False,
-    ),
-    Sets("eval.exact"),
-]
-Judge = Annotated[
-    str | None,
-    typer.Option(
-        help="A model that judges too, by name or address; verdicts stand beside the rule's.",
-        metavar="MODEL|URL",
-        show_default=False,
-    ),
-    Sets("eval.judge.model", "eval.judge.server.url", read=_judge),
-]
-Tags = Annotated[
-    str | None,
-    typer.Option(help="Tag format (harness list tags).", show_default=False),
-    Sets("tags"),
-]
-Workers = Annotated[
-    int | None, typer.Option(help="Processes at most; as many as cores.", min=1, show_default=False)
-]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Print the resolved plan and do nothing.")]
 
 _OPTIONS: dict[str, Any] = {
     "config": ConfigFile,

@@ -1,20 +1,58 @@
-"""`harness sweep`: each variant's settings, chosen on validation questions."""
+"""`harness sweep`: each variant's own learning rate and stage-2 share, chosen on validation questions.
+
+Every variant gets the same grid and the same budget. What only matters to a second stage is not tried on a
+variant that has none. Stages and completions go to the run's store, so a sweep is shared between variants and
+goes on after an interruption.
+"""
 
 from __future__ import annotations
 
+import dataclasses
+import itertools
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from harness.commands.options import TRAINING, Given, configured
+from harness.config import OWN_SETTINGS, Config, dump_config
 from harness.progress import Reporter, console
+from sftkey_train import distributed
+from sftkey_train.variants import Variant, load_variant
+from tasks.benchmarks import load_benchmark
+from tasks.errors import InputError, did_you_mean
+from tasks.files import write_whole
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from rich.table import Table
 
-    from harness.sweep import Tried
+Point = tuple[tuple[str, float], ...]
+"""(setting, value) of one point of a variant's grid."""
+OF_LATER_STAGES = ("second_learning_rate", "stage2_share")
+CHOSEN_FILE = "chosen.yaml"
+POINTS_FILE = "sweep.json"
+
+
+@dataclass(frozen=True)
+class Tried:
+    """One variant at one point, over seeds and benchmarks.
+
+    Attributes:
+        variant: As the configuration names it.
+        point: The settings.
+        metric: Mean of the metric that ranks, over benchmarks and seeds, on validation questions.
+        format_valid: Likewise the share of outputs in the tag format.
+        chosen: Whether it is the variant's best; of equal ones the first of the grid.
+    """
+
+    variant: str
+    point: Point
+    metric: float
+    format_valid: float
+    chosen: bool = False
 
 
 @configured("grid", *TRAINING, "engine", "data_dir", "limit", "out", "setting", "quick")
@@ -30,16 +68,12 @@ def sweep(
     ] = None,
 ) -> None:
     """Choose each variant's settings on validation questions, never on the test's."""
-    from harness.sweep import chosen_path, default_grid, parse_grid, sweep
-    from sftkey_train import distributed
-    from tasks.errors import InputError
-
     if distributed.count() > 1:
         raise InputError("a sweep is one process; stages run side by side on the GPUs there are")
     config = given.config()
     chosen_grid = parse_grid(grid) if grid else default_grid(config)
     config.out.mkdir(parents=True, exist_ok=True)
-    tried = sweep(config, chosen_grid, Reporter())
+    tried = choose_settings(config, chosen_grid, Reporter())
     console().print(_table(tried, config.rank_by))
     print(f"next: harness train-and-eval --config {chosen_path(config)}")
 
@@ -47,8 +81,6 @@ def sweep(
 def _table(tried: Sequence[Tried], metric: str) -> Table:
     """All points, the chosen ones marked."""
     from rich.table import Table
-
-    from harness.sweep import in_words
 
     shown = Table(box=None, pad_edge=False, header_style="bold")
     shown.add_column("variant", no_wrap=True)
@@ -61,3 +93,128 @@ def _table(tried: Sequence[Tried], metric: str) -> Table:
         figures = (f"{100 * one.metric:.1f}", f"{100 * one.format_valid:.1f}")
         shown.add_row(one.variant, in_words(one.point), *figures, mark, style=style)
     return shown
+
+
+def parse_grid(texts: Sequence[str]) -> dict[str, tuple[float, ...]]:
+    """`name=1e-5,3e-5` texts as a grid.
+
+    Raises:
+        InputError: Not of that form, or a setting that variants may not have for themselves.
+    """
+    grid: dict[str, tuple[float, ...]] = {}
+    for text in texts:
+        name, _, values = text.partition("=")
+        if name not in OWN_SETTINGS:
+            raise InputError(f"--grid {text}: {did_you_mean(name, OWN_SETTINGS)}")
+        try:
+            grid[name] = tuple(dict.fromkeys(float(value) for value in values.split(",")))
+        except ValueError as error:
+            raise InputError(f"--grid {text}: expected numbers, such as {name}=1e-5,3e-5") from error
+    return grid
+
+
+def default_grid(config: Config) -> dict[str, tuple[float, ...]]:
+    """Half, once and twice the run's learning rate, and two shares for the second stage."""
+    rate = config.train.learning_rate
+    return {"learning_rate": (rate / 2, rate, 2 * rate), "stage2_share": (0.25, 0.5)}
+
+
+def points_of(variant: Variant, grid: Mapping[str, Sequence[float]]) -> list[Point]:
+    """The points of a variant's grid, in the order of the grid."""
+    names = [name for name in grid if len(variant.stages) > 1 or name not in OF_LATER_STAGES]
+    return [tuple(zip(names, values, strict=True)) for values in itertools.product(*(grid[n] for n in names))]
+
+
+def choose_settings(config: Config, grid: Mapping[str, Sequence[float]], reporter: Reporter) -> list[Tried]:
+    """Trains and evaluates every variant at every point, and writes the choice beside the run.
+
+    `sweep.json` holds all points; `chosen.yaml` is the run's configuration with each variant's best, ready
+    for `harness train-and-eval --config`.
+
+    Args:
+        config: The run that the choice is for.
+        grid: Setting -> values.
+        reporter: Shows progress.
+
+    Raises:
+        InputError: No benchmark has validation records.
+    """
+    benchmarks = [name for name in config.benchmarks if load_benchmark(name).has_validation]
+    if not benchmarks:
+        raise InputError(
+            f"{', '.join(config.benchmarks)}: no validation or training records to choose on; add a "
+            "benchmark that has some"
+        )
+    left_out = [name for name in config.benchmarks if name not in benchmarks]
+    if left_out:
+        reporter.line(f"no validation records in {', '.join(left_out)}: not looked at")
+    variants_at: dict[Point, list[str]] = {}
+    for name in config.variants:
+        for point in points_of(load_variant(name), grid):
+            variants_at.setdefault(point, []).append(name)
+    tried: list[Tried] = []
+    for number, (point, names) in enumerate(variants_at.items(), 1):
+        reporter.line(f"point {number} of {len(variants_at)}: {in_words(point)} for {', '.join(names)}")
+        tried += _try(config, point, names, benchmarks, reporter)
+    tried = _choose(tried, config.variants)
+    _write(config, tried)
+    return tried
+
+
+def in_words(point: Point) -> str:
+    """A point as a person reads it."""
+    return ", ".join(f"{name} {value:g}" for name, value in point) or "the run's settings"
+
+
+def _try(
+    config: Config, point: Point, names: Sequence[str], benchmarks: Sequence[str], reporter: Reporter
+) -> list[Tried]:
+    """The variants at one point, on validation questions."""
+    from harness.plan import make_plan
+    from harness.run import evaluate, train
+    from leaderboards import read_results
+
+    label = "_".join(f"{name}={value:g}" for name, value in point) or "own"
+    here = dataclasses.replace(
+        config,
+        variants=tuple(names),
+        benchmarks=tuple(benchmarks),
+        per_variant={name: dict(point) for name in names},
+        out=config.out / "sweep" / label,
+        store=config.store_dir,
+        eval=dataclasses.replace(config.eval, split="validation"),
+        reference=None,
+    )
+    plan = make_plan(here)
+    train(plan, reporter)
+    evaluate(plan, reporter)
+    samples = read_results(here.out).samples
+    metrics = list(dict.fromkeys((config.rank_by, "format_valid")))
+    by_benchmark = samples.groupby(["entry", "benchmark"])[metrics].mean()
+    means = by_benchmark.groupby("entry").mean().to_dict("index")
+    return [
+        Tried(name, point, means[variant.name][config.rank_by], means[variant.name]["format_valid"])
+        for name, variant in zip(names, plan.variants, strict=True)
+    ]
+
+
+def _choose(tried: Sequence[Tried], order: Sequence[str]) -> list[Tried]:
+    best: dict[str, Tried] = {}
+    for one in tried:
+        if one.variant not in best or one.metric > best[one.variant].metric:
+            best[one.variant] = one
+    marked = [dataclasses.replace(one, chosen=best[one.variant] is one) for one in tried]
+    return sorted(marked, key=lambda one: order.index(one.variant))
+
+
+def _write(config: Config, tried: Sequence[Tried]) -> None:
+    points = [dataclasses.asdict(one) | {"point": dict(one.point)} for one in tried]
+    write_whole(config.out / POINTS_FILE, json.dumps(points, indent=1) + "\n")
+    chosen = {one.variant: dict(one.point) for one in tried if one.chosen}
+    text = dump_config(dataclasses.replace(config, per_variant=chosen))
+    write_whole(chosen_path(config), text)
+
+
+def chosen_path(config: Config) -> Path:
+    """Where the configuration with each variant's best is written."""
+    return config.out / CHOSEN_FILE

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from harness.commands.sweep import Tried, _choose, default_grid, parse_grid, points_of
 from harness.config import load_config
-from harness.sweep import Tried, _choose, default_grid, parse_grid, points_of
 from sftkey_train.variants import load_variant
 from tasks.errors import InputError
 
