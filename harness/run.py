@@ -36,6 +36,7 @@ from tasks.tags import get_tag_format, keep_formats
 
 if TYPE_CHECKING:
     import pandas as pd
+    from rich.console import Console
 
     from leaderboards import Board, ReportPaths, RunResults
 
@@ -184,6 +185,14 @@ class Report(NamedTuple):
     board: Board
     paths: ReportPaths
     notes: Sequence[str]
+
+    def show(self, screen: Console) -> None:
+        """Prints the board, what is said besides, and where its page is."""
+        from leaderboards import render
+
+        render(self.board, screen)
+        for line in (*self.notes, f"leaderboard: {self.paths.html}"):
+            screen.print(line, highlight=False, markup=False, soft_wrap=True)
 
 
 def report_on(run_dirs: Sequence[Path], out: Path, config: Config) -> Report:

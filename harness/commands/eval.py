@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from harness.commands.leaderboard import show
 from harness.commands.options import Base, Given, configured
-from harness.progress import Reporter
+from harness.progress import Reporter, console
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -64,7 +63,7 @@ def _report(run_dirs: Sequence[Path], out: Path, config: Config) -> None:
     from tasks.errors import InputError
 
     try:
-        show(report_on(run_dirs, out, config))
+        report_on(run_dirs, out, config).show(console())
     except InputError as error:
         if len(run_dirs) == 1:
             raise

@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
-    from harness.run import Report
     from leaderboards.gate import GateReport, GateTest
     from leaderboards.results.schema import RunResults
 
@@ -87,21 +86,11 @@ def leaderboard(
         allow_different=[part.strip() for part in (allow_different or "").split(",") if part.strip()],
         most_samples=samples,
     )
-    show(made)
+    made.show(console())
     if gate:
         print_gate(gate, console())
         if gate.failed:
             raise typer.Exit(1)
-
-
-def show(made: Report) -> None:
-    """Prints a report: the board, what is said besides, and where its page is."""
-    from leaderboards import render
-
-    screen = console()
-    render(made.board, screen)
-    for line in (*made.notes, f"leaderboard: {made.paths.html}"):
-        screen.print(line, highlight=False, markup=False, soft_wrap=True)
 
 
 def _gate(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from harness.commands.leaderboard import show
 from harness.commands.options import TRAINING, DryRun, Given, configured
 from harness.progress import Reporter, console
 
@@ -24,7 +23,7 @@ def train_and_eval(given: Given, dry_run: DryRun = False) -> None:
     plan = _planned(given)
     made = None if dry_run else run.train_and_eval(plan, Reporter())
     if made:
-        show(made)
+        made.show(console())
 
 
 @configured(*TRAINING, "data_dir", "limit", "out", "setting", "quick")
