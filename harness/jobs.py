@@ -74,7 +74,8 @@ def train_node(plan: Plan, node: StageNode, reporter: StageReporter) -> None:
     }
     if distributed.is_first():
         tokenizer = plan.paths[node.tags].tokenizer
-        save_stage(model, tokenizer, plan.stage_dir / node.key, manifest, result)
+        directory = plan.stage_dir / node.key
+        save_stage(model, tokenizer, directory, manifest, result.history, result.cost, result.state_dict)
         shutil.rmtree(scratch)
     distributed.wait()
 

@@ -9,7 +9,7 @@ The names below are what a user may rely on, loaded when they are asked for. The
     for node in graph.nodes.values():                                     # parents before their children
         model = load_for_training(base, parent, node.settings)
         result = train_stage(model, corpus, node, print, scratch=scratch)
-        save_stage(model, path.tokenizer, folder / node.key, {}, result)
+        save_stage(model, path.tokenizer, folder / node.key, {}, result.history, result.cost)
 
 `harness` does that, with reference models, a store, several processes and what follows: evaluation.
 """

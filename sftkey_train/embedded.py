@@ -164,7 +164,7 @@ def build_embedded_base(cache: Path, on_step: Callable[[StepMetrics], None], rec
         )
     directory = cache / "base" / recipe_digest(recipe)
     manifest = {"recipe": asdict(recipe), "seed": SEED, "data_digest": records_digest(records)}
-    save_stage(model, tokenizer, directory, manifest, result)
+    save_stage(model, tokenizer, directory, manifest, result.history)
     return directory
 
 

@@ -142,7 +142,7 @@ def cleaning_rank(
 
     Args:
         base_N: log p of each token under the base model.
-        reference_N: Likewise under the reference model.
+        reference_N: log p of each token under the reference model.
         corpus: Whose tokens they are.
         weights: Weight by segment.
 

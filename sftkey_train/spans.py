@@ -80,9 +80,9 @@ def corpus_key(digest: str, tag_format: TagFormat, path: TextPath, max_length: i
 
     Args:
         digest: Digest of the records, in order (`tasks.records.records_digest`).
-        tag_format: As for `encode`.
-        path: As for `encode`. A chat template that writes the date gives another key every day.
-        max_length: As for `encode`.
+        tag_format: How responses are rendered.
+        path: The model's text path; a chat template that writes the date gives another key every day.
+        max_length: Most tokens of an example.
     """
     content = {
         "version": SPANS_VERSION,
@@ -248,7 +248,7 @@ def _chars(encoding: Encoding, token: int) -> tuple[int, int]:
 def _first_tokens_by_offsets(
     offsets: Sequence[tuple[int, int]], borders: Sequence[int]
 ) -> tuple[list[int], int]:
-    """As `_first_tokens`, where a character at a border is in no token.
+    """What `_first_tokens` gives, where a character at a border is in no token.
 
     Some tokenizers trim a token's spaces off; such a token is taken to begin where the one before ends.
     """

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -39,15 +39,15 @@ class StepMetrics:
         num_steps: Optimiser steps to do.
         loss: The objective, averaged over weight and over the steps since the last line.
         loss_thinking: Cross-entropy of the reasoning's tokens in this step, also where they carry no loss.
-        loss_answer: Likewise of the answer's tokens.
-        loss_tags: Likewise of the tags.
+        loss_answer: Cross-entropy of the answer's tokens.
+        loss_tags: Cross-entropy of the tags.
         learning_rate: Of this step.
         tokens: Tokens forward so far, padding not counted.
         wall_seconds: Spent training since the stage began.
         gradient_norm: Norm of the step's gradient, before clipping.
         gradient_norm_thinking: Norm of the gradient that the reasoning's tokens alone would give.
-        gradient_norm_answer: Likewise the answer's.
-        gradient_norm_tags: Likewise the tags'.
+        gradient_norm_answer: Norm of the gradient that the answer's tokens alone would give.
+        gradient_norm_tags: Norm of the gradient that the tags alone would give.
         accuracy: Share of the validation records answered right.
         format_valid: Share of the validation records answered in the tag format.
     """
@@ -108,7 +108,9 @@ def save_stage(
     tokenizer: PreTrainedTokenizerBase,
     directory: Path,
     manifest: Mapping[str, Any],
-    result: StageResult,
+    history: Sequence[StepMetrics],
+    cost: StageCost | None = None,
+    state_dict: Mapping[str, torch.Tensor] | None = None,
 ) -> None:
     """Writes a trained stage whole or not at all; where another process was faster, its folder stays.
 
@@ -116,17 +118,20 @@ def save_stage(
         model: A transformers model or PEFT model.
         tokenizer: Saved beside it.
         directory: Where it goes.
-        manifest: What it was made from; `cost` and `weights_digest` are added.
-        result: Of its training.
+        manifest: What it was made from; the cost and `weights_digest` are added.
+        history: Lines of its training.
+        cost: What it took, for `read_cost`; left out where None.
+        state_dict: The whole weights, where the model holds but a share of them.
     """
     if getattr(model, "config", None) is not None and hasattr(model.config, "use_cache"):
         model.config.use_cache = True  # off while training; who loads the folder will generate with it
     with whole_folder(directory) as folder:
-        model.save_pretrained(folder, state_dict=result.state_dict, safe_serialization=True)
+        model.save_pretrained(folder, state_dict=state_dict, safe_serialization=True)
         tokenizer.save_pretrained(folder)
-        whole = {**manifest, "cost": asdict(result.cost), "weights_digest": weights_digest(folder)}
+        costs = {"cost": asdict(cost)} if cost else {}
+        whole = {**manifest, **costs, "weights_digest": weights_digest(folder)}
         (folder / MANIFEST).write_text(json.dumps(whole, indent=2) + "\n", encoding="utf-8")
-        rows = (_without_nan(asdict(metrics)) for metrics in result.history)
+        rows = (_without_nan(asdict(metrics)) for metrics in history)
         lines = "".join(json.dumps(row, allow_nan=False) + "\n" for row in rows)
         (folder / HISTORY).write_text(lines, encoding="utf-8")
 

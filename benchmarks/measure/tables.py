@@ -51,7 +51,7 @@ def against(ours: Sequence[float], theirs: Sequence[float], goal: float) -> str:
 
 
 def at_least(ours: Sequence[float], theirs: Sequence[float], goal: float) -> str:
-    """Likewise where more is better: the ratio must reach the goal from below."""
+    """Ratio of ours to theirs where more is better: it must reach the goal from below."""
     reached = statistics.median(ours) >= goal * statistics.median(theirs)
     return f"{ratio(ours, theirs)} (goal ≥ {goal:.2g}: {'reached' if reached else 'missed'})"
 

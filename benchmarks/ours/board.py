@@ -15,7 +15,7 @@ from benchmarks.measure.children import answer
 NUM_RESAMPLES = 2000
 _NAIVE_SECONDS = 30.0
 _NUMBERS = 40
-"""In the reasoning of an output."""
+"""Numbers in the reasoning of an output."""
 
 
 def make(told: dict[str, Any]) -> dict[str, float]:

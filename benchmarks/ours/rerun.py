@@ -123,7 +123,7 @@ def _refuse_engines() -> None:
 
 
 def configuration(told: dict[str, Any]) -> Config:
-    """Of the run."""
+    """Configuration of the run."""
     flags = {
         "model": told["model"],
         "benchmarks": ",".join(told["benchmarks"]),

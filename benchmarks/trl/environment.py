@@ -38,7 +38,7 @@ class Rival:
 
     @property
     def name(self) -> str:
-        """In the tables."""
+        """What the tables call it."""
         return f"TRL {self.version} {self.note}".strip()
 
     def side(self, module: str) -> Side:

@@ -44,7 +44,7 @@ class SecondStage:
 
     @property
     def label(self) -> str:
-        """As tables call it."""
+        """What tables call it."""
         return f"{100 * self.share:g} % at {self.rate:g}"
 
 
@@ -72,7 +72,7 @@ class Cell:
 
     @property
     def label(self) -> str:
-        """As tables and plots call it."""
+        """What tables and plots call it."""
         return f"{'hard' if self.hard else 'easy'}, {'long' if self.long else 'short'}"
 
 

@@ -45,7 +45,7 @@ class Effect:
 
     @property
     def verdict(self) -> Verdict:
-        """By the corrected p-value."""
+        """What the corrected p-value says."""
         if self.p_holm >= 1 - CONFIDENCE:
             return "not distinguishable"
         return "better" if self.difference.mean > 0 else "worse"

@@ -44,7 +44,7 @@ class Sizes(NamedTuple):
 
 
 def mean_coverage(board: Sequence[World], replications: int, rng: np.random.Generator) -> Coverage:
-    """Of `mean_interval`, for the macro mean over benchmarks that share their seeds and seed effects."""
+    """Coverage of `mean_interval`, for the macro mean over benchmarks that share seeds and their effects."""
     effects_RS = seed_effects(board[0], replications, rng)
     sums = [sums_of_chunks(answers(world, effects_RS, rng)) for world in board]
     mean = np.mean([benchmark.means_S.mean(axis=-1) for benchmark in sums], axis=0)
@@ -53,7 +53,7 @@ def mean_coverage(board: Sequence[World], replications: int, rng: np.random.Gene
 
 
 def difference_coverage(board: Sequence[PairWorld], replications: int, rng: np.random.Generator) -> Coverage:
-    """Of `paired_difference`, likewise; for a gap of 0 what is missing to 1 is the size of its test."""
+    """Coverage of `paired_difference`; for a gap of 0 what is missing to 1 is the size of its test."""
     from scipy.special import stdtrit
 
     effects = _two_effects(board[0], replications, rng)
@@ -66,7 +66,7 @@ def difference_coverage(board: Sequence[PairWorld], replications: int, rng: np.r
 def bootstrap_coverage(
     world: World, replications: int, rng: np.random.Generator, num_resamples: int = 1000
 ) -> Coverage:
-    """Of `bootstrap_intervals`."""
+    """Coverage of `bootstrap_intervals`."""
     ends: list[tuple[float, float]] = []
     chunks = answers(world, seed_effects(world, replications, rng), rng)
     for batch, matrices in enumerate(_batches(_matrices(chunks))):
@@ -77,7 +77,7 @@ def bootstrap_coverage(
 
 
 def sizes(pair: PairWorld, replications: int, rng: np.random.Generator, num_flips: int = 500) -> Sizes:
-    """Of the tests at 0.05: clustered t, permutation, McNemar of the first seed pair, and bare sign flips.
+    """Sizes of the tests at 0.05: clustered t, permutation, McNemar of the first seed pair, bare sign flips.
 
     Bare flips are those of the plain mean question by question, seeds together: what a test would do that
     knows nothing of seeds.

@@ -156,7 +156,7 @@ def train_and_save(name: str, out: Path) -> None:
             "flops": result.cost.flops,
             "sharded": result.state_dict is not None,
         }
-        save_stage(model, tokenizer, out / name, manifest, result)
+        save_stage(model, tokenizer, out / name, manifest, result.history, state_dict=result.state_dict)
 
 
 @contextmanager

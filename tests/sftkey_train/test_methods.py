@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from tiny import UNTRAINED, V, equal_states, state_of, tiny_model, train
+from tiny import V, equal_states, state_of, tiny_model, train
 
 from sftkey_train.corpus import Corpus
 from sftkey_train.model import check_method, load_base, load_for_training
@@ -76,7 +76,7 @@ def test_an_adapter_is_saved_as_one_and_a_second_stage_goes_on_with_it(
     settings = with_method(settings, method)
     model = load_for_training(str(base), None, settings)
     first, _ = train(tagged, node_of("sft-tag", settings), model)
-    save_stage(model, path.tokenizer, tmp_path / "first", {}, UNTRAINED)
+    save_stage(model, path.tokenizer, tmp_path / "first", {}, [])
     config = json.loads((tmp_path / "first" / "adapter_config.json").read_text())
     assert (config["use_dora"], config["use_rslora"]) == (method == "dora", method == "rslora")
     assert (config["r"], config["lora_alpha"], config["lora_dropout"]) == (2, 6, 0.1)
@@ -90,7 +90,7 @@ def test_an_adapter_is_saved_as_one_and_a_second_stage_goes_on_with_it(
     assert trained == {name for name, parameter in model.named_parameters() if parameter.requires_grad}
     second, _ = train(tagged, node_of("sftkey-tag", settings), again)
     assert {name for name in first if not torch.equal(first[name], second[name])} == trained
-    save_stage(again, path.tokenizer, tmp_path / "second", {}, UNTRAINED)
+    save_stage(again, path.tokenizer, tmp_path / "second", {}, [])
     from peft import PeftModel
 
     loaded = PeftModel.from_pretrained(load_base(str(base)), tmp_path / "second")
@@ -113,7 +113,7 @@ def test_full_fine_tuning_moves_every_weight(
     before = state_of(model)
     after, _ = train(corpus, node_of("sft-tag", settings, data=corpus), model)
     assert not [name for name in before if torch.equal(before[name], after[name])]
-    save_stage(model, path.tokenizer, tmp_path / "c", {}, UNTRAINED)
+    save_stage(model, path.tokenizer, tmp_path / "c", {}, [])
     assert equal_states(state_of(load_for_training(str(base), tmp_path / "c", settings)), after)
 
 
@@ -173,7 +173,7 @@ def test_tags_may_be_tokens_of_the_vocabulary(
     after, _ = train(corpus, node_of("sft-tag", settings, data=corpus), model)
     for name in ("model.embed_tokens.weight", "lm_head.weight"):
         assert (after[name][old_size:] != before[name][old_size:]).any(dim=1).all()
-    save_stage(model, tokenizer, tmp_path / "c", {}, UNTRAINED)
+    save_stage(model, tokenizer, tmp_path / "c", {}, [])
     again = load_for_training(str(base), tmp_path / "c", settings, len(tokenizer))
     assert equal_states(state_of(again), after)
 

@@ -38,6 +38,6 @@ def test_the_way_of_the_module_s_text(tmp_path: Path, path: TextPath) -> None:
     model = tiny_model(len(path.tokenizer))
     for node in graph.nodes.values():
         result = train_stage(model, corpus, node, lambda metrics: None, scratch=tmp_path)
-        save_stage(model, path.tokenizer, folder / node.key, {}, result)
+        save_stage(model, path.tokenizer, folder / node.key, {}, result.history, result.cost)
         assert read_cost(folder / node.key) == result.cost
         assert len(read_history(folder / node.key)) == len(result.history)

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
-from tiny import UNTRAINED, equal_states, records_of, tagged_corpus, tiny_model, train
+from tiny import equal_states, records_of, tagged_corpus, tiny_model, train
 
 from sftkey_train.batches import BatchOrder
 from sftkey_train.corpus import Corpus
@@ -370,7 +370,7 @@ def test_a_shared_stage_is_a_separate_stage(
         parent = store / node.parent if node.parent else None
         model = load_for_training(str(tmp_path / "base"), parent, settings)
         state, _ = train(corpus, node, model)
-        save_stage(model, path.tokenizer, store / node.key, {}, UNTRAINED)
+        save_stage(model, path.tokenizer, store / node.key, {}, [])
         return state
 
     graph = graph_of(settings, names=TAGGED[:3], corpus=corpus)

@@ -2,17 +2,17 @@
 
 import json
 import shutil
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
-from tiny import UNTRAINED, lora_model, tiny_model, train_tokenizer
+from tiny import lora_model, tiny_model, train_tokenizer
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from sftkey_train.stored import (
     HISTORY,
     MANIFEST,
+    StageCost,
     StepMetrics,
     read_cost,
     read_history,
@@ -32,8 +32,7 @@ def line_of(step: int, loss: float = 0.5) -> StepMetrics:
 
 
 def save(directory: Path, path: TextPath, model=None, history=()) -> Path:
-    result = replace(UNTRAINED, history=tuple(history))
-    save_stage(model or tiny_model(len(path.tokenizer)), path.tokenizer, directory, STAGE, result)
+    save_stage(model or tiny_model(len(path.tokenizer)), path.tokenizer, directory, STAGE, history)
     return directory
 
 
@@ -64,9 +63,7 @@ def test_peft_loads_an_adapter_and_computes_the_same(tmp_path: Path, path: TextP
 
 def test_it_says_what_it_was_made_from_and_how_it_went(tmp_path: Path, path: TextPath) -> None:
     folder = save(tmp_path / "deep" / "c", path, history=[line_of(1), line_of(2)])
-    cost = {"steps": 0, "tokens_forward": 0, "tokens_loss": 0, "flops": 0.0, "wall_seconds": 0.0}
-    assert read_manifest(folder) == {**STAGE, "cost": cost, "weights_digest": weights_digest(folder)}
-    assert read_cost(folder) == UNTRAINED.cost
+    assert read_manifest(folder) == {**STAGE, "weights_digest": weights_digest(folder)}
     lines = (folder / HISTORY).read_text().splitlines()
     assert [json.loads(line)["step"] for line in lines] == [1, 2]
     assert [entry.name for entry in (tmp_path / "deep").iterdir()] == ["c"]
@@ -108,6 +105,13 @@ def test_a_damaged_manifest_is_one_line(tmp_path: Path, content: str | None) -> 
         (tmp_path / MANIFEST).write_text(content)
     with pytest.raises(InputError, match="delete the folder and run again"):
         read_manifest(tmp_path)
+
+
+def test_the_cost_is_read_as_it_was_written(tmp_path: Path, path: TextPath) -> None:
+    cost = StageCost(3, 77, 33, 1e9 / 3, 0.1 + 0.2)
+    save_stage(tiny_model(len(path.tokenizer)), path.tokenizer, tmp_path / "c", STAGE, [], cost)
+    assert read_cost(tmp_path / "c") == cost
+    assert list(read_manifest(tmp_path / "c")) == [*STAGE, "cost", "weights_digest"]
 
 
 @pytest.mark.parametrize("content", ["{}", '{"cost": 3}', '{"cost": {"steps": 1}}'])

@@ -14,7 +14,7 @@ import torch
 from sftkey_train.corpus import Corpus
 from sftkey_train.segments import SEGMENTS
 from sftkey_train.stages import StageNode
-from sftkey_train.stored import StageCost, StageResult
+from sftkey_train.stored import StageResult
 from tasks.prompts import render_prompt
 from tasks.records import Record
 from tasks.tags import get_tag_format, render_response
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 
-UNTRAINED = StageResult((), StageCost(0, 0, 0, 0.0, 0.0))
 V = 50
 """Tokens of the random corpora and of the models that train on them."""
 KINDS = ("byte-level", "straddling", "gpt2", "llama", "chat")
