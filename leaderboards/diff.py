@@ -205,6 +205,7 @@ def _summary(paired: Paired, name: str) -> BenchmarkDifference:
     counts = np.zeros(4, dtype=np.int64)
     for benchmark in paired.benchmarks:
         right_a, right_b = _right(paired, benchmark)
+        # 0 neither, 1 only B, 2 only A, 3 both.
         counts += np.bincount((2 * right_a + right_b).ravel(), minlength=4)
     neither, only_b, only_a, both = counts.tolist()
     forms = [

@@ -19,6 +19,7 @@ from leaderboards.report.wording import (
     differs,
     label,
     percent,
+    printable,
     role_label,
     title,
 )
@@ -47,7 +48,8 @@ def latex(board: Board) -> str:
     body = [_line(board, number, row, places, found) for number, row in enumerate(board.rows)]
     parts = [
         _PREAMBLE,
-        *(f"% Beware: {comment(note)}" for note in sentences(board.notes, board)),
+        # Printable, and so on one line: nothing of a comment is set.
+        *(f"% Beware: {printable(note)}" for note in sentences(board.notes, board)),
         r"\begin{table}",
         r"  \centering",
         rf"  \caption{{{_caption(board)}}}",
@@ -259,22 +261,14 @@ _ACCENTS = {
 
 def escaped(text: str) -> str:
     """The text for the body of a document; what pdflatex has no sign for is named by its code point."""
-    line = unicodedata.normalize("NFC", _one_line(text))
+    # Composed, so that a letter and its accent are one character here, however they were typed.
+    line = unicodedata.normalize("NFC", " ".join(text.split()))
     parts = []
     for character, following in zip(line, f"{line[1:]} ", strict=False):
         parts.append(_escaped(character))
         if character in _JOINING and following == character:
             parts.append("{}")
     return "".join(parts)
-
-
-def comment(text: str) -> str:
-    """The text for a comment: on one line, so that nothing of it is set."""
-    return "".join(char if char.isprintable() else "\ufffd" for char in _one_line(text))
-
-
-def _one_line(text: str) -> str:
-    return " ".join(text.split())
 
 
 def _escaped(character: str) -> str:

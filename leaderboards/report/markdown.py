@@ -2,7 +2,7 @@
 
 import csv
 import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict
 
 from leaderboards.board.rows import Board, Cell, MetricCell, Row
@@ -13,27 +13,18 @@ from leaderboards.report.columns import (
     defect_columns,
     detail_columns,
     overall_columns,
+    text_table,
     trained_rows,
 )
 from leaderboards.report.findings import sentences
-from leaderboards.report.tables import text_tables
+from leaderboards.report.tables import TextTable, text_tables
 from leaderboards.report.wording import legend, origins, title
 from leaderboards.stats import Estimate
 
 CSV_COLUMNS = (
     *("entry", "model", "role", "tags", "tagged", "method", "rank", "tier", "marks", "benchmark", "metric"),
-    *(
-        "mean",
-        "ci_low",
-        "ci_high",
-        "se",
-        "bootstrap_low",
-        "bootstrap_high",
-        "n",
-        "seeds",
-        "samples",
-        "own_format",
-    ),
+    *("mean", "ci_low", "ci_high", "se", "bootstrap_low", "bootstrap_high"),
+    *("n", "seeds", "samples", "own_format"),
     *("reference", "diff", "diff_low", "diff_high", "p", "p_holm", "verdict"),
     *("permutation_p", "mcnemar_p", "gained", "lost", "cohens_h", "detectable"),
     *("truncated", "output_tokens"),
@@ -48,12 +39,13 @@ def markdown(board: Board) -> str:
     overall = overall_columns(board)
     rank, _, name, *_ = overall
     headline, *others = sentences(board.summary, board)
+    words = title(board)
     parts = [
         "# Leaderboard",
-        "\n".join([f"**{_escape(headline)}**", "", *(f"- {_escape(sentence)}" for sentence in others)]),
-        f"## {title(board)[0].upper()}{title(board)[1:]}",
+        f"**{_escape(headline)}**\n\n{_bullets(others)}",
+        f"## {words[0].upper()}{words[1:]}",
         _table(board.rows, overall),
-        "\n".join(f"- {_escape(line)}" for line in legend(board)),
+        _bullets(legend(board)),
     ]
     if len(board.benchmarks) > 1:
         columns = [benchmark_column(board, benchmark) for benchmark in board.benchmarks]
@@ -62,15 +54,12 @@ def markdown(board: Board) -> str:
     if trained := trained_rows(board):
         parts += ["## Training compute of one seed", _table(trained, (name, *cost_columns(board)))]
     for table in text_tables(board):
-        parts += [f"## {_escape(table.heading)}", _lines(table.columns, table.lines)]
-        if table.captions:
-            parts.append("\n".join(f"- {_escape(caption)}" for caption in table.captions))
+        parts += [f"## {_escape(table.heading)}", _lines(table)]
+        parts += [_bullets(table.captions)] if table.captions else []
     parts += ["## Format defects", _table(board.rows, (name, *defect_columns(board)))]
-    if board.notes:
-        parts += ["## Beware", "\n".join(f"- {_escape(note)}" for note in sentences(board.notes, board))]
-    if board.checks:
-        parts += ["## Checked", "\n".join(f"- {_escape(check)}" for check in sentences(board.checks, board))]
-    parts += ["## Provenance", "\n".join(_provenance(board))]
+    for heading, found in (("Beware", board.notes), ("Checked", board.checks)):
+        parts += [f"## {heading}", _bullets(sentences(found, board))] if found else []
+    parts += ["## Provenance", _bullets(_provenance(board))]
     return "\n\n".join(parts) + "\n"
 
 
@@ -220,20 +209,24 @@ def _yes(flag: bool) -> str:
 
 
 def _table(rows: Sequence[Row], columns: Sequence[Column]) -> str:
-    return _lines([column.heading for column in columns], [[c.text(row) for c in columns] for row in rows])
+    return _lines(text_table("", rows, columns))
 
 
-def _lines(headings: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
+def _lines(table: TextTable) -> str:
     """A Markdown table; names stand left, figures right."""
-    sides = [":---" if heading in ("entry", "benchmark") else "---:" for heading in headings]
-    escaped = [[_escape(text) for text in line] for line in (headings, *lines)]
-    return "\n".join(f"| {' | '.join(cells)} |" for cells in (escaped[0], sides, *escaped[1:]))
+    sides = [":---" if heading in ("entry", "benchmark") else "---:" for heading in table.columns]
+    head, *lines = [[_escape(text) for text in line] for line in (table.columns, *table.lines)]
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in (head, sides, *lines))
+
+
+def _bullets(lines: Iterable[str]) -> str:
+    return "\n".join(f"- {_escape(line)}" for line in lines)
 
 
 def _provenance(board: Board) -> Iterator[str]:
     for source, facts in board.provenance:
-        yield f"- {_escape(source)}: {_escape('; '.join(f'{key} {value}' for key, value in facts.items()))}"
-    yield from (f"- {_escape(line)}" for line in origins(board))
+        yield f"{source}: {'; '.join(f'{key} {value}' for key, value in facts.items())}"
+    yield from origins(board)
 
 
 def _escape(text: str) -> str:

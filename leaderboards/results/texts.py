@@ -24,6 +24,7 @@ from tasks.tags import TagFormat, format_of, opens_reasoning
 
 _KEYS = ("model", "entry", "seed", "benchmark", "sample_id")
 _OFFSETS = ("thinking_start", "thinking_end", "answer_start", "answer_end")
+# Rows that are read at once, and bytes that are read ahead: a run of gigabytes is never whole in memory.
 _BATCH_ROWS = 4096
 _BUFFER_BYTES = 1 << 20
 
@@ -77,6 +78,7 @@ class RunTexts:
         elif path.is_file():
             stored = pq.read_schema(path).names
             columns = [name for name in columns if name in stored]
+            # As dictionaries: a name or an id stands in thousands of rows and is kept once.
             keys = pq.read_table(path, columns=columns, read_dictionary=list(_KEYS)).to_pandas()
         else:
             return None

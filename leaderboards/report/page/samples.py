@@ -172,7 +172,7 @@ def _totals(held: Sequence[_Held]) -> tuple[int, int]:
 
 def _evenly(ids: Sequence[str], share: float) -> dict[str, int]:
     """A number for each question that is kept; at least one is."""
-    count = max(1, int(len(ids) * share + 1e-9))
+    count = max(1, int(len(ids) * share + 1e-9))  # a third of 240 is 80, not 79 by rounding
     return {ids[i * len(ids) // count]: i for i in range(count)}
 
 

@@ -13,7 +13,8 @@ from synthetic_board import VARIANTS, synthetic_run
 
 from leaderboards.board.build import build_board
 from leaderboards.board.rows import Board
-from leaderboards.report.latex import comment, escaped, latex
+from leaderboards.report.latex import escaped, latex
+from leaderboards.report.wording import printable
 from leaderboards.results.reported import Reported, ReportedFigure
 from leaderboards.results.schema import RunResults
 from leaderboards.stats import MACRO
@@ -123,7 +124,7 @@ def test_special_characters_are_named_by_their_commands() -> None:
     )
     assert escaped("sft-tag--x") == "sft-tag-{}-x"
     assert escaped("中") == "{[}U+4E2D{]}"
-    assert comment("a\nb\x1b") == "a b\ufffd"
+    assert printable("a\nb\x1b") == "a b\ufffd"
 
 
 @pytest.mark.skipif(not shutil.which("pdflatex"), reason="no pdflatex on this machine")
