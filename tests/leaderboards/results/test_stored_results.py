@@ -12,8 +12,16 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 
-from leaderboards.results.schema import Entry, Evaluation, RunResults, Sample
+from leaderboards.results.schema import (
+    READABLE_VERSIONS,
+    Entry,
+    Evaluation,
+    RunResults,
+    Sample,
+    TrainingCost,
+)
 from leaderboards.results.store import read_outcomes, read_results, write_results
+from leaderboards.results.tables import SAMPLES
 from tasks.errors import InputError
 
 SAMPLE = Sample(
@@ -114,16 +122,44 @@ def test_another_schema_version_is_refused(stored: Path) -> None:
     assert_one_line(error, str(path), "schema version 99")
 
 
-def test_a_run_of_the_version_before_is_read_without_what_it_lacks(stored: Path) -> None:
-    table = pq.read_table(stored / "samples.parquet").drop_columns(["thinking_chars", "gold_chars"])
+@pytest.mark.parametrize("version", READABLE_VERSIONS[:-1])
+def test_a_run_of_an_earlier_version_is_read_without_what_it_lacks(stored: Path, version: int) -> None:
+    later = [field.name for field in dataclasses.fields(Sample) if field.metadata["since"] > version]
+    table = pq.read_table(stored / "samples.parquet").drop_columns(later)
     pq.write_table(table, stored / "samples.parquet")
     raw = json.loads((stored / "results.json").read_text())
     digest = hashlib.sha256((stored / "samples.parquet").read_bytes()).hexdigest()
-    del raw["entries"][0]["evaluations"][0]["prompts"]
-    (stored / "results.json").write_text(json.dumps({**raw, "schema_version": 2, "samples_sha256": digest}))
+    if version < 3:
+        del raw["entries"][0]["evaluations"][0]["prompts"]
+    older = {**raw, "schema_version": version, "samples_sha256": digest}
+    (stored / "results.json").write_text(json.dumps(older))
     for results in (read_results(stored), read_outcomes(stored)):
-        assert results.samples[["thinking_chars", "gold_chars"]].isna().all(axis=None)
+        there = [name for name in later if name in results.samples]
+        assert results.samples[there].isna().all(axis=None)
         assert results.entries == (ENTRY,)
+    assert {"thinking_start", "answer_end"} <= set(later)
+    assert list(read_results(stored).samples) == [field.name for field in dataclasses.fields(Sample)]
+
+
+def test_a_peak_of_memory_that_an_earlier_run_names_is_passed_over(stored: Path) -> None:
+    raw = json.loads((stored / "results.json").read_text())
+    cost = dataclasses.asdict(TrainingCost(3, 100, 40, 1e6, 0.5, ("full",)))
+    raw["entries"][0]["training"] = {**cost, "peak_memory_bytes": None}
+    (stored / "results.json").write_text(json.dumps({**raw, "schema_version": 3}))
+    (entry,) = read_results(stored).entries
+    assert entry.training == TrainingCost(3, 100, 40, 1e6, 0.5, ("full",))
+    assert isinstance(entry.training.steps, int)
+
+
+def test_the_fields_of_a_sample_are_the_columns_and_say_how_they_are_stored() -> None:
+    kinds = {"string": 9, "int64": 10, "bool": 5, "double": 1, "list<item: string>": 2}
+    found = [str(field.type).replace("element", "item") for field in SAMPLES.schema]
+    assert {kind: found.count(kind) for kind in dict.fromkeys(found)} == kinds
+    nullable = [field.name for field in SAMPLES.schema if field.nullable]
+    assert nullable == [
+        *("seed", "choices", "extracted", "judge", "thinking_chars", "gold_chars"),
+        *("thinking_start", "thinking_end", "answer_start", "answer_end"),
+    ]
 
 
 def test_a_wrong_field_is_named_by_its_place(stored: Path) -> None:
