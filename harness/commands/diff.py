@@ -7,6 +7,7 @@ is shown, never interpreted: no markup, no escape sequence, nothing invisible.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -32,6 +33,7 @@ _WORDS: dict[Only, str] = {
 }
 _LINE_END = " ⏎ "
 _CONTROLS = 0x2400  # where Unicode has pictures of the control characters, in their order
+_option = partial(typer.Option, show_default=False)
 _SIDE = "An entry's name, a RUN_DIR that holds one, or RUN_DIR:ENTRY."
 
 
@@ -40,12 +42,10 @@ def diff(
     b: Annotated[str, typer.Argument(help="The other, likewise.", metavar="B")],
     run: Annotated[
         list[Path] | None,
-        typer.Option(
-            help="Run to look for names in; may be repeated. By default runs/embedded.", show_default=False
-        ),
+        _option(help="Run to look for names in; may be repeated. By default runs/embedded."),
     ] = None,
-    benchmark: Annotated[str | None, typer.Option(help="Only this one.", show_default=False)] = None,
-    seed: Annotated[int | None, typer.Option(help="Only this training seed.", show_default=False)] = None,
+    benchmark: Annotated[str | None, _option(help="Only this one.")] = None,
+    seed: Annotated[int | None, _option(help="Only this training seed.")] = None,
     only: Annotated[
         str,
         typer.Option(

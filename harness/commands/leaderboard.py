@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -20,46 +21,36 @@ if TYPE_CHECKING:
     from leaderboards.results.schema import RunResults
 
 
+_option = partial(typer.Option, show_default=False)
+
+
 def leaderboard(
     run_dirs: Annotated[list[Path], typer.Argument(help="Folders of finished runs.", metavar="RUN_DIR…")],
-    out: Annotated[Path | None, typer.Option(help="Where to write the report.", show_default=False)] = None,
-    reference: Annotated[
-        str | None, typer.Option(help="Entry that differences are taken to.", show_default=False)
-    ] = None,
-    rank_by: Annotated[
-        str | None,
-        typer.Option(help="accuracy, accuracy_strict, format_valid or score.", show_default=False),
-    ] = None,
-    alpha: Annotated[
-        float | None, typer.Option(help="Weight of accuracy in score.", show_default=False)
-    ] = None,
+    out: Annotated[Path | None, _option(help="Where to write the report.")] = None,
+    reference: Annotated[str | None, _option(help="Entry that differences are taken to.")] = None,
+    rank_by: Annotated[str | None, _option(help="accuracy, accuracy_strict, format_valid or score.")] = None,
+    alpha: Annotated[float | None, _option(help="Weight of accuracy in score.")] = None,
     entries: Annotated[
         Path | None,
-        typer.Option(
-            help="Folder of entry files; those evaluated on the same questions join the board.",
-            show_default=False,
-        ),
+        _option(help="Folder of entry files; those evaluated on the same questions join the board."),
     ] = None,
     allow_different: Annotated[
         str | None,
-        typer.Option(
+        _option(
             help="Show results marked that are not comparable: data, prompt, generation, scorer.",
             metavar="a,b",
-            show_default=False,
         ),
     ] = None,
     samples: Annotated[int, typer.Option(help="At most so many samples in the page.", min=0)] = 100_000,
     baseline: Annotated[
-        list[Path] | None,
-        typer.Option(help="Earlier run to compare with; may be repeated.", show_default=False),
+        list[Path] | None, _option(help="Earlier run to compare with; may be repeated.")
     ] = None,
     fail_if: Annotated[
         list[str] | None,
-        typer.Option(
+        _option(
             help="METRIC(BENCHMARK|macro|*) [of ENTRY] drops [by more than X points]: exit 1 if it does, by "
             "the paired test against the baseline.",
             metavar='"METRIC(BENCHMARK) drops"',
-            show_default=False,
         ),
     ] = None,
 ) -> None:
