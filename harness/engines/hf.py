@@ -88,10 +88,12 @@ class HfEngine:
         ids_BT = torch.tensor([list(ids) for ids in prompts], device=self._device)
         if sampling.temperature:
             torch.manual_seed(sampling.seed)
+        # Without the 0 transformers would keep its own top_k of 50.
         drawn = {"do_sample": True, "temperature": sampling.temperature, "top_p": sampling.top_p, "top_k": 0}
         how = GenerationConfig(
             max_new_tokens=sampling.max_new_tokens,
             eos_token_id=list(self._ends(sampling)),
+            # Rows that end early are filled up with it: as an end it cuts itself off again.
             pad_token_id=self._tokenizer.eos_token_id,
             use_cache=True,
             stop_strings=list(sampling.stop) or None,

@@ -115,6 +115,7 @@ class Rack:
         """What vLLM is started with."""
         return {
             "enable_lora": True,
+            # As many as are in a batch, and the base: with fewer the CPU engine answers for the base wrongly.
             "max_loras": self.slots,
             "max_cpu_loras": self.slots,
             "max_lora_rank": self.rank,
@@ -148,6 +149,7 @@ class Rack:
 
         number = next(self._ids)  # never used twice: vLLM caches prefixes by it
         request = LoRARequest(f"adapter-{number}", number, str(path))
+        # Before anything is asked: one that is refused within `generate` makes the next call hang for ever.
         try:
             llm.llm_engine.add_lora(request)
         except Exception as error:  # vLLM raises whatever its loader met
@@ -164,6 +166,7 @@ def _canary(llm: Any, adapter: Any) -> list[dict[int, float]]:
         TokensPrompt(prompt_token_ids=[(1 + 37 * i + 101 * k) % size for i in range(_CANARY_TOKENS)])
         for k in range(_CANARIES)
     ]
+    # Log-probs of what is generated: those of the prompt crash vLLM where adapters are enabled.
     how = SamplingParams(max_tokens=1, temperature=0.0, logprobs=5)
     outputs = llm.generate(prompts, how, use_tqdm=False, lora_request=adapter)
     return [

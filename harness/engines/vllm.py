@@ -102,11 +102,13 @@ class VllmEngine:
         """One token: some models load but have no kernel on this machine, which is better known now."""
         from vllm import SamplingParams, TokensPrompt
 
+        # No chat and no text: the model may have no template, and its tokenizer is not in question here.
         self._llm.generate([TokensPrompt(prompt_token_ids=[1])], SamplingParams(max_tokens=1), use_tqdm=False)
 
     def _start(self, model_dir: Path, options: dict[str, Any]) -> Any:
         import torch
 
+        # In this process: the CPU build runs only so, and `close` can then free what the engine held.
         os.environ.setdefault("VLLM_ENABLE_V1_MULTIPROCESSING", "0")
         from vllm import LLM
 
@@ -129,7 +131,7 @@ class VllmEngine:
             load_format="safetensors",
             use_tqdm_on_load=False,
             disable_log_stats=True,
-            generation_config="vllm",
+            generation_config="vllm",  # else defaults such as top_k come from the model's own file
             seed=0,
             **options,
         )
@@ -160,7 +162,7 @@ class VllmEngine:
         """Ends the engine; the next one may only start when this one's memory is free."""
         self._llm = self._rack = None
         self._shape = ""
-        gc.collect()
+        gc.collect()  # it holds itself in circles, and its memory with them
 
 
 def _parameters(sampling: Sampling) -> Any:
@@ -183,7 +185,7 @@ def _parameters(sampling: Sampling) -> Any:
 def _completions(output: Any, tokenizer: Any, sampling: Sampling) -> tuple[Completion, ...]:
     return tuple(
         Completion(
-            text=decode(tokenizer, drawn.token_ids, sampling.stop),
+            text=decode(tokenizer, drawn.token_ids, sampling.stop),  # not vLLM's, which decodes as it goes
             finish_reason=drawn.finish_reason or "stop",
             num_prompt_tokens=len(output.prompt_token_ids),
             num_output_tokens=len(drawn.token_ids),

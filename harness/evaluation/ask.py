@@ -62,11 +62,19 @@ class Prompts(Protocol):
 
 @dataclass(frozen=True)
 class Asked:
-    """What a checkpoint is asked on one benchmark."""
+    """What a checkpoint is asked on one benchmark, question by question.
+
+    Attributes:
+        checkpoint: Who is asked.
+        benchmark: What.
+        requests: As the engine takes them.
+        prompts: The texts that they were tokenised from.
+    """
 
     checkpoint: Checkpoint
     benchmark: Benchmark
     requests: tuple[Request, ...]
+    prompts: tuple[str, ...]
 
 
 class Questionnaire:
@@ -112,12 +120,14 @@ class Questionnaire:
             "instruct": own.instruct,
             "split": own.split,
         }
+        # lm-eval's own tasks left out: looking through their thousands of files takes 5 to 7 seconds.
         manager = TaskManager(include_path=str(TASKS_DIR), include_defaults=False, metadata=metadata)
         tasks: dict[str, Any] = manager.load([benchmark.task for benchmark in self.benchmarks])["tasks"]
         for task in tasks.values():
             _check_fewshot(task, own.num_fewshot)
             task.set_config("num_fewshot", own.num_fewshot)
             task.set_config("repeats", own.num_samples)
+            # A new dict: tasks that include the same YAML share the one that was read.
             task.set_config("generation_kwargs", {**task.config.generation_kwargs, **_drawn(own)})
             if own.num_samples > 1:  # lm-eval would score the first alone
                 task._filters = [build_filter_ensemble("all", [["take_first_k", {"k": own.num_samples}]])]
@@ -136,10 +146,11 @@ class Questionnaire:
                 fewshot_as_multiturn=True,
                 chat_template=prompts.render if chat else None,
             )
-            asked.append(Asked(checkpoint, benchmark, self.requests(task.instances, prompts)))
+            texts = tuple(instance.args[0] for instance in task.instances)
+            asked.append(Asked(checkpoint, benchmark, self._requests(task.instances, prompts), texts))
         return asked
 
-    def requests(self, instances: Sequence[Instance], prompts: Prompts) -> tuple[Request, ...]:
+    def _requests(self, instances: Sequence[Instance], prompts: Prompts) -> tuple[Request, ...]:
         """One request for each of lm-eval's instances."""
         written = prompts.ids([instance.args[0] for instance in instances])
         return tuple(

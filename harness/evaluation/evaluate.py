@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import islice
@@ -161,8 +162,8 @@ class Evaluator:
             asked += some
         self._queue.answer(asked)
         self.engine.close()
-        for cell in cells:
-            self._score(cell)
+        for cell, answered in zip(cells, self._judged(asked), strict=True):
+            self._keep(cell, answered)
 
     def _check_parity(self, checkpoint: Checkpoint) -> None:
         """What was trained here is asked in the tokens that it was trained on."""
@@ -186,28 +187,66 @@ class Evaluator:
         limit = self._config.eval.engine_settings.max_model_len
         check_context(checkpoint.weights.model_dir, longest, limit)
 
-    def _score(self, cell: _Cell) -> None:
-        """Judges a checkpoint's answers on a benchmark, has lm-eval aggregate them, and keeps all of it."""
+    def _judged(self, asked: Sequence[Asked]) -> Iterator[list[_Answered]]:
+        """All that was asked with its completions and verdicts, benchmark by benchmark.
+
+        One crew of processes judges everything, and is some hundreds of outputs ahead.
+        """
+        waiting: deque[list[list[tuple[Completion, float]]]] = deque()
+
+        def items() -> Iterator[Item]:
+            for one in asked:
+                waiting.append(self._queue.completions(one.checkpoint, one.requests))
+                yield from self._items(one, waiting[-1])
+
+        scores = score_many(items())
+        for one in asked:
+            found = list(islice(scores, sum(request.sampling.n for request in one.requests)))
+            verdicts, records = iter(found), self.records(one.benchmark)
+            answered = zip(records, one.prompts, one.requests, waiting.popleft(), strict=True)
+            yield [
+                _Answered(record, prompt, request.sampling, tuple((*drawn, next(verdicts)) for drawn in some))
+                for record, prompt, request, some in answered
+            ]
+
+    def _items(
+        self, asked: Asked, completions: Sequence[Sequence[tuple[Completion, float]]]
+    ) -> Iterator[Item]:
+        tag_format, records = get_tag_format(asked.checkpoint.tags), self.records(asked.benchmark)
+        for record, prompt, drawn in zip(records, asked.prompts, completions, strict=True):
+            for completion, _ in drawn:
+                yield Item.of(
+                    record,
+                    completion.text,
+                    tag_format,
+                    truncated=completion.finish_reason == "length",
+                    alpha=self._config.alpha,
+                    prompt=prompt,
+                )
+
+    def _keep(self, cell: _Cell, answered: Sequence[_Answered]) -> None:
+        """Has lm-eval aggregate a checkpoint's judged answers on a benchmark, and keeps all of it."""
         from leaderboards.results.tables import SAMPLES
 
-        checkpoint, benchmark, own = cell.checkpoint, cell.benchmark, self._config
+        checkpoint, benchmark, limit = cell.checkpoint, cell.benchmark, self._config.limit
         prompts = self._prompts_of(checkpoint)
-        answered: list[_Answered] = []
 
         def answer(instances: Sequence[Instance]) -> tuple[list[list[str]], dict[str, dict[str, float]]]:
-            answered.extend(self._answered(cell, prompts, instances))
-            texts = [[completion.text for completion, _, _ in one.drawn] for one in answered]
+            asked = [(instance, answered[instance.doc_id]) for instance in instances]
+            if any(instance.args[0] != one.prompt for instance, one in asked):
+                raise LookupError(f"{checkpoint.label}: lm-eval asks other prompts than were answered")
+            texts = [[completion.text for completion, _, _ in one.drawn] for _, one in asked]
             return texts, {one.record.id: one.metrics() for one in answered}
 
         task = self.questions.tasks(checkpoint.tags)[benchmark.task]
-        report = evaluate_task(task, prompts, own.limit, answer)
+        report = evaluate_task(task, prompts, limit, answer)
         evaluation = cell.evaluation = self._evaluation(benchmark, answered)
         cell.samples = SAMPLES.to_frame(
             sample_of(checkpoint, benchmark, one.record, one.prompt, index, completion, score)
             for one in answered
             for index, (completion, _, score) in enumerate(one.drawn)
         )
-        about = about_the_run(checkpoint, evaluation, own.limit, self._provenance)
+        about = about_the_run(checkpoint, evaluation, limit, self._provenance)
         self._evaluations.put(
             cell.key,
             checkpoint,
@@ -215,29 +254,6 @@ class Evaluator:
             cell.samples,
             lambda folder: save_report(folder, report, about, prompts, evaluation.wall_seconds),
         )
-
-    def _answered(self, cell: _Cell, prompts: Prompts, instances: Sequence[Instance]) -> list[_Answered]:
-        """lm-eval's instances with their completions, judged in as many processes as that takes."""
-        requests = self.questions.requests(instances, prompts)
-        completions = self._queue.completions(cell.checkpoint, requests)
-        records, tag_format = self.records(cell.benchmark), get_tag_format(cell.checkpoint.tags)
-        asked = [(records[instance.doc_id], instance.args[0]) for instance in instances]
-        scores = score_many(
-            Item.of(
-                record,
-                completion.text,
-                tag_format,
-                truncated=completion.finish_reason == "length",
-                alpha=self._config.alpha,
-                prompt=prompt,
-            )
-            for (record, prompt), drawn in zip(asked, completions, strict=True)
-            for completion, _ in drawn
-        )
-        return [
-            _Answered(record, prompt, request.sampling, tuple((*one, next(scores)) for one in drawn))
-            for (record, prompt), request, drawn in zip(asked, requests, completions, strict=True)
-        ]
 
     def _evaluation(self, benchmark: Benchmark, answered: Sequence[_Answered]) -> Evaluation:
         drawn = [one for some in answered for one in some.drawn]

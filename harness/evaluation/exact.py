@@ -73,9 +73,10 @@ def refuse_comparison(checkpoints: Sequence[Checkpoint], engine: Engine) -> None
 
 
 def _some(asked: Asked, number: int) -> Asked:
-    requests = asked.requests
+    chosen = _chosen(asked.benchmark.name, len(asked.requests), number)
+    requests, prompts = asked.requests, asked.prompts
     return replace(
-        asked, requests=tuple(requests[i] for i in _chosen(asked.benchmark.name, len(requests), number))
+        asked, requests=tuple(requests[i] for i in chosen), prompts=tuple(prompts[i] for i in chosen)
     )
 
 

@@ -16,6 +16,7 @@ from tasks.errors import InputError
 
 _COLUMNS = "text, finish_reason, num_prompt_tokens, num_output_tokens, wall_seconds"
 _KEYS_AT_ONCE = 500
+"""Older builds of SQLite take 999 variables in a statement."""
 _SCHEMA = """CREATE TABLE IF NOT EXISTS generations (
     key TEXT PRIMARY KEY,
     text TEXT NOT NULL,
@@ -50,6 +51,7 @@ def generation_key(
 
 def _settings(sampling: Sampling) -> dict[str, object]:
     how = asdict(sampling)
+    # Greedy decoding draws nothing, so what only draws depend on must not make another key of it.
     for name in ("n", "seed", "top_p") if sampling.temperature == 0 else ("n",):
         del how[name]
     return how
@@ -69,6 +71,8 @@ class GenerationStore:
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
             self._db = sqlite3.connect(path, isolation_level=None, timeout=60)
+            # Readers do not wait for the writer, and no commit waits for the disk: a crash of the machine may
+            # cost the last completions, one of the process costs none. Not for network file systems.
             self._db.execute("PRAGMA journal_mode=WAL")
             self._db.execute("PRAGMA synchronous=NORMAL")
             self._db.execute(_SCHEMA)

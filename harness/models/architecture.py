@@ -145,7 +145,7 @@ def named_tensors(folder: Path) -> dict[str, Tensor] | None:
     if getattr(model.config, "quantization_config", None) or any(
         type(change) is not WeightRenaming or change.scope_prefix for change in changes
     ):
-        return None
+        return None  # transformers splits, joins or unpacks tensors: names alone tell nothing
     renamings = [
         pair
         for change in changes

@@ -213,6 +213,7 @@ def _merge(weights: Weights, adapter_dir: Path, target: Path) -> Path:
     base = load_base(str(weights.model_dir))
     before = {name: tensor.clone() for name, tensor in base.state_dict().items()}
     rows = saved_rows(read_tensors(adapter_dir), weights.model_dir)
+    # peft loads embeddings that were saved whole only into a base of as many rows.
     if rows and rows != base.get_input_embeddings().weight.shape[0]:
         base.resize_token_embeddings(rows)  # for tokens that were added in training
     model = _applied(base, weights.model_dir, adapter_dir)
