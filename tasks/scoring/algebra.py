@@ -29,7 +29,7 @@ class UnsettledError(Exception):
 
 
 def plus(left: Polynomial, right: Polynomial) -> Polynomial:
-    """left + right."""
+    """The sum of two polynomials."""
     total = dict(left)
     for monomial, factor in right.items():
         total[monomial] = total.get(monomial, Fraction(0)) + factor
@@ -37,7 +37,7 @@ def plus(left: Polynomial, right: Polynomial) -> Polynomial:
 
 
 def times(left: Polynomial, right: Polynomial) -> Polynomial:
-    """left * right."""
+    """The product of two polynomials."""
     if len(left) * len(right) > _MAX_PRODUCTS:
         raise UnsettledError
     total: Polynomial = {}
@@ -141,7 +141,7 @@ def function(name: str, argument: Ratio, evaluate: Callable[[complex], complex] 
 
 
 def add(left: Ratio, right: Ratio) -> Ratio:
-    """left + right."""
+    """The sum of two values."""
     if left.bottom == right.bottom:
         top, bottom = plus(left.top, right.top), left.bottom
     else:
@@ -151,25 +151,25 @@ def add(left: Ratio, right: Ratio) -> Ratio:
 
 
 def negative(value: Ratio) -> Ratio:
-    """-value."""
+    """The value with its sign turned."""
     top = {monomial: -factor for monomial, factor in value.top.items()}
     return replace(value, top=top, at_point=None if value.at_point is None else -value.at_point)
 
 
 def multiply(left: Ratio, right: Ratio) -> Ratio:
-    """left * right."""
+    """The product of two values."""
     top, bottom = times(left.top, right.top), times(left.bottom, right.bottom)
     return _ratio(top, bottom, left, right, _combined(left, right, lambda one, other: one * other))
 
 
 def divide(left: Ratio, right: Ratio) -> Ratio:
-    """left / right; unsettled where right is zero."""
+    """The quotient of two values; unsettled where the second is zero."""
     inverse = _applied(lambda value: 1 / value, right)
     return multiply(left, replace(right, top=right.bottom, bottom=_not_zero(right.top), at_point=inverse))
 
 
 def power(base: Ratio, exponent: Ratio) -> Ratio:
-    """base ** exponent: computed for small whole exponents and roots of rationals, opaque for others."""
+    """A power: computed for small whole exponents and roots of rationals, opaque for others."""
     value = rational(exponent)
     if value is not None and abs(value.numerator) <= _MAX_EXPONENT:
         result = constant(Fraction(1))

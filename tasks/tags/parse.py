@@ -7,7 +7,7 @@ as offsets into the output, so that nobody has to search for a text again.
 import re
 from collections import deque
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import islice, pairwise
 
 from tasks.tags.answers import MarkedAnswer, Offsets, marked_answer, stripped
@@ -123,14 +123,8 @@ def parse_output(
     opened = tag_format.think_open_in_prompt if reasoning_open is None else reasoning_open
     tags = _find_tags(output, tag_format, ignore_case)
     if tags:
-        found, defects = _parse_tagged(output, tags, tag_format, truncated, opened)
-    else:
-        found, defects = _parse_untagged(output, tag_format, truncated, opened)
-    if truncated:
-        defects.add("truncated")
-    blank = found.answer_span is not None and found.answer_span[0] == found.answer_span[1]
-    ordered = tuple(defect for defect in DEFECTS if defect in defects)
-    return replace(found, defects=ordered, answer_span=None if blank else found.answer_span)
+        return _parse_tagged(output, tags, tag_format, truncated, opened)
+    return _parse_untagged(output, tag_format, truncated, opened)
 
 
 def opens_reasoning(prompt: str, tag_format: TagFormat) -> bool:
@@ -148,19 +142,32 @@ def opens_reasoning(prompt: str, tag_format: TagFormat) -> bool:
     return own or tag_format.think_open_in_prompt or _KNOWN_ENDING.search(end) is not None
 
 
-def _parse_untagged(
-    output: str, tag_format: TagFormat, truncated: bool, opened: bool
-) -> tuple[Parsed, set[Defect]]:
-    """What is found where there is no tag of the format, and all defects but that of being cut."""
+def _parsed(
+    output: str,
+    truncated: bool,
+    defects: set[Defect],
+    thinking: Offsets | None = None,
+    answer: Offsets | None = None,
+    rest: int | None = None,
+    unclosed: int | None = None,
+) -> Parsed:
+    present = defects | {"truncated"} if truncated else defects
+    ordered = tuple(defect for defect in DEFECTS if defect in present) if present else ()
+    if answer is not None and answer[0] == answer[1]:
+        answer = None
+    return Parsed(output, ordered, thinking, answer, rest, unclosed)
+
+
+def _parse_untagged(output: str, tag_format: TagFormat, truncated: bool, opened: bool) -> Parsed:
+    """Where there is no tag of the format: a box, a line or plain text may be the answer."""
     start, unclosed = _after_known_reasoning(output, opened)
-    parsed = Parsed(output, (), rest_start=start, unclosed_start=unclosed)
     if unclosed is not None:
-        return parsed, {"no_tags", "unclosed_thinking"}
+        return _parsed(output, truncated, {"no_tags", "unclosed_thinking"}, rest=start, unclosed=unclosed)
     if tag_format.span_tags:
-        return parsed, {"no_tags"}
+        return _parsed(output, truncated, {"no_tags"}, rest=start)
     found = marked_answer(output[start:], tag_format, truncated)
     thinking = None if found.start is None else stripped(output, 0, start + found.start)
-    return replace(parsed, thinking_span=thinking, answer_span=_moved(found, start)), set(found.defects)
+    return _parsed(output, truncated, set(found.defects), thinking, _moved(found, start), start)
 
 
 def _moved(found: MarkedAnswer, start: int) -> Offsets | None:
@@ -170,8 +177,8 @@ def _moved(found: MarkedAnswer, start: int) -> Offsets | None:
 
 def _parse_tagged(
     output: str, tags: list[_Tag], tag_format: TagFormat, truncated: bool, opened: bool
-) -> tuple[Parsed, set[Defect]]:
-    """What is found where there are tags, and all defects but that of being cut."""
+) -> Parsed:
+    """Where there are tags of the format."""
     opened = opened and bool(tag_format.think_open) and tags[0].rank != _THINK_OPEN
     if opened:
         tags = [_Tag(_THINK_OPEN, 0, 0), *tags]  # the one in the prompt
@@ -199,7 +206,7 @@ def _parse_tagged(
     if in_thinking and output[tags[-1].end :].strip():
         answer = None  # the reasoning went on: what stood in it was not the answer
     unclosed = tags[last[_THINK_OPEN]].end if in_thinking else None
-    return Parsed(output, (), thinking, answer, rest, unclosed), defects
+    return _parsed(output, truncated, defects, thinking, answer, rest, unclosed)
 
 
 def _find_tags(output: str, tag_format: TagFormat, ignore_case: bool) -> list[_Tag]:
