@@ -20,7 +20,8 @@ from leaderboards.results.comparability import find_unlike
 from leaderboards.results.merge import Group
 from leaderboards.results.outcomes import Outcomes
 from leaderboards.results.schema import Sample
-from leaderboards.results.texts import Key, RunTexts, Wanted
+from leaderboards.results.tables import EvaluationKey
+from leaderboards.results.texts import RunTexts, Wanted
 from leaderboards.sides import Side
 from leaderboards.stats import MACRO, Difference
 from tasks.errors import InputError, did_you_mean
@@ -295,7 +296,7 @@ def _read(
     side: Side, spots: Sequence[Spot], number: int
 ) -> Iterator[tuple[tuple[str, int | None, str, int], Sample]]:
     """The samples of one side, the first or the second of each pair of seeds, by what tells them apart."""
-    ids: dict[Key, dict[str, int]] = {}
+    ids: dict[EvaluationKey, dict[str, int]] = {}
     for spot in spots:
         own = ids.setdefault((side.group.model, side.name, spot.seeds[number], spot.benchmark), {})
         own.setdefault(spot.sample_id, len(own))

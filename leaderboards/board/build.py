@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from itertools import chain
 
 from leaderboards.board import integrity, summary
-from leaderboards.board.cells import CellMaker, buckets_of, mean_cost, without_home
+from leaderboards.board.cells import CellMaker, buckets_of, mean_cost, votes_of, without_home
 from leaderboards.board.comparing import Comparer, alpha_changes, tiers
 from leaderboards.board.curves import curve_of
 from leaderboards.board.rows import (
@@ -195,21 +195,15 @@ def _rows(
     reference: str,
 ) -> tuple[Row, ...]:
     groups = [one.group for one in measured]
-    intervals = bootstrap(groups, benchmarks, alpha)
-    buckets = {benchmark: buckets_of(groups, benchmark) for benchmark in benchmarks}
-    makers = [
-        CellMaker.of(
-            position,
-            one,
-            intervals,
-            found.versus[reference],
-            {name: each.get((one.group.model, one.group.name), ()) for name, each in buckets.items()},
-        )
-        for position, one in enumerate(measured)
-    ]
+    intervals, buckets = bootstrap(groups, benchmarks, alpha), buckets_of(groups, benchmarks)
+    compared = found.versus[reference]
+    makers = (
+        CellMaker(row, one, intervals, compared, buckets, votes_of(one.group))
+        for row, one in enumerate(measured)
+    )
     return tuple(
-        _row(maker, rank, found.tier_of.get(position), benchmarks, reference)
-        for position, (maker, rank) in enumerate(zip(makers, ranks, strict=True))
+        _row(maker, rank, found.tier_of.get(maker.row), benchmarks, reference)
+        for maker, rank in zip(makers, ranks, strict=True)
     )
 
 

@@ -24,7 +24,7 @@ from leaderboards.board.rows import (
     Sampled,
 )
 from leaderboards.board.sampling import ValuesBySize, sampled_points, values_by_size
-from leaderboards.board.values import Measured, Where, seeds_on_all, take_seeds
+from leaderboards.board.values import Measured, seeds_on_all, take_seeds
 from leaderboards.results.merge import Group
 from leaderboards.results.outcomes import Lengths, Outcomes, RuleAndJudge
 from leaderboards.results.schema import METRICS, Evaluation, GenerationValue, JudgeCheck, Metric, TrainingCost
@@ -41,34 +41,20 @@ class CellMaker:
     """What the cells of one row are made of.
 
     Attributes:
-        measured: The row's own figures.
-        bootstrap: Intervals of the hierarchical bootstrap.
-        comparisons: To the reference.
-        buckets: By benchmark.
-        votes: By benchmark, where several outputs were drawn for each question.
+        row: Its position on the board.
+        measured: Its own figures.
+        bootstrap: Intervals of the hierarchical bootstrap, of all rows.
+        comparisons: To the reference, of all rows.
+        buckets: By position and benchmark.
+        votes: By benchmark, where several outputs were drawn for each question (`votes_of`).
     """
 
+    row: int
     measured: Measured
-    bootstrap: Mapping[Where, tuple[float, float]]
-    comparisons: Mapping[Where, Comparison]
-    buckets: Mapping[str, tuple[Bucket, ...]]
+    bootstrap: Mapping[FigureKey, tuple[float, float]]
+    comparisons: Mapping[FigureKey, Comparison]
+    buckets: Mapping[tuple[int, str], tuple[Bucket, ...]]
     votes: Mapping[str, ValuesBySize]
-
-    @classmethod
-    def of(
-        cls,
-        row: int,
-        measured: Measured,
-        bootstrap: Mapping[FigureKey, tuple[float, float]],
-        comparisons: Mapping[FigureKey, Comparison],
-        buckets: Mapping[str, tuple[Bucket, ...]],
-    ) -> "CellMaker":
-        """Takes what belongs to the row at a position, and counts the votes of its outputs."""
-        own = {(where, metric): ends for (at, where, metric), ends in bootstrap.items() if at == row}
-        found = {(where, metric): each for (at, where, metric), each in comparisons.items() if at == row}
-        drawn = {name: one.draws for name, one in measured.group.outcomes.items() if one.draws}
-        votes = {name: values_by_size(draws) for name, draws in drawn.items()}
-        return cls(measured, own, found, buckets, votes)
 
     @property
     def group(self) -> Group:
@@ -90,18 +76,17 @@ class CellMaker:
             defects=_defects(outcomes),
             sampled=self._sampled(benchmarks),
             judged=None if where == MACRO else self._judged(where),
-            buckets=self.buckets.get(where, ()),
+            buckets=self.buckets.get((self.row, where), ()),
             origins=() if where == MACRO else tuple(self._origins(where)),
         )
 
     def _metric(self, where: str, metric: Metric) -> MetricCell:
+        key = (self.row, where, metric)
         return MetricCell(
             metric=metric,
-            estimate=replace(
-                self.measured.estimates[where, metric], bootstrap=self.bootstrap.get((where, metric))
-            ),
+            estimate=replace(self.measured.estimates[where, metric], bootstrap=self.bootstrap.get(key)),
             own_format=metric in FORMAT_DEPENDENT and self.measured.own_format,
-            comparison=self.comparisons.get((where, metric)),
+            comparison=self.comparisons.get(key),
         )
 
     def _sampled(self, benchmarks: Sequence[str]) -> Sampled | None:
@@ -214,22 +199,30 @@ def _judged(verdicts: RuleAndJudge, checks: Sequence[JudgeCheck]) -> Judged | No
     )
 
 
-def buckets_of(groups: Sequence[Group], benchmark: str) -> dict[tuple[str, str], tuple[Bucket, ...]]:
-    """The buckets of each row, by model and name, on one benchmark.
+def votes_of(group: Group) -> dict[str, ValuesBySize]:
+    """What several outputs for each question give, by benchmark, where several were drawn."""
+    drawn = {benchmark: one.draws for benchmark, one in group.outcomes.items() if one.draws}
+    return {benchmark: values_by_size(draws) for benchmark, draws in drawn.items()}
+
+
+def buckets_of(
+    groups: Sequence[Group], benchmarks: Sequence[str]
+) -> dict[tuple[int, str], tuple[Bucket, ...]]:
+    """The buckets of each row, by its position, on each benchmark.
 
     Reasoning is that of the output, which the row chose to write: a row that is right where it reasons long
     may just reason long where the question is hard. The answer is the reference's, the same for all rows.
     """
-    lengths = {
-        (group.model, group.name): found
-        for group in groups
-        if benchmark in group.outcomes and (found := group.outcomes[benchmark].lengths)
-    }
-    edges: dict[BucketBy, _Floats] = {
-        "reasoning": _edges([found.reasoning_N for found in lengths.values()]),
-        "answer": _edges([found.answer_N for found in lengths.values()]),
-    }
-    return {name: tuple(_buckets(found, edges)) for name, found in lengths.items()}
+    buckets: dict[tuple[int, str], tuple[Bucket, ...]] = {}
+    for benchmark in benchmarks:
+        outcomes = ((row, group.outcomes.get(benchmark)) for row, group in enumerate(groups))
+        lengths = {row: one.lengths for row, one in outcomes if one and one.lengths}
+        edges: dict[BucketBy, _Floats] = {
+            "reasoning": _edges([found.reasoning_N for found in lengths.values()]),
+            "answer": _edges([found.answer_N for found in lengths.values()]),
+        }
+        buckets |= {(row, benchmark): tuple(_buckets(found, edges)) for row, found in lengths.items()}
+    return buckets
 
 
 def _edges(lengths: Sequence[_Floats]) -> _Floats:

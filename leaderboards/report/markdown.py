@@ -42,7 +42,7 @@ def markdown(board: Board) -> str:
     words = title(board)
     parts = [
         "# Leaderboard",
-        f"**{_escape(headline)}**\n\n{_bullets(others)}",
+        "\n".join([f"**{_escape(headline)}**", *([""] if others else []), _bullets(others)]),
         f"## {words[0].upper()}{words[1:]}",
         _table(board.rows, overall),
         _bullets(legend(board)),

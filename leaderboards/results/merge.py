@@ -14,7 +14,8 @@ from leaderboards.results.outcomes import Outcomes, SeedSamples, load_samples, s
 from leaderboards.results.schema import Entry, Evaluation, RunResults, describe
 from tasks.errors import InputError
 
-Key = tuple[str, str, int | None]
+CheckpointKey = tuple[str, str, int | None]
+"""Model, entry, seed."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -50,7 +51,7 @@ class Group:
         return benchmark in self.outcomes and benchmark not in apart
 
 
-_Kept = dict[tuple[Key, str], tuple[int, Evaluated]]
+_Kept = dict[tuple[CheckpointKey, str], tuple[int, Evaluated]]
 """For each checkpoint and benchmark the number of the run whose samples stand for it, and the evaluation."""
 
 
@@ -90,7 +91,7 @@ def merge_runs(runs: Sequence[RunResults], allowed: Collection[Aspect] = ()) -> 
 def _select(runs: Sequence[RunResults]) -> _Kept:
     """Which run's samples stand for each (checkpoint, benchmark): the first that holds them."""
     kept: _Kept = {}
-    digests: dict[Key, tuple[str, str]] = {}
+    digests: dict[CheckpointKey, tuple[str, str]] = {}
     for number, run in enumerate(runs):
         for entry in run.entries:
             key = (entry.model, entry.name, entry.seed)
@@ -157,7 +158,9 @@ def _of_seeds(curves: pd.DataFrame, entries: Sequence[Entry]) -> pd.DataFrame:
     return curves if curves.empty else curves[curves["seed"].isin([entry.seed for entry in entries])]
 
 
-def _outcomes(entries: Sequence[Entry], parts: dict[tuple[Key, str], SeedSamples]) -> dict[str, Outcomes]:
+def _outcomes(
+    entries: Sequence[Entry], parts: dict[tuple[CheckpointKey, str], SeedSamples]
+) -> dict[str, Outcomes]:
     stacked = {}
     for benchmark in dict.fromkeys(name for _, name in parts):
         keys = [((entry.model, entry.name, entry.seed), benchmark) for entry in entries]

@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from leaderboards.results.schema import SAMPLES_FILE, RunResults, Sample
-from leaderboards.results.tables import SAMPLES, checkpoint_codes
+from leaderboards.results.tables import SAMPLES, EvaluationKey, checkpoint_codes
 from tasks.errors import InputError
 from tasks.scoring import Item, spans
 from tasks.tags import TagFormat, format_of, opens_reasoning
@@ -27,9 +27,6 @@ _OFFSETS = ("thinking_start", "thinking_end", "answer_start", "answer_end")
 # Rows that are read at once, and bytes that are read ahead: a run of gigabytes is never whole in memory.
 _BATCH_ROWS = 4096
 _BUFFER_BYTES = 1 << 20
-
-Key = tuple[str, str, int | None, str]
-"""Model, entry, seed and benchmark: what was evaluated at once."""
 
 
 class Wanted(NamedTuple):
@@ -41,7 +38,7 @@ class Wanted(NamedTuple):
         number_of: A number for each question that is wanted, by its id.
     """
 
-    key: Key
+    key: EvaluationKey
     tags: str
     number_of: Mapping[str, int]
 
@@ -64,7 +61,7 @@ class RunTexts:
     path: Path | None
     has_offsets: bool
     code_N: NDArray[np.int64]
-    codes: Mapping[Key, int]
+    codes: Mapping[EvaluationKey, int]
     sample_id_N: NDArray[np.object_]
     output_tokens_N: NDArray[np.int64]
 
@@ -93,7 +90,7 @@ class RunTexts:
             keys["output_tokens"].to_numpy(dtype=np.int64),
         )
 
-    def rows(self, key: Key) -> NDArray[np.bool_]:
+    def rows(self, key: EvaluationKey) -> NDArray[np.bool_]:
         """Which rows are of one checkpoint on one benchmark; none where the run does not hold it."""
         return self.code_N == self.codes.get(key, -1)
 
@@ -165,7 +162,7 @@ def located(sample: Sample, tag_format: TagFormat) -> Sample:
     return dataclasses.replace(sample, **values)
 
 
-def _sample(key: Key, values: dict[str, Any]) -> Sample:
+def _sample(key: EvaluationKey, values: dict[str, Any]) -> Sample:
     model, entry, seed, benchmark = key
     values["defects"] = tuple(values["defects"])
     values["choices"] = None if values["choices"] is None else tuple(values["choices"])

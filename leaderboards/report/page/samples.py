@@ -20,7 +20,8 @@ import pandas as pd
 from leaderboards.board.rows import Board
 from leaderboards.report.wording import label
 from leaderboards.results.schema import PagePart, RunResults, Sample
-from leaderboards.results.texts import Key, RunTexts, Wanted
+from leaderboards.results.tables import EvaluationKey
+from leaderboards.results.texts import RunTexts, Wanted
 
 BLOCK_QUESTIONS = 250
 """Questions whose texts stand in one chunk."""
@@ -61,7 +62,7 @@ class _Held(NamedTuple):
 
     row: int
     tags: str
-    key: Key
+    key: EvaluationKey
     texts: RunTexts
 
 
@@ -219,7 +220,7 @@ class _Packer:
             ),
         }
 
-    def _add(self, row: int, key: Key, by_number: Mapping[int, Sequence[Sample]]) -> None:
+    def _add(self, row: int, key: EvaluationKey, by_number: Mapping[int, Sequence[Sample]]) -> None:
         _, _, seed, benchmark = key
         drawn = [by_number.get(number, []) for number in range(len(self.kept[benchmark]))]
         asked = self.questions.setdefault(benchmark, {})
