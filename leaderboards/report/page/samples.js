@@ -2,6 +2,7 @@
 // model wrote becomes a text node, never markup. A block of its own, so that its names stay here.
 if (sampleStore) {
   const PAGE = 20;
+  // Bits of a verdict, as `_flags` in samples.py sets them: in the order of a Sample's fields.
   const [RIGHT, STRICT, VALID, TRUNCATED, JUDGED, JUDGED_RIGHT] = [1, 2, 4, 8, 16, 32];
   const { index } = sampleStore;
   const view = { a: 0, b: 0, benchmark: "", seed: "all", which: "differ", needle: "", page: 0 };

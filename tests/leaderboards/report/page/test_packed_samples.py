@@ -173,6 +173,16 @@ def test_reasoning_and_answer_are_found_in_their_places(name: str, output: str, 
     assert (parsed.answer or "") == "".join(piece[1:] for piece in pieces if piece[0] == "a")
 
 
+def test_where_offsets_are_stored_nothing_is_sought(board: Board, run: RunResults, tmp_path: Path) -> None:
+    samples = run.samples.assign(thinking_start=2, thinking_end=5, answer_start=7, answer_end=8)
+    write_results(tmp_path, run.provenance, run.entries, samples)
+    found = packed(board, read_outcomes(tmp_path))
+    cell = found.index["cells"][0]
+    for output, [pieces] in zip(held(run, board, cell)["output"], texts(found, cell["outputs"]), strict=True):
+        cuts = [("_", 0, 2), ("r", 2, 5), ("_", 5, 7), ("a", 7, 8), ("_", 8, len(output))]
+        assert pieces == [kind + output[start:end] for kind, start, end in cuts]
+
+
 def test_a_runs_own_tag_format_is_read_from_its_folder(board: Board, run: RunResults, tmp_path: Path) -> None:
     (tmp_path / "tag-formats").mkdir()
     own = "name: mine\nthink_open: <Thinking>\nthink_close: </Thinking>\nanswer_style: text\n"
