@@ -5,11 +5,12 @@ the output, in this process or in another.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from tasks.benchmarks import parse_source
+from tasks.benchmarks import SOURCE_KEYS, parse_source
 from tasks.errors import InputError
 from tasks.prompts import render_prompt
 from tasks.records import Kind, Record
@@ -55,16 +56,16 @@ def custom_dataset(
         InputError: unknown tag format, or a fault in the YAML.
     """
     tag_format = get_tag_format(tags)
-    own = {key: settings[key] for key in _SOURCE_KEYS if key in settings}
+    own = {key: settings[key] for key in SOURCE_KEYS if key in settings}
     source = parse_source({"kind": kind, **own}, config_source)
     extra = {"tags": tags, "alpha": float(alpha), "instruction": tag_format.instruction if instruct else ""}
     return LazySplits(source, kind, Path(data_dir) if data_dir else None, tag_format, extra, split)
 
 
 _SPLITS = ("test", "fewshot")
-_SOURCE_KEYS = ("folder", "splits", "hub", "fields", "generator", "options", "holdout")
 
 
+@dataclass(eq=False, repr=False)
 class LazySplits(Mapping[str, Any]):
     """`datasets.Dataset` by split name, each loaded on first use.
 
@@ -73,26 +74,21 @@ class LazySplits(Mapping[str, Any]):
     for shots is then an error rather than a leak of the test set.
     """
 
-    def __init__(
-        self,
-        source: DataSource,
-        kind: Kind,
-        data_dir: Path | None,
-        tag_format: TagFormat,
-        extra: Mapping[str, Any],
-        evaluated: Split,
-    ) -> None:
-        self._source, self._kind, self._data_dir = source, kind, data_dir
-        self._tag_format, self._extra, self._evaluated = tag_format, extra, evaluated
-        self._loaded: dict[str, Any] = {}
+    source: DataSource
+    kind: Kind
+    data_dir: Path | None
+    tag_format: TagFormat
+    settings: Mapping[str, Any]
+    evaluated: Split
+    loaded: dict[str, Any] = field(default_factory=dict)
 
     def __getitem__(self, split: str) -> Any:
         if split not in _SPLITS:
             raise KeyError(split)
-        if split not in self._loaded:
-            records = self._fewshot() if split == "fewshot" else list(self._records(self._evaluated))
-            self._loaded[split] = _dataset([document(record, self._extra) for record in records])
-        return self._loaded[split]
+        if split not in self.loaded:
+            records = self._fewshot() if split == "fewshot" else list(self._records(self.evaluated))
+            self.loaded[split] = _dataset([document(record, self.settings) for record in records])
+        return self.loaded[split]
 
     def __iter__(self) -> Iterator[str]:
         return iter(_SPLITS)
@@ -101,14 +97,14 @@ class LazySplits(Mapping[str, Any]):
         return len(_SPLITS)
 
     def _records(self, split: Split) -> Iterator[Record]:
-        return iter_split(self._source, split, self._kind, self._data_dir)
+        return iter_split(self.source, split, self.kind, self.data_dir)
 
     def _fewshot(self) -> list[Record]:
         """Training records that every tag format can write, so that all candidates are shown the same ones.
 
         A question that is asked is never among them, nor is it in another spelling of spaces and case.
         """
-        if "train" not in self._source.splits:
+        if "train" not in self.source.splits:
             return []
         test = self["test"]
         asked = {_plain(question) for question in (test["question"] if len(test) else ())}
@@ -118,7 +114,7 @@ class LazySplits(Mapping[str, Any]):
 
     def _renders(self, record: Record) -> bool:
         try:
-            for tag_format in (self._tag_format, *TAG_FORMATS.values()):
+            for tag_format in (self.tag_format, *TAG_FORMATS.values()):
                 render_response(record, tag_format)
         except InputError:
             return False

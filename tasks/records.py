@@ -62,7 +62,7 @@ def iter_records(path: Path) -> Iterator[Record]:
     """Read records one by one, so that a caller who needs the first few does not pay for the rest.
 
     Args:
-        path: see `read_records`.
+        path: a file as `read_records` takes it.
 
     Yields:
         The records in file order.

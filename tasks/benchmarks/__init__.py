@@ -37,18 +37,9 @@ from tasks.sources import DataSource, HubSource, Split, is_lent, iter_split, len
 TASK_PREFIX = "sftkey_"
 TASKS_DIR = Path(__file__).parent
 
-_OWN_KEYS = (
-    "about",
-    "source",
-    "kind",
-    "folder",
-    "splits",
-    "hub",
-    "fields",
-    "generator",
-    "options",
-    "holdout",
-)
+SOURCE_KEYS = ("folder", "splits", "hub", "fields", "generator", "options", "holdout")
+"""What of `dataset_kwargs` says where the records come from."""
+_OWN_KEYS = ("about", "source", "kind", *SOURCE_KEYS)
 _HUB_KEYS = ("path", "name", "revision", "splits", "skip_blank")
 _SPLITS = ("train", "validation", "test")
 _UNREADABLE = "cannot be read as YAML: {error}"

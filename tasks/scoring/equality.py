@@ -79,7 +79,7 @@ def latex_equal(gold: str, answer: str) -> bool:
 
 
 def settled_equal(gold: str, answer: str) -> bool | None:
-    """The same without Math-Verify: None where only that can tell."""
+    """Whether they are equal as far as their text and form tell; None where only Math-Verify can."""
     plain_gold, plain_answer = normalise_latex(gold), normalise_latex(answer)
     if plain_gold and plain_gold == plain_answer:
         return True
