@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from harness.progress import console
-from leaderboards.report.wording import METRIC_NAMES, p_value, percent, points, printable
+from leaderboards.report.wording import METRIC_NAMES, bounds, p_value, percent, points, printable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -117,7 +117,7 @@ def gate_line(test: GateTest) -> str:
     name = f"{test.condition.metric}({printable(test.benchmark)}) of {printable(test.entry)}"
     figures = (
         f"{percent(test.before)} → {percent(test.now)} % ({points(found.mean)} points, 95 % CI "
-        f"{points(found.low)} to {points(found.high)}, Holm p {p_value(test.p_holm)})"
+        f"{bounds(found.low, found.high)}, Holm p {p_value(test.p_holm)})"
     )
     margin = test.condition.margin
     allowed = f"{100 * margin:g} points"

@@ -7,7 +7,7 @@ from importlib.resources import files
 from typing import TYPE_CHECKING
 
 from leaderboards.board.curves import MAX_POINTS
-from leaderboards.board.rows import Board, Comparison, Pair, Row, Verdict
+from leaderboards.board.rows import Board, Comparison, Pair, Row
 from leaderboards.report.columns import Column, cost_columns, defect_columns, text_table, trained_rows
 from leaderboards.report.findings import sentences
 from leaderboards.report.page.payload import payload, place_name, places_of
@@ -37,12 +37,6 @@ SCRIPTS = (
     *("provenance", "page"),
 )
 """All become one function, so a name that is used at the top level must stand in an earlier one."""
-_TURNED: dict[Verdict, Verdict] = {
-    "better": "worse",
-    "worse": "better",
-    "not distinguishable": "not distinguishable",
-}
-_MARKS = {"better": "▲", "worse": "▼", "not distinguishable": "≈"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,11 +156,11 @@ def _pair_cell(known: dict[tuple[int, int], Pair], row: int, other: int) -> Pair
     pair = known.get((row, other)) or known.get((other, row))
     if pair is None:
         return PairCell(MISSING, "", row, other)
-    verdict, mean = pair.comparison.verdict, pair.comparison.difference.mean
-    if pair.first != row:
-        verdict, mean = _TURNED[verdict], -mean
-    kind = "" if verdict == "not distinguishable" else verdict
-    return PairCell(f"{_MARKS[verdict]} {points(mean)}", kind, row, other)
+    mean = pair.comparison.difference.mean * (1 if pair.first == row else -1)
+    if pair.comparison.verdict == "not distinguishable":
+        return PairCell(f"≈ {points(mean)}", "", row, other)
+    kind, mark = ("better", "▲") if mean > 0 else ("worse", "▼")
+    return PairCell(f"{mark} {points(mean)}", kind, row, other)
 
 
 def _compute_table(board: Board) -> TextTable | None:
