@@ -69,15 +69,7 @@ def choice_letter(answer: str, choices: Sequence[str] | None) -> str | None:
 
 
 def last_letter(text: str, choices: Sequence[str] | None) -> str | None:
-    """Find the last letter of a choice that stands alone; articles and the symbols of formulas do not count.
-
-    Args:
-        text: reasoning that never states its answer outright.
-        choices: as for `choice_letter`.
-
-    Returns:
-        The letter, or None.
-    """
+    """Find the last letter of a choice that stands alone; articles and symbols of formulas do not count."""
     letters, found = _letters(choices), None
     for match in _STANDALONE.finditer(text):
         if match[1] in letters and not _is_article(
@@ -90,12 +82,8 @@ def last_letter(text: str, choices: Sequence[str] | None) -> str | None:
 def names_no_choice(stated: str, choices: Sequence[str] | None) -> bool:
     """Whether a statement names no single choice: "A or B", "none of the above", (F) where there is no F.
 
-    Args:
-        stated: the rest of "The answer is …", of which no answer could be read.
-        choices: as for `choice_letter`.
-
-    Returns:
-        The verdict; also False where it says nothing of choices.
+    It is the rest of "The answer is …", of which no answer could be read. False also where it says nothing of
+    choices.
     """
     letters, text = _letters(choices), strip_markup(stated[:_STATED_CHARS])
     if _NO_CHOICE.match(text):
@@ -110,14 +98,9 @@ def names_no_choice(stated: str, choices: Sequence[str] | None) -> bool:
 
 
 def mentioned_choice(text: str, choices: Sequence[str] | None) -> str | None:
-    """Find the one choice whose words occur in a text; a choice within a longer mentioned one does not count.
+    """Find the one choice whose words occur in a text, and give its letter; None where none or several do.
 
-    Args:
-        text: any text.
-        choices: the texts of the choices.
-
-    Returns:
-        Its letter, or None where no choice or more than one is mentioned.
+    A choice within a longer mentioned one does not count.
     """
     haystack = f" {normalise_words(text)} "
     words = [normalise_words(choice) for choice in choices or ()]

@@ -101,11 +101,7 @@ def last_side(answer: str) -> str:
 def normalise_latex(text: str) -> str:
     r"""Take off what does not change the meaning: dollars, a box, spacing, \left and \right, a full stop.
 
-    Args:
-        text: LaTeX or plain text.
-
-    Returns:
-        The bare text; equal results mean equal answers.
+    Equal results mean equal answers.
     """
     bare = " ".join(text[: _MAX_CHARS + 1].split()).rstrip(".")
     bare = _MARKUP.sub("", bare).removeprefix("\\(").removesuffix("\\)")

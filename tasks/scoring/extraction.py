@@ -236,14 +236,7 @@ _SEARCHED_CHARS = 500_000
 
 
 def own_turn(text: str) -> str:
-    """The text up to where another speaker's turn begins; all of it where that is at its start.
-
-    Args:
-        text: an output.
-
-    Returns:
-        A prefix of the text that is not blank, unless the text is.
-    """
+    """The text up to where another speaker's turn begins; all of it where that is at its start."""
     for match in _ANOTHER_SPEAKER.finditer(text, 0, _SEARCHED_CHARS):
         if text[: match.start()].strip():
             return text[: match.start()]
@@ -251,13 +244,9 @@ def own_turn(text: str) -> str:
 
 
 def before_next_question(text: str) -> list[str]:
-    """The text up to each next question that it goes on to, shortest first, without those that are blank.
+    """The text, one speaker's turn, up to each next question that it goes on to, shortest first.
 
-    Args:
-        text: an output, without another speaker's turn.
-
-    Returns:
-        Three prefixes at most; none where no question follows.
+    Three prefixes at most, none of them blank; none where no question follows.
     """
     prefixes = []
     for match in _ANOTHER_QUESTION.finditer(text, 0, _SEARCHED_CHARS):
@@ -283,16 +272,10 @@ _TELLS_HOW_MANY = re.compile(
 
 
 def concluding_number(text: str) -> str | None:
-    """The number that a text concludes with, as written there.
+    """The number that reasoning concludes with which never states its answer outright, as written there.
 
     Of several numbers in the last sentence it is the one that was computed last, that of "there are 25
     spiders on 5 twigs", or else the last.
-
-    Args:
-        text: reasoning that never states its answer outright.
-
-    Returns:
-        The number, or None where there is none.
     """
     tail = text[-_CONCLUSION_CHARS:].rstrip()
     sentence = _SENTENCE_START.split(tail)[-1]

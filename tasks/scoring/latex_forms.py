@@ -65,15 +65,7 @@ _EMPTY = {
 
 
 def equal_forms(gold: str, answer: str) -> bool | None:
-    """Whether an answer equals the reference, where that is certain.
-
-    Args:
-        gold: the reference, in LaTeX or plain text.
-        answer: the answer.
-
-    Returns:
-        The verdict; None where Math-Verify has to tell.
-    """
+    """Whether an answer, in LaTeX or plain text, equals the reference; None where Math-Verify has to tell."""
     if max(len(gold), len(answer)) > _MAX_CHARS or max(gold.count("\\boxed"), answer.count("\\boxed")) > 1:
         return None
     gold, answer = clean_latex(gold), clean_latex(answer)

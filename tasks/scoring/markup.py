@@ -43,12 +43,6 @@ def normalise_words(text: str) -> str:
 
     A text that consists of nothing but punctuation or articles keeps its words, so that it can still be told
     from another one.
-
-    Args:
-        text: any text.
-
-    Returns:
-        The normalised text, words joined by single spaces.
     """
     lowered = unicodedata.normalize("NFKC", text).lower()
     bare = " ".join(_PUNCTUATION.sub(" ", lowered).split())
@@ -56,14 +50,7 @@ def normalise_words(text: str) -> str:
 
 
 def strip_markup(text: str) -> str:
-    r"""Take off what models put around a short answer: ``**B**``, ``$B$``, ``\text{B}``, quotes, backticks.
-
-    Args:
-        text: a short answer.
-
-    Returns:
-        The answer without the wrapping, stripped.
-    """
+    r"""Take off what models put around a short answer: ``**B**``, ``$B$``, ``\text{B}``, quotes, `B`."""
     for _ in range(3):
         text = _WRAPPER.sub(r"\1", text)
     text = re.sub(r"\*\*|__|`", "", text).strip()
@@ -71,13 +58,9 @@ def strip_markup(text: str) -> str:
 
 
 def clean_latex(text: str) -> str:
-    r"""Take off dollars, boxes, spacing and sizes, and spell each thing in one way.
+    r"""Take off dollars, boxes, spacing and sizes of LaTeX or plain text, and spell each thing in one way.
 
-    Args:
-        text: LaTeX or plain text.
-
-    Returns:
-        The same, with single spaces where there were some, so that commands stay apart from letters.
+    Single spaces stay where there were some, so that commands stay apart from letters.
     """
     if "\\\\" in text and "\\begin" not in text:
         text = re.sub(r"\\\\(?=[a-zA-Z])", r"\\", text)  # written with its backslashes doubled
@@ -102,13 +85,9 @@ def unwrap_text(text: str) -> str:
 
 
 def split_unit(text: str) -> tuple[str, str]:
-    r"""Split an answer into what it says and the unit or word that trails it.
+    r"""Split an answer, as `clean_latex` gives it, into what it says and the unit or word that trails it.
 
-    Args:
-        text: as `clean_latex` gives it.
-
-    Returns:
-        The answer and the unit, which may be empty; the answer is empty where all is text.
+    The unit may be empty; the answer is empty where all is text.
     """
     core, unit = text, ""
     while match := re.search(rf"{_WRAPPERS}\s*\{{([^{{}}]*)\}}\s*(\^\s*\{{?\s*[0-9]\s*\}}?)?\s*$", core):
@@ -121,14 +100,9 @@ def split_unit(text: str) -> tuple[str, str]:
 
 
 def split_top(text: str, separator: re.Pattern[str]) -> list[str]:
-    """Split a text at a separator where it stands outside of all brackets and braces.
+    """Split a text, as `clean_latex` gives it, at a separator that stands outside of all brackets and braces.
 
-    Args:
-        text: as `clean_latex` gives it.
-        separator: never matches a bracket.
-
-    Returns:
-        The parts, stripped; one part where the separator does not occur.
+    The parts are stripped; there is one where the separator, which never matches a bracket, does not occur.
     """
     parts, depth, start, position = [], 0, 0, 0
     while position < len(text):
@@ -167,13 +141,9 @@ _CELLS = re.compile(r"&")
 
 
 def matrix_rows(text: str) -> list[list[str]] | None:
-    """The entries of a text that is one matrix, row by row; None where it is anything else.
+    """The entries of a text that is one matrix, row by row and stripped; None where it is anything else.
 
-    Args:
-        text: as `clean_latex` gives it, perhaps with brackets around it.
-
-    Returns:
-        Rows of entries, stripped.
+    The text is as `clean_latex` gives it, and may have brackets around the matrix.
     """
     if (group := bracketed(text)) and _MATRIX.fullmatch(group[1]):
         text = group[1]
@@ -209,14 +179,10 @@ _BETWEEN_BOXES = re.compile(
 
 
 def first_formula(stated: str) -> str:
-    """The answer in LaTeX that a statement begins with, without the words around it.
+    """The answer in LaTeX that the rest of "The answer is …" begins with, without the words around it.
 
-    Args:
-        stated: the rest of "The answer is …".
-
-    Returns:
-        Formulas that are set apart by commas, "and" or "or", in their delimiters; where there is none, the
-        first sentence. Empty where the statement is.
+    It may be formulas that are set apart by commas, "and" or "or", in their delimiters; where there is none,
+    it is the first sentence. It is empty where the statement is.
     """
     text = stated.strip()
     while (chain := _CHAIN.search(text[:_STATED_CHARS])) and (verb := _VERB.match(text, chain.end())):
@@ -244,15 +210,7 @@ def last_formula(text: str) -> str | None:
 
 
 def joined_boxes(text: str, boxes: Sequence[Box]) -> str:
-    r"""The content of the last box, together with those before it that only commas or "and" set apart.
-
-    Args:
-        text: what the boxes are in.
-        boxes: at least one.
-
-    Returns:
-        The contents, separated by commas.
-    """
+    r"""The content of the last box and of those before it that only commas or "and" set apart, in order."""
     last = boxes[-1]
     contents = [text[last.content_start : last.content_end].strip()]
     for box in reversed(boxes[:-1]):

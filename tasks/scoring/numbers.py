@@ -89,11 +89,8 @@ def every_number(text: str) -> list[str]:
 def stated_number(text: str) -> str | None:
     """Return what a statement gives as its number: a time, a list or range, a number, or one in words.
 
-    Args:
-        text: a short text that states an answer, such as "3 or 4", "5:30 PM", "18 dollars", "twenty-three".
-
-    Returns:
-        The part of the text that is the answer, as written there; None where there is none.
+    It is the part of the text that is the answer, as written in "3 or 4", "5:30 PM", "18 dollars" or
+    "twenty-three"; None where there is none.
     """
     text = text[:_QUANTITY_CHARS] if len(text) > _QUANTITY_CHARS else text
     if _list_values(text) is not None:

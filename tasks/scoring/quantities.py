@@ -73,14 +73,9 @@ def quantity_values(text: str) -> tuple[Value, ...]:
 
 
 def conversion(left: str, right: str) -> Fraction | None:
-    """The factor that turns a number of one unit into one of another.
+    """The factor that turns a number of one unit, as written, into one of another.
 
-    Args:
-        left: a unit as written.
-        right: another one.
-
-    Returns:
-        The factor; 1 where a unit is missing or not known; None where the units measure different things.
+    It is 1 where a unit is missing or not known, and None where the units measure different things.
     """
     units = _unit(left), _unit(right)
     if units[0] is None or units[1] is None:
@@ -181,13 +176,9 @@ def first_words_number(text: str) -> str | None:
 
 
 def words_value(text: str) -> Fraction | None:
-    """Read a number in words exactly.
+    """Read a number in words exactly: "twenty-three", "minus two", "one and a half", "a dozen".
 
-    Args:
-        text: words such as "twenty-three", "minus two", "one and a half", "a dozen".
-
-    Returns:
-        The value, or None where the words make no number ("five six").
+    None where the words make no number ("five six").
     """
     words = text.lower().replace("-", " ").split()
     negative = bool(words) and words[0] in ("minus", "negative")

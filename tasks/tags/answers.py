@@ -60,14 +60,9 @@ def marked_answer(text: str, tag_format: TagFormat, truncated: bool) -> MarkedAn
 
 
 def line_answer(line: str, tag_format: TagFormat) -> str | None:
-    """Read one line as the answer line of a format.
+    """Read one line, without its newline, as the answer line of a format of style `line`.
 
-    Args:
-        line: a line without its newline.
-        tag_format: of style `line`.
-
-    Returns:
-        X of "The answer is X." or "#### X", blank where X is missing; None where it is no such line.
+    It gives X of "The answer is X." or "#### X", blank where X is missing; None where it is no such line.
     """
     match = _line_pattern(tag_format).search(line)
     stated = _stated(match, tag_format) if match and _starts_line(match) else None
