@@ -11,7 +11,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 
-from leaderboards.board import integrity, summary
+from leaderboards.board import conclusions
 from leaderboards.board.cells import CellMaker, buckets_of, mean_cost, votes_of, without_home
 from leaderboards.board.comparing import Comparer, alpha_changes, tiers
 from leaderboards.board.curves import curve_of
@@ -79,15 +79,9 @@ def build_board(
         confidence=CONFIDENCE,
         family_macro=sum(where == MACRO and of == metric for _, where, of in found.versus[name]),
         family_cells=sum(where != MACRO and of == metric for _, where, of in found.versus[name]),
-        summary=summary.summary(rows, metric),
-        notes=(
-            *summary.cautions(rows, benchmarks, metric),
-            *integrity.cautions(rows, groups, benchmarks),
-        ),
-        checks=(
-            *summary.score_leaders([row.score_by_alpha for row in rows], found.alpha_changes),
-            *integrity.checks(rows, groups, benchmarks),
-        ),
+        summary=conclusions.summary(rows, metric),
+        notes=conclusions.cautions(rows, groups, benchmarks, metric),
+        checks=conclusions.checks(rows, groups, benchmarks, found.alpha_changes),
         provenance=tuple((run.source, dict(run.provenance)) for run in runs),
         pairs=found.pairs,
         alpha_changes=found.alpha_changes,

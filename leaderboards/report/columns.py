@@ -4,8 +4,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 
+from leaderboards.board.conclusions import flops_per_point, gained_points
 from leaderboards.board.rows import Board, Cell, Row
-from leaderboards.board.summary import flops_per_point, gained_points
 from leaderboards.report.tables import TextTable
 from leaderboards.report.wording import (
     METRIC_NAMES,

@@ -3,31 +3,7 @@
 from collections.abc import Iterable, Sequence
 from functools import singledispatch
 
-from leaderboards.board.findings import (
-    MANY_TRUNCATED,
-    MANY_VERDICTS,
-    MIN_SEEDS,
-    UNMATCHED,
-    AgainstReference,
-    ComputeMatch,
-    Detectable,
-    FewQuestions,
-    FewSeeds,
-    Finding,
-    Headline,
-    JudgeBesideRule,
-    MadeAgain,
-    NearZero,
-    NoOverlap,
-    NotComparable,
-    NotRanked,
-    OtherVerdicts,
-    Overlapping,
-    SameCompute,
-    ScoreLeaders,
-    Truncated,
-    UnequalSettings,
-)
+from leaderboards.board import findings as found
 from leaderboards.board.rows import Board
 from leaderboards.report.wording import (
     METRIC_NAMES,
@@ -45,13 +21,13 @@ _MAX_GROUPS = 6
 _MAX_CELLS = 4
 
 
-def sentences(findings: Iterable[Finding], board: Board) -> tuple[str, ...]:
+def sentences(findings: Iterable[found.Finding], board: Board) -> tuple[str, ...]:
     """A sentence, or a few, for each finding of a board."""
     return tuple(sentence(finding, board) for finding in findings)
 
 
 @singledispatch
-def sentence(finding: Finding, board: Board) -> str:
+def sentence(finding: found.Finding, board: Board) -> str:
     """The finding in words, with the board's names and figures."""
     raise NotImplementedError(type(finding))
 
@@ -66,7 +42,7 @@ def _few(names: Sequence[str]) -> str:
 
 
 @sentence.register
-def _(finding: Headline, board: Board) -> str:
+def _(finding: found.Headline, board: Board) -> str:
     metric, count = METRIC_NAMES[board.rank_by], len(board.benchmarks)
     over = "1 benchmark" if count == 1 else f"{count} benchmarks"
     if not board.family_macro:
@@ -78,23 +54,23 @@ def _(finding: Headline, board: Board) -> str:
 
 
 @sentence.register
-def _(finding: AgainstReference, board: Board) -> str:
+def _(finding: found.AgainstReference, board: Board) -> str:
     row = board.rows[finding.row]
-    found = row.macro and row.macro.metric(board.rank_by).comparison
-    assert found
-    difference = found.difference
-    undecided = found.verdict == "not distinguishable" and (difference.low > 0 or difference.high < 0)
+    comparison = row.macro and row.macro.metric(board.rank_by).comparison
+    assert comparison
+    difference = comparison.difference
+    undecided = comparison.verdict == "not distinguishable" and (difference.low > 0 or difference.high < 0)
     correction = f" once corrected for {board.family_macro} comparisons" if undecided else ""
     ratio = finding.compute_ratio
     compute = "" if ratio is None else f", with {ratio:.2f} times its training compute"
     return (
-        f"{label(row, board)} {VERDICT_WORDS[found.verdict]} {board.reference} on "
-        f"{METRIC_NAMES[board.rank_by]}{correction} ({tested(found, board.confidence)}){compute}."
+        f"{label(row, board)} {VERDICT_WORDS[comparison.verdict]} {board.reference} on "
+        f"{METRIC_NAMES[board.rank_by]}{correction} ({tested(comparison, board.confidence)}){compute}."
     )
 
 
 @sentence.register
-def _(finding: ComputeMatch, board: Board) -> str:
+def _(finding: found.ComputeMatch, board: Board) -> str:
     prepared = [
         f"{name} {large(tokens)}"
         for name, (_, tokens) in zip(
@@ -107,13 +83,13 @@ def _(finding: ComputeMatch, board: Board) -> str:
     return _matching(finding, board) + (on_top if prepared else "")
 
 
-def _matching(finding: ComputeMatch, board: Board) -> str:
+def _matching(finding: found.ComputeMatch, board: Board) -> str:
     first, *others = finding.groups
     if not others:
         of_model = f" of {finding.model}" if finding.model is not None else ""
         return (
             f"Compute-matched: all {len(first.rows)} trained entries{of_model} took {_amount(first)} "
-            f"(within {100 * UNMATCHED:.0f} %)."
+            f"(within {100 * found.UNMATCHED:.0f} %)."
         )
     shown = [
         f"{enumerated(_labels(group.rows, board))} took {_amount(group)}"
@@ -125,12 +101,12 @@ def _matching(finding: ComputeMatch, board: Board) -> str:
     return f"Not compute-matched: {'; '.join(shown)}."
 
 
-def _amount(group: SameCompute) -> str:
+def _amount(group: found.SameCompute) -> str:
     return f"{group.steps:.0f} optimiser steps and {large(group.tokens_forward)} forward tokens"
 
 
 @sentence.register
-def _(finding: Detectable, board: Board) -> str:
+def _(finding: found.Detectable, board: Board) -> str:
     (least, smallest), (most, largest) = finding.least, finding.most
     span = f"{percent(smallest)} points ({label(board.rows[least], board)})"
     if most != least:
@@ -142,7 +118,7 @@ def _(finding: Detectable, board: Board) -> str:
 
 
 @sentence.register
-def _(finding: FewSeeds, board: Board) -> str:
+def _(finding: found.FewSeeds, board: Board) -> str:
     names = ", ".join(_labels(finding.rows, board))
     if finding.single:
         return (
@@ -150,13 +126,13 @@ def _(finding: FewSeeds, board: Board) -> str:
             "seed could turn the verdict round."
         )
     return (
-        f"Fewer than {MIN_SEEDS} seeds for {names}: how much seeds matter is hardly known, and "
+        f"Fewer than {found.MIN_SEEDS} seeds for {names}: how much seeds matter is hardly known, and "
         "the intervals are rough."
     )
 
 
 @sentence.register
-def _(finding: FewQuestions, board: Board) -> str:
+def _(finding: found.FewQuestions, board: Board) -> str:
     n = finding.num_questions
     return (
         f"{finding.benchmark} has only {n} question{'s' if n != 1 else ''}: its intervals are up to "
@@ -165,7 +141,7 @@ def _(finding: FewQuestions, board: Board) -> str:
 
 
 @sentence.register
-def _(finding: NotRanked, board: Board) -> str:
+def _(finding: found.NotRanked, board: Board) -> str:
     names = ", ".join(_labels(finding.rows, board))
     if finding.why == "results":
         return f"Not ranked, for want of results on the same questions of all benchmarks: {names}."
@@ -173,7 +149,7 @@ def _(finding: NotRanked, board: Board) -> str:
 
 
 @sentence.register
-def _(finding: NearZero, board: Board) -> str:
+def _(finding: found.NearZero, board: Board) -> str:
     return (
         "Every accuracy is near zero: these benchmarks cannot tell such entries apart, and no difference "
         "here says anything about the methods."
@@ -181,52 +157,52 @@ def _(finding: NearZero, board: Board) -> str:
 
 
 @sentence.register
-def _(finding: Truncated, board: Board) -> str:
+def _(finding: found.Truncated, board: Board) -> str:
     many = [
         f"{label(board.rows[row], board)} on {benchmark} ({percent(share)} %)"
         for row, benchmark, share in finding.cells
     ]
     rest = f" and {len(many) - _MAX_CELLS} more" if len(many) > _MAX_CELLS else ""
     return (
-        f"Generation budget too small: more than {100 * MANY_TRUNCATED:.0f} % of the outputs were cut at "
-        f"the token limit: {', '.join(many[:_MAX_CELLS])}{rest}. Raise the limit before reading anything "
-        "into these figures."
+        f"Generation budget too small: more than {100 * found.MANY_TRUNCATED:.0f} % of the outputs were "
+        f"cut at the token limit: {', '.join(many[:_MAX_CELLS])}{rest}. Raise the limit before reading "
+        "anything into these figures."
     )
 
 
 @sentence.register
-def _(finding: Overlapping, board: Board) -> str:
-    found = finding.overlap
-    example = "" if not found.examples else " (such as {} in {})".format(*found.examples[0])
+def _(finding: found.Overlapping, board: Board) -> str:
+    overlap = finding.overlap
+    example = "" if not overlap.examples else " (such as {} in {})".format(*overlap.examples[0])
     return (
-        f"{finding.benchmark}: {found.ngram:,} of the {found.n:,} test questions "
-        f"({percent(found.ngram / found.n)} %) share a run of {found.ngram_size} words with the training "
-        f"data of {_few(_labels(finding.rows, board))} ({found.num_train:,} records), {found.exact:,} of "
-        f"them word for word{example}: what looks like skill may be memory."
+        f"{finding.benchmark}: {overlap.ngram:,} of the {overlap.n:,} test questions "
+        f"({percent(overlap.ngram / overlap.n)} %) share a run of {overlap.ngram_size} words with the "
+        f"training data of {_few(_labels(finding.rows, board))} ({overlap.num_train:,} records), "
+        f"{overlap.exact:,} of them word for word{example}: what looks like skill may be memory."
     )
 
 
 @sentence.register
-def _(finding: OtherVerdicts, board: Board) -> str:
+def _(finding: found.OtherVerdicts, board: Board) -> str:
     many = [
         f"{label(board.rows[row], board)} on {benchmark} ({differ:,} of {n:,})"
         for row, benchmark, differ, n in finding.cells
     ]
     return (
-        f"The engine does not give what the reference engine gives: over {100 * MANY_VERDICTS:.0f} % of "
-        f"the outputs made again were judged otherwise: {', '.join(many)}."
+        f"The engine does not give what the reference engine gives: over {100 * found.MANY_VERDICTS:.0f} % "
+        f"of the outputs made again were judged otherwise: {', '.join(many)}."
     )
 
 
 @sentence.register
-def _(finding: NotComparable, board: Board) -> str:
+def _(finding: found.NotComparable, board: Board) -> str:
     return (
         f"{UNLIKE_MARK} {finding.entry} is not comparable on {enumerated(finding.benchmarks)}: {finding.how}."
     )
 
 
 @sentence.register
-def _(finding: UnequalSettings, board: Board) -> str:
+def _(finding: found.UnequalSettings, board: Board) -> str:
     settings = "; ".join(
         f"{setting.name} "
         + " / ".join(f"{value} ({_few(_labels(rows, board))})" for value, rows in setting.values)
@@ -239,7 +215,7 @@ def _(finding: UnequalSettings, board: Board) -> str:
 
 
 @sentence.register
-def _(finding: ScoreLeaders, board: Board) -> str:
+def _(finding: found.ScoreLeaders, board: Board) -> str:
     names = _labels([row for _, _, row in finding.spans], board)
     if len(names) == 1:
         lead = f"{names[0]} leads for every α from 0 to 1"
@@ -258,7 +234,7 @@ def _(finding: ScoreLeaders, board: Board) -> str:
 
 
 @sentence.register
-def _(finding: NoOverlap, board: Board) -> str:
+def _(finding: found.NoOverlap, board: Board) -> str:
     benchmarks = [f"{benchmark} ({n:,})" for benchmark, n in finding.benchmarks]
     return (
         f"None of the test questions of {enumerated(benchmarks)} stands in the training data of "
@@ -268,7 +244,7 @@ def _(finding: NoOverlap, board: Board) -> str:
 
 
 @sentence.register
-def _(finding: MadeAgain, board: Board) -> str:
+def _(finding: found.MadeAgain, board: Board) -> str:
     return (
         f"Of {finding.n:,} outputs made again by the reference engine ({finding.engine}) for "
         f"{_few(_labels(finding.rows, board))} on {enumerated(finding.benchmarks)}, "
@@ -277,7 +253,7 @@ def _(finding: MadeAgain, board: Board) -> str:
 
 
 @sentence.register
-def _(finding: JudgeBesideRule, board: Board) -> str:
+def _(finding: found.JudgeBesideRule, board: Board) -> str:
     named = ", ".join(f"{label(board.rows[row], board)} {count:,}" for row, count in finding.differ if count)
     unreadable = finding.unreadable
     return (

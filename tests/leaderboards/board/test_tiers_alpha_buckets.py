@@ -12,9 +12,9 @@ from synthetic_board import VARIANTS, Variant, synthetic_run
 
 from leaderboards.board.build import build_board
 from leaderboards.board.comparing import tiers
+from leaderboards.board.conclusions import flops_per_point, gained_points
 from leaderboards.board.findings import ScoreLeaders
 from leaderboards.board.rows import ALPHAS, Board, Comparison, Pair, Row
-from leaderboards.board.summary import flops_per_point, gained_points
 from leaderboards.report.findings import sentences
 from leaderboards.results.schema import METRICS, RunResults
 from leaderboards.stats import MACRO, Difference

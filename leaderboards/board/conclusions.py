@@ -1,0 +1,323 @@
+"""What is found on a board: never more than the paired test supports, and whether it can be trusted."""
+
+from collections.abc import Iterator, Sequence
+from itertools import groupby, pairwise
+
+from leaderboards.board import findings
+from leaderboards.board.rows import AlphaChange, Comparison, Row
+from leaderboards.results.merge import Group
+from leaderboards.results.schema import Evaluation, ExactCheck, Metric, Overlap, TrainingCost
+from leaderboards.stats import Estimate
+
+MIN_QUESTIONS = 200
+NEAR_ZERO = 0.05
+UNEQUAL_COMPUTE = 0.05
+
+_Trained = tuple[int, TrainingCost]
+_Evaluated = tuple[int, Evaluation]
+
+
+def summary(rows: Sequence[Row], rank_by: Metric) -> tuple[findings.SummaryFinding, ...]:
+    """The headline, each row that was compared with the reference, and whether compute was equal."""
+    compared = [(at, found) for at, row in enumerate(rows) if (found := _comparison(row, rank_by))]
+    return (
+        findings.Headline(tuple(at for at, found in compared if found.verdict == "better")),
+        *(findings.AgainstReference(at, _unequal_compute(rows, rows[at])) for at, _ in compared),
+        *_compute_matches(rows),
+    )
+
+
+def cautions(
+    rows: Sequence[Row], groups: Sequence[Group], benchmarks: Sequence[str], rank_by: Metric
+) -> tuple[findings.Caution, ...]:
+    """What to beware of: in the figures themselves, and in how they came about.
+
+    Few seeds or questions, no rank, figures near zero; then truncated outputs, test questions in the training
+    data, outputs that the reference engine does not give, and entries not asked, made or judged alike.
+
+    Args:
+        rows: the board's.
+        groups: those of the rows, in their order.
+        benchmarks: the board's.
+        rank_by: the ranking metric.
+    """
+    evaluated = _evaluated(groups, benchmarks)
+    return (
+        *_detectable(rows, rank_by),
+        *_few_seeds(rows),
+        *_few_questions(rows, benchmarks, rank_by),
+        *_not_ranked(rows),
+        *_near_zero(rows),
+        *_truncated(rows),
+        *_overlapping(evaluated),
+        *_other_verdicts(evaluated),
+        *_not_comparable(groups),
+        *_unequal_settings(evaluated),
+    )
+
+
+def checks(
+    rows: Sequence[Row],
+    groups: Sequence[Group],
+    benchmarks: Sequence[str],
+    changes: Sequence[AlphaChange],
+) -> tuple[findings.Check, ...]:
+    """What was checked, and found well or left to the reader's judgement; the first is who leads by score."""
+    evaluated = _evaluated(groups, benchmarks)
+    return (
+        *_score_leaders(rows, changes),
+        *_no_overlap(evaluated),
+        *_made_again(evaluated),
+        *_judges(rows, benchmarks),
+    )
+
+
+def gained_points(row: Row, rows: Sequence[Row]) -> float | None:
+    """Points of macro accuracy above the untrained base of the same model; None where that is not known."""
+    base = next((r for r in rows if r.role == "base" and r.model == row.model), None)
+    if row.cost is None or row.macro is None or base is None or base.macro is None:
+        return None
+    mine, theirs = (each.metric("accuracy").estimate.mean for each in (row.macro, base.macro))
+    return 100 * (mine - theirs)
+
+
+def flops_per_point(row: Row, rows: Sequence[Row]) -> float | None:
+    """All FLOPs of one seed, its reference model's too, for each point gained; None where none was gained."""
+    gained = gained_points(row, rows)
+    return row.cost.total_flops / gained if row.cost and gained and gained > 0 else None
+
+
+def _comparison(row: Row, rank_by: Metric) -> Comparison | None:
+    return row.macro.metric(rank_by).comparison if row.macro else None
+
+
+def _unequal_compute(rows: Sequence[Row], row: Row) -> float | None:
+    """How often the reference's training compute a row took, all of it counted; None where about as much."""
+    reference = next((r for r in rows if r.is_reference and r.model == row.model), None)
+    if reference is None or reference.cost is None or row.cost is None or not reference.cost.total_flops:
+        return None
+    ratio = row.cost.total_flops / reference.cost.total_flops
+    return ratio if abs(ratio - 1) > UNEQUAL_COMPUTE else None
+
+
+def _compute_matches(rows: Sequence[Row]) -> Iterator[findings.ComputeMatch]:
+    """For each model with several trained rows, which took the same steps and forward tokens."""
+    models = list(dict.fromkeys(row.model for row in rows))
+    for model in models:
+        trained = [(at, row.cost) for at, row in enumerate(rows) if row.model == model and row.cost]
+        if len(trained) > 1:
+            groups = _same_compute(sorted(trained, key=lambda each: not rows[each[0]].is_reference))
+            prepared = ((at, cost.reference_tokens) for at, cost in trained if cost.reference_tokens)
+            yield findings.ComputeMatch(model if len(models) > 1 else None, groups, tuple(prepared))
+
+
+def _same_compute(trained: Sequence[_Trained]) -> tuple[findings.SameCompute, ...]:
+    """Rows of like compute together, in the order of the first of each; that one's figures stand for all."""
+    groups: list[list[_Trained]] = []
+    for at, cost in trained:
+        group = next((group for group in groups if _alike(group[0][1], cost)), None)
+        if group is None:
+            groups.append([(at, cost)])
+        else:
+            group.append((at, cost))
+    return tuple(
+        findings.SameCompute(tuple(at for at, _ in group), group[0][1].steps, group[0][1].tokens_forward)
+        for group in groups
+    )
+
+
+def _alike(first: TrainingCost, other: TrainingCost) -> bool:
+    pairs = ((first.steps, other.steps), (first.tokens_forward, other.tokens_forward))
+    return all(abs(mine - theirs) <= findings.UNMATCHED * mine for mine, theirs in pairs)
+
+
+def _detectable(rows: Sequence[Row], rank_by: Metric) -> Iterator[findings.Detectable]:
+    """What could have been found: else "not distinguishable" is read as "the same"."""
+    found = [
+        (at, comparison.difference.detectable)
+        for at, row in enumerate(rows)
+        if (comparison := _comparison(row, rank_by)) and comparison.verdict == "not distinguishable"
+    ]
+    if found:
+        found.sort(key=lambda each: each[1])
+        yield findings.Detectable(found[0], found[-1])
+
+
+def _few_seeds(rows: Sequence[Row]) -> Iterator[findings.FewSeeds]:
+    few = [
+        (at, len(row.seeds))
+        for at, row in enumerate(rows)
+        if row.role == "trained" and len(row.seeds) < findings.MIN_SEEDS
+    ]
+    for single in (True, False):
+        if own := tuple(at for at, num_seeds in few if (num_seeds == 1) == single):
+            yield findings.FewSeeds(own, single)
+
+
+def _few_questions(
+    rows: Sequence[Row], benchmarks: Sequence[str], rank_by: Metric
+) -> Iterator[findings.FewQuestions]:
+    for benchmark in benchmarks:
+        cells = [cell for row in rows if (cell := row.cell(benchmark))]
+        estimates = [cell.metric(rank_by).estimate for cell in cells]
+        n = min(estimate.num_questions for estimate in estimates)
+        if n < MIN_QUESTIONS:
+            yield findings.FewQuestions(
+                benchmark, n, max(estimate.high - estimate.low for estimate in estimates)
+            )
+
+
+def _not_ranked(rows: Sequence[Row]) -> Iterator[findings.NotRanked]:
+    if missing := tuple(at for at, row in enumerate(rows) if row.macro is None):
+        yield findings.NotRanked(missing, "results")
+    if other := tuple(at for at, row in enumerate(rows) if row.macro and row.rank is None):
+        yield findings.NotRanked(other, "format")
+
+
+def _near_zero(rows: Sequence[Row]) -> Iterator[findings.NearZero]:
+    highest = [row.macro.metric("accuracy").estimate.high for row in rows if row.macro]
+    if highest and max(highest) <= NEAR_ZERO:
+        yield findings.NearZero(max(highest))
+
+
+def _evaluated(groups: Sequence[Group], benchmarks: Sequence[str]) -> list[_Evaluated]:
+    """Every evaluation with its row's position, by benchmark in the board's order."""
+    pairs = [(at, evaluation) for at, group in enumerate(groups) for evaluation in group.evaluations]
+    return sorted(pairs, key=lambda pair: benchmarks.index(pair[1].benchmark))
+
+
+def _truncated(rows: Sequence[Row]) -> Iterator[findings.Truncated]:
+    many = tuple(
+        (at, cell.benchmark, cell.truncated)
+        for at, row in enumerate(rows)
+        for cell in row.cells
+        if cell.truncated > findings.MANY_TRUNCATED
+    )
+    if many:
+        yield findings.Truncated(many)
+
+
+def _overlapping(evaluated: Sequence[_Evaluated]) -> Iterator[findings.Overlapping]:
+    """Test questions that stand in training data; rows with the same finding together."""
+    rows: dict[tuple[str, Overlap], list[int]] = {}
+    for at, evaluation in evaluated:
+        if evaluation.overlap and evaluation.overlap.ngram:
+            rows.setdefault((evaluation.benchmark, evaluation.overlap), []).append(at)
+    for (benchmark, overlap), of in rows.items():
+        yield findings.Overlapping(benchmark, _once(of), overlap)
+
+
+def _score_leaders(rows: Sequence[Row], changes: Sequence[AlphaChange]) -> Iterator[findings.ScoreLeaders]:
+    """Who leads by score for which α; nothing where no two rows can be ranked by it."""
+    scores = [row.score_by_alpha for row in rows]
+    if sum(own is not None for own in scores) > 1:
+        edges = [0.0, *dict.fromkeys(change.alpha for change in changes), 1.0]
+        num_apart = sum(change.distinguishable for change in changes)
+        yield findings.ScoreLeaders(tuple(_spans(scores, edges)), len(changes), num_apart)
+
+
+def _spans(
+    scores: Sequence[Sequence[Estimate] | None], edges: Sequence[float]
+) -> Iterator[tuple[float, float, int]]:
+    """The spans of α and the position of the row that leads in each."""
+
+    def leader(alpha: float) -> int:
+        # The score is linear in α, so that its ends say what it is between them.
+        at_alpha = [alpha * own[-1].mean + (1 - alpha) * own[0].mean if own else -1.0 for own in scores]
+        return max(range(len(scores)), key=at_alpha.__getitem__)
+
+    found = [(low, high, leader((low + high) / 2)) for low, high in pairwise(edges)]
+    for row, spans in groupby(found, key=lambda span: span[2]):
+        first, *rest = spans
+        yield first[0], (rest or [first])[-1][1], row
+
+
+def _no_overlap(evaluated: Sequence[_Evaluated]) -> Iterator[findings.NoOverlap]:
+    """Benchmarks of which no question stands in the training data, for rows of which this is equally true."""
+    clean: dict[tuple[int, int, int], dict[str, int]] = {}
+    for at, evaluation in evaluated:
+        if (found := evaluation.overlap) and not found.ngram:
+            data = (at, found.num_train, found.ngram_size)
+            clean.setdefault(data, {})[evaluation.benchmark] = found.n
+    rows: dict[tuple[int, int, tuple[tuple[str, int], ...]], list[int]] = {}
+    for (at, num_train, ngram_size), sizes in clean.items():
+        rows.setdefault((num_train, ngram_size, tuple(sizes.items())), []).append(at)
+    for (num_train, ngram_size, benchmarks), of in rows.items():
+        yield findings.NoOverlap(tuple(of), benchmarks, num_train, ngram_size)
+
+
+def _made_again(evaluated: Sequence[_Evaluated]) -> Iterator[findings.MadeAgain]:
+    """For each reference engine, how many outputs it gave otherwise, over all rows and benchmarks."""
+    found: dict[str, list[tuple[int, str, ExactCheck]]] = {}
+    for at, evaluation in evaluated:
+        if check := evaluation.exact:
+            found.setdefault(f"{check.engine}, {check.dtype}", []).append((at, evaluation.benchmark, check))
+    for engine, made in found.items():
+        yield findings.MadeAgain(
+            engine=engine,
+            rows=_once([at for at, _, _ in made]),
+            benchmarks=tuple(dict.fromkeys(benchmark for _, benchmark, _ in made)),
+            n=sum(check.n for _, _, check in made),
+            texts_differ=sum(check.texts_differ for _, _, check in made),
+            verdicts_differ=sum(check.verdicts_differ for _, _, check in made),
+        )
+
+
+def _other_verdicts(evaluated: Sequence[_Evaluated]) -> Iterator[findings.OtherVerdicts]:
+    found: dict[tuple[int, str], list[ExactCheck]] = {}
+    for at, evaluation in evaluated:
+        if evaluation.exact:
+            found.setdefault((at, evaluation.benchmark), []).append(evaluation.exact)
+    counts = (
+        (at, benchmark, sum(check.verdicts_differ for check in of_seeds), sum(check.n for check in of_seeds))
+        for (at, benchmark), of_seeds in found.items()
+    )
+    if many := tuple(each for each in counts if each[2] > findings.MANY_VERDICTS * each[3]):
+        yield findings.OtherVerdicts(many)
+
+
+def _judges(rows: Sequence[Row], benchmarks: Sequence[str]) -> Iterator[findings.JudgeBesideRule]:
+    for benchmark in benchmarks:
+        cells = [(at, cell.judged) for at, row in enumerate(rows) if (cell := row.cell(benchmark))]
+        judged = [(at, found) for at, found in cells if found]
+        if judged:
+            yield findings.JudgeBesideRule(
+                benchmark=benchmark,
+                differ=tuple((at, found.rule_only + found.judge_only) for at, found in judged),
+                n=sum(found.n for _, found in judged),
+                unreadable=sum(found.unreadable for _, found in judged),
+            )
+
+
+def _not_comparable(groups: Sequence[Group]) -> Iterator[findings.NotComparable]:
+    """What the user allowed to differ, and in whose results it does."""
+    found: dict[tuple[str, str], dict[str, None]] = {}
+    for group in groups:
+        for unlike in group.unlike:
+            found.setdefault((group.name, unlike.mark()), {})[unlike.benchmark] = None
+    for (name, how), benchmarks in found.items():
+        yield findings.NotComparable(name, tuple(benchmarks), how)
+
+
+def _unequal_settings(evaluated: Sequence[_Evaluated]) -> Iterator[findings.UnequalSettings]:
+    benchmarks: dict[tuple[findings.Setting, ...], list[str]] = {}
+    for benchmark, pairs in groupby(evaluated, key=lambda pair: pair[1].benchmark):
+        if unequal := tuple(_differing(list(pairs))):
+            benchmarks.setdefault(unequal, []).append(benchmark)
+    for settings, names in benchmarks.items():
+        yield findings.UnequalSettings(tuple(names), settings)
+
+
+def _differing(pairs: Sequence[_Evaluated]) -> Iterator[findings.Setting]:
+    """What may differ on a board, and ought to be known, where it does."""
+    for name in ("engine", "dtype"):
+        rows: dict[str, list[int]] = {}
+        for at, evaluation in pairs:
+            rows.setdefault(getattr(evaluation, name), []).append(at)
+        if len(rows) > 1:
+            yield findings.Setting(name, tuple((value, _once(of)) for value, of in sorted(rows.items())))
+
+
+def _once(rows: Sequence[int]) -> tuple[int, ...]:
+    """Each row once, though several of its seeds have what is told of it."""
+    return tuple(dict.fromkeys(rows))
