@@ -45,4 +45,4 @@ lock:
 	  --custom-compile-command 'make lock' -o requirements/cuda.txt
 
 clean:
-	rm -rf $(VENV) runs .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) runs .pytest_cache .mypy_cache .ruff_cache .import_linter_cache

@@ -68,7 +68,7 @@ def train_node(plan: Plan, node: StageNode, reporter: StageReporter) -> None:
         "base": plan.base.name,
         "base_digest": plan.base.digest,
         "stage": asdict(node),
-        "data": {"records": dict(plan.train_records), "digest": plan.corpora[node.tags].digest()},
+        "data": {"records": dict(plan.records.counts), "digest": plan.corpora[node.tags].digest()},
         "packages": package_versions(),
         "processes": distributed.count(),
     }

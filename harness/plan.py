@@ -1,13 +1,18 @@
-"""A run as data: which stages to train, which checkpoints to evaluate, before anything is done."""
+"""A run as data: what to train on, which stages to train, what to evaluate, before anything is done."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import hashlib
+from array import array
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
 
 from harness.config import EMBEDDED, Config
-from harness.data import TrainingRecords
 from harness.engines import choose_engine
 from harness.models import cache_dir, locate_model, model_name, whole_model
 from sftkey_train import distributed
@@ -18,10 +23,80 @@ from sftkey_train.text import TextPath
 from sftkey_train.variants import Variant, load_variant
 from tasks.benchmarks import Benchmark, load_benchmark
 from tasks.errors import InputError, did_you_mean
-from tasks.records import records_digest
+from tasks.records import Record, records_digest
 from tasks.tags import get_tag_format
 
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
 UNTAGGED = "none"
+
+
+class TrainingRecords:
+    """Records with a rationale from the training splits of benchmarks: a stream that can be read again.
+
+    Benchmarks that share their training data (a set and its harder test) give it once. Of a record that has
+    been read eight bytes are kept, and only where a later benchmark may share it: among ten million records
+    the chance that one is taken for another is below one in a hundred thousand.
+
+    Args:
+        config: Says how many records of a benchmark to take, and where they are.
+        benchmarks: In the order in which their records come; those without training data give none.
+
+    Attributes:
+        counts: Benchmark name -> its records in the stream, filled when a reading comes to the end.
+    """
+
+    def __init__(self, config: Config, benchmarks: Sequence[Benchmark]) -> None:
+        self.counts: dict[str, int] = {}
+        self._config = config
+        self._benchmarks = benchmarks
+
+    def __iter__(self) -> Iterator[Record]:
+        """Yields the records.
+
+        Raises:
+            InputError: There are none, or a source is broken.
+        """
+        counts: dict[str, int] = {}
+        sources = [benchmark for benchmark in self._benchmarks if benchmark.train_split is not None]
+        known = np.empty(0, np.uint64)
+        for position, benchmark in enumerate(sources):
+            records = benchmark.iter_records("train", self._config.data_dir)
+            usable = islice(filter(self._may_take(benchmark), records), self._config.train_limit)
+            hashes = array("Q")
+            for record in usable:
+                if len(sources) > 1:
+                    hashes.append(_hash(record))
+                    if _is_in(known, hashes[-1]):
+                        continue
+                counts[benchmark.name] = counts.get(benchmark.name, 0) + 1
+                yield record
+            if position < len(sources) - 1:
+                known = np.union1d(known, np.frombuffer(hashes, np.uint64))
+        if not counts:
+            names = ", ".join(benchmark.name for benchmark in self._benchmarks)
+            raise InputError(
+                f"no training data with rationales in {names}; add a benchmark that has some, such as gsm8k"
+            )
+        self.counts.clear()
+        self.counts.update(counts)
+
+    def _may_take(self, benchmark: Benchmark) -> Callable[[Record], bool]:
+        """Has a rationale, and is not lent to a validation split that this run looks at."""
+        config = self._config
+        validates = config.eval.split == "validation" or config.train.validate_every is not None
+        return lambda record: bool(record.rationale) and not (validates and benchmark.is_lent(record))
+
+
+def _hash(record: Record) -> int:
+    text = f"{record.id}\0{record.question}".encode("utf-8", "replace")
+    return int.from_bytes(hashlib.blake2b(text, digest_size=8).digest(), "little")
+
+
+def _is_in(known: NDArray[np.uint64], value: int) -> bool:
+    position = int(np.searchsorted(known, np.uint64(value)))
+    return position < len(known) and int(known[position]) == value
 
 
 @dataclass(frozen=True)
@@ -53,8 +128,8 @@ class Plan:
         seeds: Of every variant.
         tags_of: Variant name -> tag format name.
         paths: Tag format name -> the text path of models trained on it.
-        corpora: Tag format name -> encoded training data.
-        train_records: Training records of each data set used.
+        records: The training records.
+        corpora: Tag format name -> these, encoded.
         graph: The stages.
         engine: Name of the engine.
     """
@@ -66,8 +141,8 @@ class Plan:
     seeds: tuple[int, ...]
     tags_of: Mapping[str, str]
     paths: Mapping[str, TextPath]
+    records: TrainingRecords
     corpora: Mapping[str, Corpus]
-    train_records: Mapping[str, int]
     graph: StageGraph
     engine: str
 
@@ -115,8 +190,7 @@ def _plan(config: Config) -> Plan:
         for name, variant in zip(config.variants, variants, strict=True)
     }
     graph = build_graph(variants, seeds, config.train, base.digest, corpora, tags_of, own_settings)
-    counts = dict(records.counts)
-    return Plan(config, base, benchmarks, variants, seeds, tags_of, paths, corpora, counts, graph, engine)
+    return Plan(config, base, benchmarks, variants, seeds, tags_of, paths, records, corpora, graph, engine)
 
 
 def _corpus(records: TrainingRecords, digest: str, tags: str, path: TextPath, config: Config) -> Corpus:

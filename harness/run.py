@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from harness.config import Config, dump_config
-from harness.data import TrainingRecords
 from harness.evaluation.evaluate import Evaluator
 from harness.evaluation.exact import check_exactness, refuse_comparison
 from harness.evaluation.generations import GenerationStore
@@ -130,7 +129,7 @@ def evaluate_checkpoints(
         found = _generated_and_scored(evaluator, config, wanted, store, reporter)
         if plan is not None:
             asked = {benchmark.name: evaluator.records(benchmark) for benchmark in benchmarks}
-            found = _with_overlaps(found, find_overlaps(TrainingRecords(config, benchmarks), asked))
+            found = _with_overlaps(found, find_overlaps(plan.records, asked))
         keep_formats(config.out, [one.tags for one in wanted])
         entries, samples = [entry for entry, _ in found], pd.concat([frame for _, frame in found])
         history = curves(plan) if plan else ()

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from harness.commands.options import Base, DataDir, Tags
+from harness.commands.options import Base, DataDir, Instruct, Tags
 from harness.progress import console
 
 if TYPE_CHECKING:
@@ -37,9 +37,7 @@ def inspect(
         str, typer.Option(help="Whose first question is shown as it would be sent.")
     ] = "world_number",
     prompt_style: Annotated[str, typer.Option(help="auto, plain or chat.")] = "auto",
-    instruct: Annotated[
-        bool, typer.Option("--instruct", help="Say in the prompt in which format to answer.")
-    ] = False,
+    instruct: Instruct = False,
     data_dir: DataDir = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:

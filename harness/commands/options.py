@@ -83,106 +83,94 @@ def _option(said: str, *names: str, metavar: str | None = None) -> Any:
     return typer.Option(*names, help=said, metavar=metavar, show_default=False)
 
 
-ConfigFile = Annotated[Path | None, _option("YAML file; flags and --set override it.", "--config")]
-Model = Annotated[
-    str | None,
-    _option("Model: 'embedded', a folder or a Hub id.", metavar="ID|PATH"),
-    Sets("model"),
-]
-Benchmarks = Annotated[
-    str | None,
-    _option("Benchmarks, with commas (harness list benchmarks).", metavar="a,b"),
-    Sets("benchmarks"),
-]
-Variants = Annotated[
-    str | None,
-    _option("Variants, with commas (harness list variants).", metavar="a,b"),
-    Sets("variants"),
-]
-Seeds = Annotated[int | None, _option("Number of seeds."), Sets("seeds")]
-Method = Annotated[
-    str | None,
-    _option("full, lora, dora, rslora or qlora.", metavar="full|lora|…"),
-    Sets("train.method"),
-]
-Budget = Annotated[
-    str | None,
-    _option(
-        "What is equal between variants: steps, tokens or epochs; with =N, how much.",
-        metavar="steps|tokens|epochs[=N]",
-    ),
-    Sets("train.budget", "train.amount", read=_budget),
-]
-EngineName = Annotated[
-    str | None,
-    _option("auto, vllm, hf or openai.", "--engine", metavar="auto|vllm|hf|openai"),
-    Sets("eval.engine"),
-]
 DataDir = Annotated[Path | None, _option("Folder of benchmark data, in place of the Hub."), Sets("data_dir")]
-Limit = Annotated[
-    int | None,
-    _option("Use at most N records of each benchmark, in training and in evaluation."),
-    Sets("limit", "train_limit"),
-]
-Out = Annotated[Path | None, _option("Folder of the run."), Sets("out")]
-Exact = Annotated[
-    int | None,
-    _option(
-        "Make N outputs of each benchmark again with the hf engine, and say how many differ.", metavar="N"
-    ),
-    Sets("eval.exact"),
-]
-Judge = Annotated[
-    str | None,
-    _option(
-        "A model that judges too, by name or address; verdicts stand beside the rule's.",
-        metavar="MODEL|URL",
-    ),
-    Sets("eval.judge.model", "eval.judge.server.url", read=_judge),
-]
 Tags = Annotated[str | None, _option("Tag format (harness list tags)."), Sets("tags")]
 Base = Annotated[
     str | None,
     _option("Base of a model that is an adapter, in place of the one it names.", metavar="ID|PATH"),
-]
-Workers = Annotated[
-    int | None, typer.Option(help="Processes at most; as many as cores.", min=1, show_default=False)
-]
-Setting = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--set", help="Any configuration key, such as train.learning_rate=1e-5.", metavar="key=value"
-    ),
 ]
 Instruct = Annotated[
     bool,
     typer.Option("--instruct", help="Say in the prompt in which format to answer."),
     Sets("eval.instruct"),
 ]
-Quick = Annotated[
-    bool, typer.Option("--quick", help="A first look at the embedded world, in about a minute.")
+Workers = Annotated[
+    int | None, typer.Option(help="Processes at most; as many as cores.", min=1, show_default=False)
 ]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Print the resolved plan and do nothing.")]
 
 _OPTIONS: dict[str, Any] = {
-    "config": ConfigFile,
-    "model": Model,
-    "benchmarks": Benchmarks,
-    "variants": Variants,
-    "seeds": Seeds,
-    "method": Method,
-    "budget": Budget,
-    "engine": EngineName,
+    "config": Annotated[Path | None, _option("YAML file; flags and --set override it.", "--config")],
+    "model": Annotated[
+        str | None,
+        _option("Model: 'embedded', a folder or a Hub id.", metavar="ID|PATH"),
+        Sets("model"),
+    ],
+    "benchmarks": Annotated[
+        str | None,
+        _option("Benchmarks, with commas (harness list benchmarks).", metavar="a,b"),
+        Sets("benchmarks"),
+    ],
+    "variants": Annotated[
+        str | None,
+        _option("Variants, with commas (harness list variants).", metavar="a,b"),
+        Sets("variants"),
+    ],
+    "seeds": Annotated[int | None, _option("Number of seeds."), Sets("seeds")],
+    "method": Annotated[
+        str | None,
+        _option("full, lora, dora, rslora or qlora.", metavar="full|lora|…"),
+        Sets("train.method"),
+    ],
+    "budget": Annotated[
+        str | None,
+        _option(
+            "What is equal between variants: steps, tokens or epochs; with =N, how much.",
+            metavar="steps|tokens|epochs[=N]",
+        ),
+        Sets("train.budget", "train.amount", read=_budget),
+    ],
+    "engine": Annotated[
+        str | None,
+        _option("auto, vllm, hf or openai.", "--engine", metavar="auto|vllm|hf|openai"),
+        Sets("eval.engine"),
+    ],
     "data_dir": DataDir,
-    "limit": Limit,
-    "exact": Exact,
-    "judge": Judge,
+    "limit": Annotated[
+        int | None,
+        _option("Use at most N records of each benchmark, in training and in evaluation."),
+        Sets("limit", "train_limit"),
+    ],
+    "exact": Annotated[
+        int | None,
+        _option(
+            "Make N outputs of each benchmark again with the hf engine, and say how many differ.",
+            metavar="N",
+        ),
+        Sets("eval.exact"),
+    ],
+    "judge": Annotated[
+        str | None,
+        _option(
+            "A model that judges too, by name or address; verdicts stand beside the rule's.",
+            metavar="MODEL|URL",
+        ),
+        Sets("eval.judge.model", "eval.judge.server.url", read=_judge),
+    ],
     "tags": Tags,
     "instruct": Instruct,
-    "out": Out,
-    "setting": Setting,
-    "quick": Quick,
+    "out": Annotated[Path | None, _option("Folder of the run."), Sets("out")],
+    "setting": Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set", help="Any configuration key, such as train.learning_rate=1e-5.", metavar="key=value"
+        ),
+    ],
+    "quick": Annotated[
+        bool, typer.Option("--quick", help="A first look at the embedded world, in about a minute.")
+    ],
 }
+"""By the parameter's name: those that a command gets from `configured`."""
 TRAINING = ("config", "model", "benchmarks", "variants", "seeds", "method", "budget")
 """Options of every command that trains."""
 

@@ -56,7 +56,7 @@ def print_plan(plan: Plan, console: Console) -> None:
 
 def _summary(plan: Plan) -> str:
     config = plan.config
-    data = ", ".join(f"{name} {count:,}" for name, count in plan.train_records.items())
+    data = ", ".join(f"{name} {count:,}" for name, count in plan.records.counts.items())
     todo = [node for node in plan.graph.nodes.values() if not plan.is_trained(node.key)]
     lines = [
         f"base      {plan.base.name}" + ("" if plan.base.built else " (to be built first)"),

@@ -11,18 +11,9 @@ os.environ.setdefault("TQDM_DISABLE", "1")
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("VLLM_LOGGING_LEVEL", "ERROR")
 
-from sftkey_train.embedded import Recipe, build_embedded_base, embedded_tokenizer
+from mini import MINI
 
-MINI = Recipe(
-    num_number=160,
-    num_choice=160,
-    num_markup=16,
-    width=64,
-    num_layers=1,
-    num_heads=2,
-    context=512,
-    batch_size=32,
-)
+from sftkey_train.embedded import build_embedded_base, embedded_tokenizer
 
 
 @pytest.fixture(scope="session")

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from harness.config import Config, load_config
-from harness.data import TrainingRecords
+from harness.plan import TrainingRecords
 from tasks.benchmarks import Benchmark, load_benchmark
 from tasks.errors import InputError
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
-from conftest import MINI
+from mini import MINI
 
 from harness.engines import Completion, Request, Sampling
 from harness.probe import ValidationProbe

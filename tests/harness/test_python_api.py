@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from conftest import MINI
+from mini import MINI
 
 import harness
 
