@@ -55,9 +55,6 @@ const pText = (p) => {
 };
 const pEquals = (p) => (p === 0 ? "p < 0.001" : `p = ${pText(p)}`);
 const counted = (number, one, many = `${one}s`) => `${number.toLocaleString("en")} ${number === 1 ? one : many}`;
-const listed = (names) => (
-  names.length > 1 ? `${names.slice(0, -1).join(", ")} and ${names.at(-1)}` : names[0] ?? ""
-);
 const nameOf = (metric) => board.metrics.find((each) => each.id === metric).name;
 const placeName = (place) => board.places.find((each) => each.id === place)?.name ?? place;
 
