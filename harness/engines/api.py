@@ -1,14 +1,112 @@
-"""The interface of an engine: what it is asked, what it answers."""
+"""The interface of an engine: what it is started with, what it is asked, what it answers."""
 
 from __future__ import annotations
 
+import os
+import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
+from urllib.parse import urlsplit
+
+from tasks.checks import Count, CountOr0, CountOrNone, Positive, PositiveOrNone
+from tasks.errors import InputError
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
+
+_ENDPOINTS = ("/chat/completions", "/completions")
+NO_KEY = "none"
+"""In the place of a key for servers that want none."""
+
+
+@dataclass(frozen=True)
+class EngineSettings:
+    """What an engine is started with.
+
+    Attributes:
+        dtype: `auto` is bfloat16 on a GPU, and float32 on a CPU, where it gives transformers' greedy tokens.
+        max_model_len: Longest prompt and response together, in tokens; the model's own limit where None.
+        max_num_seqs: Responses generated at once.
+        kv_cache_gib: Memory for keys and values on a CPU; a GPU takes what is free.
+        adapters: LoRA adapters are served by vLLM `beside` their base, all in one queue, or `merged` into it
+            and take turns. `auto` is beside on a GPU, and merged on a CPU, for which vLLM has no kernels of
+            its own for adapters.
+        data_parallel: Processes that each hold the model and share the requests; one per GPU where None.
+    """
+
+    dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
+    max_model_len: CountOrNone = None
+    max_num_seqs: Count = 256
+    kv_cache_gib: Positive = 2.0
+    adapters: Literal["auto", "beside", "merged"] = "auto"
+    data_parallel: CountOrNone = None
+
+
+@dataclass(frozen=True)
+class ServerSettings:
+    """A server that speaks OpenAI's protocol, and how hard it may be asked.
+
+    Attributes:
+        url: Its address, such as `http://localhost:8000/v1`; that in OPENAI_BASE_URL where None.
+        key_variable: The environment variable that holds the key; the key itself stands in no file.
+        concurrency: Requests under way at once.
+        requests_per_minute: At most so many, those that are tried again among them; no limit where None.
+        timeout_seconds: Silence after which a request is tried again.
+        max_retries: How often that is done; the waits double up to 8 s, or are what the server asks for.
+        extra: Further fields of every request, such as `{reasoning_effort: low}`; null takes a field out.
+    """
+
+    url: str | None = None
+    key_variable: str = "OPENAI_API_KEY"
+    concurrency: Count = 32
+    requests_per_minute: PositiveOrNone = None
+    timeout_seconds: Positive = 600.0
+    max_retries: CountOr0 = 8
+    extra: dict[str, Any] = field(default_factory=dict)
+
+
+def server_url(settings: ServerSettings) -> str:
+    """The server's address up to and with `/v1`, as `http://localhost:8000/v1`.
+
+    An address that names the endpoint too, as lm-eval's `base_url` does, or that stops at the port, is
+    understood.
+
+    Raises:
+        InputError: No address is given, or it is none, or a secret stands in it.
+    """
+    url = settings.url or os.environ.get("OPENAI_BASE_URL", "")
+    if not url:
+        raise InputError(
+            "no server: set its url, such as http://localhost:8000/v1, or OPENAI_BASE_URL "
+            "(OpenAI's own is https://api.openai.com/v1)"
+        )
+    parts = urlsplit(url)
+    if parts.username or parts.password or parts.query or parts.fragment:
+        raise InputError(
+            f"the url of {parts.hostname} holds more than host and path; a key belongs in the environment "
+            f"variable {settings.key_variable}"
+        )
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise InputError(f"{url}: not the url of a server; write it as http://localhost:8000/v1")
+    path = parts.path.rstrip("/")
+    for endpoint in _ENDPOINTS:
+        path = path.removesuffix(endpoint)
+    return f"{parts.scheme}://{parts.netloc}{path or '/v1'}"
+
+
+def api_key(settings: ServerSettings) -> str:
+    """The key; a word that is none where the environment holds none, since many servers want none.
+
+    Raises:
+        InputError: What should be a variable's name is none, and may be the key itself.
+    """
+    if not re.fullmatch(r"[A-Z][A-Z0-9_]*", settings.key_variable):
+        raise InputError(
+            "key_variable takes the name of an environment variable, such as OPENAI_API_KEY, never a key"
+        )
+    return os.environ.get(settings.key_variable) or NO_KEY
 
 
 @dataclass(frozen=True)

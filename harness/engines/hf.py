@@ -9,8 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from harness.engines.api import Completion, Request, Sampling, decode
-from harness.engines.settings import EngineSettings
+from harness.engines.api import Completion, EngineSettings, Request, Sampling, decode
 from tasks.errors import InputError
 
 if TYPE_CHECKING:

@@ -17,9 +17,8 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from harness.engines.api import Completion, Request
+from harness.engines.api import NO_KEY, Completion, Request, ServerSettings, api_key, server_url
 from harness.engines.openai_wire import endpoint, read_choices, read_completions, request_body
-from harness.engines.settings import NO_KEY, ServerSettings, api_key, server_url
 from tasks.errors import InputError, did_you_mean
 
 if TYPE_CHECKING:

@@ -1,16 +1,24 @@
-"""Which engine to take: each is known by the dotted name of its class, and loaded when it is wanted."""
+"""Which engine to take, and in how many processes.
+
+Each is known by the dotted name of its class, and loaded when it is wanted. Where there are several GPUs, one
+on each holds the same model, and the requests are dealt out.
+"""
 
 from __future__ import annotations
 
 import importlib.util
+import os
 import pkgutil
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from multiprocessing.connection import Connection
+from pathlib import Path
 from typing import Any
 
-from harness.engines.api import Engine
-from harness.engines.settings import EngineSettings, ServerSettings
+from harness.engines.api import Completion, Engine, EngineSettings, Request, ServerSettings
 from harness.engines.vllm import vllm_distribution
 from tasks.errors import InputError, did_you_mean
+from tasks.workers import Worker, WorkerLost, see_one_gpu, spoken, start_worker
 
 
 @dataclass(frozen=True)
@@ -55,7 +63,7 @@ ENGINES: dict[str, EngineInfo] = {
         "harness.engines.openai:OpenAIEngine",
     ),
 }
-_IN_PROCESSES = "harness.engines.parallel:ParallelEngine"
+_IN_PROCESSES = "harness.engines.registry:ParallelEngine"
 
 
 def choose_engine(name: str) -> str:
@@ -88,7 +96,7 @@ def create_engine(name: str, settings: EngineSettings, server: ServerSettings | 
     import torch
 
     workers = settings.data_parallel or torch.cuda.device_count()
-    return _load(_IN_PROCESSES, name, settings, workers) if workers > 1 else new_engine(name, settings)
+    return ParallelEngine(name, settings, workers) if workers > 1 else new_engine(name, settings)
 
 
 def new_engine(name: str, settings: EngineSettings) -> Engine:
@@ -99,3 +107,101 @@ def new_engine(name: str, settings: EngineSettings) -> Engine:
 def _load(made_by: str, *arguments: Any) -> Engine:
     engine: Engine = pkgutil.resolve_name(made_by)(*arguments)
     return engine
+
+
+class ParallelEngine:
+    """The same `Engine` in several processes; no completion depends on how many, nor does its key.
+
+    Args:
+        name: Of the engine in each process.
+        settings: Of each.
+        workers: How many processes.
+    """
+
+    def __init__(self, name: str, settings: EngineSettings, workers: int) -> None:
+        self._inner: Engine = new_engine(name, settings)  # never loaded: it says what the workers' are
+        self.name, self.version, self.dtype = name, self._inner.version, self._inner.dtype
+        self.wants_text = self._inner.wants_text
+        self._settings = settings
+        self._num_workers = workers
+        self._workers: list[Worker] = []
+
+    def refusal(self, adapter_dir: Path) -> str | None:
+        """As the engine in each process."""
+        return self._inner.refusal(adapter_dir)
+
+    def load(self, model_dir: Path, adapters: Sequence[Path] = ()) -> None:
+        """Loads the model in every process; errors are those of the first that fails."""
+        if not self._workers:
+            ranks = range(self._num_workers)
+            self._workers = [start_worker(_live, self.name, self._settings, rank) for rank in ranks]
+        for worker in self._workers:
+            self._tell(worker, ("load", (model_dir, tuple(adapters))))
+        answers = [self._hear(worker) for worker in self._workers]
+        failed = next((content for kind, content in answers if kind == "failed"), None)
+        if failed is not None:
+            raise failed
+
+    def generate(self, requests: Sequence[Request]) -> Iterator[tuple[int, tuple[Completion, ...]]]:
+        """Yields as any process finishes; requests that come longest first are shared out evenly."""
+        busy: dict[Worker, int] = {}
+        for rank, worker in enumerate(self._workers):
+            self._tell(worker, ("generate", requests[rank :: self._num_workers]))
+            busy[worker] = rank
+        try:
+            while busy:
+                for worker in spoken(busy):
+                    kind, content = self._hear(worker)
+                    if kind == "failed":
+                        raise content
+                    if kind == "done":
+                        del busy[worker]
+                    else:
+                        index, completions = content
+                        yield busy[worker] + index * self._num_workers, completions
+        finally:
+            if busy:  # the caller stopped early, or a process failed: what they work on is of no use
+                self.close()
+
+    def close(self) -> None:
+        """Ends the processes."""
+        for worker in self._workers:
+            worker.end(busy=True)  # what an engine holds needs no tidying
+        self._workers = []
+
+    def _tell(self, worker: Worker, message: object) -> None:
+        try:
+            worker.send(message)
+        except WorkerLost as lost:
+            raise self._ended() from lost
+
+    def _hear(self, worker: Worker) -> tuple[str, Any]:
+        try:
+            message: tuple[str, Any] = worker.hear()
+            return message
+        except WorkerLost as lost:
+            raise self._ended() from lost
+
+    def _ended(self) -> RuntimeError:
+        self.close()
+        return RuntimeError(f"a process of the {self.name} engine ended unexpectedly; is memory short?")
+
+
+def _live(connection: Connection, name: str, settings: EngineSettings, rank: int) -> None:
+    """A worker's life: what it is told, until it is killed."""
+    see_one_gpu(rank)
+    engine = new_engine(name, settings)
+    while True:
+        try:
+            task, content = connection.recv()
+        except EOFError:
+            os._exit(0)
+        try:
+            if task == "load":
+                engine.load(*content)
+            else:
+                for answer in engine.generate(content):
+                    connection.send(("answer", answer))
+            connection.send(("done", None))
+        except Exception as error:
+            connection.send(("failed", error))

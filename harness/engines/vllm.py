@@ -11,9 +11,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from harness.engines.api import Completion, Request, Sampling, decode
+from harness.engines.api import Completion, EngineSettings, Request, Sampling, decode
 from harness.engines.lora_slots import AdapterRefused, Rack, serving_refusal
-from harness.engines.settings import EngineSettings
 from tasks.errors import InputError
 
 

@@ -28,9 +28,9 @@ from harness.engines import (
     ServerSettings,
     create_engine,
 )
+from harness.engines.api import server_url
 from harness.engines.openai import OpenAIEngine
 from harness.engines.openai_wire import ServedPrompts, served_digest
-from harness.engines.settings import server_url
 from sftkey_train.text import TextPath
 from tasks.errors import InputError
 
