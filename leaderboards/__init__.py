@@ -11,6 +11,10 @@ if TYPE_CHECKING:
     from leaderboards.board.rows import Board
     from leaderboards.diff import compare, read_samples
     from leaderboards.gate import check_gate
+    from leaderboards.report.json_form import json_text
+    from leaderboards.report.latex import latex
+    from leaderboards.report.markdown import csv_text, markdown
+    from leaderboards.report.page.render import page_html
     from leaderboards.report.terminal import render
     from leaderboards.report.write import ReportPaths, write_report
     from leaderboards.results.schema import Entry, Evaluation, RunResults, Sample, TrainingCost
@@ -28,7 +32,12 @@ __all__ = [
     "build_board",
     "check_gate",
     "compare",
+    "csv_text",
     "find_sides",
+    "json_text",
+    "latex",
+    "markdown",
+    "page_html",
     "read_outcomes",
     "read_results",
     "read_samples",
@@ -43,7 +52,12 @@ _HOMES = {
     "build_board": "board.build",
     "check_gate": "gate",
     "compare": "diff",
+    "csv_text": "report.markdown",
     "find_sides": "sides",
+    "json_text": "report.json_form",
+    "latex": "report.latex",
+    "markdown": "report.markdown",
+    "page_html": "report.page.render",
     "read_outcomes": "results.store",
     "read_results": "results.store",
     "read_samples": "diff",
