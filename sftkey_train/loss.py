@@ -8,7 +8,7 @@ rounding. Beside it stands what a step's log-probabilities say of the parts of t
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -18,7 +18,7 @@ from torch.nn import functional
 
 from sftkey_train.model import head_replaced, model_inputs
 from sftkey_train.objectives import Objective, Tokens
-from sftkey_train.segments import GROUPS, RESPONSE, SEGMENT_ID
+from sftkey_train.segments import GROUPS, SEGMENT_ID
 
 LOGITS_PER_CHUNK = 2**26
 """Logits held at once: 256 MiB in float32."""
@@ -234,17 +234,8 @@ def _example_chunks(examples_N: Tensor, size: int) -> Iterator[slice]:
         yield slice(start, last)
 
 
-def response_mask(segments_BT: Tensor) -> Tensor:
-    """Where a token of the response is predicted."""
-    return _isin(segments_BT, RESPONSE)
-
-
-def group_mask(segments_BT: Tensor, group: str) -> Tensor:
-    """Where a group's tokens are predicted."""
-    return _isin(segments_BT, GROUPS[group])
-
-
-def _isin(segments_BT: Tensor, names: tuple[str, ...]) -> Tensor:
+def mask_of(segments_BT: Tensor, names: Sequence[str]) -> Tensor:
+    """Where a token of some segments is predicted."""
     wanted = torch.tensor([SEGMENT_ID[name] for name in names], device=segments_BT.device)
     return torch.isin(segments_BT, wanted)
 
@@ -257,7 +248,7 @@ class SegmentLosses:
 
     def add(self, log_probs_BT: Tensor, segments_BT: Tensor) -> None:
         """Adds a micro-batch: log p of every token of the response where it is predicted."""
-        masks = [group_mask(segments_BT, group) for group in GROUPS]
+        masks = [mask_of(segments_BT, names) for names in GROUPS.values()]
         sums = [torch.stack([-(log_probs_BT * mask_BT).sum(), mask_BT.sum().float()]) for mask_BT in masks]
         self._sums_G2 = self._sums_G2.to(log_probs_BT.device) + torch.stack(sums)
 
@@ -279,8 +270,8 @@ class SegmentGradients:
     def add(self, model: torch.nn.Module, loss: Loss) -> None:
         """Adds a micro-batch; the model is the plain one, for a wrapper would exchange gradients."""
         parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
-        for group in GROUPS:
-            part = replace(loss, only=group_mask(loss.batch["segments"], group).float(), log_probs_BT=[])
+        for group, names in GROUPS.items():
+            part = replace(loss, only=mask_of(loss.batch["segments"], names).float(), log_probs_BT=[])
             with torch.random.fork_rng(), head_replaced(model, part):  # dropout draws as if this had not been
                 value = model(**model_inputs(loss.batch)).logits
                 grads = torch.autograd.grad(value, parameters, allow_unused=True, materialize_grads=True)

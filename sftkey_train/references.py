@@ -24,9 +24,9 @@ from torch.utils.data import Dataset
 
 from sftkey_train.batches import Collator
 from sftkey_train.corpus import Corpus
-from sftkey_train.loss import log_probs, response_mask
+from sftkey_train.loss import log_probs, mask_of
 from sftkey_train.model import evaluating, head_replaced, model_inputs, output_head
-from sftkey_train.segments import SEGMENTS
+from sftkey_train.segments import RESPONSE, SEGMENTS
 from sftkey_train.stages import StageNode
 from sftkey_train.stored import StageCost
 from tasks.files import whole_folder
@@ -182,7 +182,7 @@ def _score_batch(
     device = next(model.parameters()).device
     batch = Collator([1.0] * len(SEGMENTS))([corpus[index] for index in indices])
     batch = {name: values.to(device) for name, values in batch.items()}
-    rows_BT = response_mask(batch["segments"])
+    rows_BT = mask_of(batch["segments"], RESPONSE)
     rows_NH, found_N = _rows_of(model, batch, rows_BT)
     # Position t of a batch holds what belongs to token t + 1, so values go one place further in the corpus.
     starts_B1 = torch.tensor([int(corpus.starts_E[index]) for index in indices], device=device)[:, None]

@@ -18,11 +18,11 @@ from transformers.trainer_callback import PrinterCallback
 from sftkey_train.batches import BatchOrder, BatchSequence, Collator
 from sftkey_train.corpus import Corpus
 from sftkey_train.distributed import agreed, check_sharding, sum_in_float32, wait, whole_weights
-from sftkey_train.loss import Loss, SegmentGradients, SegmentLosses, log_probs, response_mask
+from sftkey_train.loss import Loss, SegmentGradients, SegmentLosses, log_probs, mask_of
 from sftkey_train.model import check_head, check_packing, evaluating, flops_of, head_replaced, model_inputs
 from sftkey_train.objectives import OBJECTIVES
 from sftkey_train.references import NO_REFERENCE, Lagging, ReferenceData, StageData
-from sftkey_train.segments import SEGMENTS
+from sftkey_train.segments import RESPONSE, SEGMENTS
 from sftkey_train.settings import training_arguments
 from sftkey_train.stages import StageNode
 from sftkey_train.stored import Progress, StageCost, StageResult, StepMetrics, latest_save
@@ -257,7 +257,7 @@ class SpanTrainer(Trainer):
         """Cross-entropy of the whole response, whatever the stage minimises."""
         batch = loss.batch
         log_probs_BT = loss.log_probs_BT[-1].clone()
-        others_BT = response_mask(batch["segments"]) & (batch["weights"] == 0)
+        others_BT = mask_of(batch["segments"], RESPONSE) & (batch["weights"] == 0)
         log_probs_BT[others_BT] = log_probs(hidden_BTH[others_BT], head, batch["targets"][others_BT])
         self._segment_losses.add(log_probs_BT, batch["segments"])
 
