@@ -118,7 +118,7 @@ def leave() -> bool:
     wait()
     dist.destroy_process_group()
     _waiting = None
-    _hide_launch()
+    _hide_launch()  # else what follows would take itself for one of several processes
     return first
 
 
@@ -158,6 +158,7 @@ def _forget_state() -> None:
     """Makes accelerate look at the environment again."""
     from accelerate.state import AcceleratorState
 
+    # accelerate (1.15) reads the environment once, and has no public way to do it again.
     AcceleratorState._reset_state(reset_partial_state=True)
 
 
@@ -228,6 +229,8 @@ def whole_weights(trainer: Trainer) -> Mapping[str, torch.Tensor] | None:
         gathered = trainer.accelerator.get_state_dict(trainer.model_wrapped)
     else:
         return None
+    # A gathered tensor no longer shares memory with the one it is tied to, so transformers (5.x) would save
+    # both; a folder of one process has it once.
     tied = getattr(trainer.accelerator.unwrap_model(trainer.model), "all_tied_weights_keys", None) or {}
     return {name: weight for name, weight in gathered.items() if name not in tied}
 

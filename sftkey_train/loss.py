@@ -118,7 +118,8 @@ class _HeadLoss(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, grad_loss: Tensor, _: Tensor) -> tuple[Tensor | None, ...]:
         grads = [None if grad is None else grad.mul_(grad_loss) for grad in ctx.grads]
-        ctx.grads = None  # in place, for the head's is as large as the head; so there is no second backward
+        # Scaled in place, for the head's is as large as the head; so there is no second backward.
+        ctx.grads = None
         return (*grads, None)
 
 
