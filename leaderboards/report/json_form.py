@@ -71,9 +71,7 @@ def schema_text() -> str:
 def _written() -> type[Any]:
     """A board as it is written: its findings are sentences."""
     kinds = get_type_hints(Board) | dict.fromkeys(_IN_WORDS, tuple[str, ...])
-    return dataclasses.make_dataclass(
-        "Board", [(name, kind, dataclasses.field()) for name, kind in kinds.items()]
-    )
+    return dataclasses.make_dataclass("Board", list(kinds.items()))
 
 
 @cache
