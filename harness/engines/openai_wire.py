@@ -36,6 +36,8 @@ class ServedPrompts:
 
     Attributes:
         style: `chat` for the chat endpoint, `plain` for the one that completes text.
+        stop_strings: None beside the benchmark's: what ends a turn is the server's to know.
+        stop_ids: Likewise none.
     """
 
     style: PromptStyle

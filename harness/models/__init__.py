@@ -9,6 +9,7 @@ from harness.models.architecture import is_tied, num_embeddings, read_json, skel
 from harness.models.checkpoint import (
     MODEL_CHECKS,
     Checkpoint,
+    Folders,
     Weights,
     adapter_checks,
     merged,
@@ -35,6 +36,7 @@ __all__ = [
     "HUB_FILES",
     "MODEL_CHECKS",
     "Checkpoint",
+    "Folders",
     "Tensor",
     "Weights",
     "adapter_checks",

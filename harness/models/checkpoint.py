@@ -37,24 +37,33 @@ MODEL_CHECKS: tuple[Check, ...] = (
 
 
 @dataclass(frozen=True)
-class Weights:
-    """Weights that can be evaluated.
+class Folders:
+    """Where weights are.
 
     Attributes:
         model_dir: Folder of the whole model, or of the adapter's base.
         adapter_dir: Folder of a PEFT adapter, or None.
-        digest: Digest of all weights that count.
     """
 
     model_dir: Path
     adapter_dir: Path | None
-    digest: str
 
     @property
     def tokenizer_dir(self) -> Path:
         """Folder of the tokenizer it was trained with: an adapter's own, where it has one."""
         own = self.adapter_dir
         return own if own and has_tokenizer(own) else self.model_dir
+
+
+@dataclass(frozen=True)
+class Weights(Folders):
+    """Weights that can be evaluated.
+
+    Attributes:
+        digest: Digest of all weights that count.
+    """
+
+    digest: str
 
 
 @dataclass(frozen=True)
@@ -69,11 +78,11 @@ class Checkpoint:
         tags: Tag format of its outputs: a name, or the path of a YAML file.
         method: How it was trained, where that is known.
         shown_path: Where it is, in errors and on the leaderboard.
-        checkpoint: Its weights.
+        weights: Its weights.
         training: What they cost.
         licence: Of a checkpoint trained elsewhere.
         link: Likewise.
-        served: A server holds the model: `checkpoint.model_dir` is the name it has there, and no folder.
+        served: A server holds the model: `weights.model_dir` is the name it has there, and no folder.
     """
 
     name: str

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from harness.engines.lora_slots import serving_refusal
 from harness.models import (
     MODEL_CHECKS,
-    Weights,
+    Folders,
     adapter_checks,
     adapter_config,
     adapter_is_meant,
@@ -93,26 +93,17 @@ class Inspection:
 
 
 @dataclass(frozen=True)
-class Folders:
+class FoundFolders(Folders):
     """The parts of a checkpoint.
 
     Attributes:
-        model_dir: The whole model, or the adapter's base.
-        adapter_dir: The adapter, or None.
         notes: What is taken of a folder that holds more than one thing.
     """
 
-    model_dir: Path
-    adapter_dir: Path | None
     notes: tuple[str, ...] = ()
 
-    @property
-    def tokenizer_dir(self) -> Path:
-        """As in `Weights`."""
-        return Weights(self.model_dir, self.adapter_dir, "").tokenizer_dir
 
-
-def find_folders(model: str, adapter: str | None = None, base: str | None = None) -> Folders:
+def find_folders(model: str, adapter: str | None = None, base: str | None = None) -> FoundFolders:
     """The folders that a checkpoint's names stand for; `--model`, `--adapter` and `--base` of `harness eval`.
 
     Raises:
@@ -120,13 +111,14 @@ def find_folders(model: str, adapter: str | None = None, base: str | None = None
     """
     path = locate(model)
     if adapter_is_meant(path, base) and adapter is None:
-        return Folders(locate_base(path, base)[0], path)
+        return FoundFolders(locate_base(path, base)[0], path)
     both = adapter is None and is_adapter(path)
     note = f"{path} also holds an adapter, which is left out; --adapter takes it"
-    return Folders(locate_model(model), locate_adapter(adapter) if adapter else None, (note,) if both else ())
+    own = locate_adapter(adapter) if adapter else None
+    return FoundFolders(locate_model(model), own, (note,) if both else ())
 
 
-def inspect(folders: Folders, question: Question) -> Inspection:
+def inspect(folders: FoundFolders, question: Question) -> Inspection:
     """Looks at a checkpoint.
 
     Raises:
@@ -289,7 +281,7 @@ def _how(tokenizer: PreTrainedTokenizerBase, tag: str) -> str:
     return f"token {token}"
 
 
-def _warnings(folders: Folders, sections: Mapping[str, Facts], question: Question) -> Iterator[str]:
+def _warnings(folders: FoundFolders, sections: Mapping[str, Facts], question: Question) -> Iterator[str]:
     vanishing = {
         tag: None
         for tag_format in sections.get("tags", {}).values()

@@ -10,6 +10,7 @@ import json
 import math
 import re
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -127,16 +128,22 @@ def read_tensors(folder: Path) -> dict[str, Tensor]:
 
 
 def _read_header(path: Path) -> dict[str, Tensor]:
-    """The tensors of one file, from its header, which safetensors reads and holds against the file's size."""
+    """The tensors of one file, from its header."""
+    with _opened(path, "np") as file:
+        slices = {name: file.get_slice(name) for name in file.keys()}  # noqa: SIM118 - no mapping
+        return {
+            name: Tensor(name, one.get_dtype(), tuple(one.get_shape()), path) for name, one in slices.items()
+        }
+
+
+@contextmanager
+def _opened(path: Path, framework: str) -> Iterator[Any]:
+    """A file whose header safetensors has read, and held against the file's size."""
     from safetensors import SafetensorError, safe_open
 
     try:
-        with safe_open(path, "np") as file:
-            slices = {name: file.get_slice(name) for name in file.keys()}  # noqa: SIM118 - no mapping
-            return {
-                name: Tensor(name, one.get_dtype(), tuple(one.get_shape()), path)
-                for name, one in slices.items()
-            }
+        with safe_open(path, framework) as file:
+            yield file
     except SafetensorError as error:
         raise InputError(f"{path}: {_fault(path)}") from error
 
@@ -171,10 +178,8 @@ def check_finite(folder: Path) -> None:
     Raises:
         InputError: One is not finite; names its tensor.
     """
-    from safetensors import safe_open
-
     for path in weight_files(folder):
-        with safe_open(path, "pt") as file:
+        with _opened(path, "pt") as file:
             for name in file.offset_keys():
                 if not all(_is_finite(block) for block in _blocks(file, name)):
                     raise InputError(
