@@ -17,8 +17,7 @@ from typing import TYPE_CHECKING, Any, get_type_hints
 from leaderboards.board import rows
 from leaderboards.board.rows import Board
 from leaderboards.report.findings import sentences
-from leaderboards.results import reported
-from leaderboards.stats import figures
+from leaderboards.results.reported import ReportedFigure
 
 if TYPE_CHECKING:
     from pydantic import TypeAdapter
@@ -83,7 +82,7 @@ def _adapter() -> TypeAdapter[Any]:
 
 def _describe(part: dict[str, Any], name: str) -> None:
     """Says what the docstring says: of the whole before `Attributes`, of each property what stands there."""
-    kind = next(getattr(home, name) for home in (rows, reported, figures) if hasattr(home, name))
+    kind = ReportedFigure if name == "ReportedFigure" else getattr(rows, name)
     about, _, attributes = (inspect.getdoc(kind) or "").partition("\n\nAttributes:\n")
     said = {found[1]: found[2] for found in _ATTRIBUTE.finditer(attributes)}
     part.pop("title", None)
