@@ -1,54 +1,52 @@
 """The page's training curves as JSON: few digits, shared grids, and which lines are shown at first."""
 
 from dataclasses import asdict
+from typing import NamedTuple
 
 from leaderboards.board.rows import Board, Curve, Row
 
 FEW_CURVES = 8
 TOP_CURVES = 5
+
+
+class _Quantity(NamedTuple):
+    """What a chart says of a quantity; a logarithmic axis shows no number below zero."""
+
+    name: str
+    unit: str
+    log: bool = True
+    scale: int = 1
+
+
 _GROUPS = (
     {
-        "loss_answer": "answer loss",
-        "loss_thinking": "thinking loss",
-        "loss_tags": "tag loss",
-        "loss": "objective",
+        "loss_answer": _Quantity("answer loss", "nats per token"),
+        "loss_thinking": _Quantity("thinking loss", "nats per token"),
+        "loss_tags": _Quantity("tag loss", "nats per token"),
+        # It may be negative: PSFT maximises.
+        "loss": _Quantity("objective", "the stage's objective", log=False),
     },
-    {"accuracy": "validation accuracy", "format_valid": "validation format"},
     {
-        "gradient_norm_answer": "gradient norm, answer",
-        "gradient_norm_thinking": "gradient norm, thinking",
-        "gradient_norm_tags": "gradient norm, tags",
-        "gradient_norm": "gradient norm, whole loss",
+        "accuracy": _Quantity("validation accuracy", "%", log=False, scale=100),
+        "format_valid": _Quantity("validation format", "%", log=False, scale=100),
+    },
+    {
+        "gradient_norm_answer": _Quantity("gradient norm, answer", "norm"),
+        "gradient_norm_thinking": _Quantity("gradient norm, thinking", "norm"),
+        "gradient_norm_tags": _Quantity("gradient norm, tags", "norm"),
+        "gradient_norm": _Quantity("gradient norm, whole loss", "norm"),
     },
 )
-_SHARES = ("accuracy", "format_valid")
-# An objective may be negative (PSFT maximises), which a logarithmic axis could not show.
-_SIGNED = ("loss",)
-_UNITS = {
-    "loss": "the stage's objective",
-    "loss_answer": "nats per token",
-    "loss_thinking": "nats per token",
-    "loss_tags": "nats per token",
-    "accuracy": "%",
-    "format_valid": "%",
-}
 
 
 def curve_groups(board: Board) -> list[list[dict[str, object]]]:
     """The quantities that any row measured, by group: loss, validation, gradient norm."""
     measured = {line.quantity for row in board.rows if row.curve for line in row.curve.lines}
-    groups = [[_quantity(key, name) for key, name in group.items() if key in measured] for group in _GROUPS]
+    groups = (
+        [{"id": key, **found._asdict()} for key, found in group.items() if key in measured]
+        for group in _GROUPS
+    )
     return [group for group in groups if group]
-
-
-def _quantity(key: str, name: str) -> dict[str, object]:
-    return {
-        "id": key,
-        "name": name,
-        "unit": _UNITS.get(key, "norm"),
-        "log": key not in (*_SHARES, *_SIGNED),
-        "scale": 100 if key in _SHARES else 1,
-    }
 
 
 def curves_json(board: Board) -> list[dict[str, object] | None]:
