@@ -191,7 +191,7 @@ class _Builder:
     def _key(self, node: StageNode) -> str:
         if node.tags not in self._digests:
             self._digests[node.tags] = self.corpora[node.tags].digest()
-        shared = asdict(node.settings)
+        shared = asdict(node.settings)  # a setting that is added belongs to the key unless it is named here
         for name in (*_IN_THE_BUDGET, *NOT_IN_THE_WEIGHTS):
             del shared[name]
         content = {
@@ -222,6 +222,7 @@ def _parts(
             f"a budget of {total} step{'s' if total != 1 else ''} is too small for the {len(shares)} stages "
             f"of {variant.name}; raise train.epochs or lower train.batch_size"
         )
+    # Where stages end is rounded, not how long they are: the budget comes out exact whatever the shares.
     ends = [0]
     for i in range(1, len(shares) + 1):
         wanted = round(total * sum(shares[:i]) / sum(shares))
@@ -254,7 +255,9 @@ def _weighted_tokens(corpus: Corpus, weights: Sequence[float]) -> NDArray[np.int
     has_weight = np.array(weights) > 0
     counts_E = np.empty(len(corpus), np.int64)
     starts_E = corpus.starts_E
-    for start in range(0, len(corpus), 4096):
+    for start in range(
+        0, len(corpus), 4096
+    ):  # so many examples at a time: the arrays may be mapped from disk
         stop = min(start + 4096, len(corpus))
         part = has_weight[corpus.segments_N[starts_E[start] : starts_E[stop]]]
         first = starts_E[start:stop] - starts_E[start]
