@@ -28,7 +28,7 @@ from tasks.tags import get_tag_format, render_response
 from tasks.world.generate import WORLD_VERSION, load, markup_drill
 
 if TYPE_CHECKING:
-    from transformers import PreTrainedTokenizerBase
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
     from sftkey_train.stored import StepMetrics
 
@@ -114,8 +114,6 @@ def build_embedded_base(cache: Path, on_step: Callable[[StepMetrics], None], rec
     Returns:
         Its folder.
     """
-    from transformers import LlamaConfig, LlamaForCausalLM, set_seed
-
     from sftkey_train.model import load_tokenizer
     from sftkey_train.spans import encode
     from sftkey_train.text import TextPath
@@ -138,21 +136,7 @@ def build_embedded_base(cache: Path, on_step: Callable[[StepMetrics], None], rec
         [load_variant("sft")], [SEED], settings, recipe_digest(recipe), {"none": corpus}, {"sft": "none"}
     )
     node: StageNode = next(iter(graph.nodes.values()))
-    set_seed(SEED)
-    model = LlamaForCausalLM(
-        LlamaConfig(
-            vocab_size=len(tokenizer),
-            hidden_size=recipe.width,
-            intermediate_size=2 * recipe.width,
-            num_hidden_layers=recipe.num_layers,
-            num_attention_heads=recipe.num_heads,
-            num_key_value_heads=recipe.num_heads,
-            max_position_embeddings=recipe.context,
-            tie_word_embeddings=False,
-            bos_token_id=tokenizer.bos_token_id,
-            eos_token_id=tokenizer.eos_token_id,
-        )
-    )
+    model = _new_model(tokenizer, recipe)
     with tempfile.TemporaryDirectory() as scratch:
         result = train_stage(
             model,
@@ -166,6 +150,27 @@ def build_embedded_base(cache: Path, on_step: Callable[[StepMetrics], None], rec
     manifest = {"recipe": asdict(recipe), "seed": SEED, "data_digest": records_digest(records)}
     save_stage(model, tokenizer, directory, manifest, result.history)
     return directory
+
+
+def _new_model(tokenizer: PreTrainedTokenizerBase, recipe: Recipe) -> PreTrainedModel:
+    """A Llama with random weights, the same each time."""
+    from transformers import LlamaConfig, LlamaForCausalLM, set_seed
+
+    set_seed(SEED)
+    return LlamaForCausalLM(
+        LlamaConfig(
+            vocab_size=len(tokenizer),
+            hidden_size=recipe.width,
+            intermediate_size=2 * recipe.width,
+            num_hidden_layers=recipe.num_layers,
+            num_attention_heads=recipe.num_heads,
+            num_key_value_heads=recipe.num_heads,
+            max_position_embeddings=recipe.context,
+            tie_word_embeddings=False,
+            bos_token_id=tokenizer.bos_token_id,
+            eos_token_id=tokenizer.eos_token_id,
+        )
+    )
 
 
 def _learned_enough(history: Sequence[StepMetrics], recipe: Recipe) -> bool:

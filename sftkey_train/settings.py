@@ -129,12 +129,10 @@ def training_arguments(
         InputError: A batch that does not divide among processes and micro-batches, or a value that
             transformers refuses.
     """
-    import torch
     from transformers import TrainingArguments
 
     check_launch()
     per_device, micro = _batch_sizes(settings)
-    cuda = torch.cuda.is_available()
     try:
         arguments = TrainingArguments(
             output_dir=str(scratch),
@@ -147,8 +145,6 @@ def training_arguments(
             weight_decay=settings.weight_decay,
             max_grad_norm=settings.max_grad_norm,
             optim="adamw_torch_fused",
-            bf16=cuda and torch.cuda.is_bf16_supported(),
-            use_cpu=not cuda,
             seed=seed,
             logging_steps=settings.log_every,
             logging_first_step=False,
@@ -159,12 +155,21 @@ def training_arguments(
             disable_tqdm=True,
             remove_unused_columns=False,  # by the model's signature, which knows no segments
             average_tokens_across_devices=True,
-            dataloader_pin_memory=cuda,
+            **_on_this_device(),
         )
     except ValueError as error:
         raise InputError(f"train settings: {' '.join(str(error).split())[:300]}") from error
     arguments._n_gpu = min(1, arguments.n_gpu)  # else one process would spread each batch over all its GPUs
     return arguments
+
+
+def _on_this_device() -> dict[str, bool]:
+    """Mixed precision where a GPU has bfloat16; float32 elsewhere."""
+    import torch
+
+    cuda = torch.cuda.is_available()
+    bf16 = cuda and torch.cuda.is_bf16_supported()
+    return {"bf16": bf16, "use_cpu": not cuda, "dataloader_pin_memory": cuda}
 
 
 def _batch_sizes(settings: TrainSettings) -> tuple[int, int]:
