@@ -8,20 +8,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness.config import EMBEDDED, Config
-from harness.models import (
-    Checkpoint,
-    Weights,
-    adapter_config,
+from harness.models.adapters import adapter_config, locate_base
+from harness.models.checkpoint import Checkpoint, Weights, whole_model, with_adapter
+from harness.models.locate import (
     adapter_is_meant,
     card_licence,
     is_adapter,
     locate,
     locate_adapter,
-    locate_base,
     locate_model,
     model_name,
-    whole_model,
-    with_adapter,
 )
 from leaderboards.results.schema import RESULTS_FILE
 from tasks.errors import InputError

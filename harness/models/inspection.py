@@ -10,31 +10,26 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness.engines.lora_slots import serving_refusal
-from harness.models import (
+from harness.models.adapters import adapter_config, locate_base
+from harness.models.architecture import is_tied, num_embeddings, read_json, skeleton
+from harness.models.checkpoint import (
     MODEL_CHECKS,
     Folders,
     adapter_checks,
-    adapter_config,
-    adapter_is_meant,
-    card_licence,
-    check_context,
-    context_length,
-    has_tokenizer,
-    is_adapter,
-    is_tied,
-    locate,
-    locate_adapter,
-    locate_base,
-    locate_model,
-    num_embeddings,
     problems,
-    read_json,
-    read_tensors,
-    skeleton,
-    usable_tokenizer,
     whole_model,
     with_adapter,
 )
+from harness.models.limits import check_context, context_length, has_tokenizer, usable_tokenizer
+from harness.models.locate import (
+    adapter_is_meant,
+    card_licence,
+    is_adapter,
+    locate,
+    locate_adapter,
+    locate_model,
+)
+from harness.models.shards import read_tensors
 from sftkey_train.text import TextPath
 from tasks.benchmarks import load_benchmark
 from tasks.errors import InputError
@@ -44,7 +39,7 @@ from tasks.tags import TAG_FORMATS, TagFormat, get_tag_format
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
-    from harness.models import Tensor
+    from harness.models.shards import Tensor
 
 Facts = Mapping[str, Any]
 

@@ -18,17 +18,10 @@ from checkpoints import (
     save_tokenizer,
 )
 
-from harness.models import (
-    base_of,
-    check_context,
-    context_length,
-    locate_base,
-    locate_model,
-    merged,
-    split_revision,
-    whole_model,
-    with_adapter,
-)
+from harness.models import check_context, locate_model, merged, whole_model, with_adapter
+from harness.models.adapters import base_of, locate_base
+from harness.models.limits import context_length
+from harness.models.locate import split_revision
 from tasks.errors import InputError
 
 Break = Callable[[Path], object]
