@@ -123,7 +123,7 @@ def evaluate_checkpoints(
 
     reporter = reporter or Reporter()
     benchmarks = [load_benchmark(name) for name in config.benchmarks]
-    reporter.line(f"evaluating {len(wanted)} checkpoints on {', '.join(config.benchmarks)}")
+    reporter.line(f"evaluating {len(wanted)} checkpoints on {', '.join(one.name for one in benchmarks)}")
     with run_folder(config), GenerationStore(config.store_dir / "generations.sqlite") as store:
         evaluator = Evaluator(config, benchmarks, store, reporter)
         found = _generated_and_scored(evaluator, config, wanted, store, reporter)

@@ -6,9 +6,8 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from mini import adapter, needs_vllm, random_llama
 from rich.console import Console
-from test_adapters_served import adapter
-from test_engines import needs_vllm, random_llama
 
 from harness.config import Config, load_config
 from harness.engines import Request

@@ -3,12 +3,12 @@
 from pathlib import Path
 
 import pytest
+from mini import SETTINGS, needs_vllm, prompts, random_llama
 
 from harness.config import Config
 from harness.engines import (
     ENGINES,
     Completion,
-    EngineSettings,
     Request,
     Sampling,
     choose_engine,
@@ -16,16 +16,6 @@ from harness.engines import (
 )
 from harness.plan import text_path
 from tasks.errors import InputError
-from tasks.prompts import render_prompt
-from tasks.world.generate import load
-
-needs_vllm = pytest.mark.skipif(not ENGINES["vllm"].installed, reason="vLLM is not installed")
-SETTINGS = EngineSettings(kv_cache_gib=0.25, max_num_seqs=32)
-
-
-def prompts(model: Path) -> list[list[int]]:
-    records = [*load("test", size=12), *load("test", benchmark="choice", hard=True, size=12)]
-    return text_path(model, Config(), "none").ids([render_prompt(record) for record in records])
 
 
 def generate(engine: str, models: list[Path], sampling: Sampling) -> list[list[Completion]]:
@@ -41,23 +31,6 @@ def generate(engine: str, models: list[Path], sampling: Sampling) -> list[list[C
     finally:
         running.close()
     return found
-
-
-def random_llama(base: Path, directory: Path, *, tied: bool) -> Path:
-    """A random model with the base's tokenizer, its head tied to the embedding or not."""
-    import torch
-    from transformers import AutoTokenizer, LlamaConfig, LlamaForCausalLM
-
-    tokenizer = AutoTokenizer.from_pretrained(base)
-    torch.manual_seed(len(directory.name))
-    config = LlamaConfig(
-        vocab_size=len(tokenizer), hidden_size=64, intermediate_size=128, num_hidden_layers=1,
-        num_attention_heads=2, num_key_value_heads=2, max_position_embeddings=512, initializer_range=0.3,
-        tie_word_embeddings=tied, bos_token_id=tokenizer.bos_token_id, eos_token_id=tokenizer.eos_token_id,
-    )  # fmt: skip
-    LlamaForCausalLM(config).save_pretrained(directory)
-    tokenizer.save_pretrained(directory)
-    return directory
 
 
 @needs_vllm

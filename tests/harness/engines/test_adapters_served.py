@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from test_engines import SETTINGS, needs_vllm, prompts, random_llama
+from mini import SETTINGS, adapter, needs_vllm, prompts, random_llama
 
 from harness.engines import Completion, Engine, Request, Sampling, create_engine
 from harness.engines.lora_slots import AdapterRefused, serving_refusal
@@ -14,23 +14,6 @@ from harness.models import merged, whole_model, with_adapter
 from tasks.errors import InputError
 
 HOW = Sampling(max_new_tokens=16)
-
-
-def adapter(base: Path, directory: Path, *, std: float = 0.5, rank: int = 4, **options: object) -> Path:
-    """A PEFT adapter with random weights; with std 0 it changes nothing."""
-    import torch
-    from peft import LoraConfig, get_peft_model
-    from transformers import AutoModelForCausalLM
-
-    targets = options.pop("target_modules", ["q_proj", "v_proj", "down_proj"])
-    config = LoraConfig(task_type="CAUSAL_LM", r=rank, target_modules=targets, **options)
-    model = get_peft_model(AutoModelForCausalLM.from_pretrained(base), config)
-    torch.manual_seed(len(directory.name))
-    for name, parameter in model.named_parameters():
-        if "lora_B" in name or "modules_to_save" in name:
-            torch.nn.init.normal_(parameter, std=std)
-    model.save_pretrained(directory)
-    return directory
 
 
 @pytest.fixture(scope="module")
