@@ -129,7 +129,7 @@ class Questionnaire:
             task.set_config("repeats", own.num_samples)
             # A new dict: tasks that include the same YAML share the one that was read.
             task.set_config("generation_kwargs", {**task.config.generation_kwargs, **_drawn(own)})
-            if own.num_samples > 1:  # lm-eval would score the first alone
+            if own.num_samples > 1:  # lm-eval's default filter hands on the first draw alone
                 task._filters = [build_filter_ensemble("all", [["take_first_k", {"k": own.num_samples}]])]
         return tasks
 
@@ -143,7 +143,7 @@ class Questionnaire:
             task.build_all_requests(
                 limit=self._config.limit,
                 apply_chat_template=chat,
-                fewshot_as_multiturn=True,
+                fewshot_as_multiturn=True,  # as lm-eval does by default: examples are turns
                 chat_template=prompts.render if chat else None,
             )
             texts = tuple(instance.args[0] for instance in task.instances)
@@ -235,7 +235,7 @@ def _trained(record: Record, path: TextPath, tag_format: TagFormat) -> list[int]
     from sftkey_train.segments import SEGMENT_ID
     from sftkey_train.spans import encode
 
-    example = encode([record], tag_format, path, sys.maxsize)[0]
+    example = encode([record], tag_format, path, sys.maxsize)[0]  # of any length
     ids: list[int] = example["input_ids"][example["segments"] == SEGMENT_ID["prompt"]].tolist()
     return ids
 

@@ -161,7 +161,7 @@ class Evaluator:
             self._check_context(checkpoint, some)
             asked += some
         self._queue.answer(asked)
-        self.engine.close()
+        self.engine.close()  # its memory is the scorers' now
         for cell, answered in zip(cells, self._judged(asked), strict=True):
             self._keep(cell, answered)
 

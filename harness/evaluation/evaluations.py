@@ -90,6 +90,7 @@ class EvaluationStore:
         """An evaluation and its samples under a checkpoint's name; None where it is not (whole) there."""
         import pandas as pd
 
+        # Stores of earlier versions have no files of lm-eval's: such an evaluation is made once more.
         if not any(self.lm_eval_folder(key).glob("results_*.json")):
             return None
         try:

@@ -82,6 +82,7 @@ def _some(asked: Asked, number: int) -> Asked:
 
 def _chosen(benchmark: str, n: int, number: int) -> list[int]:
     """Positions of the questions: the same for every checkpoint, in this run and in any other."""
+    # Seeded by a text, which Python hashes by SHA-512: the same in every process.
     return sorted(random.Random(benchmark).sample(range(n), min(number, n)))
 
 

@@ -71,7 +71,7 @@ def read_verdict(completion: Completion) -> bool | None:
     """The verdict of a judge, strictly: one word on a line of its own, after any reasoning; else None."""
     if completion.finish_reason == "length":
         return None
-    said = completion.text.rpartition("</think>")[2]
+    said = completion.text.rpartition("</think>")[2]  # a reasoning judge weighs both words first
     found = {line.strip() for line in said.splitlines()} & _VERDICTS.keys()
     return _VERDICTS[found.pop()] if len(found) == 1 else None
 
@@ -136,6 +136,7 @@ class JudgeModel:
         return {prompt: found[key] for prompt, key in key_of.items()}
 
     def _key(self, prompt: str) -> str:
+        # The prompt's version too: the same words of another prompt are another question.
         made_by = (self._engine.name, self._engine.version, self._engine.dtype, self.prompt.version)
         return generation_key(self._digest, self._path.wrap(prompt), self._sampling, 0, made_by)
 

@@ -116,6 +116,7 @@ def _overlap(
 
 def _words(text: str) -> list[str]:
     """The words that are compared: NFKC, without case and punctuation; `1,000` is `1000`."""
+    # In ASCII the normal form is the text itself, and most questions are ASCII.
     plain = text if text.isascii() else unicodedata.normalize("NFKC", text)
     return [word.replace(",", "") for word in _WORD.findall(plain.casefold())]
 
@@ -229,7 +230,7 @@ class _Runs:
         index = self.index
         for hashes_N, owners_N in _hash_runs(words, index.codes, index.sizes):
             runs_N = np.searchsorted(index.runs_R, hashes_N)
-            runs_N[runs_N == len(index.runs_R)] = 0
+            runs_N[runs_N == len(index.runs_R)] = 0  # beyond the last: any place will do, as it is no hit
             hits_H = np.flatnonzero(index.runs_R[runs_N] == hashes_N) if len(index.runs_R) else ()
             for hit in hits_H:
                 self._note(int(runs_N[hit]), records[owners_N[hit]].id, words[owners_N[hit]])
@@ -237,7 +238,7 @@ class _Runs:
     def _note(self, run: int, record_id: str, words: list[str]) -> None:
         known = self.questions.setdefault(run, set())
         self.ids.setdefault(run, record_id)
-        if len(known) <= LARGEST_SHARE:
+        if len(known) <= LARGEST_SHARE:  # one more shows that it is template text; the rest would be memory
             known.add(hash(" ".join(words)))
 
     def found(self) -> dict[int, str]:
@@ -262,6 +263,7 @@ def _hash_runs(
     codes_N = np.fromiter((codes.get(word, 0) for words in questions for word in words), np.uint64)
     owners_N = np.repeat(np.arange(len(questions)), lengths)
     hashes_N, whole_N = np.zeros(len(codes_N), np.uint64), np.ones(len(codes_N), np.bool_)
+    # One word longer at each turn: the hash so far times the factor, plus the word that is added.
     for size in range(1, min(max(sizes, default=0), len(codes_N)) + 1):
         last_N = codes_N[size - 1 :]
         hashes_N = hashes_N[: len(last_N)] * np.uint64(_FACTOR) + last_N

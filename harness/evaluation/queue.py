@@ -82,6 +82,7 @@ class Queue:
         return self._beside[digest]
 
     def _keys(self, checkpoint: Checkpoint, request: Request) -> tuple[str, ...]:
+        # Served and merged adapters differ in rounding, so what one has said is not what the other says.
         held = "beside its base" if self._beside_base(checkpoint) else "whole"
         made_by = (self.engine.name, self.engine.version, self.engine.dtype, held)
         return tuple(
@@ -133,6 +134,7 @@ class Queue:
         found = self._store.get(key for keys in wanted for key in keys)
         missing = [m.after(sum(key in found for key in m.keys)) for m in wanted.values()]
         missing = [m for m in missing if m.keys]
+        # Long ones at the end would leave the engine with a batch of a few.
         missing.sort(key=lambda m: len(m.request.prompt) + m.request.sampling.max_new_tokens, reverse=True)
         return missing, sum(map(len, wanted))
 

@@ -86,6 +86,7 @@ def check_adapter(base_dir: Path, adapter_dir: Path) -> None:
     """
     tensors = read_tensors(adapter_dir)
     named = adapter_config(adapter_dir).get("base_model_name_or_path")
+    # Where transformers does more than rename, the base's modules are not those that the adapter names.
     if named_tensors(base_dir) is not None:
         modules = dict(skeleton(base_dir).named_modules())
         for tensor in tensors.values():

@@ -46,6 +46,7 @@ def check_architecture(folder: Path) -> None:
     path = folder / "config.json"
     config = read_json(path)
     kind, classes = str(config.get("model_type", "")), config.get("architectures") or []
+    # The names alone: the classes themselves would import every model there is.
     causal = {name for item in MODEL_FOR_CAUSAL_LM_MAPPING_NAMES.values() for name in _names(item)}
     foreign = kind not in CONFIG_MAPPING_NAMES or (classes and not causal & set(classes))
     if foreign and config.get("auto_map"):
@@ -173,6 +174,7 @@ def is_tied(model: PreTrainedModel) -> bool:
 
 
 def _may_be_missing(name: str, model: PreTrainedModel) -> bool:
+    # What transformers itself does not miss: its own lists, which have no public name.
     patterns = [*(model._keys_to_ignore_on_load_missing or ())]
     if is_tied(model):
         patterns += [*(model._tied_weights_keys or ())]

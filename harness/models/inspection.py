@@ -309,6 +309,7 @@ def _replaced(folder: Path) -> str | None:
     if not path.is_file():
         return None
     loaded = usable_tokenizer(folder)
+    # Digits, signs, spaces, line ends, a combining accent, tags: what replaced tokenizers treat otherwise.
     probe = "Question: Tom has 1,234 apples (3/4 red).\n\n  He'd sell π² at the cafe\u0301 … <think>x</think>"
     own_ids = Tokenizer.from_file(str(path)).encode(probe, add_special_tokens=False).ids
     if own_ids == loaded(probe, add_special_tokens=False)["input_ids"]:

@@ -57,7 +57,7 @@ def usable_tokenizer(folder: Path) -> PreTrainedTokenizerBase:
     except Exception as error:  # transformers raises whatever its converters met
         detail = " ".join(str(error).split())[:200]
         raise InputError(f"{folder}: its tokenizer cannot be loaded ({detail})") from error
-    TextPath.of(tokenizer, "plain")
+    TextPath.of(tokenizer, "plain")  # refuses one that knows no end
     return tokenizer
 
 
@@ -94,7 +94,7 @@ def context_length(config: Mapping[str, Any]) -> int | None:
 
     A sliding window is no limit: it bounds what a token sees, not where it may stand.
     """
-    inner = config.get("text_config") or config
+    inner = config.get("text_config") or config  # a model that also sees has its language model within
     limits = [int(inner[key]) for key in _CONTEXT_KEYS if inner.get(key)]
     if not limits:
         return None

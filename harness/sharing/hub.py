@@ -18,6 +18,7 @@ from leaderboards.report.wording import METRIC_NAMES
 from leaderboards.results.schema import METRICS, Entry, Evaluation, Metric
 from tasks.benchmarks import Benchmark, load_benchmark
 from tasks.errors import InputError
+from tasks.files import write_whole
 from tasks.sources import HubSource
 
 if TYPE_CHECKING:
@@ -51,10 +52,10 @@ class Card:
         """
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(self.readme, encoding="utf-8")
+            write_whole(path, self.readme)
             for name, text in self.evaluations.items():
                 (path.parent / ".eval_results").mkdir(exist_ok=True)
-                (path.parent / ".eval_results" / name).write_text(text, encoding="utf-8")
+                write_whole(path.parent / ".eval_results" / name, text)
         except OSError as error:
             raise InputError(f"{path}: cannot be written ({error.strerror}); use another --out") from error
 
