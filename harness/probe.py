@@ -11,8 +11,7 @@ from harness.engines import Completion, EngineSettings, Request, Sampling
 from harness.plan import Plan
 from sftkey_train.text import TextPath
 from tasks.errors import InputError
-from tasks.prompts import render_prompt
-from tasks.records import Record
+from tasks.records import Record, render_prompt
 from tasks.scoring import Item, Score, score
 from tasks.tags import TagFormat, get_tag_format
 

@@ -25,8 +25,7 @@ from sftkey_train.corpus import Corpus, join, open_corpus, starts_of, write_corp
 from sftkey_train.segments import SEGMENT_ID
 from sftkey_train.text import TextPath
 from tasks.errors import InputError
-from tasks.prompts import render_prompt
-from tasks.records import Record
+from tasks.records import Record, render_prompt
 from tasks.tags import Response, TagFormat, render_response
 
 if TYPE_CHECKING:

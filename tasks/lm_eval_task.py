@@ -12,12 +12,10 @@ from typing import Any
 
 from tasks.benchmarks import SOURCE_KEYS, parse_source
 from tasks.errors import InputError
-from tasks.prompts import render_prompt
-from tasks.records import Kind, Record
+from tasks.records import Kind, Record, render_prompt
 from tasks.scoring import DEFAULT_ALPHA, Item, metrics, score
 from tasks.sources import DataSource, Split, iter_split
-from tasks.tags.files import get_tag_format
-from tasks.tags.formats import TAG_FORMATS, TagFormat
+from tasks.tags.formats import TAG_FORMATS, TagFormat, get_tag_format
 from tasks.tags.render import render_response
 
 FEWSHOT_POOL = 64

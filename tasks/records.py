@@ -1,4 +1,4 @@
-"""One question with its reference answer, and the strict reader of JSONL files that hold them.
+"""One question with its reference answer, its prompt, and the strict reader of JSONL files that hold them.
 
 A file that is read leniently falsifies every figure computed from it, so each line is checked and the first
 fault is named with its file and line.
@@ -37,6 +37,20 @@ class Record:
     rationale: str | None
     answer: str
     kind: Kind
+
+
+def render_prompt(record: Record, *, instruction: str | None = None) -> str:
+    r"""Write the prompt of a record, for training and evaluation alike, as text without a chat template.
+
+    It always ends in ``Response:\n``: after a newline a response starts at a token boundary of every common
+    tokenizer, so that prompt and response tokenise the same apart and together. The instruction, a line for
+    instruct models, says in which format to answer.
+    """
+    lines = [f"Question: {record.question}"]
+    lines += [f"{letter}. {choice}" for letter, choice in zip(LETTERS, record.choices or (), strict=False)]
+    if instruction:
+        lines.append(instruction)
+    return "\n".join([*lines, "Response:", ""])
 
 
 def read_records(path: Path) -> list[Record]:

@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING
 
 from benchmarks import ROOT
 from tasks.benchmarks import load_benchmark
-from tasks.prompts import render_prompt
-from tasks.records import Record
+from tasks.records import Record, render_prompt
 from tasks.tags import TagFormat, get_tag_format, render_response
 
 if TYPE_CHECKING:

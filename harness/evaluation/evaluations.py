@@ -26,8 +26,7 @@ from leaderboards.results.store import read_results, write_results
 from tasks.benchmarks import Benchmark
 from tasks.errors import InputError
 from tasks.files import whole_folder
-from tasks.prompts import render_prompt
-from tasks.records import Record
+from tasks.records import Record, render_prompt
 from tasks.scoring import Score, reference_answer, scorer_digest
 from tasks.tags import get_tag_format
 

@@ -33,7 +33,7 @@ from harness.models.shards import read_tensors
 from sftkey_train.text import TextPath
 from tasks.benchmarks import load_benchmark
 from tasks.errors import InputError
-from tasks.prompts import render_prompt
+from tasks.records import render_prompt
 from tasks.tags import TAG_FORMATS, TagFormat, get_tag_format
 
 if TYPE_CHECKING:

@@ -4,9 +4,18 @@
 `rescore`, the exact check and whoever wants rewards ask it, so that no two of them can disagree.
 """
 
-from tasks.scoring.equality import answers_equal, reference_answer
 from tasks.scoring.many import Agreement, agreement, cohens_kappa, score_many
-from tasks.scoring.verdict import DEFAULT_ALPHA, Item, Score, metrics, score, scorer_digest, spans
+from tasks.scoring.verdict import (
+    DEFAULT_ALPHA,
+    Item,
+    Score,
+    answers_equal,
+    metrics,
+    reference_answer,
+    score,
+    scorer_digest,
+    spans,
+)
 
 __all__ = [
     "DEFAULT_ALPHA",

@@ -8,6 +8,7 @@ them, two values that differ at that point differ. What is too large is left uns
 
 import cmath
 import math
+import operator
 import zlib
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -16,6 +17,7 @@ from fractions import Fraction
 _CONSTANTS: dict[str, float] = {"e": math.e, "\\pi": math.pi}
 Monomial = tuple[tuple[str, Fraction | int], ...]
 Polynomial = dict[Monomial, Fraction]
+_ONE: Polynomial = {(): Fraction(1)}
 
 IMAGINARY = "i"
 _MAX_TERMS = 120
@@ -119,7 +121,7 @@ def constant(value: Fraction, decimal: bool = False) -> Ratio:
     """A rational number."""
     bound_bits(value)
     top: Polynomial = {(): value} if value else {}
-    return Ratio(top, {(): Fraction(1)}, decimal, at_point=_tried(lambda: complex(value)))
+    return Ratio(top, _ONE, decimal, at_point=_tried(lambda: complex(value)))
 
 
 def symbol(name: str) -> Ratio:
@@ -127,17 +129,16 @@ def symbol(name: str) -> Ratio:
     value = 1j if name == IMAGINARY else _CONSTANTS.get(name)
     if value is None:
         value = 0.6 + zlib.crc32(name.encode()) % 100_003 / 90_001
-    return Ratio({((name, 1),): Fraction(1)}, {(): Fraction(1)}, at_point=value)
+    return Ratio({((name, 1),): Fraction(1)}, _ONE, at_point=value)
 
 
-def opaque(name: str, at_point: complex | None) -> Ratio:
-    """A term of which only the name is known, and its value at the point if that can be told."""
-    return Ratio({((name, 1),): Fraction(1)}, {(): Fraction(1)}, opaque=True, at_point=at_point)
+def _opaque(name: str, at_point: complex | None) -> Ratio:
+    return Ratio({((name, 1),): Fraction(1)}, _ONE, opaque=True, at_point=at_point)
 
 
 def function(name: str, argument: Ratio, evaluate: Callable[[complex], complex] | None) -> Ratio:
     """An opaque function of a value."""
-    return opaque(f"{name}({key(argument)})", _applied(evaluate, argument))
+    return _opaque(f"{name}({_key(argument)})", _applied(evaluate, argument))
 
 
 def add(left: Ratio, right: Ratio) -> Ratio:
@@ -147,7 +148,7 @@ def add(left: Ratio, right: Ratio) -> Ratio:
     else:
         top = plus(times(left.top, right.bottom), times(right.top, left.bottom))
         bottom = times(left.bottom, right.bottom)
-    return _ratio(top, bottom, left, right, _combined(left, right, lambda one, other: one + other))
+    return _ratio(top, bottom, left, right, _combined(left, right, operator.add))
 
 
 def negative(value: Ratio) -> Ratio:
@@ -159,13 +160,15 @@ def negative(value: Ratio) -> Ratio:
 def multiply(left: Ratio, right: Ratio) -> Ratio:
     """The product of two values."""
     top, bottom = times(left.top, right.top), times(left.bottom, right.bottom)
-    return _ratio(top, bottom, left, right, _combined(left, right, lambda one, other: one * other))
+    return _ratio(top, bottom, left, right, _combined(left, right, operator.mul))
 
 
 def divide(left: Ratio, right: Ratio) -> Ratio:
     """The quotient of two values; unsettled where the second is zero."""
+    if not right.top:
+        raise UnsettledError
     inverse = _applied(lambda value: 1 / value, right)
-    return multiply(left, replace(right, top=right.bottom, bottom=_not_zero(right.top), at_point=inverse))
+    return multiply(left, replace(right, top=right.bottom, bottom=right.top, at_point=inverse))
 
 
 def power(base: Ratio, exponent: Ratio) -> Ratio:
@@ -181,8 +184,7 @@ def power(base: Ratio, exponent: Ratio) -> Ratio:
             return result
         if rational(base) is not None:
             return root(result, value.denominator)
-    at_point = _combined(base, exponent, lambda one, other: one**other)
-    return opaque(f"({key(base)})^({key(exponent)})", at_point)
+    return _opaque(f"({_key(base)})^({_key(exponent)})", _combined(base, exponent, operator.pow))
 
 
 def root(base: Ratio, degree: int) -> Ratio:
@@ -208,7 +210,7 @@ def rational(value: Ratio) -> Fraction | None:
     return None
 
 
-def key(value: Ratio) -> str:
+def _key(value: Ratio) -> str:
     """A name of the value; equal names mean equal values."""
     return "/".join(
         " ".join(
@@ -277,7 +279,7 @@ def _number(value: Ratio) -> Fraction | float | None:
 
 def _ratio(top: Polynomial, bottom: Polynomial, left: Ratio, right: Ratio, at_point: complex | None) -> Ratio:
     if set(bottom) == {()}:
-        top, bottom = {monomial: factor / bottom[()] for monomial, factor in top.items()}, {(): Fraction(1)}
+        top, bottom = {monomial: factor / bottom[()] for monomial, factor in top.items()}, _ONE
     return Ratio(top, bottom, left.decimal or right.decimal, left.opaque or right.opaque, at_point)
 
 
@@ -305,14 +307,6 @@ def _whole_root(value: int, degree: int) -> Ratio:
         result = multiply(result, constant(Fraction(prime ** (count // degree))))
         if count % degree:
             exponent = Fraction(count % degree, degree)
-            at_point = complex(prime ** float(exponent))
-            result = multiply(
-                result, Ratio({((str(prime), exponent),): Fraction(1)}, {(): Fraction(1)}, at_point=at_point)
-            )
+            prime_root: Polynomial = {((str(prime), exponent),): Fraction(1)}
+            result = multiply(result, Ratio(prime_root, _ONE, at_point=complex(prime ** float(exponent))))
     return result
-
-
-def _not_zero(polynomial: Polynomial) -> Polynomial:
-    if not polynomial:
-        raise UnsettledError
-    return polynomial

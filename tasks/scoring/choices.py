@@ -1,7 +1,8 @@
 """Multiple choice: which letter an answer means, whether it is a letter or the choice's own words."""
 
 import re
-from collections.abc import Sequence
+from collections import deque
+from collections.abc import Iterator, Sequence
 
 from tasks.records import LETTERS
 from tasks.scoring.markup import normalise_words, strip_markup
@@ -42,12 +43,8 @@ _NAMED = re.compile(r"\b(?:option|choice|answer|letter)\W{0,4}\Z", re.IGNORECASE
 def choice_letter(answer: str, choices: Sequence[str] | None) -> str | None:
     """Tell which choice a short answer names: B, (B), B., B) text, option B, or the choice's text.
 
-    Args:
-        answer: the answer, already extracted from the output.
-        choices: the texts of the choices; None where they are not known (then letters A to J).
-
-    Returns:
-        The capital letter, or None where the answer names no choice or more than one.
+    Where the texts of the choices are not known, the letters A to J count. None where the answer names no
+    choice or more than one.
     """
     text = strip_markup(answer)
     letters = _letters(choices)
@@ -59,31 +56,23 @@ def choice_letter(answer: str, choices: Sequence[str] | None) -> str | None:
     if choices and (letter := _leading_choice(text, choices) or _equal_choice(text, choices)):
         return letter
     if (leading := _LEADING.match(text)) and (letter := (leading[1] or leading[2]).upper()) in letters:
-        after = text[leading.end() :]
-        hedge = _HEDGE.match(after)
+        hedge = _HEDGE.match(text[leading.end() :])
         if hedge and hedge[1] in letters and hedge[1] != letter:
             return None
-        if not _is_article(letter, leading[2], after):
+        if not _is_article(letter, leading[2], text, leading.end()):
             return letter
     return mentioned_choice(text, choices) or _only_letter(text, letters) or _clause_letter(text, letters)
 
 
 def last_letter(text: str, choices: Sequence[str] | None) -> str | None:
     """Find the last letter of a choice that stands alone; articles and symbols of formulas do not count."""
-    letters, found = _letters(choices), None
-    for match in _STANDALONE.finditer(text):
-        if match[1] in letters and not _is_article(
-            match[1], match.group(), text[match.end() : match.end() + 40]
-        ):
-            found = found if _is_symbol(text, match) else match[1]
-    return found
+    return next(iter(deque(_standing_alone(text, _letters(choices)), maxlen=1)), None)
 
 
 def names_no_choice(stated: str, choices: Sequence[str] | None) -> bool:
-    """Whether a statement names no single choice: "A or B", "none of the above", (F) where there is no F.
+    """Whether the rest of "The answer is …" names no single choice: "A or B", "none of these", (F) of four.
 
-    It is the rest of "The answer is …", of which no answer could be read. False also where it says nothing of
-    choices.
+    False also where it says nothing of choices.
     """
     letters, text = _letters(choices), strip_markup(stated[:_STATED_CHARS])
     if _NO_CHOICE.match(text):
@@ -104,30 +93,22 @@ def mentioned_choice(text: str, choices: Sequence[str] | None) -> str | None:
     """
     haystack = f" {normalise_words(text)} "
     words = [normalise_words(choice) for choice in choices or ()]
-    found = [
-        (letter, word)
-        for letter, word in zip(LETTERS, words, strict=False)
-        if word and f" {word} " in haystack
-    ]
+    found = [word for word in words if word and f" {word} " in haystack]
     longest = [
-        letter
-        for letter, word in found
-        if not any(word != other and f" {word} " in f" {other} " for _, other in found)
+        one for one in found if not any(one != other and f" {one} " in f" {other} " for other in found)
     ]
-    return longest[0] if len(longest) == 1 else None
+    return LETTERS[words.index(longest[0])] if len(longest) == 1 else None
+
+
+def _only(holds: list[bool]) -> str | None:
+    """The letter of the one choice of which something holds."""
+    return LETTERS[holds.index(True)] if sum(holds) == 1 else None
 
 
 def _exact_choice(text: str, choices: Sequence[str]) -> str | None:
     wanted = normalise_words(text)
-    same = [
-        letter for letter, choice in zip(LETTERS, choices, strict=False) if normalise_words(choice) == wanted
-    ]
-    if len(same) == 1 and wanted:
-        return same[0]
-    verbatim = [
-        letter for letter, choice in zip(LETTERS, choices, strict=False) if choice.strip() == text.strip()
-    ]
-    return verbatim[0] if len(verbatim) == 1 else None
+    same = wanted and _only([normalise_words(choice) == wanted for choice in choices])
+    return same or _only([choice.strip() == text.strip() for choice in choices])
 
 
 def _labelled_choice(text: str, choices: Sequence[str]) -> str | None:
@@ -152,13 +133,11 @@ def _leading_choice(text: str, choices: Sequence[str]) -> str | None:
 def _equal_choice(text: str, choices: Sequence[str]) -> str | None:
     """The one choice of the same value, where all are numbers, or truth, where they are yes and no."""
     if is_number(text) and all(len(choice) <= _STATED_CHARS and first_number(choice) for choice in choices):
-        same = [numbers_equal(choice, text) for choice in choices]
-        return LETTERS[same.index(True)] if sum(same) == 1 else None
+        return _only([numbers_equal(choice, text) for choice in choices])
     words = [normalise_words(choice) for choice in choices]
     first = normalise_words(text).partition(" ")[0]
     meant = _TRUTHS.get(first) if sorted(words) in (["no", "yes"], ["false", "true"]) else None
-    same = [_TRUTHS.get(word) == meant for word in words]
-    return LETTERS[same.index(True)] if meant is not None else None
+    return None if meant is None else _only([_TRUTHS[word] == meant for word in words])
 
 
 def _letters(choices: Sequence[str] | None) -> str:
@@ -176,14 +155,16 @@ def _clause_letter(text: str, letters: str) -> str | None:
 
 
 def _only_letter(text: str, letters: str) -> str | None:
-    found = {
-        match[1]
-        for match in _STANDALONE.finditer(text)
-        if match[1] in letters
-        and not _is_article(match[1], match.group(), text[match.end() :])
-        and not _is_symbol(text, match)
-    }
+    found = set(_standing_alone(text, letters))
     return found.pop() if len(found) == 1 else None
+
+
+def _standing_alone(text: str, letters: str) -> Iterator[str]:
+    """The letters that stand alone in a text and are no article or symbol, in order."""
+    for match in _STANDALONE.finditer(text):
+        article = _is_article(match[1], match.group(), text, match.end())
+        if match[1] in letters and not article and not _is_symbol(text, match):
+            yield match[1]
 
 
 def _is_symbol(text: str, letter: re.Match[str]) -> bool:
@@ -196,7 +177,6 @@ def _is_symbol(text: str, letter: re.Match[str]) -> bool:
     return bool(_SYMBOL_BEFORE.search(before) or _SYMBOL_AFTER.match(text, letter.end()))
 
 
-def _is_article(letter: str, written: str | None, after: str) -> bool:
+def _is_article(letter: str, written: str | None, text: str, end: int) -> bool:
     """Whether a bare A or I, with words going on after it, is the English word and not a choice."""
-    bare = written is not None and written == letter
-    return bare and letter in "AI" and _GOES_ON.match(after) is not None
+    return written == letter and letter in "AI" and _GOES_ON.match(text, end) is not None

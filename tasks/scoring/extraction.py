@@ -8,15 +8,16 @@ answer is x", and only then the last number, letter or formula.
 
 import re
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import NamedTuple
 
 from tasks.records import Kind
 from tasks.scoring.choices import choice_letter, last_letter, mentioned_choice, names_no_choice
 from tasks.scoring.markup import first_formula, joined_boxes, last_formula, strip_markup
 from tasks.scoring.numbers import every_number, first_number, last_number, numbers_equal, stated_number
-from tasks.tags.answers import Box, closed_boxes
+from tasks.tags.answers import closed_boxes
 
 _TAIL_CHARS = 50_000
 _SENTENCE_CHARS = 300
@@ -69,11 +70,6 @@ class _Statement(NamedTuple):
     complete: bool
     bare: bool = False
 
-    def read(self, kind: Kind, choices: Sequence[str] | None) -> str | None:
-        if self.bare and kind == "latex":
-            return self.text.strip().rstrip(".") or None
-        return read_stated(self.text, kind, choices)
-
 
 def find_answer(text: str, kind: Kind, choices: Sequence[str] | None) -> Found | None:
     """Find the final answer of a text as best one can, and say how sure it is; see the module for the order.
@@ -82,34 +78,23 @@ def find_answer(text: str, kind: Kind, choices: Sequence[str] | None) -> Found |
         text: an output without tags; only its last 50,000 characters are searched.
         kind: what kind of answer to look for.
         choices: the texts of the choices, for kind choice.
-
-    Returns:
-        The answer as written (a letter for kind choice), or None.
     """
     turn = own_turn(text)
-    for prefix in before_next_question(turn):
-        if found := _find_stated(prefix[-_TAIL_CHARS:], kind, choices):
+    for part in (*before_next_question(turn), turn):
+        tail = part[-_TAIL_CHARS:]
+        if found := _find_stated(tail, kind, choices):
             return found
-    tail = turn[-_TAIL_CHARS:]
-    if found := _find_stated(tail, kind, choices):
-        return found
     if kind == "choice" and any(names_no_choice(stated.text, choices) for stated in _statements(tail, kind)):
         return None
     guess = _guess(tail, kind, choices)
     return Found(guess, explicit=False, complete=False) if guess else None
 
 
-def read_stated(stated: str, kind: Kind, choices: Sequence[str] | None) -> str | None:
-    """Read the answer out of a statement of it, such as the rest of "The answer is …" or an answer span.
-
-    Args:
-        stated: the text that should hold the answer and little else.
-        kind: what kind of answer it is.
-        choices: the texts of the choices, for kind choice.
-
-    Returns:
-        The answer as written (a letter for kind choice), or None where it holds none.
-    """
+def _read(statement: _Statement, kind: Kind, choices: Sequence[str] | None) -> str | None:
+    """Read the answer out of a statement of it, such as the rest of "The answer is …"."""
+    stated = statement.text
+    if statement.bare and kind == "latex":
+        return stated.strip().rstrip(".") or None
     sentence = _SENTENCE_END.split(stated.strip(), maxsplit=1)[0]
     if kind == "number":
         sides = _EQUALS.split(sentence)
@@ -122,25 +107,26 @@ def read_stated(stated: str, kind: Kind, choices: Sequence[str] | None) -> str |
     return strip_markup(sentence).rstrip(".").strip() or None
 
 
-def read_span(text: str, kind: Kind, choices: Sequence[str] | None) -> str | None:
-    """Read the answer out of an answer span: a statement in it, else the span itself.
-
-    Of several numbers the last counts, unless the span begins with one that nothing is done to: "18 dollars
-    for 2 days".
-    """
-    for stated in _statements(text[-_TAIL_CHARS:], kind):
-        if answer := stated.read(kind, choices):
-            return answer
-    if kind == "number":
-        return _span_number(text[-_TAIL_CHARS:])
-    if kind == "choice":
-        tail = text[-_TAIL_CHARS:]
-        letter = choice_letter(tail, choices)
-        return letter or (None if names_no_choice(tail, choices) else last_letter(tail, choices))
-    return text.strip() or None
+def read_span(text: str, kind: Kind, choices: Sequence[str] | None) -> Found | None:
+    """Read the answer out of an answer span: a statement in it, else the span itself."""
+    tail = text[-_TAIL_CHARS:]
+    if found := _find_stated(tail, kind, choices):
+        answer: str | None = found.answer
+    elif kind == "number":
+        answer = _span_number(tail)
+    elif kind == "choice":
+        named = choice_letter(tail, choices)
+        answer = named or (None if names_no_choice(tail, choices) else last_letter(tail, choices))
+    else:
+        answer = text.strip()
+    return Found(answer, explicit=True, complete=True) if answer else None
 
 
 def _span_number(text: str) -> str | None:
+    """Of several numbers the last, unless the span begins with one that nothing is done to.
+
+    "18 dollars for 2 days" says 18.
+    """
     sides = _EQUALS.split(text)
     if len(sides) > 1:
         return stated_number(sides[-1])
@@ -152,9 +138,8 @@ def _span_number(text: str) -> str | None:
 
 def _find_stated(text: str, kind: Kind, choices: Sequence[str] | None) -> Found | None:
     for stated in _statements(text, kind):
-        if answer := stated.read(kind, choices):
-            complete = stated.complete or _is_followed(stated.text, answer, kind)
-            return Found(answer, explicit=True, complete=complete)
+        if answer := _read(stated, kind, choices):
+            return Found(answer, True, complete=stated.complete or _is_followed(stated.text, answer, kind))
     return None
 
 
@@ -169,13 +154,9 @@ def _statements(text: str, kind: Kind) -> list[_Statement]:
         final = match["final"] and boxes and match.start() > boxed_until
         (strong if final else weak).append(_Statement(*_line_after(text, match.end())))
     if boxes:
-        content = joined_boxes(text, boxes) if kind == "latex" else _content(text, boxes[-1])
-        strong.append(_Statement(content, complete=True, bare=True))
+        last = text[boxes[-1].content_start : boxed_until]
+        strong.append(_Statement(joined_boxes(text, boxes) if kind == "latex" else last, True, bare=True))
     return strong + weak
-
-
-def _content(text: str, box: Box) -> str:
-    return text[box.content_start : box.content_end]
 
 
 def _line_after(text: str, start: int) -> tuple[str, bool]:
@@ -237,24 +218,18 @@ _SEARCHED_CHARS = 500_000
 
 def own_turn(text: str) -> str:
     """The text up to where another speaker's turn begins; all of it where that is at its start."""
-    for match in _ANOTHER_SPEAKER.finditer(text, 0, _SEARCHED_CHARS):
-        if text[: match.start()].strip():
-            return text[: match.start()]
-    return text
+    return next(_before(_ANOTHER_SPEAKER, text), text)
 
 
 def before_next_question(text: str) -> list[str]:
-    """The text, one speaker's turn, up to each next question that it goes on to, shortest first.
+    """The text of one turn up to each next question that it goes on to, shortest first; three at most."""
+    return list(islice(_before(_ANOTHER_QUESTION, own_turn(text)), _MOST_QUESTIONS))
 
-    Three prefixes at most, none of them blank; none where no question follows.
-    """
-    prefixes = []
-    for match in _ANOTHER_QUESTION.finditer(text, 0, _SEARCHED_CHARS):
-        if text[: match.start()].strip():
-            prefixes.append(text[: match.start()])
-        if len(prefixes) == _MOST_QUESTIONS:
-            break
-    return prefixes
+
+def _before(pattern: re.Pattern[str], text: str) -> Iterator[str]:
+    """What stands before each match, where it is not blank."""
+    prefixes = (text[: match.start()] for match in pattern.finditer(text, 0, _SEARCHED_CHARS))
+    return filter(str.strip, prefixes)
 
 
 _CONCLUSION_CHARS = 2_000
@@ -282,17 +257,12 @@ def concluding_number(text: str) -> str | None:
     numbers = every_number(sentence) if len(sentence) <= _LAST_SENTENCE_CHARS else []
     if len(numbers) < 2:
         return last_number(text)
-    computed = _last_result(tail)
     if _OPERATION.search(sentence[: sentence.rfind(numbers[-1])]):
         return numbers[-1]
+    results = list(_RESULT.finditer(tail))
+    computed = first_number(tail[results[-1].end() : results[-1].end() + 60]) if results else None
     if computed:
         return next((number for number in numbers if numbers_equal(computed, number)), numbers[-1])
     if _TELLS_HOW_MANY.match(sentence):
         return first_number(sentence)
     return numbers[-1]
-
-
-def _last_result(tail: str) -> str | None:
-    """What stands after the last equals sign."""
-    results = list(_RESULT.finditer(tail))
-    return first_number(tail[results[-1].end() : results[-1].end() + 60]) if results else None

@@ -8,20 +8,8 @@ import cmath
 import re
 from fractions import Fraction
 
-from tasks.scoring.algebra import (
-    Ratio,
-    UnsettledError,
-    add,
-    constant,
-    divide,
-    function,
-    multiply,
-    negative,
-    power,
-    rational,
-    root,
-    symbol,
-)
+from tasks.scoring import algebra
+from tasks.scoring.algebra import Ratio, UnsettledError, divide, multiply, negative
 
 _MAX_CHARS = 300
 _MAX_DEPTH = 25
@@ -49,6 +37,7 @@ _FUNCTIONS = {
 }
 _FRACTIONS = {"\\frac", "\\dfrac", "\\tfrac", "\\cfrac"}
 _CLOSING = {"(": ")", "[": "]", "{": "}"}
+_FACTORS = {*_CLOSING, *_FRACTIONS, *_FUNCTIONS, *_STYLES, "\\sqrt"}
 _TIMES = {"*", "\\cdot", "\\times", "×", "·", "⋅"}
 _OVER = {"/", "÷", "\\div"}
 # √ applies to a number, a letter or what stands in parentheses.
@@ -57,13 +46,7 @@ _SPELLINGS = str.maketrans({"−": "-", "–": "-", "π": "\\pi ", "∞": "\\inf
 
 
 def read_expression(text: str) -> Ratio:
-    r"""Read an expression.
-
-    Args:
-        text: LaTeX or plain text without dollars, units and \left or \right.
-
-    Returns:
-        Its exact value.
+    r"""The exact value of an expression, in LaTeX or plain text without dollars, units and \left or \right.
 
     Raises:
         UnsettledError: it has no or more than one reading here, or is too large.
@@ -94,28 +77,29 @@ class _Reader:
             raise UnsettledError
         return self._tokens.pop(0)
 
+    def took(self, *tokens: str) -> str | None:
+        """The next token, taken, if it is one of these."""
+        return self._tokens.pop(0) if self.next in tokens else None
+
     def sum(self) -> Ratio:
         self._depth += 1
         if self._depth > _MAX_DEPTH:
             raise UnsettledError
         total = self.product()
-        while self.next in ("+", "-"):
-            sign = self.take()
+        while sign := self.took("+", "-"):
             term = self.product()
-            total = add(total, negative(term) if sign == "-" else term)
+            total = algebra.add(total, negative(term) if sign == "-" else term)
         self._depth -= 1
         return total
 
     def product(self) -> Ratio:
-        if self.next in ("+", "-"):
-            return negative(self.product()) if self.take() == "-" else self.product()
+        if sign := self.took("+", "-"):
+            return negative(self.product()) if sign == "-" else self.product()
         value, divided = self._power(), False
         while self.next is not None:
-            if self.next in _TIMES:
-                self.take()
+            if self.took(*_TIMES):
                 value = multiply(value, self._signed_power())
-            elif self.next in _OVER:
-                self.take()
+            elif self.took(*_OVER):
                 value, divided = divide(value, self._signed_power()), True
             elif self._begins_factor() and not divided:  # 1/2x has two readings
                 value = multiply(value, self._implied_factor())
@@ -126,16 +110,8 @@ class _Reader:
         return value
 
     def _begins_factor(self) -> bool:
-        token = self.next
-        return token is not None and (
-            token in _CLOSING
-            or token in _FRACTIONS
-            or token in _FUNCTIONS
-            or token in _STYLES
-            or token == "\\sqrt"
-            or _LETTER.fullmatch(token) is not None
-            or _NUMBER.fullmatch(token) is not None
-        )
+        token = self.next or ""
+        return token in _FACTORS or bool(_LETTER.fullmatch(token) or _NUMBER.fullmatch(token))
 
     def _implied_factor(self) -> Ratio:
         if _NUMBER.fullmatch(self.next or ""):
@@ -143,26 +119,21 @@ class _Reader:
         return self._power()
 
     def _signed_power(self) -> Ratio:
-        if self.next in ("+", "-"):
-            return negative(self._power()) if self.take() == "-" else self._power()
-        return self._power()
+        sign = self.took("+", "-")
+        return negative(self._power()) if sign == "-" else self._power()
 
     def _power(self) -> Ratio:
         base = self._atom()
-        if self.next in ("^", "**"):
-            self.take()
-            base = power(base, self._exponent())
+        if self.took("^", "**"):
+            base = algebra.power(base, self._exponent())
             if self.next in ("^", "**"):
                 raise UnsettledError
         return base
 
     def _exponent(self) -> Ratio:
-        if self.next == "-":
-            self.take()
+        if self.took("-"):
             return negative(self._exponent())
-        if _NUMBER.fullmatch(self.next or ""):
-            return self._number()
-        return self._argument()
+        return self._number() if _NUMBER.fullmatch(self.next or "") else self._argument()
 
     def _atom(self) -> Ratio:
         token = self.next or ""
@@ -181,14 +152,14 @@ class _Reader:
         if token in _FUNCTIONS:
             return self._function(token)
         if token in _STYLES:
-            return symbol(f"{token}{self._letter_argument()}{self._subscript()}")
+            return algebra.symbol(f"{token}{self._letter_argument()}{self._subscript()}")
         if _LETTER.fullmatch(token):
-            return symbol(token + self._subscript())
+            return algebra.symbol(token + self._subscript())
         raise UnsettledError
 
     def _number(self) -> Ratio:
         token = self.take()
-        return constant(Fraction(token), decimal="." in token)
+        return algebra.constant(Fraction(token), decimal="." in token)
 
     def _mixed_number(self) -> Ratio:
         r"""A number; directly before a fraction of whole numbers it is the whole part of a mixed one."""
@@ -198,34 +169,32 @@ class _Reader:
         if self.next not in _FRACTIONS or whole.decimal:
             return whole
         fraction = self._atom()
-        value = rational(fraction)
+        value = algebra.rational(fraction)
         if value is not None and 0 < value < 1 and not fraction.decimal:
-            return add(whole, fraction)
+            return algebra.add(whole, fraction)
         return multiply(whole, fraction)
 
     def _root(self) -> Ratio:
         degree = 2
-        if self.next == "[":
-            self.take()
-            written = rational(self.sum())
+        if self.took("["):
+            written = algebra.rational(self.sum())
             self.take("]")
             if written is None or written.denominator != 1 or not 2 <= written <= 100:
                 raise UnsettledError
             degree = int(written)
         if (self.next or "").isdigit() and len(self.next or "") > 1:
             raise UnsettledError  # \sqrt12 has two readings
-        return root(self._argument(), degree)
+        return algebra.root(self._argument(), degree)
 
     def _function(self, name: str) -> Ratio:
         subscript, exponent = self._subscript(), None
-        if self.next == "^":
-            self.take()
+        if self.took("^"):
             exponent = self._exponent()
-            if (rational(exponent) or 0) <= 0:
+            if (algebra.rational(exponent) or 0) <= 0:
                 raise UnsettledError  # the inverse function, perhaps
         evaluate = _FUNCTIONS[name] if not subscript else None
-        value = function(f"{name}{subscript}", self._function_argument(), evaluate)
-        return power(value, exponent) if exponent else value
+        value = algebra.function(f"{name}{subscript}", self._function_argument(), evaluate)
+        return algebra.power(value, exponent) if exponent else value
 
     def _function_argument(self) -> Ratio:
         if self.next in _CLOSING:
@@ -238,22 +207,13 @@ class _Reader:
     def _argument(self) -> Ratio:
         r"""What belongs to \frac, \sqrt or ^: a group, or one digit, letter or command."""
         token = self.next or ""
-        if token == "{":
-            self.take()
-            value = self.sum()
-            self.take("}")
-            return value
         if token.isdigit() and len(token) > 1:
             self._tokens[0] = token[1:]
-            return constant(Fraction(token[0]))
-        if _NUMBER.fullmatch(token):
-            return self._number()
-        return self._atom()
+            return algebra.constant(Fraction(token[0]))
+        return self._number() if _NUMBER.fullmatch(token) else self._atom()
 
     def _letter_argument(self) -> str:
-        grouped = self.next == "{"
-        if grouped:
-            self.take()
+        grouped = self.took("{")
         letter = self.take()
         if not _LETTER.fullmatch(letter):
             raise UnsettledError
@@ -262,14 +222,11 @@ class _Reader:
         return letter
 
     def _subscript(self) -> str:
-        if self.next != "_":
+        if not self.took("_"):
             return ""
-        self.take()
-        if self.next != "{":
+        if not self.took("{"):
             return f"_{self.take()}"
-        self.take()
-        inside = []
-        while self.next != "}":
-            inside.append(self.take())
-        self.take()
-        return "_" + "".join(inside)
+        inside = "_"
+        while not self.took("}"):
+            inside += self.take()
+        return inside

@@ -7,9 +7,8 @@ so that no output can make the comparison slow, nor rounding make it wrong.
 import re
 import unicodedata
 from collections import deque
-from collections.abc import Iterator
 from fractions import Fraction
-from itertools import pairwise
+from itertools import pairwise, product
 
 from tasks.scoring.algebra import rounds_alike
 from tasks.scoring.markup import strip_markup
@@ -87,12 +86,8 @@ def every_number(text: str) -> list[str]:
 
 
 def stated_number(text: str) -> str | None:
-    """Return what a statement gives as its number: a time, a list or range, a number, or one in words.
-
-    It is the part of the text that is the answer, as written in "3 or 4", "5:30 PM", "18 dollars" or
-    "twenty-three"; None where there is none.
-    """
-    text = text[:_QUANTITY_CHARS] if len(text) > _QUANTITY_CHARS else text
+    """Return the part of a statement that is its number, as in "3 or 4", "5:30 PM" or "twenty-three"."""
+    text = text[:_QUANTITY_CHARS]
     if _list_values(text) is not None:
         return text.strip()
     number, quantity = _NUMBER.search(text), first_quantity(text)
@@ -108,16 +103,10 @@ def is_number(text: str) -> bool:
     return len(text) <= _MAX_DIGITS and _NUMBER.fullmatch(text.strip()) is not None
 
 
-def number_values(text: str) -> tuple[Value, ...]:
-    """Read the first number, time or quantity of a text exactly.
+def _values(text: str) -> tuple[Value, ...]:
+    """What the first number, time or quantity of a text can stand for, the likelier first.
 
-    Args:
-        text: with or without currency, unit or percent sign.
-
-    Returns:
-        The values it can stand for: none if there is no number or it is out of bounds (more than 400 digits
-        or a power of ten beyond 400); two for a percentage (25 and 1/4), with the likelier first, and for
-        "2.5 million", since a question may ask in millions; those of `quantity_values` for a time; else one.
+    25% is 25 and 1/4, and "2.5 million" both, since a question may ask in millions.
     """
     if len(text) <= _QUANTITY_CHARS:
         stated = stated_number(text)
@@ -132,8 +121,7 @@ def number_values(text: str) -> tuple[Value, ...]:
     if value is None:
         return ()
     if match["scale"]:
-        scale = SCALES.get(match["scale"].strip(), 1000)
-        return (value * scale, value)
+        return (value * SCALES.get(match["scale"].strip(), 1000), value)
     return (value, value / 100) if match["percent"] else (value,)
 
 
@@ -143,14 +131,7 @@ def numbers_equal(gold: str, answer: str) -> bool:
     Separators, currency and trailing zeros do not matter, a fraction equals its decimal, also one rounded to
     six places or more. 25% equals both 25 and 0.25, since references rarely say which they mean. A unit does
     not matter where only one side has it; two are converted (5 km is 5000 m, and is not 5 kg). A list or a
-    range equals only the same one: 3 or 4 is not 3.
-
-    Args:
-        gold: the reference.
-        answer: the answer, already extracted: its first number counts.
-
-    Returns:
-        True if some value of the one is a value of the other; False if either has none.
+    range equals only the same one: 3 or 4 is not 3. Of each text the first number counts.
     """
     gold, answer = gold[:_MAX_CHARS].strip(), answer[:_MAX_CHARS].strip()
     if _SIMPLE.fullmatch(gold) and _SIMPLE.fullmatch(answer):
@@ -158,31 +139,24 @@ def numbers_equal(gold: str, answer: str) -> bool:
     lists = _list_values(gold), _list_values(answer)
     if lists[0] is not None or lists[1] is not None:
         return lists[0] == lists[1]
-    gold_values, answer_values = number_values(gold), number_values(answer)
-    if _is_percent(gold) and _is_percent(answer):
-        gold_values, answer_values = gold_values[:1], answer_values[:1]
+    values = _values(gold), _values(answer)
+    if all((match := _NUMBER.search(text)) and match["percent"] for text in (gold, answer)):
+        values = values[0][:1], values[1][:1]
     factor = conversion(_unit_of(gold), _unit_of(answer))
-    if factor is None:
-        return False
-    return any(_same(left, right, factor) for left in gold_values for right in answer_values)
+    return factor is not None and any(_same(*pair, factor) for pair in product(*values))
 
 
 def _same(left: Value, right: Value, factor: Fraction) -> bool:
     if isinstance(left, tuple) or isinstance(right, tuple):
         return left == right
     left *= factor
-    if left == right or _float_noise(left, right):
+    if left == right:
         return True
-    rounded = [value for value in (left, right) if _places(value) is None]
-    exact = [value for value in (left, right) if (_places(value) or 0) >= 6]
-    return bool(rounded and exact) and rounds_alike(left, right)
-
-
-def _float_noise(left: Fraction, right: Fraction) -> bool:
-    """Whether two numbers differ as floating point does, such as 0.30000000000000004 from 0.3."""
-    if abs(left - right) * 10**11 > abs(right):
-        return False
-    return max(_places(left) or 0, _places(right) or 0) >= 12
+    places = _places(left), _places(right)
+    most = max(places[0] or 0, places[1] or 0)
+    if most >= 12 and abs(left - right) * 10**11 <= abs(right):
+        return True  # they differ as floating point does, such as 0.30000000000000004 from 0.3
+    return None in places and most >= 6 and rounds_alike(left, right)
 
 
 def _places(value: Fraction) -> int | None:
@@ -197,17 +171,10 @@ def _places(value: Fraction) -> int | None:
     return max(twos, fives) if rest == 1 else None
 
 
-def _is_percent(text: str) -> bool:
-    match = _NUMBER.search(text)
-    return match is not None and match["percent"] is not None
-
-
 def _unit_of(text: str) -> str:
     """The word after the number of a short text, or its currency; empty where there is none."""
     match = _NUMBER.search(text) if len(text) <= _QUANTITY_CHARS else None
-    if match is None:
-        return ""
-    after = _UNIT.match(text, match.end())
+    after = _UNIT.match(text, match.end()) if match else None
     return after[1] if after else ""
 
 
@@ -219,17 +186,12 @@ def _list_values(text: str) -> frozenset[Fraction] | None:
     matches = list(_NUMBER.finditer(bare))
     if len(matches) < 2 or not _BEFORE_LIST.fullmatch(bare, 0, matches[0].start()):
         return None
-    if not all(_BETWEEN.fullmatch(gap) for gap in _gaps(bare, matches)):
+    if not all(_BETWEEN.fullmatch(bare[one.end() : other.start()]) for one, other in pairwise(matches)):
         return None
     if not re.fullmatch(r"\s*[A-Za-z]*", bare[matches[-1].end() :]):
         return None
     values = [value for match in matches if (value := _value(match)) is not None]
     return frozenset(values) if len(set(values)) > 1 else None
-
-
-def _gaps(text: str, matches: list[re.Match[str]]) -> Iterator[str]:
-    for left, right in pairwise(matches):
-        yield text[left.end() : right.start()]
 
 
 def _value(match: re.Match[str]) -> Fraction | None:
@@ -239,7 +201,8 @@ def _value(match: re.Match[str]) -> Fraction | None:
     if match["latex"]:
         value = _latex_fraction(match["latex"], match["latex_whole"])
     elif match["vulgar"]:
-        value = _vulgar_fraction(match["vulgar"], match["vulgar_whole"])
+        top, _, bottom = unicodedata.normalize("NFKC", match["vulgar"]).partition("⁄")
+        value = _ratio(Fraction(top), Fraction(bottom), match["vulgar_whole"]) if bottom else None
     elif match["top"]:
         value = _ratio(_decimal(match["top"]), _decimal(match["bottom"]), match["whole"])
     else:
@@ -248,9 +211,7 @@ def _value(match: re.Match[str]) -> Fraction | None:
             value = _scaled(value, match["power"])
         elif match["exponents"]:
             value = _raised(value, match["exponents"])
-    if value is None:
-        return None
-    return -value if negative else value
+    return -value if negative and value is not None else value
 
 
 def _latex_fraction(latex: str, whole: str | None) -> Fraction | None:
@@ -264,15 +225,8 @@ def _latex_fraction(latex: str, whole: str | None) -> Fraction | None:
     return -value if negative and value is not None else value
 
 
-def _vulgar_fraction(character: str, whole: str | None) -> Fraction | None:
-    top, _, bottom = unicodedata.normalize("NFKC", character).partition("⁄")
-    return _ratio(Fraction(top), Fraction(bottom), whole) if top and bottom else None
-
-
 def _ratio(top: Fraction, bottom: Fraction, whole: str | None) -> Fraction | None:
-    if not bottom:
-        return None
-    return (int(whole) if whole else 0) + top / bottom
+    return int(whole or 0) + top / bottom if bottom else None
 
 
 def _scaled(value: Fraction, power: str) -> Fraction | None:
@@ -299,8 +253,7 @@ def _raised(value: Fraction, exponents: str) -> Fraction | None:
 
 def _decimal(text: str) -> Fraction:
     """Read digits with separators; a lone comma is a decimal comma unless it groups thousands."""
-    text = re.sub(r"\{,\}|,\\!\s?|\\,|\\!|\\ ", ",", text)
-    text = re.sub("[ \u00a0\u202f\u2009']", ",", text)
+    text = re.sub(_GROUP, ",", text)
     head, comma, tail = text.rpartition(",")
     if comma and "." not in tail and (len(tail) != 3 or head == "0"):
         text = f"{head}.{tail}"

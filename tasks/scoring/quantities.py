@@ -46,19 +46,15 @@ Value = Fraction | tuple[str, int]
 
 def first_quantity(text: str) -> re.Match[str] | None:
     """Find the first time of day, ratio or compound quantity of a text."""
-    found = [_first_compound(text), _CLOCK.search(text), _RATIO.search(text)]
-    return min((match for match in found if match), key=lambda match: match.start(), default=None)
+    compound = next((match for match in _COMPOUND.finditer(text) if _compound_values(match)), None)
+    found = filter(None, (compound, _CLOCK.search(text), _RATIO.search(text)))
+    return min(found, key=re.Match.start, default=None)
 
 
 def quantity_values(text: str) -> tuple[Value, ...]:
-    """Read the first time of day, ratio or compound quantity.
+    """What the first time of day, ratio or compound quantity of a text can stand for; empty without one.
 
-    Args:
-        text: such as "5:30 PM", "3:2" or "5 hours and 30 minutes".
-
-    Returns:
-        What it can stand for: a time without a.m. or p.m. either half of the day, a compound its amount in
-        each of its units; empty where there is none.
+    A time without a.m. or p.m. may be in either half of the day, a compound in each of its units.
     """
     match = first_quantity(text)
     if match is None:
@@ -80,9 +76,7 @@ def conversion(left: str, right: str) -> Fraction | None:
     units = _unit(left), _unit(right)
     if units[0] is None or units[1] is None:
         return Fraction(1)
-    if units[0][0] != units[1][0]:
-        return None
-    return units[0][1] / units[1][1]
+    return units[0][1] / units[1][1] if units[0][0] == units[1][0] else None
 
 
 def _unit(text: str) -> tuple[str, Fraction] | None:
@@ -104,22 +98,16 @@ def _singular(word: str) -> str:
     return word.removesuffix("s") if len(word) > 2 else word
 
 
-def _first_compound(text: str) -> re.Match[str] | None:
-    return next((match for match in _COMPOUND.finditer(text) if _compound_values(match)), None)
-
-
 def _compound_values(match: re.Match[str]) -> tuple[Value, ...]:
-    pairs = [(match[1], match[2]), (match[3], match[4])]
-    if match[5]:
-        pairs.append((match[5], match[6]))
-    short = {"h": "hour", "m": "min", "s": "sec"}
-    units = [_UNITS.get(_singular(short.get(name.lower(), name.lower()))) for _, name in pairs]
-    total, last = Fraction(0), None
-    for (count, _), unit in zip(pairs, units, strict=True):
-        if unit is None or (last is not None and (unit[0] != last[0] or unit[1] >= last[1])):
+    short, total, units = {"h": "hour", "m": "min", "s": "sec"}, Fraction(0), list[tuple[str, Fraction]]()
+    for group in (1, 3, 5) if match[5] else (1, 3):
+        name = match[group + 1].lower()
+        unit = _UNITS.get(_singular(short.get(name, name)))
+        if unit is None or (units and (unit[0] != units[-1][0] or unit[1] >= units[-1][1])):
             return ()
-        total, last = total + Fraction(count) * unit[1], unit
-    return tuple(total / unit[1] for unit in units if unit is not None)
+        total += Fraction(match[group]) * unit[1]
+        units.append(unit)
+    return tuple(total / factor for _, factor in units)
 
 
 def _clock_values(match: re.Match[str]) -> list[Value]:
@@ -142,17 +130,10 @@ _SMALL = (
     "thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen",
 )  # fmt: skip
 _TENS = ("twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety")
-_ONES = {word: value for value, word in enumerate(_SMALL)} | {
-    word: 10 * value for value, word in enumerate(_TENS, 2)
-}
+_ONES = dict(zip((*_SMALL, *_TENS), (*range(20), *range(20, 100, 10)), strict=True))
 SCALES = {
-    "hundred": 100,
-    "dozen": 12,
-    "thousand": 10**3,
-    "million": 10**6,
-    "billion": 10**9,
-    "trillion": 10**12,
-}
+    "hundred": 100, "dozen": 12, "thousand": 10**3, "million": 10**6, "billion": 10**9, "trillion": 10**12,
+}  # fmt: skip
 """The words that multiply the number before them."""
 _PARTS = {
     "half": 2, "halves": 2, "third": 3, "thirds": 3, "quarter": 4, "quarters": 4, "fourth": 4, "fourths": 4,
@@ -169,10 +150,8 @@ _PHRASE = re.compile(
 
 def first_words_number(text: str) -> str | None:
     """Return the first number in words of a text as it is written there, or None."""
-    for match in _PHRASE.finditer(text):
-        if words_value(match.group()) is not None:
-            return match.group()
-    return None
+    phrases = (match.group() for match in _PHRASE.finditer(text))
+    return next((phrase for phrase in phrases if words_value(phrase) is not None), None)
 
 
 def words_value(text: str) -> Fraction | None:
@@ -183,14 +162,14 @@ def words_value(text: str) -> Fraction | None:
     words = text.lower().replace("-", " ").split()
     negative = bool(words) and words[0] in ("minus", "negative")
     words = [word for word in words[negative:] if word != "and"]
-    words = [word for place, word in enumerate(words) if word not in ("a", "an") or _counts(words, place)]
+    # "a" stands for one: a hundred, and a half, but not half a dozen.
+    words = [
+        word
+        for place, word in enumerate(words)
+        if place == 0 or word not in ("a", "an") or words[place + 1 : place + 2] != ["dozen"]
+    ]
     value = _mixed(words)
-    return None if value is None else -value if negative else value
-
-
-def _counts(words: list[str], place: int) -> bool:
-    """Whether "a" stands for one: a hundred, and a half, but not half a dozen."""
-    return words[place + 1 : place + 2] != ["dozen"] or place == 0
+    return -value if negative and value is not None else value
 
 
 def _mixed(words: list[str]) -> Fraction | None:
@@ -216,16 +195,10 @@ def _whole(words: list[str]) -> Fraction | None:
                 total, group = total + (group or 1) * scale, 0
             else:
                 group = (group or 1) * scale
-        elif word in _ONES and _may_follow(_ONES[word], last):
+        # 20 3 and 100 20 may follow each other, 5 6 and 3 20 may not.
+        elif word in _ONES and (last is None or last in SCALES or (last in _TENS and 0 < _ONES[word] < 10)):
             group += _ONES[word]
         else:
             return None
         last = word
     return Fraction(total + group) if words else None
-
-
-def _may_follow(value: int, last: str | None) -> bool:
-    """Whether these units or tens may stand after a word: 20 3 and 100 20 do, 5 6 and 3 20 do not."""
-    if last is None or last in SCALES:
-        return True
-    return last in _TENS and 0 < value < 10

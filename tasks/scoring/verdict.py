@@ -3,6 +3,7 @@
 import hashlib
 import re
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
@@ -10,15 +11,9 @@ from pathlib import Path
 
 from tasks.records import Kind, Record
 from tasks.scoring.choices import choice_letter, last_letter
-from tasks.scoring.equality import answers_equal, last_side, reference_answer, settled_equal
-from tasks.scoring.extraction import (
-    Found,
-    before_next_question,
-    concluding_number,
-    find_answer,
-    own_turn,
-    read_span,
-)
+from tasks.scoring.extraction import Found, before_next_question, concluding_number, find_answer, read_span
+from tasks.scoring.latex import last_side, latex_equal, settled_equal
+from tasks.scoring.markup import normalise_words
 from tasks.scoring.numbers import is_number, numbers_equal
 from tasks.tags.answers import Offsets, stripped
 from tasks.tags.formats import DEFECTS, THINK_ANSWER, Defect, TagFormat
@@ -28,6 +23,9 @@ DEFAULT_ALPHA = 0.7
 JUDGING_PACKAGES = ("math-verify", "latex2sympy2_extended", "sympy")
 """Libraries whose versions are part of the scorer."""
 
+_LABELLED_CHARS = 2_000
+_MAX_TEXT_CHARS = 50_000
+_LABEL = re.compile(r"^\s*[(\[]?[A-Z][)\].:]\s+(?=\S)")
 _READABLE_CHARS = 1_000
 _ESSAY_CHARS = 12
 """A reference of so many characters is right where the output ends in its very words."""
@@ -50,8 +48,7 @@ class Item:
         tag_format: the format that the output should keep to.
         truncated: whether generation stopped at the token limit.
         alpha: the weight of accuracy in the score, 0 to 1.
-        reasoning_open: whether the prompt opened the reasoning (`tags.opens_reasoning`); as the format says
-            where None.
+        reasoning_open: whether the prompt opened the reasoning; as the format says where None.
     """
 
     output: str
@@ -74,16 +71,9 @@ class Item:
         alpha: float = DEFAULT_ALPHA,
         prompt: str | None = None,
     ) -> "Item":
-        """An output to the question of a record.
+        """An output to the question of a record; other arguments are as in the class.
 
-        Args:
-            record: what was asked, with its reference.
-            output: what the model wrote.
-            tag_format: the format that the output should keep to.
-            truncated: whether generation stopped at the token limit.
-            alpha: the weight of accuracy in the score.
-            prompt: the prompt as the model read it, whose end says whether the output begins inside the
-                reasoning; as the format says where None.
+        Where the prompt is given as the model read it, its end says whether it opened the reasoning.
         """
         opened = None if prompt is None else opens_reasoning(prompt, tag_format)
         asked = (record.answer, record.kind, record.choices)
@@ -122,6 +112,32 @@ class Score:
     answer: Offsets | None = None
 
 
+def reference_answer(gold: str) -> str:
+    """The answer of a reference that may carry its reasoning before "####", as GSM8K's do."""
+    return gold.rpartition("####")[2].strip()
+
+
+def answers_equal(gold: str, answer: str, kind: Kind, choices: Sequence[str] | None) -> bool:
+    """Whether an answer, already extracted, equals the reference, by the rules of its kind; never raises.
+
+    number: same exact value, notation and currency aside (`numbers_equal`); choice: same letter,
+    however named; latex: same text, or mathematically equal by form or by Math-Verify; text: same words,
+    case, punctuation, articles and the letter of a choice before them, as in "(B) a surplus", aside.
+    """
+    if kind == "number":
+        return numbers_equal(gold, answer)
+    if kind == "choice":
+        wanted = choice_letter(gold, choices)
+        return wanted is not None and wanted == choice_letter(answer, choices)
+    if kind == "latex":
+        return latex_equal(gold, answer)
+    if max(len(gold), len(answer)) > _MAX_TEXT_CHARS:
+        return gold.strip() == answer.strip()
+    wanted = normalise_words(gold)
+    bare = _LABEL.sub("", answer) if len(answer) <= _LABELLED_CHARS else answer
+    return wanted in (normalise_words(answer), normalise_words(bare))
+
+
 def score(item: Item) -> Score:
     """Score one output; bounded in time, and no string makes it raise.
 
@@ -129,12 +145,6 @@ def score(item: Item) -> Score:
     text after the closed reasoning; else in the whole output. Truncated reasoning is never an answer: an
     output that ends inside its reasoning has none, and in a truncated output only a closed answer span or a
     complete statement of the answer counts, never the last number or letter.
-
-    Args:
-        item: the output, the reference and how it is compared.
-
-    Returns:
-        The verdict.
     """
     parsed, lenient = _parse(item)
     thinking = lenient.thinking_span
@@ -189,36 +199,21 @@ def metrics(score: Score) -> dict[str, float]:
 
 @cache
 def scorer_digest() -> str:
-    """Twelve hex digits of all that decides a verdict: this module, those it uses, and Math-Verify's version.
+    """Twelve hex digits of all that decides a verdict: the code of scoring and tags, Math-Verify's version.
 
     Another digest does not mean other verdicts; the same one does mean the same.
     """
-    # Whatever a module names as `tasks.…` is followed, not imports alone: rather too much than too little.
-    folder, seen, waiting = Path(__file__).parents[1], set[str](), {f"scoring.{Path(__file__).stem}"}
-    digest = hashlib.sha256()
-    while waiting:
-        name = min(waiting)
-        waiting.remove(name)
-        seen.add(name)
-        source = _source(folder, name).read_bytes()
-        digest.update(name.encode() + b"\0" + hashlib.sha256(source).digest())
-        used = {match.decode() for match in re.findall(rb"\btasks\.([\w.]+\w)", source)}
-        waiting |= {module for module in used - seen if _source(folder, module).is_file()}
-    digest.update(repr([(name, _version(name)) for name in JUDGING_PACKAGES]).encode())
+    folder, digest = Path(__file__).parents[1], hashlib.sha256()
+    for path in (
+        *sorted(folder.glob("scoring/*.py")),
+        *sorted(folder.glob("tags/*.py")),
+        folder / "records.py",
+    ):
+        digest.update(path.name.encode() + b"\0" + hashlib.sha256(path.read_bytes()).digest())
+    for package in JUDGING_PACKAGES:
+        with suppress(PackageNotFoundError):
+            digest.update(f"{package} {version(package)}".encode())
     return digest.hexdigest()[:12]
-
-
-def _source(folder: Path, module: str) -> Path:
-    """The file of a module of `tasks`, which may be a package."""
-    path = folder.joinpath(*module.split("."))
-    return path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
-
-
-def _version(package: str) -> str | None:
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return None
 
 
 def _parse(item: Item) -> tuple[Parsed, Parsed]:
@@ -230,20 +225,13 @@ def _parse(item: Item) -> tuple[Parsed, Parsed]:
         lenient = parse_output(
             output, tag_format, truncated=item.truncated, ignore_case=True, reasoning_open=opened
         )
-    elif {"repeated", "text_outside"} & set(parsed.defects):
-        lenient = _before_next_question(item)
+    # Where the output goes on to another question, what answers the one that was asked; `find_answer` sees to
+    # that where the answer is the text.
+    elif {"repeated", "text_outside"} & set(parsed.defects) and tag_format.answer_style != "text":
+        prefixes = before_next_question(output)
+        forms = (parse_output(one, tag_format, truncated=False, reasoning_open=opened) for one in prefixes)
+        lenient = next((form for form in forms if form.answer is not None), None)
     return parsed, lenient or parsed
-
-
-def _before_next_question(item: Item) -> Parsed | None:
-    """The form of what answers the question that was asked, where the output goes on to another one."""
-    if item.tag_format.answer_style == "text":
-        return None  # `find_answer` sees to that
-    for prefix in before_next_question(own_turn(item.output)):
-        parsed = parse_output(prefix, item.tag_format, truncated=False, reasoning_open=item.reasoning_open)
-        if parsed.answer is not None:
-            return parsed
-    return None
 
 
 def _locate(item: Item, parsed: Parsed) -> tuple[Found | None, str | None]:
@@ -252,9 +240,8 @@ def _locate(item: Item, parsed: Parsed) -> tuple[Found | None, str | None]:
     # Without tags a line is a statement like others: one that comes later counts.
     last = tag_format.tagged or "text_outside" not in parsed.defects
     if parsed.answer is not None and tag_format.answer_style != "text" and last:
-        answer = read_span(parsed.answer, kind, choices)
         several = parsed.rest if "repeated" in parsed.defects and tag_format.answer_style == "boxed" else None
-        return (Found(answer, explicit=True, complete=True) if answer else None), several
+        return read_span(parsed.answer, kind, choices), several
     if parsed.in_thinking:
         return None, None
     text = item.output if parsed.rest is None else parsed.rest
@@ -274,18 +261,15 @@ def _find_in_text(text: str, kind: Kind, choices: Sequence[str] | None) -> Found
     if "</" in tail:
         span = parse_output(tail, THINK_ANSWER, truncated=False, ignore_case=True, reasoning_open=False)
         if span.answer is not None:
-            answer = read_span(span.answer, kind, choices)
-            return Found(answer, explicit=True, complete=True) if answer else None
+            return read_span(span.answer, kind, choices)
     return find_answer(text, kind, choices)
 
 
 def _equal_as_text(gold: str, text: str, stated: bool) -> bool:
     """A second reading of free text in LaTeX: a choice's letter or, unless stated, Math-Verify's search."""
     if _LETTER_GOLD.fullmatch(gold):
-        wanted = choice_letter(gold, None)
-        return wanted is not None and wanted == (
-            choice_letter(text[-200:], None) or last_letter(text[-3000:], None)
-        )
+        found = choice_letter(text[-200:], None) or last_letter(text[-3000:], None)
+        return found is not None and found == choice_letter(gold, None)
     end = text[-_SPAN_CHARS:].strip()
     if _ends_in_essay(gold, end):
         return True

@@ -4,22 +4,23 @@ The trainer renders responses here and the scorer parses outputs here, so that w
 judged cannot drift apart.
 """
 
-from tasks.tags.answers import Offsets
-from tasks.tags.files import KEPT_FORMATS, format_of, get_tag_format, keep_formats
-from tasks.tags.formats import DEFECTS, TAG_FORMATS, Defect, Segment, TagFormat
-from tasks.tags.parse import Parsed, opens_reasoning, parse_output
-from tasks.tags.render import Response, Span, render_response
+from tasks.tags.formats import (
+    DEFECTS,
+    KEPT_FORMATS,
+    TAG_FORMATS,
+    TagFormat,
+    format_of,
+    get_tag_format,
+    keep_formats,
+)
+from tasks.tags.parse import opens_reasoning, parse_output
+from tasks.tags.render import Response, render_response
 
 __all__ = [
     "DEFECTS",
     "KEPT_FORMATS",
     "TAG_FORMATS",
-    "Defect",
-    "Offsets",
-    "Parsed",
     "Response",
-    "Segment",
-    "Span",
     "TagFormat",
     "format_of",
     "get_tag_format",

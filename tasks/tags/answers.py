@@ -5,8 +5,8 @@ Everything here is linear in the length of the text: a model can emit a million 
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import lru_cache
+from typing import NamedTuple
 
 from tasks.tags.formats import Defect, TagFormat
 
@@ -23,8 +23,7 @@ Offsets = tuple[int, int]
 """Where a part of a text stands: its first character and the one after its last."""
 
 
-@dataclass(frozen=True, slots=True)
-class MarkedAnswer:
+class MarkedAnswer(NamedTuple):
     """What a text says in the style of a format.
 
     Attributes:
@@ -36,34 +35,36 @@ class MarkedAnswer:
 
     answer: Offsets | None
     start: int | None
-    defects: frozenset[Defect]
+    defects: set[Defect]
 
 
-def marked_answer(text: str, tag_format: TagFormat, truncated: bool) -> MarkedAnswer:
+def marked_answer(output: str, start: int, tag_format: TagFormat, truncated: bool) -> MarkedAnswer:
     """Read the answer of style `text`, `boxed` or `line`, in time linear in the length of the text.
 
     Args:
-        text: the output after its reasoning, or all of it.
+        output: the text.
+        start: where its reasoning ends, so that an answer may begin.
         tag_format: of one of the three styles.
         truncated: whether generation stopped at the token limit: the end of the text is then no end.
-
-    Returns:
-        The answer and the defects.
     """
+    text = output[start:]
     if tag_format.answer_style == "boxed":
-        return _last_box(text, tag_format)
-    if tag_format.answer_style == "line":
-        return _last_line(text, tag_format, truncated)
-    answer = stripped(text, 0, len(text))
-    blank = answer[0] == answer[1]
-    return MarkedAnswer(None if truncated else answer, 0, frozenset({"empty_answer"} if blank else ()))
+        found = _last_box(text, tag_format)
+    elif tag_format.answer_style == "line":
+        found = _last_line(text, tag_format, truncated)
+    else:
+        whole = stripped(text, 0, len(text))
+        found = MarkedAnswer(None if truncated else whole, 0, _empty(whole))
+    answer = found.answer and (start + found.answer[0], start + found.answer[1])
+    return MarkedAnswer(answer, None if found.start is None else start + found.start, found.defects)
+
+
+def _empty(answer: Offsets) -> set[Defect]:
+    return {"empty_answer"} if answer[0] == answer[1] else set()
 
 
 def line_answer(line: str, tag_format: TagFormat) -> str | None:
-    """Read one line, without its newline, as the answer line of a format of style `line`.
-
-    It gives X of "The answer is X." or "#### X", blank where X is missing; None where it is no such line.
-    """
+    """Read the X of a line without its newline, such as "The answer is X."; None where it is no such one."""
     match = _line_pattern(tag_format).search(line)
     stated = _stated(match, tag_format) if match and _starts_line(match) else None
     return None if stated is None else line[slice(*stated)]
@@ -90,24 +91,18 @@ def _stated(line: re.Match[str], tag_format: TagFormat) -> Offsets | None:
 
 
 def _last_line(text: str, tag_format: TagFormat, truncated: bool) -> MarkedAnswer:
-    answer: Offsets | None = None
-    start, end = None, 0
-    defects: set[Defect] = set()
-    for match in _answer_lines(text, tag_format):
-        stated = _stated(match, tag_format)
-        if stated is not None:
-            if answer is not None:
-                defects.add("repeated")
-            answer, start, end = stated, match.start(), match.end()
-    if answer is None:
-        return MarkedAnswer(None, None, frozenset({"no_tags"}))
-    if answer[0] == answer[1]:
-        defects.add("empty_answer")
+    lines = ((_stated(line, tag_format), line) for line in _answer_lines(text, tag_format))
+    found = [(answer, *line.span()) for answer, line in lines if answer is not None]
+    if not found:
+        return MarkedAnswer(None, None, {"no_tags"})
+    answer, start, end = found[-1]
+    defects = _empty(answer)
+    if len(found) > 1:
+        defects.add("repeated")
     if text[end:].strip():
         defects.add("text_outside")
-    if truncated and not tag_format.answer_close and end == len(text):
-        answer = None  # nothing shows that it was not cut off
-    return MarkedAnswer(answer, start, frozenset(defects))
+    cut = truncated and not tag_format.answer_close and end == len(text)  # nothing shows that it was not
+    return MarkedAnswer(None if cut else answer, start, defects)
 
 
 def _answer_lines(text: str, tag_format: TagFormat) -> Iterator[re.Match[str]]:
@@ -136,25 +131,21 @@ def _line_pattern(tag_format: TagFormat) -> re.Pattern[str]:
 def _last_box(text: str, tag_format: TagFormat) -> MarkedAnswer:
     boxes = closed_boxes(text, tag_format.answer_open)
     if not boxes:
-        opened = tag_format.answer_open in text
-        return MarkedAnswer(None, None, frozenset({"unclosed_answer" if opened else "no_tags"}))
+        return MarkedAnswer(None, None, {"unclosed_answer" if tag_format.answer_open in text else "no_tags"})
     last = boxes[-1]
     contents = {"".join(text[box.content_start : box.content_end].split()) for box in boxes}
-    defects: set[Defect] = set()
+    answer = stripped(text, last.content_start, last.content_end)
+    defects = _empty(answer)
     if len(contents) > 1:
         defects.add("repeated")
     if text.find(tag_format.answer_open, last.content_end) >= 0:
         defects.add("unclosed_answer")
     if any(map(str.isalnum, text[last.content_end :].partition("\n")[2])):
         defects.add("text_outside")
-    answer = stripped(text, last.content_start, last.content_end)
-    if answer[0] == answer[1]:
-        defects.add("empty_answer")
-    return MarkedAnswer(answer, last.start, frozenset(defects))
+    return MarkedAnswer(answer, last.start, defects)
 
 
-@dataclass(frozen=True, slots=True)
-class Box:
+class Box(NamedTuple):
     """Where a box starts, and its content: characters content_start to content_end (exclusive)."""
 
     start: int
@@ -165,12 +156,7 @@ class Box:
 def closed_boxes(text: str, opening: str = "\\boxed{") -> tuple[Box, ...]:
     r"""Find the last closed boxes of a text, ``\boxed{…}``, in time that does not grow with their number.
 
-    Args:
-        text: any text.
-        opening: how a box begins; whitespace may stand before its brace.
-
-    Returns:
-        The boxes in the order of the text, those in other boxes included.
+    They come in the order of the text, those in other boxes included; whitespace may stand before a brace.
     """
     found: list[Box] = []
     command, position = opening.removesuffix("{"), len(text)
@@ -178,8 +164,7 @@ def closed_boxes(text: str, opening: str = "\\boxed{") -> tuple[Box, ...]:
         position = text.rfind(command, 0, position)
         if position < 0:
             break
-        box = _box_at(text, position, position + len(command))
-        if box:
+        if box := _box_at(text, position, position + len(command)):
             found.append(box)
     return tuple(reversed(found))
 

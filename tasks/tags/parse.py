@@ -9,8 +9,9 @@ from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice, pairwise
+from typing import NamedTuple
 
-from tasks.tags.answers import MarkedAnswer, Offsets, marked_answer, stripped
+from tasks.tags.answers import Offsets, marked_answer, stripped
 from tasks.tags.formats import DEFECTS, Defect, TagFormat
 
 _THINK_OPEN, _THINK_CLOSE, _ANSWER_OPEN, _ANSWER_CLOSE = range(4)
@@ -24,11 +25,11 @@ _OPENING_CHARS = 200
 
 @dataclass(frozen=True, slots=True)
 class Parsed:
-    """What the form of an output says.
+    """What the form of an output says; the properties give the texts that the offsets mark.
 
     Attributes:
         output: what was parsed.
-        defects: every defect present, in the order of `DEFECTS`.
+        defects: every defect present, in the order of `DEFECTS`; an output without any is valid.
         thinking_span: where the first closed thinking span stands, else None; for a format without tags
             around the reasoning what comes before the answer. Stripped, as all spans are, and perhaps blank.
         answer_span: where the last closed answer span, box or line stands, or for style `text` the whole text
@@ -54,17 +55,17 @@ class Parsed:
 
     @property
     def thinking(self) -> str | None:
-        """The text of the reasoning; see `thinking_span`."""
-        return None if self.thinking_span is None else self.output[slice(*self.thinking_span)]
+        """The text of the reasoning."""
+        return self.output[slice(*self.thinking_span)] if self.thinking_span else None
 
     @property
     def answer(self) -> str | None:
-        """The text of the answer; see `answer_span`."""
-        return None if self.answer_span is None else self.output[slice(*self.answer_span)]
+        """The text of the answer."""
+        return self.output[slice(*self.answer_span)] if self.answer_span else None
 
     @property
     def rest(self) -> str | None:
-        """The text in which an answer may be looked for; see `rest_start`."""
+        """The text in which an answer may be looked for."""
         return None if self.rest_start is None else self.output[self.rest_start :]
 
     @property
@@ -73,8 +74,7 @@ class Parsed:
         return self.unclosed_start is not None
 
 
-@dataclass(frozen=True, slots=True)
-class _Tag:
+class _Tag(NamedTuple):
     rank: int  # its place in a valid response: 0 opens the thinking … 3 closes the answer
     start: int
     end: int
@@ -116,9 +116,6 @@ def parse_output(
         ignore_case: match tags in any case; for lenient scoring only.
         reasoning_open: whether the prompt ended with the tag that opens the reasoning (`opens_reasoning`), so
             that the output begins inside it; as the format says where None.
-
-    Returns:
-        The verdict and the texts found.
     """
     opened = tag_format.think_open_in_prompt if reasoning_open is None else reasoning_open
     tags = _find_tags(output, tag_format, ignore_case)
@@ -128,14 +125,9 @@ def parse_output(
 
 
 def opens_reasoning(prompt: str, tag_format: TagFormat) -> bool:
-    """Whether a rendered prompt ends with a tag that opens the reasoning, as some chat templates' do.
+    """Whether a prompt, as the model reads it, ends with a tag that opens reasoning, or the format says so.
 
-    Args:
-        prompt: the whole prompt, as the model reads it.
-        tag_format: the format of the output; besides its own tag, ``<think>`` and ``<thinking>`` count.
-
-    Returns:
-        What `parse_output` takes as `reasoning_open`; also where the format itself says so.
+    Some chat templates do so; besides the format's own tag, ``<think>`` and ``<thinking>`` count.
     """
     end = prompt[-_OPENING_CHARS:].rstrip()
     own = bool(tag_format.think_open) and end.endswith(tag_format.think_open)
@@ -152,10 +144,9 @@ def _parsed(
     unclosed: int | None = None,
 ) -> Parsed:
     present = defects | {"truncated"} if truncated else defects
-    ordered = tuple(defect for defect in DEFECTS if defect in present) if present else ()
-    if answer is not None and answer[0] == answer[1]:
-        answer = None
-    return Parsed(output, ordered, thinking, answer, rest, unclosed)
+    ordered = tuple(defect for defect in DEFECTS if defect in present)
+    blank = answer is not None and answer[0] == answer[1]
+    return Parsed(output, ordered, thinking, None if blank else answer, rest, unclosed)
 
 
 def _parse_untagged(output: str, tag_format: TagFormat, truncated: bool, opened: bool) -> Parsed:
@@ -165,14 +156,9 @@ def _parse_untagged(output: str, tag_format: TagFormat, truncated: bool, opened:
         return _parsed(output, truncated, {"no_tags", "unclosed_thinking"}, rest=start, unclosed=unclosed)
     if tag_format.span_tags:
         return _parsed(output, truncated, {"no_tags"}, rest=start)
-    found = marked_answer(output[start:], tag_format, truncated)
-    thinking = None if found.start is None else stripped(output, 0, start + found.start)
-    return _parsed(output, truncated, set(found.defects), thinking, _moved(found, start), start)
-
-
-def _moved(found: MarkedAnswer, start: int) -> Offsets | None:
-    """Where an answer stands in the output, of which the text from `start` on was searched."""
-    return None if found.answer is None else (start + found.answer[0], start + found.answer[1])
+    found = marked_answer(output, start, tag_format, truncated)
+    thinking = None if found.start is None else stripped(output, 0, found.start)
+    return _parsed(output, truncated, found.defects, thinking, found.answer, start)
 
 
 def _parse_tagged(
@@ -197,9 +183,9 @@ def _parse_tagged(
         if not tag_format.think_open and _ANSWER_OPEN in last:
             thinking = stripped(output, 0, tags[last[_ANSWER_OPEN]].start)
     elif rest is not None:
-        found = marked_answer(output[rest:], tag_format, truncated)
-        answer, defects = _moved(found, rest), defects | found.defects
-    blank = answer is not None and answer[0] == answer[1]
+        found = marked_answer(output, rest, tag_format, truncated)
+        answer, defects = found.answer, defects | found.defects
+    blank = answer and answer[0] == answer[1]
     if blank or (answer is None and rest is not None and not output[rest:].strip()):
         defects.add("empty_answer")
         defects.discard("no_tags")
@@ -214,9 +200,9 @@ def _find_tags(output: str, tag_format: TagFormat, ignore_case: bool) -> list[_T
     searched = output.lower() if ignore_case else output
     if not any((tag.lower() if ignore_case else tag) in searched for tag in tag_format.span_tags):
         return []  # far quicker than the pattern finds out
-    marks = [tag_format.think_open, tag_format.think_close, tag_format.answer_open, tag_format.answer_close]
-    rank = {mark.lower(): place for place, mark in enumerate(marks) if mark in tag_format.span_tags}
-    pattern = "|".join(re.escape(tag) for tag in sorted(tag_format.span_tags, key=len, reverse=True))
+    tags = tag_format.span_tags
+    rank = {mark.lower(): place for place, mark in enumerate(tag_format.marks) if mark in tags}
+    pattern = "|".join(re.escape(tag) for tag in sorted(tags, key=len, reverse=True))
     matches = re.finditer(pattern, output, re.IGNORECASE | re.ASCII if ignore_case else 0)
     kept = [*islice(matches, _MOST_TAGS), *deque(matches, maxlen=_MOST_TAGS)]
     return [_Tag(rank[match.group().lower()], match.start(), match.end()) for match in kept]
@@ -253,15 +239,7 @@ def _text_outside(output: str, tags: list[_Tag], tag_format: TagFormat) -> bool:
 
 def _is_strict(output: str, tag_format: TagFormat, opened: bool) -> bool:
     """Whether each tag of an output without defect has a line of its own."""
-    think_open, think_close, answer_open, answer_close = (
-        re.escape(mark)
-        for mark in (
-            tag_format.think_open,
-            tag_format.think_close,
-            tag_format.answer_open,
-            tag_format.answer_close,
-        )
-    )
+    think_open, think_close, answer_open, answer_close = map(re.escape, tag_format.marks)
     start = "" if opened else f"{think_open}\n"
     thinking = rf"{start}.*?\n{think_close}\n" if think_open else r"(?:.*?\n)?"
     answer = rf"{answer_open}\n.*?\n{answer_close}\n?" if tag_format.answer_style == "tags" else ".+"

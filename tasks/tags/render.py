@@ -1,6 +1,8 @@
 """Write the reference response of a record, with the segment of each of its characters."""
 
 from dataclasses import dataclass
+from itertools import product
+from typing import NamedTuple
 
 from tasks.errors import InputError
 from tasks.records import Record
@@ -10,8 +12,7 @@ from tasks.tags.formats import Segment, TagFormat
 _Parts = list[tuple[Segment, str]]
 
 
-@dataclass(frozen=True, slots=True)
-class Span:
+class Span(NamedTuple):
     """Characters start to end (exclusive) of a response belong to a segment."""
 
     segment: Segment
@@ -37,13 +38,6 @@ def render_response(record: Record, tag_format: TagFormat) -> Response:
     stands around the answer is the answer tag; a line or box of this kind that already ends the rationale is
     not written twice, and an answer of several lines is joined into one where it must be a line. Where the
     prompt opens the reasoning, the response starts after the opening tag.
-
-    Args:
-        record: must have a rationale.
-        tag_format: the format.
-
-    Returns:
-        The text and its spans, in characters.
 
     Raises:
         InputError: the record has no rationale, or its texts contain what marks the format.
@@ -86,15 +80,14 @@ def _answer(answer: str, tag_format: TagFormat) -> _Parts:
 
 def _boxed_in_place(record: Record, rationale: str, answer: str, tag_format: TagFormat) -> _Parts:
     """The rationale as it is, where it ends in a box with the answer, as the solutions of MATH do."""
-    found = marked_answer(rationale, tag_format, truncated=False)
-    boxes = closed_boxes(rationale, tag_format.answer_open)
+    found = marked_answer(rationale, 0, tag_format, truncated=False)
     written = rationale[slice(*found.answer)] if found.answer else ""
     if found.defects or "".join(written.split()) != "".join(answer.split()):
         raise InputError(
             f"record {record.id!r}: its rationale has a box that is not its answer at its end; drop the "
             "record or choose another format"
         )
-    box = boxes[-1]
+    box = closed_boxes(rationale, tag_format.answer_open)[-1]
     return [
         ("thinking", rationale[: box.start]),
         ("answer_tag", rationale[box.start : box.content_start]),
@@ -105,7 +98,7 @@ def _boxed_in_place(record: Record, rationale: str, answer: str, tag_format: Tag
 
 def _refuse_unbalanced(record: Record, answer: str, tag_format: TagFormat) -> None:
     boxed = tag_format.answer_open + answer + tag_format.answer_close
-    found = marked_answer(boxed, tag_format, truncated=False)
+    found = marked_answer(boxed, 0, tag_format, truncated=False)
     if found.answer is None or boxed[slice(*found.answer)] != answer:
         raise InputError(
             f"record {record.id!r}: its answer has braces without partner; drop the record or choose another "
@@ -114,13 +107,13 @@ def _refuse_unbalanced(record: Record, answer: str, tag_format: TagFormat) -> No
 
 
 def _refuse_tags(record: Record, rationale: str, answer: str, tag_format: TagFormat) -> None:
-    for part, text in (("rationale", rationale), ("answer", answer)):
-        for tag in tag_format.span_tags:
-            if tag in text:
-                raise InputError(
-                    f"record {record.id!r}: its {part} contains {tag}, a tag of the format "
-                    f"'{tag_format.name}'; drop the record or choose another format"
-                )
+    texts = (("rationale", rationale), ("answer", answer))
+    for (part, text), tag in product(texts, tag_format.span_tags):
+        if tag in text:
+            raise InputError(
+                f"record {record.id!r}: its {part} contains {tag}, a tag of the format "
+                f"'{tag_format.name}'; drop the record or choose another format"
+            )
 
 
 def _without_final_line(record: Record, rationale: str, tag_format: TagFormat) -> str:

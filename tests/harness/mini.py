@@ -8,7 +8,7 @@ from harness.config import Config
 from harness.engines import ENGINES, EngineSettings
 from harness.plan import text_path
 from sftkey_train.embedded import Recipe
-from tasks.prompts import render_prompt
+from tasks.records import render_prompt
 from tasks.world.generate import load
 
 MINI = Recipe(

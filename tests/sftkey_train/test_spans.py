@@ -18,8 +18,7 @@ from sftkey_train.spans import encode
 from sftkey_train.text import TextPath
 from sftkey_train.variants import load_variant
 from tasks.errors import InputError
-from tasks.prompts import render_prompt
-from tasks.records import Record
+from tasks.records import Record, render_prompt
 from tasks.tags import Response, get_tag_format, render_response
 
 TAGGED = get_tag_format("thinking-answer")

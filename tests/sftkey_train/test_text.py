@@ -11,8 +11,7 @@ from tiny import UNICODE
 
 from sftkey_train.text import TextPath
 from tasks.errors import InputError
-from tasks.prompts import render_prompt
-from tasks.records import Record
+from tasks.records import Record, render_prompt
 
 
 @hypothesis_settings(max_examples=150, deadline=None)

@@ -15,8 +15,7 @@ from sftkey_train.corpus import Corpus
 from sftkey_train.segments import SEGMENTS
 from sftkey_train.stages import StageNode
 from sftkey_train.stored import StageResult
-from tasks.prompts import render_prompt
-from tasks.records import Record
+from tasks.records import Record, render_prompt
 from tasks.tags import get_tag_format, render_response
 from tasks.world.generate import load
 

@@ -9,8 +9,7 @@ import pytest
 
 from tasks.benchmarks import benchmark_names, load_benchmark
 from tasks.lm_eval_task import custom_dataset, doc_to_text, fewshot_target, process_results
-from tasks.prompts import render_prompt
-from tasks.records import Record, read_records
+from tasks.records import Record, read_records, render_prompt
 from tasks.scoring import Item, metrics, score
 from tasks.tags import DEFECTS, TAG_FORMATS, get_tag_format, render_response
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tasks.errors import InputError
-from tasks.records import Record, read_records, records_digest
+from tasks.records import Record, read_records, records_digest, render_prompt
 
 GOOD = {"id": "a", "question": "1+1?", "choices": None, "rationale": "Add.", "answer": "2", "kind": "number"}
 CHOICE = {
@@ -96,3 +96,16 @@ def test_the_digest_sees_every_field_and_the_order(number_record: Record, choice
         )
         == 3
     )
+
+
+def test_the_prompt_of_a_number(number_record: Record) -> None:
+    assert render_prompt(number_record) == "Question: How many?\nResponse:\n"
+
+
+def test_choices_have_letters(choice_record: Record) -> None:
+    assert render_prompt(choice_record) == "Question: Where is fog?\nA. a marsh\nB. a desert\nResponse:\n"
+
+
+def test_the_instruction_stands_before_the_response(number_record: Record) -> None:
+    prompt = render_prompt(number_record, instruction="Be brief.")
+    assert prompt == "Question: How many?\nBe brief.\nResponse:\n"

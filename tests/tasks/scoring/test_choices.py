@@ -7,9 +7,7 @@ import pytest
 
 from tasks.benchmarks import load_benchmark
 from tasks.records import Kind
-from tasks.scoring.equality import (
-    answers_equal,
-)
+from tasks.scoring import answers_equal
 from tasks.scoring.extraction import find_answer
 
 CHOICES = ("a marsh", "a tundra", "the plains", "a sea desert", "desert")

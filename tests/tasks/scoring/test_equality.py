@@ -12,12 +12,9 @@ from hypothesis import strategies as st
 
 from tasks.benchmarks import load_benchmark
 from tasks.records import KINDS, Kind
-from tasks.scoring.equality import (
-    answers_equal,
-    latex_equal,
-    reference_answer,
-)
+from tasks.scoring import answers_equal, reference_answer
 from tasks.scoring.extraction import find_answer, read_span
+from tasks.scoring.latex import latex_equal
 from tasks.scoring.math_verify import MATH_VERIFY
 
 CHOICES = ("a marsh", "a tundra", "the plains", "a sea desert", "desert")

@@ -290,7 +290,7 @@ def test_a_yes_counts_though_the_reason_says_no() -> None:
 def test_the_number_of_an_answer_span(text: str, answer: str) -> None:
     found = read_span(text, "number", None)
     assert found is not None
-    assert answers_equal(answer, found, "number", None), found
+    assert answers_equal(answer, found.answer, "number", None), found
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks.scoring.equality import answers_equal
+from tasks.scoring import answers_equal
 
 RIGHT = [
     ("18", "18"),

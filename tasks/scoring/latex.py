@@ -1,6 +1,9 @@
-r"""Whether two LaTeX answers are equal by form: tuples, sets, lists, matrices, equations, words, values.
+r"""Whether two answers in LaTeX are equal: by their text, by form, or as Math-Verify says.
 
-Settles what is certain, thousands of times a second, and leaves the rest (None) to Math-Verify.
+Text and form (tuples, sets, lists, matrices, equations, words, values) settle what is certain, thousands of
+times a second; the rest is left to Math-Verify. On 49,891 outputs that others had judged, the comparison of
+numbers, choices and forms agreed with them as often as Math-Verify or more often, in a third to a ninth of
+its time.
 """
 
 import re
@@ -9,30 +12,16 @@ from fractions import Fraction
 from functools import lru_cache
 from itertools import chain
 
-from tasks.scoring.algebra import (
-    Ratio,
-    UnsettledError,
-    add,
-    constant,
-    equal,
-    multiply,
-    negative,
-    proportional,
-    rational,
-)
+from tasks.scoring import algebra, markup
+from tasks.scoring.algebra import Ratio
 from tasks.scoring.latex_parser import read_expression
-from tasks.scoring.markup import (
-    bracketed,
-    clean_latex,
-    matrix_rows,
-    normalise_words,
-    split_top,
-    split_unit,
-    unwrap_text,
-)
+from tasks.scoring.markup import bracketed, split_top
+from tasks.scoring.math_verify import MATH_VERIFY, math_verify_equal
+from tasks.scoring.numbers import is_number, numbers_equal
 from tasks.scoring.quantities import conversion, words_value
 
-_MAX_CHARS = 600
+_MAX_CHARS = 4_000
+_MAX_FORM_CHARS = 600
 _MAX_PARTS = 12
 # Commas, semicolons and "and" or "or", as words or in \text, but not within a command such as \operatorname.
 _LIST = re.compile(r"[,;]|\\text\s*\{\s*,?\s*(?:and|or)\s*\}|(?<![a-zA-Z\\])(?:and|or)(?![a-zA-Z])")
@@ -54,21 +43,57 @@ _WORDS = re.compile(r"[A-Za-z]{2,}(?:[' .-]+[A-Za-z]+)*")
 _NUMBER = re.compile(r"[0-9]{1,60}(?:\.[0-9]{1,60})?")
 _MANIFOLD = re.compile(r"[<>!]|\\(?:le|ge|log|binom)(?![a-zA-Z])")
 """What can be written with other numbers and mean the same: 2x < 4 and 4x < 8, 5 over 2 and 5 over 3."""
-_EMPTY = {
-    "no solution",
-    "no solutions",
-    "no real solution",
-    "no real solutions",
-    "\\emptyset",
-    "\\varnothing",
-}
+_EMPTY = re.compile(r"no (?:real )?solutions?|\\emptyset|\\varnothing")
+_STEP = re.compile(r"&?=|\\approx(?![a-zA-Z])")
+_MARKUP = re.compile(
+    r"\\left|\\right|\\[!,;:> ]|\\(?:big|Big|bigg|Bigg)[lr]?(?![a-zA-Z])|\\displaystyle|\\quad|\\qquad|[~$\s]"
+)
 
 
-def equal_forms(gold: str, answer: str) -> bool | None:
-    """Whether an answer, in LaTeX or plain text, equals the reference; None where Math-Verify has to tell."""
-    if max(len(gold), len(answer)) > _MAX_CHARS or max(gold.count("\\boxed"), answer.count("\\boxed")) > 1:
+def latex_equal(gold: str, answer: str) -> bool:
+    """Whether an answer in LaTeX or plain text, or the text that ends in it, equals the reference.
+
+    False also for inputs over 4,000 characters and where Math-Verify takes over 0.3 seconds.
+    """
+    if not MATH_VERIFY.started:
+        MATH_VERIFY.start()  # it loads while the forms are compared
+    settled = settled_equal(gold, answer)
+    return math_verify_equal(gold, answer) if settled is None else settled
+
+
+def settled_equal(gold: str, answer: str) -> bool | None:
+    """Whether they are equal as far as their text and form tell; None where only Math-Verify can."""
+    plain_gold, plain_answer = _plain(gold), _plain(answer)
+    if plain_gold and plain_gold == plain_answer:
+        return True
+    if not plain_gold or not plain_answer or max(len(gold), len(answer)) > _MAX_CHARS:
+        return False
+    if is_number(plain_gold) and is_number(plain_answer):
+        if numbers_equal(plain_gold, plain_answer):
+            return True
+        if "," not in plain_gold + plain_answer:  # 3,4 may be two numbers
+            return False
+    return _equal_forms(gold, answer)
+
+
+def last_side(answer: str) -> str:
+    """What stands after the last equals sign of a formula that is worked out in steps; all of it else."""
+    return split_top(answer, _STEP)[-1] if len(answer) <= _MAX_CHARS else answer
+
+
+def _plain(text: str) -> str:
+    r"""Take off what does not change the meaning: dollars, a box, spacing, \left and \right, a full stop."""
+    bare = " ".join(text[: _MAX_CHARS + 1].split()).rstrip(".")
+    bare = markup.unbox(_MARKUP.sub("", bare).removeprefix("\\(").removesuffix("\\)"))
+    bare = re.sub(r"\\[dt]frac", r"\\frac", bare)
+    return re.sub(r"(?<=[0-9])\{,\}(?=[0-9]{3})", "", bare).rstrip(".")
+
+
+def _equal_forms(gold: str, answer: str) -> bool | None:
+    too_long = max(len(gold), len(answer)) > _MAX_FORM_CHARS
+    if too_long or max(gold.count("\\boxed"), answer.count("\\boxed")) > 1:
         return None
-    gold, answer = clean_latex(gold), clean_latex(answer)
+    gold, answer = markup.clean_latex(gold), markup.clean_latex(answer)
     if gold == answer and gold:
         return True
     verdict = _by_approximation(gold, answer)
@@ -116,17 +141,16 @@ def _by_base(gold: str, answer: str, depth: int) -> Verdict:
 
 
 def _by_words(gold: str, answer: str, depth: int) -> Verdict:
-    left, right = unwrap_text(gold).strip(), unwrap_text(answer).strip()
-    if left.lower() in _EMPTY and right.lower() in _EMPTY:
+    left, right = markup.unwrap_text(gold).strip(), markup.unwrap_text(answer).strip()
+    if _EMPTY.fullmatch(left.lower()) and _EMPTY.fullmatch(right.lower()):
         return True, True
     worded = [text for text in (left, right) if len(text) > 2 and _WORDS.fullmatch(text)]
     if len(worded) == 1 and words_value(worded[0]) is None:
-        other = right if worded[0] is left else left
-        value = _value(other)
-        return (True, False) if value is not None and rational(value) is not None else _OTHER_FORM
+        value = _value(right if worded[0] is left else left)
+        return (True, False) if value and algebra.rational(value) is not None else _OTHER_FORM
     if len(worded) < 2:
         return _OTHER_FORM
-    if normalise_words(left) == normalise_words(right):
+    if markup.normalise_words(left) == markup.normalise_words(right):
         return True, True
     rearranged = sorted(left.replace(" ", "")) == sorted(right.replace(" ", ""))  # xy is yx
     return True, None if rearranged else False
@@ -151,8 +175,8 @@ def _by_equation(gold: str, answer: str) -> bool | None:
         sides = [_value(side) for side in split_top(text, _EQUALS)]
         if len(sides) != 2 or sides[0] is None or sides[1] is None:
             return None
-        differences.append(add(sides[0], negative(sides[1])))
-    return proportional(*differences)
+        differences.append(algebra.add(sides[0], algebra.negative(sides[1])))
+    return algebra.proportional(*differences)
 
 
 def _assignment(text: str) -> tuple[str, str] | None:
@@ -168,13 +192,12 @@ def _assignment(text: str) -> tuple[str, str] | None:
 
 
 def _by_matrix(gold: str, answer: str, depth: int) -> Verdict:
-    left, right = matrix_rows(gold), matrix_rows(answer)
+    left, right = markup.matrix_rows(gold), markup.matrix_rows(answer)
     if left is None or right is None:
         return (True, None) if "\\begin" in gold + answer else _OTHER_FORM
     if [len(row) for row in left] != [len(row) for row in right]:
         return True, False
-    pairs = zip(chain.from_iterable(left), chain.from_iterable(right), strict=True)
-    return True, _all(_compare(*pair, depth + 1) for pair in pairs)
+    return True, _each(chain.from_iterable(left), chain.from_iterable(right), depth)
 
 
 def _by_list(gold: str, answer: str, depth: int) -> Verdict:
@@ -190,9 +213,7 @@ def _by_list(gold: str, answer: str, depth: int) -> Verdict:
     if len(left) == 1 or len(right) == 1:
         return True, False if all(_is_value(part) for part in (*left, *right)) else None
     if any("=" in part for part in left) != any("=" in part for part in right):
-        if len(left) != len(right):
-            return True, None
-        return True, _all(_compare(*pair, depth + 1) for pair in zip(left, right, strict=True)) or None
+        return True, (len(left) == len(right) and _each(left, right, depth)) or None
     return True, _same_members(left, right, depth)
 
 
@@ -233,35 +254,30 @@ def _by_brackets(gold: str, answer: str, depth: int) -> Verdict:
         return True, _same_members(*members, depth)
     if len(members[0]) != len(members[1]):
         return True, False
-    return True, _all(_compare(*pair, depth + 1) for pair in zip(*members, strict=True))
+    return True, _each(*members, depth)
 
 
 def _is_group(text: str, value: str) -> bool:
     """Whether a text is a tuple or an interval, which no single value is; (1,234) may be a number."""
     group = bracketed(text)
-    if group is None or len(_members(group[1])) < 2 or _GROUPED.search(text):
-        return False
-    return _is_value(value)
+    return bool(group and len(_members(group[1])) > 1 and not _GROUPED.search(text) and _is_value(value))
 
 
 def _by_union(gold: str, answer: str, depth: int) -> Verdict:
     left, right = split_top(gold, _CUP), split_top(answer, _CUP)
     if len(left) == len(right) == 1:
         return _OTHER_FORM
-    if len(left) != len(right):
-        return True, None
-    return True, _all(_compare(*pair, depth + 1) for pair in zip(left, right, strict=True)) or None
+    return True, (len(left) == len(right) and _each(left, right, depth)) or None
 
 
-def _all(verdicts: Iterable[bool | None]) -> bool | None:
-    found = list(verdicts)
-    if False in found:
-        return False
-    return None if None in found else True
+def _each(golds: Iterable[str], answers: Iterable[str], depth: int) -> bool | None:
+    """Compare one by one."""
+    found = [_compare(*pair, depth + 1) for pair in zip(golds, answers, strict=True)]
+    return False if False in found else None if None in found else True
 
 
 def _by_value(gold: str, answer: str) -> bool | None:
-    (left, left_unit), (right, right_unit) = split_unit(gold), split_unit(answer)
+    (left, left_unit), (right, right_unit) = markup.split_unit(gold), markup.split_unit(answer)
     if left_unit and not right_unit:
         right, right_unit = _split_short_unit(right, left_unit)
     elif right_unit and not left_unit:
@@ -274,7 +290,7 @@ def _by_value(gold: str, answer: str) -> bool | None:
         return False
     if len(left) == len(right) == 1 and left.isalpha() and left.lower() == right.lower():
         return None  # the letter of a choice, perhaps
-    return equal(multiply(values[0], constant(factor)), values[1])
+    return algebra.equal(algebra.multiply(values[0], algebra.constant(factor)), values[1])
 
 
 def _split_short_unit(text: str, other_unit: str) -> tuple[str, str]:
@@ -286,7 +302,7 @@ def _split_short_unit(text: str, other_unit: str) -> tuple[str, str]:
 
 
 def _is_value(text: str) -> bool:
-    return _value(split_unit(text)[0]) is not None
+    return _value(markup.split_unit(text)[0]) is not None
 
 
 @lru_cache(maxsize=10_000)
@@ -295,5 +311,5 @@ def _value(text: str) -> Ratio | None:
         text = text.replace(",", "")
     try:
         return read_expression(text) if text else None
-    except UnsettledError:
+    except algebra.UnsettledError:
         return None

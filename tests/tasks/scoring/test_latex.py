@@ -2,7 +2,7 @@
 
 import pytest
 
-from tasks.scoring.equality import answers_equal
+from tasks.scoring import answers_equal
 
 RIGHT = [
     # fractions
