@@ -18,7 +18,6 @@ from numpy.typing import NDArray
 from leaderboards.board.values import Paired, SeedPairs, Seeds, seeds_on_all
 from leaderboards.results.comparability import find_unlike
 from leaderboards.results.merge import Group
-from leaderboards.results.outcomes import Outcomes
 from leaderboards.results.schema import Sample
 from leaderboards.results.tables import EvaluationKey
 from leaderboards.results.texts import RunTexts, Wanted
@@ -114,12 +113,7 @@ class DifferingSamples:
 
 
 def compare(
-    a: Side,
-    b: Side,
-    *,
-    benchmark: str | None = None,
-    seed: int | None = None,
-    only: Only = "differing",
+    a: Side, b: Side, *, benchmark: str | None = None, seed: int | None = None, only: Only = "differing"
 ) -> Differing:
     """Counts and tests on every benchmark that both were asked, and the questions of one kind.
 
@@ -134,7 +128,7 @@ def compare(
         InputError: they share no benchmark or no such seed, or were not asked the same questions.
     """
     names = _shared(a, b, benchmark)
-    cautions = _cautions(a, b, names)
+    cautions = tuple(dict.fromkeys(_cautions(a, b, names)))
     single = {name: _paired(a, b, (name,), seed) for name in names}
     found = [_summary(paired, name) for name, paired in single.items()]
     if len(names) > 1 and seeds_on_all(a.group, names) and seeds_on_all(b.group, names):
@@ -149,15 +143,8 @@ def read_samples(a: Side, b: Side, spots: Sequence[Spot]) -> list[DifferingSampl
     Raises:
         InputError: a run's texts are nowhere to be found, or changed while they were read.
     """
-    wanted = [
-        [(spot.benchmark, spot.seeds[number], spot.sample_id, spot.sample_index) for spot in spots]
-        for number in (0, 1)
-    ]
-    left, right = (dict(_read(side, spots, number)) for number, side in enumerate((a, b)))
-    return [
-        DifferingSamples(spot, left[mine], right[theirs])
-        for spot, mine, theirs in zip(spots, *wanted, strict=True)
-    ]
+    left, right = (_read(side, spots, number) for number, side in enumerate((a, b)))
+    return [DifferingSamples(spot, *both) for spot, *both in zip(spots, left, right, strict=True)]
 
 
 def _shared(a: Side, b: Side, benchmark: str | None) -> tuple[str, ...]:
@@ -174,14 +161,12 @@ def _shared(a: Side, b: Side, benchmark: str | None) -> tuple[str, ...]:
     return (benchmark,)
 
 
-def _cautions(a: Side, b: Side, benchmarks: Sequence[str]) -> tuple[str, ...]:
+def _cautions(a: Side, b: Side, benchmarks: Sequence[str]) -> Iterator[str]:
     evaluated = [one for side in (a, b) for one in side.group.evaluated]
-    lines = []
     for unlike in find_unlike([one for one in evaluated if one.evaluation.benchmark in benchmarks]):
         if unlike.aspect == "data":
             raise InputError(unlike.refusal().partition(", or show them")[0])
-        lines.append(f"{unlike.of.entry.name} in {unlike.of.source}: {unlike.mark()}")
-    return tuple(dict.fromkeys(lines))
+        yield f"{unlike.of.entry.name} in {unlike.of.source}: {unlike.mark()}"
 
 
 def _paired(a: Side, b: Side, benchmarks: Sequence[str], seed: int | None) -> Paired:
@@ -191,15 +176,11 @@ def _paired(a: Side, b: Side, benchmarks: Sequence[str], seed: int | None) -> Pa
         kept = tuple(pair for pair in paired.seeds if seed in pair)
         paired = dataclasses.replace(paired, seeds=kept)
     if not paired.seeds:
-        have = (f"{side.name} {_listed(seeds_on_all(side.group, benchmarks))}" for side in (a, b))
-        raise InputError(
-            f"--seed {seed}: not on both sides; seeds on {', '.join(benchmarks)}: {' and '.join(have)}"
-        )
+        seeds = (seeds_on_all(side.group, benchmarks) for side in (a, b))
+        listed = (", ".join("none" if each is None else str(each) for each in own) for own in seeds)
+        have = " and ".join(f"{side.name} {own}" for side, own in zip((a, b), listed, strict=True))
+        raise InputError(f"--seed {seed}: not on both sides; seeds on {', '.join(benchmarks)}: {have}")
     return paired
-
-
-def _listed(seeds: Seeds) -> str:
-    return ", ".join("none" if seed is None else str(seed) for seed in seeds)
 
 
 def _summary(paired: Paired, name: str) -> BenchmarkDifference:
@@ -209,21 +190,9 @@ def _summary(paired: Paired, name: str) -> BenchmarkDifference:
         # 0 neither, 1 only B, 2 only A, 3 both.
         counts += np.bincount((2 * right_a + right_b).ravel(), minlength=4)
     neither, only_b, only_a, both = counts.tolist()
-    forms = [
-        _form(group, paired.benchmarks, tuple(pair[number] for pair in paired.seeds))
-        for number, group in enumerate((paired.entry, paired.other))
-    ]
-    return BenchmarkDifference(
-        benchmark=name,
-        both=both,
-        only_a=only_a,
-        only_b=only_b,
-        neither=neither,
-        difference=paired.difference("accuracy"),
-        seed_pairs=paired.seeds,
-        form_a=forms[0],
-        form_b=forms[1],
-    )
+    form_a, form_b = (_form(group, paired.benchmarks, seeds) for group, seeds in paired.sides)
+    difference = paired.difference("accuracy")
+    return BenchmarkDifference(name, both, only_a, only_b, neither, difference, paired.seeds, form_a, form_b)
 
 
 def _form(group: Group, benchmarks: Sequence[str], seeds: Seeds) -> Form:
@@ -254,32 +223,20 @@ def _spots(paired: Paired, only: Only) -> Iterator[Spot]:
     times_Q = wanted_PQk.sum(axis=(0, 2))
     for question in np.flatnonzero(times_Q).tolist():
         pair, index = np.argwhere(wanted_PQk[:, question])[0].tolist()
-        times = int(times_Q[question])
-        yield Spot(
-            benchmark,
-            str(ids[question]),
-            paired.seeds[pair],
-            index,
-            times=times,
-            pairs=num_pairs * num_outputs,
-        )
+        seeds, times = paired.seeds[pair], int(times_Q[question])
+        yield Spot(benchmark, str(ids[question]), seeds, index, times, pairs=num_pairs * num_outputs)
 
 
 def _right(paired: Paired, benchmark: str) -> tuple[_Bools, _Bools]:
     """Which outputs are right: (pairs, questions, outputs), as many outputs as both have."""
-    left, right = (
-        _right_SQk(group.outcomes[benchmark], tuple(pair[number] for pair in paired.seeds))
-        for number, group in enumerate((paired.entry, paired.other))
-    )
+    rights = []
+    for group, seeds in paired.sides:
+        outcomes = group.outcomes[benchmark]
+        right = outcomes.draws.correct_SQk if outcomes.draws else outcomes.accuracy[:, :, None] > 0
+        rights.append(right[[outcomes.seeds.index(seed) for seed in seeds]])
+    left, right = rights
     size = min(left.shape[2], right.shape[2])
     return left[:, :, :size], right[:, :, :size]
-
-
-def _right_SQk(outcomes: Outcomes, seeds: Seeds) -> _Bools:
-    rows = [outcomes.seeds.index(seed) for seed in seeds]
-    if outcomes.draws:
-        return outcomes.draws.correct_SQk[rows]
-    return outcomes.accuracy[rows][:, :, None] > 0
 
 
 def _mixed(spots: Sequence[Spot]) -> list[Spot]:
@@ -292,22 +249,22 @@ def _mixed(spots: Sequence[Spot]) -> list[Spot]:
     return [spot for _, _, spot in sorted(keyed, key=lambda each: each[:2])]
 
 
-def _read(
-    side: Side, spots: Sequence[Spot], number: int
-) -> Iterator[tuple[tuple[str, int | None, str, int], Sample]]:
-    """The samples of one side, the first or the second of each pair of seeds, by what tells them apart."""
+def _read(side: Side, spots: Sequence[Spot], number: int) -> list[Sample]:
+    """The samples of one side at these spots, of the first or the second of each pair of seeds."""
+    keys = [(side.group.model, side.name, spot.seeds[number], spot.benchmark) for spot in spots]
     ids: dict[EvaluationKey, dict[str, int]] = {}
-    for spot in spots:
-        own = ids.setdefault((side.group.model, side.name, spot.seeds[number], spot.benchmark), {})
+    for key, spot in zip(keys, spots, strict=True):
+        own = ids.setdefault(key, {})
         own.setdefault(spot.sample_id, len(own))
+    found: dict[tuple[EvaluationKey, str, int], Sample] = {}
     for run in side.runs if ids else ():
         texts = RunTexts.of(run)
         if texts is None:
             raise InputError(f"{run.source}: its samples are gone, so no output can be shown; use --limit 0")
         # The first run that holds what is wanted stands for it, as on the board.
-        wanted = [
-            Wanted(key, side.group.entries[0].tags, ids.pop(key)) for key in tuple(ids) if key in texts.codes
-        ]
-        for _, by_number in texts.read(wanted):
+        held = [key for key in ids if key in texts.codes]
+        wanted = [Wanted(key, side.group.entries[0].tags, ids.pop(key)) for key in held]
+        for one, by_number in texts.read(wanted):
             for sample in (each for samples in by_number.values() for each in samples):
-                yield (sample.benchmark, sample.seed, sample.sample_id, sample.sample_index), sample
+                found[one.key, sample.sample_id, sample.sample_index] = sample
+    return [found[key, spot.sample_id, spot.sample_index] for key, spot in zip(keys, spots, strict=True)]

@@ -95,11 +95,6 @@ class GateTest:
         """The drop that such a test finds four times in five, before Holm's correction."""
         return self.condition.margin + self.difference.detectable
 
-    @property
-    def could_fail(self) -> bool:
-        """Whether even a fall to nothing would probably be found."""
-        return self.findable < self.before
-
 
 @dataclass(frozen=True, slots=True)
 class GateReport:
@@ -128,17 +123,14 @@ def parse_condition(text: str) -> Condition:
     metric = next((each for each in METRICS if each == name), None)
     if metric is None:
         raise InputError(f"{where}: unknown metric '{name}'; {did_you_mean(name, METRICS)}")
-    return Condition(text, metric, found["benchmark"], found["entry"], _margin(found["points"], where))
-
-
-def _margin(points: str | None, where: str) -> float:
+    points = found["points"]
     try:
         value = float(points or 0)
     except ValueError:
         value = -1.0
     if not 0 <= value < 100:  # which NaN is not either
         raise InputError(f"{where}: by more than {points} points; expected a number from 0 to 100")
-    return value / 100
+    return Condition(text, metric, found["benchmark"], found["entry"], value / 100)
 
 
 def check_gate(
@@ -161,12 +153,17 @@ def check_gate(
     parsed = [parse_condition(text) for text in conditions]
     if not parsed:
         raise InputError('--baseline needs a condition, such as --fail-if "accuracy(macro) drops"')
-    now, before = _groups(current), _groups(baseline)
+    # Each side by itself: what differs within one is none of the gate's business.
+    now, before = (
+        {(group.model, group.name): group for group in merge_runs(runs, ASPECTS)}
+        for runs in (current, baseline)
+    )
     asked = [
-        _Asked.of(condition, now[key], before[key], benchmark, alpha)
+        _Asked(condition, name, alpha, Paired.of(now[key], before[key], benchmarks))
         for condition in parsed
         for key in _entries(condition, now, before, baseline)
-        for benchmark in _benchmarks(condition, now[key], before[key])
+        for name in _benchmarks(condition, now[key], before[key])
+        for benchmarks in [tuple(now[key].outcomes) if name == MACRO else (name,)]
     ]
     for condition in parsed:
         if not any(each.condition is condition for each in asked):
@@ -191,12 +188,6 @@ class _Asked:
     benchmark: str
     alpha: float
     paired: Paired
-
-    @classmethod
-    def of(cls, condition: Condition, now: Group, before: Group, benchmark: str, alpha: float) -> _Asked:
-        """Pairs the seeds of now with those of before."""
-        benchmarks = tuple(now.outcomes) if benchmark == MACRO else (benchmark,)
-        return cls(condition, benchmark, alpha, Paired.of(now, before, benchmarks))
 
     @property
     def key(self) -> tuple[object, ...]:
@@ -253,30 +244,16 @@ class _Asked:
 
     def test(self, p_holm: float) -> GateTest:
         """The test, its p-value corrected."""
+        metric, now = self.condition.metric, self.paired.entry
+        means = []
+        for group, seeds in self.paired.sides:
+            found = (group.outcomes[benchmark] for benchmark in self.paired.benchmarks)
+            shares = [take_seeds(one, values(one, metric, self.alpha), seeds).mean() for one in found]
+            means.append(float(sum(shares) / len(shares)))
+        difference = self.paired.difference(metric, self.alpha)
         return GateTest(
-            condition=self.condition,
-            entry=self.paired.entry.name,
-            model=self.paired.entry.model,
-            benchmark=self.benchmark,
-            before=self._mean(1),
-            now=self._mean(0),
-            difference=self.paired.difference(self.condition.metric, self.alpha),
-            p_holm=p_holm,
+            self.condition, now.name, now.model, self.benchmark, means[1], means[0], difference, p_holm
         )
-
-    def _mean(self, side: int) -> float:
-        """Over the paired seeds of now (0) or of before (1), each benchmark counting alike."""
-        group = (self.paired.entry, self.paired.other)[side]
-        seeds = tuple(pair[side] for pair in self.paired.seeds)
-        found = (group.outcomes[benchmark] for benchmark in self.paired.benchmarks)
-        metric, alpha = self.condition.metric, self.alpha
-        means = [take_seeds(one, values(one, metric, alpha), seeds).mean() for one in found]
-        return float(sum(means) / len(means))
-
-
-def _groups(runs: Sequence[RunResults]) -> _Groups:
-    """The one side by itself: what differs within it is none of the gate's business."""
-    return {(group.model, group.name): group for group in merge_runs(runs, ASPECTS)}
 
 
 def _entries(
@@ -334,7 +311,8 @@ def _left_out(parsed: Sequence[Condition], now: _Groups, before: _Groups) -> Ite
 
 def _powerless(tests: Sequence[GateTest]) -> Iterator[str]:
     for test in tests:
-        if not test.failed and not test.could_fail:
+        # Where not even a fall to nothing would probably be found.
+        if not (test.failed or test.findable < test.before):
             found, what = test.difference, f"{test.condition.metric}({test.benchmark}) of {test.entry}"
             pairs = f"{found.num_seeds} pair{'s' if found.num_seeds > 1 else ''} of seeds"
             yield (

@@ -62,10 +62,14 @@ def find_sides(first: str, second: str, run_dirs: Sequence[Path]) -> tuple[Side,
 
 def cut_side(runs: Sequence[RunResults], model: str, name: str) -> Side:
     """One entry of these runs; runs without it are left out."""
-    cut = tuple(_cut(run, model, name) for run in runs)
-    held = tuple(run for run in cut if run.entries)
+    held = []
+    for run in runs:
+        if entries := tuple(each for each in run.entries if (each.model, each.name) == (model, name)):
+            rows = (run.samples["model"] == model) & (run.samples["entry"] == name)
+            samples = run.samples[rows].reset_index(drop=True)
+            held.append(dataclasses.replace(run, entries=entries, samples=samples, curves=run.curves[:0]))
     [group] = merge_runs(held, ASPECTS)
-    return Side(group, held)
+    return Side(group, tuple(held))
 
 
 def _placed(text: str, run_dirs: Sequence[Path]) -> tuple[Sequence[Path], str | None]:
@@ -98,14 +102,6 @@ def _entry(text: str, name: str | None, runs: Sequence[RunResults]) -> tuple[str
         ways = " or ".join(f"'{entry} · {model}'" for model, entry in found)
         raise InputError(f"{where}: '{name}' is there for several models; write {ways}")
     return found[0]
-
-
-def _cut(run: RunResults, model: str, name: str) -> RunResults:
-    entries = tuple(entry for entry in run.entries if (entry.model, entry.name) == (model, name))
-    rows = (run.samples["model"] == model) & (run.samples["entry"] == name)
-    return dataclasses.replace(
-        run, entries=entries, samples=run.samples[rows].reset_index(drop=True), curves=run.curves[:0]
-    )
 
 
 def _digests(side: Side) -> set[tuple[str, str, int | None, tuple[str, ...]]]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from functools import partial
+from itertools import repeat
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -17,7 +18,7 @@ from harness.progress import console
 from leaderboards.report.wording import p_value, points, printable
 
 if TYPE_CHECKING:
-    from rich.console import Console, RenderableType
+    from rich.console import Console
     from rich.table import Table
 
     from leaderboards.diff import BenchmarkDifference, Differing, DifferingSamples, Only
@@ -32,7 +33,14 @@ _WORDS: dict[Only, str] = {
     "differing": "one is right and the other wrong",
 }
 _LINE_END = " ⏎ "
-_CONTROLS = 0x2400  # where Unicode has pictures of the control characters, in their order
+# Unicode has pictures of the control characters, in their order, but that of delete.
+_PICTURES = {code: 0x2400 + code for code in range(0x20) if chr(code) != "\n"} | {0x7F: "␡"}
+_JSON_FIELDS = {
+    **{"prompt": "prompt", "output": "output", "reasoning": "thinking", "answer": "answer"},
+    **{"extracted": "extracted", "right": "accuracy", "right_strict": "accuracy_strict"},
+    **{name: name for name in ("format_valid", "truncated", "defects", "output_tokens", "judge")},
+}
+"""What is said of an output, by the names that a reader of the JSON meets."""
 _option = partial(typer.Option, show_default=False)
 _SIDE = "An entry's name, a RUN_DIR that holds one, or RUN_DIR:ENTRY."
 
@@ -88,10 +96,10 @@ def _default_runs() -> list[Path]:
 
 def _json(a: Side, b: Side, found: Differing, samples: Sequence[DifferingSamples]) -> str:
     """Both sides, the counts and tests, and the samples that were asked for; shares of 1."""
-    import dataclasses
     import json
+    from dataclasses import asdict
 
-    sides = {
+    content: dict[str, object] = {
         letter: {
             "entry": side.name,
             "model": side.group.model,
@@ -100,18 +108,15 @@ def _json(a: Side, b: Side, found: Differing, samples: Sequence[DifferingSamples
         }
         for letter, side in (("a", a), ("b", b))
     }
-    content = {
-        **sides,
-        "benchmarks": [dataclasses.asdict(each) for each in found.benchmarks],
+    content |= {
+        "benchmarks": [asdict(each) for each in found.benchmarks],
         "cautions": found.cautions,
         "num_questions": len(found.spots),
         "samples": [
-            {
-                "spot": dataclasses.asdict(each.spot),
-                "gold": each.a.gold,
-                "choices": each.a.choices,
-                "a": _as_json(each.a),
-                "b": _as_json(each.b),
+            {"spot": asdict(each.spot), "gold": each.a.gold, "choices": each.a.choices}
+            | {
+                letter: {name: getattr(sample, field) for name, field in _JSON_FIELDS.items()}
+                for letter, sample in (("a", each.a), ("b", each.b))
             }
             for each in samples
         ],
@@ -119,34 +124,17 @@ def _json(a: Side, b: Side, found: Differing, samples: Sequence[DifferingSamples
     return json.dumps(content, indent=1, allow_nan=False)
 
 
-def _as_json(sample: Sample) -> dict[str, object]:
-    """An output and what was said of it."""
-    return {
-        "prompt": sample.prompt,
-        "output": sample.output,
-        "reasoning": sample.thinking,
-        "answer": sample.answer,
-        "extracted": sample.extracted,
-        "right": sample.accuracy,
-        "right_strict": sample.accuracy_strict,
-        "format_valid": sample.format_valid,
-        "truncated": sample.truncated,
-        "defects": sample.defects,
-        "output_tokens": sample.output_tokens,
-        "judge": sample.judge,
-    }
-
-
 def print_differences(a: Side, b: Side, found: Differing, only: Only, console: Console) -> None:
     """The two entries, how often each is right, the paired tests, and their forms."""
-    from rich.padding import Padding
     from rich.text import Text
 
+    from leaderboards.report.terminal import print_paragraph
+
     for letter, side in (("A", a), ("B", b)):
-        console.print(Text(f"{letter}  {side_words(side)}", "bold"), soft_wrap=True)
+        console.print(Text(f"{letter}  {_side_words(side)}", "bold"), soft_wrap=True)
     console.print()
-    console.print(_counts(found.benchmarks))
-    console.print(_forms(found.benchmarks))
+    for table in _tables(found.benchmarks):
+        console.print(table)
     notes = [
         "Counts are of pairs of outputs to one question, seeds paired as on the leaderboard. A − B: points "
         "of accuracy with 95 % interval and p of the paired two-way clustered t test, not corrected for the "
@@ -156,9 +144,9 @@ def print_differences(a: Side, b: Side, found: Differing, only: Only, console: C
     if a.group.entries[0].tags != b.group.entries[0].tags:
         notes.append("The two have different tag formats: their format validity means different things.")
     for note in notes:
-        console.print(Padding(Text(note, "dim"), (0, 1)))
+        print_paragraph(console, note, "dim")
     for caution in found.cautions:
-        console.print(Padding(Text(f"! {printable(caution)}", "yellow"), (0, 1)))
+        print_paragraph(console, f"! {printable(caution)}", "yellow")
     console.print()
     shown = f"{len(found.spots)} questions on which {_WORDS[only]}"
     console.print(Text(shown if found.spots else f"No question on which {_WORDS[only]}.", "bold"))
@@ -178,10 +166,10 @@ def print_samples(
             console.print(_beside(sample, names, full))
         else:
             for letter, name, own in zip("AB", names, (sample.a, sample.b), strict=True):
-                console.print(_alone(letter, name, own, full))
+                console.print(_grid([(letter, printable(name)), *_lines(own, full)]))
 
 
-def side_words(side: Side) -> str:
+def _side_words(side: Side) -> str:
     """Entry, model, seeds and runs: `sft-tag · Qwen2.5-1.5B, seeds 0, 1 (runs/qwen)`."""
     seeds = [entry.seed for entry in side.group.entries if entry.seed is not None]
     listed = f", seed{'s' if len(seeds) > 1 else ''} {', '.join(map(str, seeds))}" if seeds else ""
@@ -193,7 +181,8 @@ def visible(text: str, lines: Literal["kept", "joined"]) -> str:
     """Text as it may be sent to a terminal: control characters as pictures, other invisible ones by code."""
     if lines == "joined":
         text = _LINE_END.join(text.strip().splitlines())
-    return "".join(_visible(character) for character in text)
+    shown = text.translate(_PICTURES)
+    return "".join(c if c.isprintable() or c == "\n" else f"\\u{ord(c):04x}" for c in shown)
 
 
 def shortened(text: str, most_chars: int) -> str:
@@ -205,51 +194,24 @@ def shortened(text: str, most_chars: int) -> str:
     return f"{text[:head]} … ({left} characters) … {text[len(text) - (most_chars - head) :]}"
 
 
-def _visible(character: str) -> str:
-    if character.isprintable() or character == "\n":
-        return character
-    code = ord(character)
-    if code < 0x20:
-        return chr(_CONTROLS + code)
-    return "␡" if code == 0x7F else f"\\u{code:04x}"
-
-
-def _counts(found: Sequence[BenchmarkDifference]) -> Table:
-    table = _table("benchmark", "both", "only A", "only B", "neither", "A − B", "p")
-    for one in found:
-        difference = one.difference
-        interval = f"{points(difference.mean)} [{points(difference.low)}, {points(difference.high)}]"
-        counts = (one.both, one.only_a, one.only_b, one.neither)
-        table.add_row(_name(one), *map(str, counts), interval, p_value(difference.p))
-    return table
-
-
-def _forms(found: Sequence[BenchmarkDifference]) -> Table:
-    table = _table("benchmark", "McNemar p", "format A", "format B", "cut A", "cut B")
-    for one in found:
-        pairs = zip(one.seed_pairs, one.difference.mcnemar_p, strict=True)
-        mcnemar = " ".join(f"{_seeds(pair)}:{p_value(p).replace(' ', '')}" for pair, p in pairs)
-        forms = (one.form_a, one.form_b)
-        valid = (f"{form.format_valid}/{form.outputs}" for form in forms)
-        table.add_row(_name(one), mcnemar, *valid, *(str(form.truncated) for form in forms))
-    return table
-
-
-def _table(name: str, *columns: str) -> Table:
-    from rich.box import SIMPLE_HEAD
-    from rich.table import Table
-
-    table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
-    table.add_column(name, overflow="fold")
-    for column in columns:
-        table.add_column(column, justify="right", no_wrap=column != "McNemar p")
-    return table
-
-
-def _name(one: BenchmarkDifference) -> str:
+def _tables(found: Sequence[BenchmarkDifference]) -> tuple[Table, Table]:
+    """How often each is right, with the paired test; then McNemar's tests and the form of the outputs."""
+    from leaderboards.report.terminal import ruled_table
     from leaderboards.stats import MACRO
 
-    return "all (macro)" if one.benchmark == MACRO else printable(one.benchmark)
+    rights = ruled_table(("benchmark", "both", "only A", "only B", "neither", "A − B", "p"))
+    forms = ruled_table(("benchmark", "McNemar p", "format A", "format B", "cut A", "cut B"))
+    for one in found:
+        name = "all (macro)" if one.benchmark == MACRO else printable(one.benchmark)
+        difference, sides = one.difference, (one.form_a, one.form_b)
+        interval = f"{points(difference.mean)} [{points(difference.low)}, {points(difference.high)}]"
+        counts = (one.both, one.only_a, one.only_b, one.neither)
+        rights.add_row(name, *map(str, counts), interval, p_value(difference.p))
+        pairs = zip(one.seed_pairs, difference.mcnemar_p, strict=True)
+        mcnemar = " ".join(f"{_seeds(pair)}:{p_value(p).replace(' ', '')}" for pair, p in pairs)
+        valid = (f"{form.format_valid}/{form.outputs}" for form in sides)
+        forms.add_row(name, mcnemar, *valid, *(str(form.truncated) for form in sides))
+    return rights, forms
 
 
 def _seeds(pair: tuple[int | None, int | None]) -> str:
@@ -260,12 +222,8 @@ def _seeds(pair: tuple[int | None, int | None]) -> str:
 
 def _heading(sample: DifferingSamples) -> str:
     spot = sample.spot
-    verdict = {
-        (True, True): "both are right",
-        (True, False): "only A is right",
-        (False, True): "only B is right",
-        (False, False): "both are wrong",
-    }[sample.a.accuracy, sample.b.accuracy]
+    verdicts = (("both are wrong", "only B is right"), ("only A is right", "both are right"))
+    verdict = verdicts[sample.a.accuracy][sample.b.accuracy]
     parts = [printable(spot.benchmark), printable(spot.sample_id), verdict]
     if spot.pairs > 1:
         parts.append(f"in {spot.times} of {spot.pairs} pairs, here seeds {_seeds(spot.seeds)}")
@@ -283,20 +241,19 @@ def _question(sample: DifferingSamples, full: bool) -> Table:
         lettered = (f"{chr(65 + i)}. {choice}" for i, choice in enumerate(choices))
         lines.append(("choices", _shown("; ".join(lettered), 400, full)))
     lines.append(("gold", _shown(sample.a.gold, 200, full)))
-    return _grid([(label, text) for label, text in lines])
-
-
-def _alone(letter: str, name: str, sample: Sample, full: bool) -> Table:
-    return _grid([(letter, printable(name)), *_lines(sample, full)])
+    return _grid(lines)
 
 
 def _beside(sample: DifferingSamples, names: tuple[str, str], full: bool) -> Table:
     """Both outputs line by line; what one of them lacks is empty."""
     left, right = dict(_lines(sample.a, full)), dict(_lines(sample.b, full))
-    labels = list(dict.fromkeys((*left, *right)))
-    order = [label for label in ("reasoning", "answer", "output", "extracted", "verdict") if label in labels]
     heads = [f"{letter} {printable(name)}" for letter, name in zip("AB", names, strict=True)]
-    return _grid([("", *heads), *((label, left.get(label, ""), right.get(label, "")) for label in order)])
+    rows = [
+        (label, left.get(label, ""), right.get(label, ""))
+        for label in ("reasoning", "answer", "output", "extracted", "verdict")
+        if label in left or label in right
+    ]
+    return _grid([("", *heads), *rows])
 
 
 def _lines(sample: Sample, full: bool) -> Iterator[tuple[str, str]]:
@@ -336,12 +293,8 @@ def _grid(rows: Sequence[tuple[str, ...]]) -> Table:
     for _ in rows[0][1:]:
         grid.add_column(ratio=1, overflow="fold")
     for label, *texts in rows:
-        cells: list[RenderableType] = [Text(text, _style(label, text)) for text in texts]
+        style = "bold" if label in ("", "A", "B") else ""
+        verdicts = ["green" if text.startswith("right") else "red" for text in texts]
+        cells = map(Text, texts, verdicts if label == "verdict" else repeat(style))
         grid.add_row(Text(f"  {label}", "dim"), *cells)
     return grid
-
-
-def _style(label: str, text: str) -> str:
-    if label == "verdict":
-        return "green" if text.startswith("right") else "red"
-    return "bold" if label in ("", "A", "B") else ""

@@ -12,14 +12,10 @@ from harness.progress import console
 from leaderboards.report.wording import METRIC_NAMES, bounds, p_value, percent, points, printable
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from rich.console import Console
     from rich.table import Table
 
     from leaderboards.gate import GateReport, GateTest
-    from leaderboards.results.schema import RunResults
-
 
 _option = partial(typer.Option, show_default=False)
 
@@ -57,7 +53,7 @@ def leaderboard(
     """Write the report again from stored results alone; what is not said is as in the first run."""
     from harness.config import load_config
     from harness.run import report
-    from leaderboards import read_outcomes
+    from leaderboards import check_gate, read_outcomes
     from tasks.errors import InputError
 
     if out is None and len(run_dirs) > 1:
@@ -66,7 +62,12 @@ def leaderboard(
     stored = load_config(config_file if config_file.is_file() else None, {}, [])
     weight = stored.alpha if alpha is None else alpha
     runs = [read_outcomes(path) for path in run_dirs]
-    gate = _gate(runs, baseline or (), fail_if or (), weight)
+    gate = None
+    if baseline or fail_if:
+        # Tested before the board is built, so that what is wrong is said at once.
+        if not baseline:
+            raise InputError("--fail-if needs an earlier run to compare with: --baseline RUN_DIR")
+        gate = check_gate(runs, [read_outcomes(path) for path in baseline], fail_if or (), weight)
     made = report(
         runs,
         out or run_dirs[0] / "leaderboard",
@@ -82,21 +83,6 @@ def leaderboard(
         print_gate(gate, console())
         if gate.failed:
             raise typer.Exit(1)
-
-
-def _gate(
-    runs: Sequence[RunResults], baseline: Sequence[Path], conditions: Sequence[str], alpha: float
-) -> GateReport | None:
-    """Tested before the board is built, so that what is wrong is said at once; None where none is asked."""
-    from leaderboards import read_outcomes
-    from leaderboards.gate import check_gate
-    from tasks.errors import InputError
-
-    if not baseline and not conditions:
-        return None
-    if not baseline:
-        raise InputError("--fail-if needs an earlier run to compare with: --baseline RUN_DIR")
-    return check_gate(runs, [read_outcomes(path) for path in baseline], conditions, alpha)
 
 
 def print_gate(report: GateReport, console: Console) -> None:
@@ -128,15 +114,11 @@ def gate_line(test: GateTest) -> str:
 
 
 def _table(report: GateReport) -> Table:
-    from rich.box import SIMPLE_HEAD
-    from rich.table import Table
     from rich.text import Text
 
-    table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
-    table.add_column("entry", overflow="fold")
-    table.add_column("on", overflow="fold")
-    for column in ("before", "now", "Δ", "Holm p", "finds", ""):
-        table.add_column(column, justify="right", no_wrap=True)
+    from leaderboards.report.terminal import ruled_table
+
+    table = ruled_table(("entry", "on", "before", "now", "Δ", "Holm p", "finds", ""))
     several = len({test.model for test in report.tests}) > 1
     for test in report.tests:
         found = test.difference

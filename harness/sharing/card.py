@@ -19,12 +19,11 @@ from leaderboards.report.wording import (
     bounds,
     duration,
     enumerated,
-    interval,
+    figure,
     large,
     p_value,
     percent,
     points,
-    value,
 )
 from leaderboards.results.schema import METRICS, Entry, RunResults, describe
 from leaderboards.stats import MACRO
@@ -149,7 +148,7 @@ def _cells(row: Row) -> list[Cell]:
 def _result(cell: Cell, entry: Entry) -> list[str]:
     name = "macro average" if cell.benchmark == MACRO else cell.benchmark
     asked = sum(one.n for one in entry.evaluations if cell.benchmark in (one.benchmark, MACRO))
-    figures = [f"{value(cell, metric)} {interval(cell, metric)}" for metric in METRICS]
+    figures = [figure(cell, metric) for metric in METRICS]
     return [name, str(asked), *figures, percent(cell.truncated)]
 
 

@@ -86,6 +86,12 @@ class Paired:
         seeds = seed_pairs(seeds_on_all(entry, benchmarks), seeds_on_all(other, benchmarks))
         return cls(entry, other, benchmarks, seeds)
 
+    @property
+    def sides(self) -> tuple[tuple[Group, Seeds], tuple[Group, Seeds]]:
+        """The entry, then the other, each with its seeds in the order of the pairs."""
+        mine, theirs = (tuple(pair[side] for pair in self.seeds) for side in (0, 1))
+        return (self.entry, mine), (self.other, theirs)
+
     def matrices(self, metric: Metric, alpha: float = 1.0) -> list[Matrix]:
         """The differences on each benchmark: arrays of shape (pairs of seeds, questions).
 
@@ -93,7 +99,7 @@ class Paired:
             InputError: the two were not asked the same questions.
         """
         matrices = []
-        mine, theirs = (tuple(pair[side] for pair in self.seeds) for side in (0, 1))
+        (_, mine), (_, theirs) = self.sides
         for benchmark in self.benchmarks:
             left, right = self.entry.outcomes[benchmark], self.other.outcomes[benchmark]
             names = (self.entry.name, self.other.name)

@@ -6,23 +6,12 @@ nobody takes a bold one for more than it is.
 
 import unicodedata
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
-from leaderboards.board.rows import Board, Cell, Row
+from leaderboards.board.rows import Board, Cell
+from leaderboards.report import wording
 from leaderboards.report.findings import sentences
-from leaderboards.report.tables import is_macro, sources
-from leaderboards.report.wording import (
-    MISSING,
-    OWN_FORMAT_MARK,
-    SIGNIFICANT_MARK,
-    UNLIKE_MARK,
-    differs,
-    label,
-    percent,
-    printable,
-    role_label,
-    title,
-)
+from leaderboards.report.wording import MISSING, OWN_FORMAT_MARK, SIGNIFICANT_MARK, percent, printable
 from leaderboards.results.reported import Reported
 from leaderboards.stats import MACRO
 
@@ -33,8 +22,7 @@ _PREAMBLE = r"""% The leaderboard as a table: put it into a paper with \input{le
 \providecommand{\harnessinterval}[2]{\ensuremath{^{#2}_{#1}}}"""
 
 
-@dataclass(frozen=True, slots=True)
-class _Best:
+class _Best(NamedTuple):
     """The best row of a column, and those that the paired test cannot tell from it, by position."""
 
     row: int
@@ -45,14 +33,19 @@ def latex(board: Board) -> str:
     """The ranking metric on each benchmark and on all of them, as a table that compiles as it is."""
     places = [*board.benchmarks, *([MACRO] if len(board.benchmarks) > 1 else [])]
     found = {place: _best(board, place) for place in places}
-    body = [_line(board, number, row, places, found) for number, row in enumerate(board.rows)]
+    body = []
+    for number, row in enumerate(board.rows):
+        name = escaped(wording.role_label(row, board)) + (" (reference)" if row.is_reference else "")
+        body.append(_joined([name, *(_cell(board, row.cell(p), number, found[p]) for p in places)]))
+    words, headline = wording.title(board), sentences(board.summary[:1], board)
+    caption = f"{words[0].upper()}{words[1:]}. {headline[0]}" if headline else f"{words}."
     parts = [
         _PREAMBLE,
         # Printable, and so on one line: nothing of a comment is set.
         *(f"% Beware: {printable(note)}" for note in sentences(board.notes, board)),
         r"\begin{table}",
         r"  \centering",
-        rf"  \caption{{{_caption(board)}}}",
+        rf"  \caption{{{escaped(caption)}}}",
         r"  \label{tab:leaderboard}",
         r"  \small",
         r"  \setlength{\tabcolsep}{4pt}",
@@ -74,35 +67,23 @@ def latex(board: Board) -> str:
 
 def _best(board: Board, place: str) -> _Best | None:
     """None where no row has a figure that may be compared."""
-    metric = board.rank_by
-    cells = {
-        number: cell.metric(metric) for number, row in enumerate(board.rows) if (cell := row.cell(place))
-    }
+    rows, metric = board.rows, board.rank_by
+    cells = {number: cell.metric(metric) for number, row in enumerate(rows) if (cell := row.cell(place))}
     comparable = {number: cell for number, cell in cells.items() if not cell.own_format} or cells
     if not comparable:
         return None
     best = max(comparable, key=lambda number: comparable[number].estimate.mean)
-    comparisons = board.versus.get(board.rows[best].name, {})
+    comparisons = board.versus.get(rows[best].name, {})
+    # Each is made within its own model: where several rows have the best one's name, to that of the model.
+    alone = sum(row.name == rows[best].name for row in rows) == 1
     ties = (
         number
         for number in comparable
-        if _is_compared(board.rows, number, best)
+        if (alone or rows[number].model == rows[best].model)
         and (found := comparisons.get((number, place, metric)))
         and found.verdict == "not distinguishable"
     )
     return _Best(best, frozenset(ties))
-
-
-def _is_compared(rows: Sequence[Row], number: int, best: int) -> bool:
-    """Whether the comparisons to the best row's name are to that row: each is made within its own model."""
-    alone = sum(row.name == rows[best].name for row in rows) == 1
-    return rows[number].model == rows[best].model or alone
-
-
-def _line(board: Board, number: int, row: Row, places: Sequence[str], found: dict[str, _Best | None]) -> str:
-    name = escaped(role_label(row, board))
-    cells = (_cell(board, row.cell(place), number, found[place]) for place in places)
-    return _joined([f"{name} (reference)" if row.is_reference else name, *cells])
 
 
 def _cell(board: Board, cell: Cell | None, number: int, best: _Best | None) -> str:
@@ -115,9 +96,7 @@ def _cell(board: Board, cell: Cell | None, number: int, best: _Best | None) -> s
         text = rf"\textbf{{{text}}}"
     elif best and number in best.ties:
         text = rf"\underline{{{text}}}"
-    marks = (OWN_FORMAT_MARK if figures.own_format else "") + (
-        SIGNIFICANT_MARK if differs(cell, board.rank_by) else ""
-    )
+    marks = OWN_FORMAT_MARK * figures.own_format + SIGNIFICANT_MARK * wording.differs(cell, board.rank_by)
     # Without width, so that the figures of a column stay aligned.
     hanging = rf"\rlap{{\textsuperscript{{{escaped(marks)}}}}}" if marks else ""
     return rf"{text}\harnessinterval{{{percent(estimate.low)}}}{{{percent(estimate.high)}}}{hanging}"
@@ -128,10 +107,9 @@ def _reported_lines(board: Board, places: Sequence[str]) -> Iterator[str]:
     for row in _shown(board):
         if row.source not in said:
             said.add(row.source)
-            width = len(places) + 1
-            yield r"\midrule"
             heading = escaped(f"reported by {row.source}, not reproduced here")
-            yield rf"\multicolumn{{{width}}}{{@{{}}l@{{}}}}{{\itshape {heading}}} \\"
+            yield r"\midrule"
+            yield rf"\multicolumn{{{len(places) + 1}}}{{@{{}}l@{{}}}}{{\itshape {heading}}} \\"
         yield from _reported_row(board, row, places)
 
 
@@ -144,23 +122,16 @@ def _reported_row(board: Board, row: Reported, places: Sequence[str]) -> Iterato
     """A line with the figures that have a column, and one for each average over other benchmarks."""
     name = rf"\textit{{{escaped(f'{row.name} · {row.model}')}}}"
     values, others = {}, []
-    for figure in row.figures:
-        if figure.metric == board.rank_by:
-            place = MACRO if is_macro(figure, board.benchmarks) else figure.benchmark
-            if place in places:
-                values[place] = rf"\textit{{{percent(figure.value)}}}"
-            else:
-                others.append(f"{percent(figure.value)} ({figure.benchmark})")
+    for figure in (each for each in row.figures if each.metric == board.rank_by):
+        place = MACRO if wording.is_macro(figure, board.benchmarks) else figure.benchmark
+        if place in places:
+            values[place] = rf"\textit{{{percent(figure.value)}}}"
+        else:
+            others.append(escaped(f"{percent(figure.value)} ({figure.benchmark})"))
     if values:
         yield _joined([name, *(values.get(place, escaped(MISSING)) for place in places)])
     for text in others:
-        yield _joined([name, rf"\multicolumn{{{len(places)}}}{{r@{{}}}}{{\textit{{{escaped(text)}}}}}"])
-
-
-def _caption(board: Board) -> str:
-    words = title(board)
-    headline = sentences(board.summary[:1], board)
-    return escaped(f"{words[0].upper()}{words[1:]}. {headline[0]}" if headline else f"{words}.")
+        yield _joined([name, rf"\multicolumn{{{len(places)}}}{{r@{{}}}}{{\textit{{{text}}}}}"])
 
 
 def _notes(board: Board, found: dict[str, _Best | None]) -> Iterator[str]:
@@ -175,7 +146,7 @@ def _notes(board: Board, found: dict[str, _Best | None]) -> Iterator[str]:
         "; underlined: not distinguishable from it (paired two-way clustered t test, Holm)." if tied else "."
     )
     cells = [cell for row in board.rows for place in found if (cell := row.cell(place))]
-    if any(differs(cell, board.rank_by) for cell in cells):
+    if any(wording.differs(cell, board.rank_by) for cell in cells):
         yield (
             f"{SIGNIFICANT_MARK}: differs from {board.reference} (the same test, "
             f"p < {1 - board.confidence:.2g} after Holm's correction over {board.family_macro} macro "
@@ -183,10 +154,10 @@ def _notes(board: Board, found: dict[str, _Best | None]) -> Iterator[str]:
         )
     if any(cell.metric(board.rank_by).own_format for cell in cells):
         yield f"{OWN_FORMAT_MARK}: no tags, so this figure means another thing and is not compared."
-    for row in board.rows:
-        if row.marks:
-            yield f"{UNLIKE_MARK} {label(row, board).removesuffix(UNLIKE_MARK)}: {'; '.join(row.marks)}."
-    yield from sources(_shown(board))
+    mark = wording.UNLIKE_MARK
+    for row in (row for row in board.rows if row.marks):
+        yield f"{mark} {wording.label(row, board).removesuffix(mark)}: {'; '.join(row.marks)}."
+    yield from wording.sources(_shown(board))
 
 
 def _joined(cells: Sequence[str]) -> str:
@@ -195,63 +166,26 @@ def _joined(cells: Sequence[str]) -> str:
 
 # Text from outside as LaTeX: names come from other people's files, and whatever they hold, the table compiles
 # with pdflatex and shows what they say.
-_ASCII = {
-    "\\": r"\textbackslash{}",
-    "{": r"\{",
-    "}": r"\}",
-    "$": r"\$",
-    "&": r"\&",
-    "#": r"\#",
-    "%": r"\%",
-    "_": r"\_",
-    "~": r"\textasciitilde{}",
-    "^": r"\textasciicircum{}",
-    "<": r"\textless{}",
-    ">": r"\textgreater{}",
-    "|": r"\textbar{}",
-    '"': r"{\char34}",
-    "`": r"\textasciigrave{}",
-    # After a line's end `[` and `*` would be read as arguments of it.
-    "[": "{[}",
-    "]": "{]}",
-    "*": "{*}",
-}
 # Two of them would become a dash or a quotation mark.
 _JOINING = frozenset("-',")
-_SIGNS = {
-    "–": "--",
-    "—": "---",
-    "−": r"\ensuremath{-}",
-    "·": r"\ensuremath{\cdot}",
-    "×": r"\ensuremath{\times}",
-    "±": r"\ensuremath{\pm}",
-    "≥": r"\ensuremath{\geq}",
-    "≤": r"\ensuremath{\leq}",
-    "→": r"\ensuremath{\rightarrow}",
-    "†": r"\ensuremath{\dagger}",
-    "‡": r"\ensuremath{\ddagger}",
-    "…": r"\ldots{}",
-    "‘": "`{}",
-    "’": "{'}",
-    "“": "``{}",
-    "”": "{''}",
-    "ß": r"\ss{}",
-    "æ": r"\ae{}",
-    "Æ": r"\AE{}",
-    "ø": r"\o{}",
-    "Ø": r"\O{}",
-    "ł": r"\l{}",
-    "Ł": r"\L{}",
-    "\u00a0": "~",
-}
-_GREEK = {
-    **dict(zip("αβγδεζηθικλμνξπρστυφχψω", (
+_MATHS = {
+    "·": "cdot", "×": "times", "±": "pm", "≥": "geq", "≤": "leq", "→": "rightarrow",
+    "†": "dagger", "‡": "ddagger",
+    **dict(zip("αβγδεζηθικλμνξπρστυφχψωΓΔΘΛΞΠΣΥΦΨΩ", (
         "alpha", "beta", "gamma", "delta", "varepsilon", "zeta", "eta", "theta", "iota", "kappa", "lambda",
-        "mu", "nu", "xi", "pi", "rho", "sigma", "tau", "upsilon", "varphi", "chi", "psi", "omega",
+        "mu", "nu", "xi", "pi", "rho", "sigma", "tau", "upsilon", "varphi", "chi", "psi", "omega", "Gamma",
+        "Delta", "Theta", "Lambda", "Xi", "Pi", "Sigma", "Upsilon", "Phi", "Psi", "Omega",
     ), strict=True)),
-    **dict(zip("ΓΔΘΛΞΠΣΥΦΨΩ", (
-        "Gamma", "Delta", "Theta", "Lambda", "Xi", "Pi", "Sigma", "Upsilon", "Phi", "Psi", "Omega",
-    ), strict=True)),
+}  # fmt: skip
+_SIGNS = {
+    "\\": r"\textbackslash{}", "{": r"\{", "}": r"\}", "$": r"\$", "&": r"\&", "#": r"\#", "%": r"\%",
+    "_": r"\_", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "<": r"\textless{}",
+    ">": r"\textgreater{}", "|": r"\textbar{}", '"': r"{\char34}", "`": r"\textasciigrave{}",
+    # After a line's end `[` and `*` would be read as arguments of it.
+    "[": "{[}", "]": "{]}", "*": "{*}", "−": r"\ensuremath{-}",
+    "–": "--", "—": "---", "…": r"\ldots{}", "‘": "`{}", "’": "{'}", "“": "``{}", "”": "{''}", "\u00a0": "~",
+    "ß": r"\ss{}", "æ": r"\ae{}", "Æ": r"\AE{}", "ø": r"\o{}", "Ø": r"\O{}", "ł": r"\l{}", "Ł": r"\L{}",
+    **{sign: rf"\ensuremath{{\{name}}}" for sign, name in _MATHS.items()},
 }  # fmt: skip
 _ACCENTS = {
     "\u0300": "`", "\u0301": "'", "\u0302": "^", "\u0303": "~", "\u0308": '"', "\u030a": "r", "\u030c": "v",
@@ -272,14 +206,10 @@ def escaped(text: str) -> str:
 
 
 def _escaped(character: str) -> str:
-    if character in _ASCII:
-        return _ASCII[character]
-    if character.isascii() and character.isprintable():
-        return character
     if character in _SIGNS:
         return _SIGNS[character]
-    if character in _GREEK:
-        return rf"\ensuremath{{\{_GREEK[character]}}}"
+    if character.isascii() and character.isprintable():
+        return character
     parts = unicodedata.normalize("NFD", character)
     base, accent = parts[0], _ACCENTS.get(parts[1:])
     if accent and base.isascii() and base.isalpha():

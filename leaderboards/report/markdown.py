@@ -2,22 +2,13 @@
 
 import csv
 import io
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import asdict
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, replace
 
 from leaderboards.board.rows import Board, Cell, MetricCell, Row
-from leaderboards.report.columns import (
-    Column,
-    benchmark_column,
-    cost_columns,
-    defect_columns,
-    detail_columns,
-    overall_columns,
-    text_table,
-    trained_rows,
-)
+from leaderboards.report import tables
 from leaderboards.report.findings import sentences
-from leaderboards.report.tables import TextTable, text_tables
+from leaderboards.report.tables import TextTable, text_table
 from leaderboards.report.wording import legend, origins, title
 from leaderboards.stats import Estimate
 
@@ -36,30 +27,36 @@ CSV_COLUMNS = (
 
 def markdown(board: Board) -> str:
     """The whole board as GitHub-flavoured Markdown."""
-    overall = overall_columns(board)
-    rank, _, name, *_ = overall
+    rank, _, name, *_ = overall = tables.overall_columns(board)
+    rows, trained = board.rows, [row for row in board.rows if row.cost]
     headline, *others = sentences(board.summary, board)
     words = title(board)
+    ranking = text_table(f"{words[0].upper()}{words[1:]}", rows, overall)
+    shown = [replace(ranking, captions=legend(board))]
+    if benchmarks := tuple(tables.benchmark_columns(board)):
+        shown.append(text_table("By benchmark", rows, (rank, name, *benchmarks)))
+    shown.append(text_table("Details", rows, (name, *tables.detail_columns(board))))
+    if trained:
+        columns = (name, *tables.cost_columns(board))
+        shown.append(text_table("Training compute of one seed", trained, columns))
+    shown += tables.text_tables(board)
+    shown.append(text_table("Format defects", rows, (name, *tables.defect_columns(board))))
+    said = {
+        "Beware": sentences(board.notes, board),
+        "Checked": sentences(board.checks, board),
+        "Provenance": (
+            *(f"{run}: {'; '.join(f'{k} {v}' for k, v in facts.items())}" for run, facts in board.provenance),
+            *origins(board),
+        ),
+    }
     parts = [
         "# Leaderboard",
         "\n".join([f"**{_escape(headline)}**", *([""] if others else []), _bullets(others)]),
-        f"## {words[0].upper()}{words[1:]}",
-        _table(board.rows, overall),
-        _bullets(legend(board)),
     ]
-    if len(board.benchmarks) > 1:
-        columns = [benchmark_column(board, benchmark) for benchmark in board.benchmarks]
-        parts += ["## By benchmark", _table(board.rows, (rank, name, *columns))]
-    parts += ["## Details", _table(board.rows, (name, *detail_columns(board)))]
-    if trained := trained_rows(board):
-        parts += ["## Training compute of one seed", _table(trained, (name, *cost_columns(board)))]
-    for table in text_tables(board):
-        parts += [f"## {_escape(table.heading)}", _lines(table)]
-        parts += [_bullets(table.captions)] if table.captions else []
-    parts += ["## Format defects", _table(board.rows, (name, *defect_columns(board)))]
-    for heading, found in (("Beware", board.notes), ("Checked", board.checks)):
-        parts += [f"## {heading}", _bullets(sentences(found, board))] if found else []
-    parts += ["## Provenance", _bullets(_provenance(board))]
+    for table in shown:
+        parts += [f"## {_escape(table.heading)}", _lines(table), *filter(None, [_bullets(table.captions)])]
+    for heading, lines in said.items():
+        parts += [f"## {heading}", _bullets(lines)] if lines else []
     return "\n\n".join(parts) + "\n"
 
 
@@ -75,118 +72,83 @@ def csv_text(board: Board) -> str:
     buffer = io.StringIO()
     writer = csv.DictWriter(buffer, CSV_COLUMNS, lineterminator="\n", restval="")
     writer.writeheader()
-    for row in board.rows:
-        for cell in filter(None, (row.macro, *row.cells)):
-            fields = _row_fields(row) | _cell_fields(cell)
-            for figures in cell.metrics:
-                writer.writerow(fields | _figures(figures, board))
-            more = (*_sampled(cell), *_judged(cell), *_buckets(cell))
-            writer.writerows(fields | each for each in more)
-    writer.writerows(_reported_fields(board))
+    for line in _csv_lines(board):
+        writer.writerow({name: _plain(value) for name, value in line.items()})
     return buffer.getvalue()
 
 
+def _csv_lines(board: Board) -> Iterator[dict[str, object]]:
+    for row in board.rows:
+        of_row = _row_fields(row)
+        for cell in filter(None, (row.macro, *row.cells)):
+            fields = of_row | {"benchmark": cell.benchmark, "samples": cell.num_samples}
+            fields |= {"truncated": cell.truncated, "output_tokens": cell.output_tokens}
+            for figures in cell.metrics:
+                yield fields | {"reference": board.reference} | _figures(figures)
+            for more in _more_figures(cell):
+                yield fields | more
+    for entry in board.reported:
+        about = {"entry": entry.name, "model": entry.model, "role": "reported"}
+        about |= {"link": entry.link or "", "source": entry.source}
+        for each in entry.figures:
+            yield about | {"benchmark": each.benchmark, "metric": each.metric, "mean": each.value}
+
+
 def _row_fields(row: Row) -> dict[str, object]:
-    fields: dict[str, object] = {
-        "entry": row.name,
-        "model": row.model,
-        "role": row.role,
-        "tags": row.tags,
-        "tagged": _yes(row.tagged),
-        "method": row.method or "",
-        "rank": "" if row.rank is None else row.rank,
-        "tier": "" if row.tier is None else row.tier,
-        "marks": "; ".join(row.marks),
-        "licence": row.licence or "",
-        "link": row.link or "",
-    }
+    names = ("model", "role", "tags", "tagged", "method", "rank", "tier", "licence", "link")
+    fields: dict[str, object] = {name: getattr(row, name) for name in names}
+    fields |= {"entry": row.name, "marks": "; ".join(row.marks)}
     if row.cost:
-        spent = {f"train_{name}": _plain(value) for name, value in asdict(row.cost).items()}
-        fields |= {name: value for name, value in spent.items() if name in CSV_COLUMNS}
+        spent = {f"train_{name}": value for name, value in asdict(row.cost).items()}
+        # A count of nothing is no figure; a measured zero is one.
+        fields |= {k: v if isinstance(v, float) else v or "" for k, v in spent.items() if k in CSV_COLUMNS}
     return fields
 
 
-def _cell_fields(cell: Cell) -> dict[str, object]:
-    return {
-        "benchmark": cell.benchmark,
-        "samples": cell.num_samples,
-        "truncated": _number(cell.truncated),
-        "output_tokens": _number(cell.output_tokens),
-    }
-
-
-def _figures(figures: MetricCell, board: Board) -> dict[str, object]:
-    fields: dict[str, object] = {
-        "metric": figures.metric,
-        **_estimate(figures.estimate),
-        "own_format": _yes(figures.own_format),
-        "reference": board.reference,
-    }
-    if figures.comparison:
-        difference = figures.comparison.difference
+def _figures(figures: MetricCell) -> dict[str, object]:
+    fields = {"metric": figures.metric, **_estimate(figures.estimate), "own_format": figures.own_format}
+    if found := figures.comparison:
+        difference = found.difference
         fields |= {
-            "diff": _number(difference.mean),
-            "diff_low": _number(difference.low),
-            "diff_high": _number(difference.high),
-            "p": _number(difference.p),
-            "p_holm": _number(figures.comparison.p_holm),
-            "verdict": figures.comparison.verdict,
-            "permutation_p": _maybe(figures.comparison.permutation_p),
+            "diff": difference.mean,
+            "diff_low": difference.low,
+            "diff_high": difference.high,
+            "p": difference.p,
+            "p_holm": found.p_holm,
+            "verdict": found.verdict,
+            "permutation_p": found.permutation_p,
             "mcnemar_p": " ".join(map(_number, difference.mcnemar_p)),
             "gained": difference.gained,
             "lost": difference.lost,
-            "cohens_h": _number(figures.comparison.effect),
-            "detectable": _number(difference.detectable),
+            "cohens_h": found.effect,
+            "detectable": difference.detectable,
         }
     return fields
 
 
-def _sampled(cell: Cell) -> Iterator[dict[str, object]]:
+def _more_figures(cell: Cell) -> Iterator[dict[str, object]]:
+    """Of several outputs for each question, of a judge, and of outputs of one length."""
     for point in cell.sampled.points if cell.sampled else ():
         yield {"metric": f"maj@{point.size}", **_estimate(point.majority)}
         yield {"metric": f"pass@{point.size}", **_estimate(point.passing)}
-
-
-def _buckets(cell: Cell) -> Iterator[dict[str, object]]:
+    if found := cell.judged:
+        yield {"metric": "judge_accuracy", "mean": found.judge_accuracy, "n": found.n}
+        yield {"metric": "judge_agreement", "mean": found.agreement, "n": found.n}
+        yield {"metric": "judge_kappa", "mean": found.kappa, "n": found.n}
     for bucket in cell.buckets:
         name = f"accuracy[{bucket.by} {bucket.low}-{bucket.high}]"
         yield {"metric": name, **_estimate(bucket.accuracy), "samples": bucket.num_outputs}
 
 
-def _judged(cell: Cell) -> Iterator[dict[str, object]]:
-    if found := cell.judged:
-        yield {"metric": "judge_accuracy", "mean": _number(found.judge_accuracy), "n": found.n}
-        yield {"metric": "judge_agreement", "mean": _number(found.agreement), "n": found.n}
-        yield {
-            "metric": "judge_kappa",
-            "mean": "" if found.kappa is None else _number(found.kappa),
-            "n": found.n,
-        }
-
-
-def _reported_fields(board: Board) -> Iterator[dict[str, object]]:
-    """The lines of figures that others report."""
-    for row in board.reported:
-        for figure in row.figures:
-            yield {
-                "entry": row.name,
-                "model": row.model,
-                "role": "reported",
-                "benchmark": figure.benchmark,
-                "metric": figure.metric,
-                "mean": _number(figure.value),
-                "link": row.link or "",
-                "source": row.source,
-            }
-
-
 def _estimate(found: Estimate) -> dict[str, object]:
+    low, high = found.bootstrap or (None, None)
     return {
-        "mean": _number(found.mean),
-        "ci_low": _number(found.low),
-        "ci_high": _number(found.high),
-        "se": _number(found.se),
-        **dict(zip(("bootstrap_low", "bootstrap_high"), map(_number, found.bootstrap or ()), strict=False)),
+        "mean": found.mean,
+        "ci_low": found.low,
+        "ci_high": found.high,
+        "se": found.se,
+        "bootstrap_low": low,
+        "bootstrap_high": high,
         "n": found.num_questions,
         "seeds": found.num_seeds,
     }
@@ -196,20 +158,10 @@ def _number(value: float) -> str:
     return f"{value:.6g}"
 
 
-def _maybe(value: float | None) -> str:
-    return "" if value is None else _number(value)
-
-
-def _plain(value: float | str | None) -> str:
-    return _number(value) if isinstance(value, float) else value or ""
-
-
-def _yes(flag: bool) -> str:
-    return "true" if flag else "false"
-
-
-def _table(rows: Sequence[Row], columns: Sequence[Column]) -> str:
-    return _lines(text_table("", rows, columns))
+def _plain(value: object) -> object:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return _number(value) if isinstance(value, float) else value
 
 
 def _lines(table: TextTable) -> str:
@@ -221,12 +173,6 @@ def _lines(table: TextTable) -> str:
 
 def _bullets(lines: Iterable[str]) -> str:
     return "\n".join(f"- {_escape(line)}" for line in lines)
-
-
-def _provenance(board: Board) -> Iterator[str]:
-    for source, facts in board.provenance:
-        yield f"{source}: {'; '.join(f'{key} {value}' for key, value in facts.items())}"
-    yield from origins(board)
 
 
 def _escape(text: str) -> str:

@@ -1,27 +1,30 @@
-"""Tables as text, which the terminal, Markdown and the page lay out each in its way.
+"""The leaderboard's tables as text, which the terminal, Markdown and the page lay out each in its way.
 
-Here are those that only some boards have: what stands behind the verdicts, several outputs for each question,
-a judge's verdicts, lengths, and figures that others report. Tables with one line for each row of the board
-are made of `columns`.
+First those with a line for each row of the board, made of columns; then those that only some boards have,
+such as what stands behind the verdicts, several outputs for each question, or a judge's verdicts.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 
-from leaderboards.board.rows import Board, Bucket, BucketBy, Cell, Comparison, Judged, Row, Sampled
+from leaderboards.board.conclusions import flops_per_point, gained_points
+from leaderboards.board.rows import Board, Bucket, BucketBy, Cell, Comparison, Row, Sampled
+from leaderboards.report import wording
 from leaderboards.report.wording import (
     METRIC_NAMES,
     MISSING,
-    enumerated,
+    SIGNIFICANT_MARK,
     label,
     p_value,
     percent,
-    points,
     printable,
 )
-from leaderboards.results.reported import Reported, ReportedFigure
-from leaderboards.results.schema import METRICS, Metric
+from leaderboards.results.schema import METRICS, Metric, TrainingCost
 from leaderboards.stats import MACRO, Estimate
+
+Column = tuple[str, Callable[[Row], str]]
+"""A heading, and how to word a row under it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +48,104 @@ class TextTable:
     in_terminal: bool = True
 
 
+def text_table(heading: str, rows: Sequence[Row], columns: Sequence[Column]) -> TextTable:
+    """The columns written out, a line for each row."""
+    lines = tuple(tuple(text(row) for _, text in columns) for row in rows)
+    return TextTable(heading, tuple(name for name, _ in columns), lines)
+
+
+def overall_columns(board: Board) -> tuple[Column, ...]:
+    """The heart of the board, which fits 80 columns: rank, tier, entry, metric, Δ, format, compute."""
+    metric = board.rank_by
+    return (
+        ("#", lambda row: MISSING if row.rank is None else str(row.rank)),
+        ("tier", lambda row: MISSING if row.tier is None else str(row.tier)),
+        ("entry", lambda row: wording.role_label(row, board)),
+        _macro(METRIC_NAMES[metric], lambda cell: wording.figure(cell, metric)),
+        (
+            f"Δ {board.reference}",
+            lambda row: wording.against_reference(row, row.macro, metric) if row.macro else MISSING,
+        ),
+        _macro("format", lambda cell: wording.value(cell, "format_valid")),
+        _cost("FLOPs", wording.training_flops),
+    )
+
+
+def detail_columns(board: Board) -> tuple[Column, ...]:
+    """What else is worth knowing of a row: the other metrics, seeds, output length."""
+    others = [metric for metric in METRICS if metric not in (board.rank_by, "format_valid")]
+    return (
+        *(_macro(METRIC_NAMES[metric], partial(wording.value, metric=metric)) for metric in others),
+        _macro("s.e.", lambda cell: percent(cell.metric(board.rank_by).estimate.se)),
+        _macro("bootstrap", lambda cell: wording.span(cell.metric(board.rank_by).estimate.bootstrap)),
+        _macro("cut %", lambda cell: percent(cell.truncated)),
+        _macro("tokens out", lambda cell: f"{cell.output_tokens:.0f}"),
+        ("seeds", lambda row: MISSING if row.seeds == (None,) else str(len(row.seeds))),
+    )
+
+
+def defect_columns(board: Board) -> Iterator[Column]:
+    """The number of outputs, then a column for each defect seen: how many have it, in all the row's cells."""
+
+    def defect_column(defect: str) -> Column:
+        return defect, lambda row: str(sum(dict(cell.defects).get(defect, 0) for cell in row.cells))
+
+    yield "outputs", lambda row: str(sum(cell.num_outputs for cell in row.cells))
+    seen = {defect for row in board.rows for cell in row.cells for defect, _ in cell.defects}
+    yield from map(defect_column, sorted(seen))
+
+
+def cost_columns(board: Board) -> tuple[Column, ...]:
+    """Training compute of one seed; reference model and budget only where any row has them."""
+
+    def per_point(row: Row) -> str:
+        if gained_points(row, board.rows) is None:
+            return MISSING
+        spent = flops_per_point(row, board.rows)
+        return "no gain" if spent is None else wording.large(spent)
+
+    def amount(number: float) -> str:
+        return wording.large(number) if number else MISSING
+
+    costs = [row.cost for row in board.rows if row.cost]
+    columns = [
+        _cost("steps", lambda cost: f"{cost.steps:.0f}"),
+        _cost("tokens", lambda cost: wording.large(cost.tokens_forward)),
+        _cost("with loss", lambda cost: wording.large(cost.tokens_loss)),
+        _cost("FLOPs", lambda cost: wording.large(cost.flops)),
+        _cost("time", lambda cost: wording.duration(cost.wall_seconds)),
+    ]
+    if any(gained_points(row, board.rows) is not None for row in board.rows):
+        columns.append(("FLOPs/point", per_point))
+    if any(cost.reference_tokens or cost.reference_flops for cost in costs):
+        columns.append(_cost("ref. tokens", lambda cost: amount(cost.reference_tokens)))
+        columns.append(_cost("ref. FLOPs", lambda cost: amount(cost.reference_flops)))
+    if any(cost.budget for cost in costs):
+        columns.append(_cost("budget", lambda cost: cost.budget or MISSING))
+    return tuple(columns)
+
+
+def benchmark_columns(board: Board) -> Iterator[Column]:
+    """The ranking metric on each of several benchmarks, marked where it differs from the reference."""
+
+    def text(row: Row, benchmark: str) -> str:
+        cell, metric = row.cell(benchmark), board.rank_by
+        if cell is None:
+            return MISSING
+        return wording.figure(cell, metric, SIGNIFICANT_MARK if wording.differs(cell, metric) else "")
+
+    for benchmark in board.benchmarks if len(board.benchmarks) > 1 else ():
+        yield benchmark, partial(text, benchmark=benchmark)
+
+
+def _macro(heading: str, text: Callable[[Cell], str]) -> Column:
+    return heading, lambda row: MISSING if row.macro is None else text(row.macro)
+
+
+def _cost(heading: str, text: Callable[[TrainingCost], str]) -> Column:
+    return heading, lambda row: MISSING if row.cost is None else text(row.cost)
+
+
 _SAMPLED_LEGEND = (
     "mean@k: share of right outputs, which is the accuracy above. maj@k: share of questions whose most "
     "frequent answer is right; tied answers count in equal parts. pass@k: share of questions with a right "
@@ -54,111 +155,6 @@ _JUDGED_LEGEND = (
     "rule, judge: accuracy in % of the outputs whose verdict from the judge could be read; agree: % of them "
     "on which both say the same; κ: Cohen's, the agreement beyond chance. The ranking goes by the rule."
 )
-
-
-def text_tables(board: Board) -> tuple[TextTable, ...]:
-    """The tables that this board has, in order."""
-    return (
-        *test_tables(board),
-        *alpha_tables(board),
-        *_sampled_tables(board),
-        *_judged_tables(board),
-        *bucket_tables(board),
-        *reported_tables(board),
-    )
-
-
-def further_tables(board: Board) -> tuple[TextTable, ...]:
-    """Those of them that have no section of their own on the page."""
-    return (*_sampled_tables(board), *_judged_tables(board), *reported_tables(board))
-
-
-def _sampled_tables(board: Board) -> Iterator[TextTable]:
-    overall = _sampled_cells(board, [MACRO])
-    single = _sampled_cells(board, board.benchmarks)
-    if not single:
-        return
-    captions = (*_how_drawn(board, single), _SAMPLED_LEGEND)
-    heading = "Several outputs for each question"
-    if overall:
-        over = f", macro average of {len(board.benchmarks)} benchmarks" if len(board.benchmarks) > 1 else ""
-        yield TextTable(
-            heading + over,
-            ("entry", "k", "mean@k", "maj@k", "pass@k"),
-            tuple((label(row, board), *_draws(cell, found)) for row, cell, found in overall),
-            captions,
-        )
-        yield TextTable(
-            "With fewer of them",
-            ("entry", "k", "maj@k", "pass@k"),
-            tuple(
-                (label(row, board), str(point.size), _estimate(point.majority), _estimate(point.passing))
-                for row, _, found in overall
-                for point in found.points[:-1]
-            ),
-            (),
-            detail=True,
-        )
-    if not overall or len(board.benchmarks) > 1:
-        yield TextTable(
-            f"{heading}, by benchmark",
-            ("entry", "benchmark", "k", "mean@k", "maj@k", "pass@k"),
-            tuple((label(row, board), cell.benchmark, *_draws(cell, found)) for row, cell, found in single),
-            () if overall else captions,
-            detail=bool(overall),
-        )
-
-
-def _sampled_cells(board: Board, places: Sequence[str]) -> list[tuple[Row, Cell, Sampled]]:
-    return [
-        (row, cell, cell.sampled)
-        for row in board.rows
-        for place in places
-        if (cell := row.cell(place)) and cell.sampled
-    ]
-
-
-def _draws(cell: Cell, found: Sampled) -> tuple[str, ...]:
-    last = found.points[-1]
-    mean = cell.metric("accuracy").estimate
-    return (str(found.num_samples), *(_estimate(each) for each in (mean, last.majority, last.passing)))
-
-
-def _estimate(found: Estimate) -> str:
-    return f"{percent(found.mean)} [{percent(found.low)}, {percent(found.high)}]"
-
-
-def _how_drawn(board: Board, cells: Sequence[tuple[Row, Cell, Sampled]]) -> Iterator[str]:
-    """How many outputs whose questions had, at which temperature and from which seeds they were drawn."""
-    rows: dict[tuple[int, str, str], dict[str, None]] = {}
-    for row, _, found in cells:
-        how = (found.num_samples, found.temperature, found.seeds)
-        rows.setdefault(how, {})[label(row, board)] = None
-    for (num_samples, temperature, seeds), names in rows.items():
-        yield (
-            f"{enumerated(list(names))}: {num_samples} outputs for each question, temperature "
-            f"{temperature or 'not recorded'}, sampling seed {seeds or 'not recorded'}."
-        )
-
-
-def _judged_tables(board: Board) -> Iterator[TextTable]:
-    judged = [(row, cell.benchmark, cell.judged) for row in board.rows for cell in row.cells if cell.judged]
-    if judged:
-        judges = dict.fromkeys(found.judge for _, _, found in judged)
-        yield TextTable(
-            "Judge beside rule",
-            ("entry", "benchmark", "outputs", "rule", "judge", "agree", "κ"),
-            tuple((label(row, board), benchmark, *_verdicts(found)) for row, benchmark, found in judged),
-            (f"Judge: {'; '.join(judges)}.", _JUDGED_LEGEND),
-        )
-
-
-def _verdicts(found: Judged) -> tuple[str, ...]:
-    shares = (found.rule_accuracy, found.judge_accuracy, found.agreement)
-    kappa = MISSING if found.kappa is None else f"{found.kappa:.2f}".replace("-", "−")
-    return (str(found.n), *(percent(share) for share in shares), kappa)
-
-
 _TEST_LEGEND = (
     "p: paired two-way clustered t test; Holm: the same, corrected; permutation: the signs of questions and "
     "of seeds flipped at random; McNemar: exact, for each pair of seeds; for, against: answers won and "
@@ -177,32 +173,40 @@ _BUCKET_LEGENDS: dict[BucketBy, str] = {
     "same questions for all entries.",
 }
 _BUCKET_NAMES = ("shortest", "second", "third", "longest")
+HEADING = "Reported elsewhere, not reproduced here"
+
+
+def text_tables(board: Board) -> tuple[TextTable, ...]:
+    """The tables without a line for each row that this board has, in order."""
+    tables = (test_tables, alpha_tables, _sampled_tables, _judged_tables, bucket_tables, reported_tables)
+    return tuple(table for each in tables for table in each(board))
+
+
+def further_tables(board: Board) -> tuple[TextTable, ...]:
+    """Those of them that have no section of their own on the page."""
+    return (*_sampled_tables(board), *_judged_tables(board), *reported_tables(board))
 
 
 def test_tables(board: Board) -> Iterator[TextTable]:
     """The tests of the macro difference to the reference, with all that they rest on."""
-    compared = [
-        (row, comparison)
+    lines = tuple(
+        (label(row, board), *_test(comparison))
         for row in board.rows
         if row.macro and (comparison := row.macro.metric(board.rank_by).comparison)
-    ]
-    if compared:
-        yield TextTable(
-            f"Tests of the difference to {board.reference} in {METRIC_NAMES[board.rank_by]}",
-            ("entry", "Δ", "p", "Holm", "permutation", "McNemar", "for", "against", "h", "detectable"),
-            tuple((label(row, board), *_test(comparison)) for row, comparison in compared),
-            (_TEST_LEGEND,),
-            detail=True,
-        )
+    )
+    if lines:
+        heading = f"Tests of the difference to {board.reference} in {METRIC_NAMES[board.rank_by]}"
+        tests = ("p", "Holm", "permutation", "McNemar", "for", "against", "h", "detectable")
+        yield TextTable(heading, ("entry", "Δ", *tests), lines, (_TEST_LEGEND,), detail=True)
 
 
 def _test(comparison: Comparison) -> tuple[str, ...]:
-    found = comparison.difference
+    found, permutation_p = comparison.difference, comparison.permutation_p
     return (
-        points(found.mean),
+        wording.points(found.mean),
         p_value(found.p),
         p_value(comparison.p_holm),
-        MISSING if comparison.permutation_p is None else p_value(comparison.permutation_p),
+        MISSING if permutation_p is None else p_value(permutation_p),
         ", ".join(map(p_value, found.mcnemar_p)),
         str(found.gained),
         str(found.lost),
@@ -213,48 +217,104 @@ def _test(comparison: Comparison) -> tuple[str, ...]:
 
 def alpha_tables(board: Board) -> Iterator[TextTable]:
     """Where the ranking by score changes as accuracy weighs more."""
-    if board.alpha_changes:
-        names = [label(row, board) for row in board.rows]
-        yield TextTable(
-            "Where the ranking by score changes as α grows from 0 to 1",
-            ("α", "entry", "passes", "told apart"),
-            tuple(
-                (
-                    f"{change.alpha:.2f}",
-                    names[change.rises],
-                    names[change.falls],
-                    "yes" if change.distinguishable else "no",
-                )
-                for change in board.alpha_changes
-            ),
-            (_ALPHA_LEGEND,),
-            detail=True,
+    names = [label(row, board) for row in board.rows]
+    lines = tuple(
+        (f"{each.alpha:.2f}", names[each.rises], names[each.falls], "yes" if each.distinguishable else "no")
+        for each in board.alpha_changes
+    )
+    if lines:
+        heading = "Where the ranking by score changes as α grows from 0 to 1"
+        yield TextTable(heading, ("α", "entry", "passes", "told apart"), lines, (_ALPHA_LEGEND,), detail=True)
+
+
+def _sampled_tables(board: Board) -> Iterator[TextTable]:
+    overall, single = (
+        [
+            (row, cell, cell.sampled)
+            for row in board.rows
+            for benchmark in benchmarks
+            if (cell := row.cell(benchmark)) and cell.sampled
+        ]
+        for benchmarks in ((MACRO,), board.benchmarks)
+    )
+    if not single:
+        return
+    captions = (*_how_drawn(board, single), _SAMPLED_LEGEND)
+    heading = "Several outputs for each question"
+    if overall:
+        count = len(board.benchmarks)
+        over = f", macro average of {count} benchmarks" if count > 1 else ""
+        lines = tuple((label(row, board), *_draws(cell, found)) for row, cell, found in overall)
+        yield TextTable(heading + over, ("entry", "k", "mean@k", "maj@k", "pass@k"), lines, captions)
+        lines = tuple(
+            (label(row, board), str(point.size), _estimate(point.majority), _estimate(point.passing))
+            for row, _, found in overall
+            for point in found.points[:-1]
         )
+        yield TextTable("With fewer of them", ("entry", "k", "maj@k", "pass@k"), lines, detail=True)
+    if not overall or len(board.benchmarks) > 1:
+        lines = tuple(
+            (label(row, board), cell.benchmark, *_draws(cell, found)) for row, cell, found in single
+        )
+        columns = ("entry", "benchmark", "k", "mean@k", "maj@k", "pass@k")
+        captions = () if overall else captions
+        yield TextTable(f"{heading}, by benchmark", columns, lines, captions, detail=bool(overall))
+
+
+def _draws(cell: Cell, found: Sampled) -> tuple[str, ...]:
+    mean, last = cell.metric("accuracy").estimate, found.points[-1]
+    return (str(found.num_samples), *map(_estimate, (mean, last.majority, last.passing)))
+
+
+def _estimate(found: Estimate) -> str:
+    return f"{percent(found.mean)} {wording.span((found.low, found.high))}"
+
+
+def _how_drawn(board: Board, cells: Sequence[tuple[Row, Cell, Sampled]]) -> Iterator[str]:
+    """How many outputs whose questions had, at which temperature and from which seeds they were drawn."""
+    rows: dict[tuple[int, str, str], dict[str, None]] = {}
+    for row, _, found in cells:
+        how = (found.num_samples, found.temperature, found.seeds)
+        rows.setdefault(how, {})[label(row, board)] = None
+    for (num_samples, temperature, seeds), names in rows.items():
+        yield (
+            f"{wording.enumerated(list(names))}: {num_samples} outputs for each question, temperature "
+            f"{temperature or 'not recorded'}, sampling seed {seeds or 'not recorded'}."
+        )
+
+
+def _judged_tables(board: Board) -> Iterator[TextTable]:
+    judges: dict[str, None] = {}
+    lines = []
+    for row, cell in _cells(board):
+        if found := cell.judged:
+            judges[found.judge] = None
+            shares = map(percent, (found.rule_accuracy, found.judge_accuracy, found.agreement))
+            kappa = MISSING if found.kappa is None else f"{found.kappa:.2f}".replace("-", "−")
+            lines.append((label(row, board), cell.benchmark, str(found.n), *shares, kappa))
+    if lines:
+        columns = ("entry", "benchmark", "outputs", "rule", "judge", "agree", "κ")
+        captions = (f"Judge: {'; '.join(judges)}.", _JUDGED_LEGEND)
+        yield TextTable("Judge beside rule", columns, tuple(lines), captions)
 
 
 def bucket_tables(board: Board) -> Iterator[TextTable]:
     """Accuracy by the length of the reasoning and of the answer; long, so that a terminal is spared them."""
-    for by in _BUCKET_LEGENDS:
-        lines = tuple(_bucket_lines(board, by))
-        if lines:
-            yield TextTable(
-                f"Accuracy by length of the {by}",
-                ("entry", "benchmark", *_BUCKET_NAMES),
-                lines,
-                (_BUCKET_LEGENDS[by],),
-                detail=True,
-                in_terminal=False,
-            )
+    for by, legend in _BUCKET_LEGENDS.items():
+        if lines := tuple(_bucket_lines(board, by)):
+            columns = ("entry", "benchmark", *_BUCKET_NAMES)
+            yield TextTable(f"Accuracy by length of the {by}", columns, lines, (legend,), True, False)
 
 
 def _bucket_lines(board: Board, by: BucketBy) -> Iterator[tuple[str, ...]]:
-    for row in board.rows:
-        for cell in row.cells:
-            own = [bucket for bucket in cell.buckets if bucket.by == by]
-            if own:
-                texts = [_bucket(bucket) for bucket in own]
-                blank = [MISSING] * (len(_BUCKET_NAMES) - len(own))
-                yield (label(row, board), cell.benchmark, *texts[:-1], *blank, texts[-1])
+    for row, cell in _cells(board):
+        if texts := [_bucket(bucket) for bucket in cell.buckets if bucket.by == by]:
+            blank = [MISSING] * (len(_BUCKET_NAMES) - len(texts))
+            yield (label(row, board), cell.benchmark, *texts[:-1], *blank, texts[-1])
+
+
+def _cells(board: Board) -> Iterator[tuple[Row, Cell]]:
+    return ((row, cell) for row in board.rows for cell in row.cells)
 
 
 def _bucket(bucket: Bucket) -> str:
@@ -262,48 +322,17 @@ def _bucket(bucket: Bucket) -> str:
     return f"{percent(bucket.accuracy.mean)} ({span}; n {bucket.num_outputs})"
 
 
-HEADING = "Reported elsewhere, not reproduced here"
-_HEADINGS: dict[Metric, str] = {
-    "accuracy": "accuracy",
-    "accuracy_strict": "strict",
-    "format_valid": "format",
-    "score": "score",
-}
-
-
-def is_macro(figure: ReportedFigure, benchmarks: Sequence[str]) -> bool:
-    """Whether it is an average over exactly these benchmarks."""
-    return bool(figure.members) and set(figure.members) == set(benchmarks)
-
-
 def reported_tables(board: Board) -> Iterator[TextTable]:
     """One table of all reported figures; none where the board has none."""
     if not board.reported:
         return
     metrics = [m for m in METRICS if any(f.metric == m for row in board.reported for f in row.figures)]
-    yield TextTable(
-        HEADING,
-        ("entry", "benchmark", *(_HEADINGS[metric] for metric in metrics)),
-        tuple(line for row in board.reported for line in _lines(row, metrics)),
-        tuple(sources(board.reported)),
-    )
-
-
-def sources(reported: Sequence[Reported]) -> Iterator[str]:
-    """Who reports the figures, with link and note, once for each source."""
-    said = dict.fromkeys((row.source, row.link, row.note) for row in reported)
-    for source, link, note in said:
-        where = f"{source} ({link})" if link else source
-        yield printable(f"Reported by {where}: {note}. In %; neither ranked nor tested.")
-
-
-def reported_label(row: Reported) -> str:
-    """Name and model, such as `sft · Qwen2.5-7B`."""
-    return printable(f"{row.name} · {row.model}")
-
-
-def _lines(row: Reported, metrics: Sequence[Metric]) -> Iterator[tuple[str, ...]]:
-    for benchmark in dict.fromkeys(figure.benchmark for figure in row.figures):
-        values = {f.metric: percent(f.value) for f in row.figures if f.benchmark == benchmark}
-        shown = (values.get(metric, MISSING) for metric in metrics)
-        yield (reported_label(row), printable(benchmark), *shown)
+    short: dict[Metric, str] = {"accuracy_strict": "strict", "format_valid": "format"}
+    lines = []
+    for row in board.reported:
+        for benchmark in dict.fromkeys(figure.benchmark for figure in row.figures):
+            values = {f.metric: percent(f.value) for f in row.figures if f.benchmark == benchmark}
+            shown = (values.get(metric, MISSING) for metric in metrics)
+            lines.append((wording.reported_label(row), printable(benchmark), *shown))
+    columns = ("entry", "benchmark", *(short.get(metric, metric) for metric in metrics))
+    yield TextTable(HEADING, columns, tuple(lines), tuple(wording.sources(board.reported)))

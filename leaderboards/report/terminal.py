@@ -3,20 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from itertools import zip_longest
 from typing import TYPE_CHECKING
 
 from leaderboards.board.rows import Board, Row
-from leaderboards.report.columns import (
-    Column,
-    benchmark_column,
-    cost_columns,
-    detail_columns,
-    overall_columns,
-    trained_rows,
-)
+from leaderboards.report import tables
 from leaderboards.report.findings import sentences
-from leaderboards.report.tables import TextTable, text_tables
+from leaderboards.report.tables import Column, TextTable, text_table
 from leaderboards.report.wording import legend, origins, title
 
 if TYPE_CHECKING:
@@ -25,83 +18,72 @@ if TYPE_CHECKING:
 
 WIDE_CONSOLE = 120
 _GAP = 2
-
-
-@dataclass(frozen=True, slots=True)
-class _Table:
-    heading: str
-    rows: tuple[Row, ...]
-    columns: tuple[Column, ...]
-
-    def with_column(self, column: Column) -> _Table:
-        return _Table(self.heading, self.rows, (*self.columns, column))
-
-    def width(self) -> int:
-        """Characters at which no cell has to be folded."""
-        return sum(_GAP + max(len(text) for text in self._texts(column)) for column in self.columns)
-
-    def _texts(self, column: Column) -> Iterator[str]:
-        yield column.heading
-        yield from (column.text(row) for row in self.rows)
+_COMPUTE = "Training compute of one seed"
 
 
 def render(board: Board, console: Console) -> None:
     """Prints the leaderboard and its compute; from 120 columns on also by benchmark, and with details."""
-    rank, tier, name, *others = overall_columns(board)
-    tables = [_Table(title(board), board.rows, (rank, tier, name, *others))]
-    if console.width >= WIDE_CONSOLE:
-        benchmarks = board.benchmarks if len(board.benchmarks) > 1 else ()
-        by_benchmark = [benchmark_column(board, benchmark) for benchmark in benchmarks]
-        tables = _fitted(tables[0], by_benchmark, _Table("By benchmark", board.rows, (rank, name)), console)
-        tables.append(_Table("Details", board.rows, (name, *detail_columns(board))))
-    if trained := trained_rows(board):
-        compute = _Table("Training compute of one seed", trained, (name,))
-        rest = _Table(f"{compute.heading}, continued", trained, (name,))
-        tables += _fitted(compute, cost_columns(board), rest, console)
-    for table in tables:
-        console.print(_drawn(table, board))
-    for more in text_tables(board):
-        if more.in_terminal and (console.width >= WIDE_CONSOLE or not more.detail):
-            console.print(_drawn_text(more))
-            for caption in more.captions:
-                _paragraph(console, caption, "dim")
+    rank, _, name, *_ = overall = tables.overall_columns(board)
+    wide = console.width >= WIDE_CONSOLE
+    benchmarks = tables.benchmark_columns(board) if wide else ()
+    made = list(
+        _fitted(board.rows, (title(board), overall), benchmarks, ("By benchmark", (rank, name)), console)
+    )
+    if wide:
+        made.append(text_table("Details", board.rows, (name, *tables.detail_columns(board))))
+    for table in made:
+        console.print(_drawn(table, board.rows, board))
+    if trained := tuple(row for row in board.rows if row.cost):
+        first, later = (_COMPUTE, (name,)), (f"{_COMPUTE}, continued", (name,))
+        for table in _fitted(trained, first, tables.cost_columns(board), later, console):
+            console.print(_drawn(table, trained, board))
+    for table in tables.text_tables(board):
+        if table.in_terminal and (wide or not table.detail):
+            console.print(_drawn(table, (), board))
+            for caption in table.captions:
+                print_paragraph(console, caption, "dim")
             console.print()
     _print_words(board, console)
 
 
-def _fitted(first: _Table, columns: Iterable[Column], later: _Table, console: Console) -> list[_Table]:
+def _fitted(
+    rows: Sequence[Row],
+    first: tuple[str, Sequence[Column]],
+    columns: Iterable[Column],
+    later: tuple[str, Sequence[Column]],
+    console: Console,
+) -> Iterator[TextTable]:
     """The first table with as many of the columns as fit beside it; the others in tables like `later`."""
-    tables = [first]
+    table, shown = text_table(first[0], rows, first[1]), first[1]
     for column in columns:
-        table = tables[-1].with_column(column)
-        if table.width() <= console.width:
-            tables[-1] = table
-        else:
-            tables.append(later.with_column(column))
-    return tables
+        wider = text_table(table.heading, rows, (*shown, column))
+        # So many characters that no cell has to be folded.
+        width = sum(_GAP + max(map(len, texts)) for texts in zip(wider.columns, *wider.lines, strict=True))
+        if width > console.width:
+            yield table
+            shown = later[1]
+            wider = text_table(later[0], rows, (*shown, column))
+        table, shown = wider, (*shown, column)
+    yield table
 
 
-def _drawn(each: _Table, board: Board) -> Table:
+def _drawn(table: TextTable, rows: Sequence[Row], board: Board) -> Table:
+    """A table, whose lines may be those of rows of the board."""
     from rich.text import Text
 
-    table = _empty(each.heading, [column.heading for column in each.columns])
-    for row in each.rows:
-        styles = [_style(row, board) if column.heading.startswith("Δ") else "" for column in each.columns]
-        cells = [Text(column.text(row), style) for column, style in zip(each.columns, styles, strict=True)]
-        table.add_row(*cells, style="bold" if row.is_reference else "")
-    return table
+    drawn = ruled_table(table.columns, table.heading)
+    for line, row in zip_longest(table.lines, rows):
+        found = row and row.macro and row.macro.metric(board.rank_by).comparison
+        style = {"better": "green", "worse": "red"}.get(found.verdict, "") if found else ""
+        cells = zip(table.columns, line, strict=True)
+        drawn.add_row(
+            *(Text(text, style if column.startswith("Δ") else "") for column, text in cells),
+            style="bold" if row and row.is_reference else "",
+        )
+    return drawn
 
 
-def _drawn_text(each: TextTable) -> Table:
-    from rich.text import Text
-
-    table = _empty(each.heading, each.columns)
-    for line in each.lines:
-        table.add_row(*(Text(text) for text in line))
-    return table
-
-
-def _empty(heading: str, columns: Sequence[str]) -> Table:
+def ruled_table(columns: Iterable[str], heading: str = "") -> Table:
     """A table without lines; names stand left and may be folded."""
     from rich.box import SIMPLE_HEAD
     from rich.table import Table
@@ -110,35 +92,31 @@ def _empty(heading: str, columns: Sequence[str]) -> Table:
     table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
     table.title, table.title_justify, table.title_style = Text(heading), "left", "bold"
     for column in columns:
-        is_name = column in ("entry", "benchmark")
+        is_name = column in ("entry", "benchmark", "on")
+        folds = is_name or column == "McNemar p"
         table.add_column(
-            Text(column), justify="left" if is_name else "right", no_wrap=not is_name, overflow="fold"
+            Text(column), justify="left" if is_name else "right", no_wrap=not folds, overflow="fold"
         )
     return table
 
 
-def _style(row: Row, board: Board) -> str:
-    comparison = row.macro.metric(board.rank_by).comparison if row.macro else None
-    verdict = comparison.verdict if comparison else "not distinguishable"
-    return {"better": "green", "worse": "red", "not distinguishable": ""}[verdict]
-
-
-def _paragraph(console: Console, text: str, style: str) -> None:
+def print_paragraph(console: Console, text: str, style: str) -> None:
+    """Prints a text with a margin of one character on both sides."""
     from rich.padding import Padding
     from rich.text import Text
 
-    console.print(Padding(Text(text, style=style), (0, 1)))
+    console.print(Padding(Text(text, style), (0, 1)))
 
 
 def _print_words(board: Board, console: Console) -> None:
     for line in legend(board):
-        _paragraph(console, line, "dim")
+        print_paragraph(console, line, "dim")
     console.print()
     headline, *others = sentences(board.summary, board)
-    _paragraph(console, headline, "bold")
+    print_paragraph(console, headline, "bold")
     for sentence in others:
-        _paragraph(console, f"- {sentence}", "")
+        print_paragraph(console, f"- {sentence}", "")
     for note in sentences(board.notes, board):
-        _paragraph(console, f"! {note}", "yellow")
+        print_paragraph(console, f"! {note}", "yellow")
     for line in (*sentences(board.checks, board), *origins(board)):
-        _paragraph(console, f"· {line}", "dim")
+        print_paragraph(console, f"· {line}", "dim")

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from leaderboards.board.rows import Board, Cell, Comparison, Row, Verdict
+    from leaderboards.results.reported import Reported, ReportedFigure
     from leaderboards.results.schema import Metric, TrainingCost
 
 METRIC_NAMES: dict[Metric, str] = {
@@ -29,7 +30,6 @@ MISSING = "–"
 OWN_FORMAT_MARK = "†"
 SIGNIFICANT_MARK = "*"
 UNLIKE_MARK = "‡"
-REFERENCE_WORD = "reference"
 
 
 def printable(text: str) -> str:
@@ -130,28 +130,52 @@ def value(cell: Cell, metric: Metric) -> str:
     return percent(figures.estimate.mean) + (OWN_FORMAT_MARK if figures.own_format else "")
 
 
-def interval(cell: Cell, metric: Metric) -> str:
-    """A metric's interval in percent: `[68.0, 74.1]`."""
-    estimate = cell.metric(metric).estimate
-    return f"[{percent(estimate.low)}, {percent(estimate.high)}]"
-
-
-def bootstrap_interval(cell: Cell, metric: Metric) -> str:
-    """The hierarchical bootstrap's interval in percent, as `interval` words the analytic one."""
-    ends = cell.metric(metric).estimate.bootstrap
+def span(ends: tuple[float, float] | None) -> str:
+    """An interval of shares in percent: `[68.0, 74.1]`."""
     return f"[{percent(ends[0])}, {percent(ends[1])}]" if ends else MISSING
+
+
+def figure(cell: Cell, metric: Metric, mark: str = "") -> str:
+    """A metric's mean and interval in percent, with a mark between them: `71.2* [68.0, 74.1]`."""
+    estimate = cell.metric(metric).estimate
+    return f"{value(cell, metric)}{mark} {span((estimate.low, estimate.high))}"
 
 
 def against_reference(row: Row, cell: Cell, metric: Metric) -> str:
     """The difference to the reference as `−0.8 [−3.1, +1.5]`, marked * where the corrected test finds one."""
     if row.is_reference:
-        return REFERENCE_WORD
+        return "reference"
     comparison = cell.metric(metric).comparison
     if comparison is None:
         return MISSING
     found = comparison.difference
     mark = SIGNIFICANT_MARK if differs(cell, metric) else ""
     return f"{points(found.mean)}{mark} [{points(found.low)}, {points(found.high)}]"
+
+
+def origins(board: Board) -> Iterator[str]:
+    """Licence and link of the checkpoints made elsewhere: `other: licence MIT, https://example.org/other`."""
+    for row in board.rows:
+        if row.licence or row.link:
+            licence = f"licence {row.licence}" if row.licence else "licence not stated"
+            yield f"{label(row, board)}: {licence}" + (f", {row.link}" if row.link else "")
+
+
+def is_macro(figure: ReportedFigure, benchmarks: Sequence[str]) -> bool:
+    """Whether it is an average over exactly these benchmarks."""
+    return bool(figure.members) and set(figure.members) == set(benchmarks)
+
+
+def sources(reported: Sequence[Reported]) -> Iterator[str]:
+    """Who reports the figures, with link and note, once for each source."""
+    for source, link, note in dict.fromkeys((row.source, row.link, row.note) for row in reported):
+        where = f"{source} ({link})" if link else source
+        yield printable(f"Reported by {where}: {note}. In %; neither ranked nor tested.")
+
+
+def reported_label(row: Reported) -> str:
+    """Name and model, such as `sft · Qwen2.5-7B`."""
+    return printable(f"{row.name} · {row.model}")
 
 
 def web_link(text: str | None) -> str | None:
@@ -161,14 +185,6 @@ def web_link(text: str | None) -> str | None:
     except ValueError:
         return None
     return text if parts.scheme in ("http", "https") and parts.netloc else None
-
-
-def origins(board: Board) -> Iterator[str]:
-    """Licence and link of the checkpoints made elsewhere: `other: licence MIT, https://example.org/other`."""
-    for row in board.rows:
-        if row.licence or row.link:
-            licence = f"licence {row.licence}" if row.licence else "licence not stated"
-            yield f"{label(row, board)}: {licence}" + (f", {row.link}" if row.link else "")
 
 
 def legend(board: Board) -> tuple[str, ...]:

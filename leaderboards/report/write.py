@@ -51,29 +51,17 @@ def write_report(
         "leaderboard.tex": latex(board),
         "leaderboard.json": json_text(board),
     }
-    texts[MANIFEST_FILE] = manifest_text(board, runs, texts)
+    texts[MANIFEST_FILE] = _manifest(board, runs, texts)
     for name, text in texts.items():
         write_whole(out_dir / name, text)
     return ReportPaths(*(out_dir / name for name in texts))
 
 
-def manifest_text(board: Board, runs: Sequence[RunResults], files: Mapping[str, str]) -> str:
-    """What a report was made from, as JSON, so that its figures can be checked and made again.
-
-    Args:
-        board: the board.
-        runs: what it was built from.
-        files: name -> text of the report's files.
-    """
+def _manifest(board: Board, runs: Sequence[RunResults], files: Mapping[str, str]) -> str:
+    """What a report was made from, as JSON, so that its figures can be checked and made again."""
+    shown = ("reference", "rank_by", "alpha", "confidence", "benchmarks")
     content = {
-        "board": {
-            "reference": board.reference,
-            "rank_by": board.rank_by,
-            "alpha": board.alpha,
-            "confidence": board.confidence,
-            "benchmarks": board.benchmarks,
-            "entries": len(board.rows),
-        },
+        "board": {**{name: getattr(board, name) for name in shown}, "entries": len(board.rows)},
         "runs": [_run(run) for run in runs],
         "files": {name: hashlib.sha256(text.encode()).hexdigest() for name, text in files.items()},
     }
@@ -81,18 +69,19 @@ def manifest_text(board: Board, runs: Sequence[RunResults], files: Mapping[str, 
 
 
 def _run(run: RunResults) -> dict[str, object]:
-    folder = Path(run.source)
-    stored = [folder / name for name in (RESULTS_FILE, SAMPLES_FILE, TRAINING_FILE)]
+    stored = [Path(run.source) / name for name in (RESULTS_FILE, SAMPLES_FILE, TRAINING_FILE)]
+    trainings = [entry.training for entry in run.entries if entry.training]
+    evaluations = [one for entry in run.entries for one in entry.evaluations]
     return {
         "source": run.source,
         "provenance": dict(run.provenance),
         "checkpoints": len(run.entries),
         "seeds": sorted({entry.seed for entry in run.entries if entry.seed is not None}),
         "samples": len(run.samples),
-        "training_seconds_charged": round(sum(e.training.wall_seconds for e in run.entries if e.training), 1),
-        "training_tokens_charged": sum(e.training.tokens_forward for e in run.entries if e.training),
-        "evaluation_seconds": round(sum(o.wall_seconds for e in run.entries for o in e.evaluations), 1),
-        "output_tokens": sum(o.output_tokens for e in run.entries for o in e.evaluations),
+        "training_seconds_charged": round(sum(each.wall_seconds for each in trainings), 1),
+        "training_tokens_charged": sum(each.tokens_forward for each in trainings),
+        "evaluation_seconds": round(sum(each.wall_seconds for each in evaluations), 1),
+        "output_tokens": sum(each.output_tokens for each in evaluations),
         "sha256": {path.name: _sha256(path) for path in stored if path.is_file()},
     }
 

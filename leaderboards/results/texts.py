@@ -8,7 +8,7 @@ import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -107,16 +107,23 @@ class RunTexts:
         prompts: dict[str, str] = {}  # one object for each prompt, which all entries share
         start = 0
         for batch in self._batches():
-            end = start + batch.num_rows
-            for number, code, values in _chosen(batch, number_N[start:end], self.code_N[start:end]):
+            chosen = np.flatnonzero(number_N[start : start + batch.num_rows] >= 0)
+            for at, values in zip(
+                (start + chosen).tolist(), batch.take(pa.array(chosen)).to_pylist(), strict=True
+            ):
+                code = int(self.code_N[at])
+                one = by_code[code]
                 values["prompt"] = prompts.setdefault(values["prompt"], values["prompt"])
-                sample = _sample(by_code[code].key, values)
-                tag_format = formats.get(by_code[code].tags)
-                found[code].append((number, located(sample, tag_format) if tag_format else sample))
+                values["defects"] = tuple(values["defects"])
+                values["choices"] = None if values["choices"] is None else tuple(values["choices"])
+                sample = Sample(**values | dict(zip(_KEYS, one.key, strict=False)))
+                if tag_format := formats.get(one.tags):
+                    sample = located(sample, tag_format)
+                found[code].append((int(number_N[at]), sample))
                 left[code] -= 1
                 if not left[code]:
-                    yield by_code[code], _by_number(found.pop(code))
-            start = end
+                    yield one, _by_number(found.pop(code))
+            start += batch.num_rows
         if start != len(number_N):
             raise InputError(f"{self.path}: changed while it was read; write the report again")
 
@@ -162,25 +169,9 @@ def located(sample: Sample, tag_format: TagFormat) -> Sample:
     return dataclasses.replace(sample, **values)
 
 
-def _sample(key: EvaluationKey, values: dict[str, Any]) -> Sample:
-    model, entry, seed, benchmark = key
-    values["defects"] = tuple(values["defects"])
-    values["choices"] = None if values["choices"] is None else tuple(values["choices"])
-    return Sample(entry=entry, model=model, seed=seed, benchmark=benchmark, **values)
-
-
 def _by_number(found: list[tuple[int, Sample]]) -> dict[int, list[Sample]]:
     """Questions in the order of their numbers, the samples of each as they were drawn."""
     by_number: dict[int, list[Sample]] = {}
     for number, sample in sorted(found, key=lambda each: (each[0], each[1].sample_index)):
         by_number.setdefault(number, []).append(sample)
     return by_number
-
-
-def _chosen(
-    batch: pa.RecordBatch, numbers: NDArray[np.int64], codes: NDArray[np.int64]
-) -> Iterator[tuple[int, int, dict[str, Any]]]:
-    rows = np.flatnonzero(numbers >= 0)
-    if len(rows):
-        values = batch.take(pa.array(rows)).to_pylist()
-        yield from zip(numbers[rows].tolist(), codes[rows].tolist(), values, strict=True)

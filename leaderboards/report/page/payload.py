@@ -8,33 +8,13 @@ such as a digest, stands in one list and is named by its position.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict
+from typing import NamedTuple
 
+from leaderboards.board import rows
 from leaderboards.board.comparing import partners
-from leaderboards.board.rows import (
-    ALPHAS,
-    Board,
-    Bucket,
-    Cell,
-    Comparison,
-    FigureKey,
-    Origin,
-    Pair,
-    Row,
-    SampledPoint,
-)
-from leaderboards.report.page.curves import curve_groups, curves_json
-from leaderboards.report.tables import is_macro, reported_label
-from leaderboards.report.wording import (
-    METRIC_NAMES,
-    duration,
-    label,
-    large,
-    p_value,
-    percent,
-    training_flops,
-    web_link,
-)
+from leaderboards.board.rows import Board, Cell, Comparison, Curve, FigureKey, Row
+from leaderboards.report import wording
 from leaderboards.results.reported import Reported
 from leaderboards.results.schema import METRICS, Metric, TrainingCost
 from leaderboards.stats import MACRO, Difference, Estimate
@@ -42,37 +22,77 @@ from leaderboards.stats import MACRO, Difference, Estimate
 Packed = list[object]
 PLAIN_BELOW = 0.0955
 """Smaller p-values are worded as they are, others with two decimals; `shared.js` has the same."""
+FEW_CURVES = 8
+TOP_CURVES = 5
 _VERDICTS = {"better": "+", "worse": "-", "not distinguishable": "="}
+
+
+class _Quantity(NamedTuple):
+    """What a chart says of a quantity; a logarithmic axis shows no number below zero."""
+
+    id: str
+    name: str
+    unit: str
+    log: bool = True
+    scale: int = 1
+
+
+_QUANTITIES = (
+    (
+        _Quantity("loss_answer", "answer loss", "nats per token"),
+        _Quantity("loss_thinking", "thinking loss", "nats per token"),
+        _Quantity("loss_tags", "tag loss", "nats per token"),
+        # It may be negative: PSFT maximises.
+        _Quantity("loss", "objective", "the stage's objective", log=False),
+    ),
+    (
+        _Quantity("accuracy", "validation accuracy", "%", log=False, scale=100),
+        _Quantity("format_valid", "validation format", "%", log=False, scale=100),
+    ),
+    (
+        _Quantity("gradient_norm_answer", "gradient norm, answer", "norm"),
+        _Quantity("gradient_norm_thinking", "gradient norm, thinking", "norm"),
+        _Quantity("gradient_norm_tags", "gradient norm, tags", "norm"),
+        _Quantity("gradient_norm", "gradient norm, whole loss", "norm"),
+    ),
+)
 
 
 def payload(board: Board) -> dict[str, object]:
     """The board's figures; a row is named by its position."""
-    texts = Interned()
-    rows = [_row(row, board, texts) for row in board.rows]
-    curves = curves_json(board)
+    texts: dict[str, int] = {}
+    settings: dict[object, int] = {}
+    measured = {line.quantity for row in board.rows if row.curve for line in row.curve.lines}
+    groups = ([each._asdict() for each in group if each.id in measured] for group in _QUANTITIES)
+    curved = [at for at, row in enumerate(board.rows) if row.curve]
+    # All curves are shown at first where they are few, else those of the best and of the reference.
+    first = curved if len(curved) <= FEW_CURVES else curved[:TOP_CURVES]
     return {
         "reference": board.reference,
         "rankBy": board.rank_by,
-        "metrics": [{"id": metric, "name": METRIC_NAMES[metric]} for metric in METRICS],
+        "metrics": [{"id": metric, "name": wording.METRIC_NAMES[metric]} for metric in METRICS],
         "places": [{"id": place, "name": place_name(place, board)} for place in places_of(board)],
         "confidence": board.confidence,
         "alpha": board.alpha,
-        "curveGroups": curve_groups(board),
+        "curveGroups": [group for group in groups if group],
         "rows": [
-            row | {"position": i, "curve": curve}
-            for i, (row, curve) in enumerate(zip(rows, curves, strict=True))
+            _row(row, board, texts, settings)
+            | {
+                "position": at,
+                "curve": row.curve and _curve(row.curve, shown=at in first or row.is_reference),
+            }
+            for at, row in enumerate(board.rows)
         ],
         "comparisons": _comparisons(board),
-        "pairs": {f"{pair.first}-{pair.second}": _pair(pair) for pair in board.pairs},
+        "pairs": {f"{pair.first}-{pair.second}": _pair(pair.comparison) for pair in board.pairs},
         "numPairs": len(board.pairs),
-        "alphas": ALPHAS,
+        "alphas": rows.ALPHAS,
         "alphaChanges": [
-            [change.alpha, change.rises, change.falls, change.distinguishable]
-            for change in board.alpha_changes
+            [each.alpha, each.rises, each.falls, each.distinguishable] for each in board.alpha_changes
         ],
         "reported": [_reported(entry, board) for entry in board.reported],
-        "texts": list(texts.texts),
-        "settings": list(texts.settings),
+        "texts": list(texts),
+        "settings": list(settings),
     }
 
 
@@ -88,17 +108,16 @@ def place_name(place: str, board: Board) -> str:
 
 def tenths(share: float) -> int:
     """A share in tenths of a percent, rounded as `percent` rounds: 0.7123 -> 712."""
-    return int(percent(share).replace(".", ""))
+    return int(wording.percent(share).replace(".", ""))
 
 
-def hundredths(number: float) -> int:
-    """A number in hundredths."""
+def _hundredths(number: float) -> int:
     return int(f"{number:.2f}".replace(".", ""))
 
 
 def packed_p(p: float) -> float | str:
     """A p-value as `p_value` words it: 0 for `< 0.001`, a number that `shared.js` words alike, or text."""
-    text = p_value(p)
+    text = wording.p_value(p)
     if text.startswith("<"):
         return 0
     number = float(text)
@@ -110,16 +129,20 @@ def packed_p(p: float) -> float | str:
 def packed_difference(found: Difference, effect: float) -> Packed:
     """One record; `state.js` reads it by position."""
     return [
-        *(tenths(share) for share in (found.mean, found.low, found.high)),
+        *_ends(found),
         packed_p(found.p),
-        hundredths(100 * found.se),
-        hundredths(effect),
+        _hundredths(100 * found.se),
+        _hundredths(effect),
         found.num_questions,
         found.gained,
         found.lost,
         tenths(found.detectable),
-        *(packed_p(p) for p in found.mcnemar_p),
+        *map(packed_p, found.mcnemar_p),
     ]
+
+
+def _ends(found: Difference | Estimate) -> list[int]:
+    return [tenths(share) for share in (found.mean, found.low, found.high)]
 
 
 def _comparisons(board: Board) -> dict[str, object]:
@@ -133,76 +156,60 @@ def _comparisons(board: Board) -> dict[str, object]:
     for name, known in board.versus.items():
         others = partners(board.rows, name)
         found = [known.get((row, *key)) for row in range(len(board.rows)) for key in keys]
-        permutations = [each.permutation_p if each else None for each in found]
+        flipped = [None if each is None else each.permutation_p for each in found]
+        permutation = [None if p is None else packed_p(p) for p in flipped]
         references.append(
             {
                 "name": name,
                 "partners": others,
                 "pHolm": [packed_p(each.p_holm) if each else None for each in found],
                 "verdicts": "".join(_VERDICTS[each.verdict] if each else "." for each in found),
-                "permutation": [None if p is None else packed_p(p) for p in permutations]
-                if any(p is not None for p in permutations)
-                else None,
+                "permutation": permutation if any(p is not None for p in flipped) else None,
                 "families": _families(known),
             }
         )
         for row, other in enumerate(others):
             if other is not None and f"{other}-{row}" not in records:
-                of_row = found[row * len(keys) : (row + 1) * len(keys)]
                 records[f"{row}-{other}"] = [
-                    packed_difference(each.difference, each.effect) if each else None for each in of_row
+                    packed_difference(each.difference, each.effect) if each else None
+                    for each in found[row * len(keys) : (row + 1) * len(keys)]
                 ]
     return {"references": references, "records": records}
 
 
 def _families(known: Mapping[FigureKey, Comparison]) -> dict[Metric, list[int]]:
     """Counts the comparisons that Holm's correction went over: for each metric macro averages, benchmarks."""
-    of = [(place, metric) for _, place, metric in known]
-    return {
-        metric: [
-            sum(each == (MACRO, metric) for each in of),
-            sum(place != MACRO and each == metric for place, each in of),
-        ]
-        for metric in METRICS
-    }
+    of = {metric: [place == MACRO for _, place, each in known if each == metric] for metric in METRICS}
+    return {metric: [sum(macro), len(macro) - sum(macro)] for metric, macro in of.items()}
 
 
-def _pair(pair: Pair) -> Packed:
+def _pair(found: Comparison) -> Packed:
     """The comparison of two ranked rows, whose correction goes over all pairs of them."""
-    found = pair.comparison
     return [packed_p(found.p_holm), found.verdict, packed_difference(found.difference, found.effect)]
 
 
-def _row(row: Row, board: Board, texts: "Interned") -> dict[str, object]:
-    return {
-        "label": label(row, board),
-        "name": row.name,
-        "model": row.model,
-        "role": row.role,
-        "tagged": row.tagged,
-        "tags": row.tags,
-        "method": row.method,
-        "tier": row.tier,
+def _row(row: Row, board: Board, texts: dict[str, int], settings: dict[object, int]) -> dict[str, object]:
+    same = ("name", "model", "role", "tagged", "tags", "method", "tier", "marks", "licence", "link")
+    cells = {place: cell for place in places_of(board) if (cell := row.cell(place))}
+    return {name: getattr(row, name) for name in same} | {
+        "label": wording.label(row, board),
         "seeds": len([seed for seed in row.seeds if seed is not None]),
-        "marks": row.marks,
-        "licence": row.licence,
-        "link": row.link,
-        "openable": web_link(row.link) is not None,
+        "openable": wording.web_link(row.link) is not None,
         "cost": row.cost and _cost(row.cost),
-        "alpha": row.score_by_alpha and [_estimate(each)[:3] for each in row.score_by_alpha],
-        "cells": {place: _cell(cell, texts) for place in places_of(board) if (cell := row.cell(place))},
+        "alpha": row.score_by_alpha and [_ends(each) for each in row.score_by_alpha],
+        "cells": {place: _cell(cell, texts, settings) for place, cell in cells.items()},
     }
 
 
 def _cost(cost: TrainingCost) -> dict[str, object]:
     return {
-        "flops": {"number": cost.total_flops, "text": training_flops(cost)},
-        "tokens": {"number": cost.tokens_loss, "text": large(cost.tokens_loss)},
-        "seconds": {"number": cost.wall_seconds, "text": duration(cost.wall_seconds)},
+        "flops": {"number": cost.total_flops, "text": wording.training_flops(cost)},
+        "tokens": {"number": cost.tokens_loss, "text": wording.large(cost.tokens_loss)},
+        "seconds": {"number": cost.wall_seconds, "text": wording.duration(cost.wall_seconds)},
     }
 
 
-def _cell(cell: Cell, texts: "Interned") -> dict[str, object]:
+def _cell(cell: Cell, texts: dict[str, int], settings: dict[object, int]) -> dict[str, object]:
     found: dict[str, object] = {
         "n": cell.metrics[0].estimate.num_questions,
         "outputs": cell.num_outputs,
@@ -222,29 +229,22 @@ def _cell(cell: Cell, texts: "Interned") -> dict[str, object]:
     if cell.sampled:
         found["sampled"] = [_point(point) for point in cell.sampled.points]
     if cell.buckets:
-        found["buckets"] = {
-            by: [_bucket(bucket) for bucket in cell.buckets if bucket.by == by]
-            for by in ("reasoning", "answer")
-        }
+        by: dict[str, list[Packed]] = {"reasoning": [], "answer": []}
+        for bucket in cell.buckets:
+            counts = (bucket.low, bucket.high, bucket.num_outputs, bucket.num_questions)
+            by[bucket.by].append([*counts, *_ends(bucket.accuracy)])
+        found["buckets"] = by
     if cell.origins:
-        found["origins"] = [texts.origin(origin) for origin in cell.origins]
+        found["origins"] = [_origin(origin, texts, settings) for origin in cell.origins]
     return found
 
 
 def _estimate(found: Estimate) -> Packed:
     """Mean, ends of the interval, standard error in hundredths of a point, ends of the bootstrap's."""
-    boot = [tenths(end) for end in found.bootstrap] if found.bootstrap else []
-    return [tenths(found.mean), tenths(found.low), tenths(found.high), hundredths(100 * found.se), *boot]
+    return [*_ends(found), _hundredths(100 * found.se), *map(tenths, found.bootstrap or ())]
 
 
-def _bucket(bucket: Bucket) -> Packed:
-    """Characters from and to, outputs, questions, accuracy with its interval."""
-    found = bucket.accuracy
-    counts = [bucket.low, bucket.high, bucket.num_outputs, bucket.num_questions]
-    return [*counts, tenths(found.mean), tenths(found.low), tenths(found.high)]
-
-
-def _point(point: SampledPoint) -> dict[str, object]:
+def _point(point: rows.SampledPoint) -> dict[str, object]:
     """maj@k and pass@k at one k, to draw by."""
     ends = {"majority": point.majority, "passing": point.passing}
     return {"k": point.size} | {
@@ -252,52 +252,57 @@ def _point(point: SampledPoint) -> dict[str, object]:
     }
 
 
+def _origin(origin: rows.Origin, texts: dict[str, int], settings: dict[object, int]) -> Packed:
+    """Seed, right, of, then the positions of settings and texts in `provenance.js`'s order of them."""
+    names = ("checkpoint", "digest", "source", "data_digest", "prompts", "engine", "dtype", "scorer")
+    setting = settings.setdefault(origin.generation, len(settings))
+    said = [texts.setdefault(getattr(origin, name), len(texts)) for name in names]
+    return [origin.seed, origin.num_right, origin.num_outputs, setting, *said]
+
+
 def _reported(entry: Reported, board: Board) -> dict[str, object]:
     """The figures by place; an average over other benchmarks than the board's keeps its name."""
+    figures = []
+    for each in entry.figures:
+        has_column = each.benchmark in board.benchmarks
+        name = "" if has_column or wording.is_macro(each, board.benchmarks) else each.benchmark
+        figures.append([each.benchmark if has_column else MACRO, each.metric, tenths(each.value), name])
     return {
-        "label": reported_label(entry),
+        "label": wording.reported_label(entry),
         "name": entry.name,
         "model": entry.model,
         "source": entry.source,
-        "link": web_link(entry.link),
+        "link": wording.web_link(entry.link),
         "note": entry.note,
-        "figures": [
-            [
-                each.benchmark if each.benchmark in board.benchmarks else MACRO,
-                each.metric,
-                tenths(each.value),
-                ""
-                if each.benchmark in board.benchmarks or is_macro(each, board.benchmarks)
-                else each.benchmark,
-            ]
-            for each in entry.figures
-        ],
+        "figures": figures,
     }
 
 
-@dataclass(slots=True)
-class Interned:
-    """Texts, and lists of settings, each kept once and named by its position."""
+def _curve(curve: Curve, *, shown: bool) -> dict[str, object]:
+    """A row's training: few digits, and the grids that its lines share."""
+    grids = list(dict.fromkeys(line.grid for line in curve.lines))
+    numbers = [stage.number for stage in curve.stages]
+    lines = {}
+    for line in curve.lines:
+        fields: dict[str, object] = {"grid": grids.index(line.grid), "mean": _short(line.mean)}
+        if curve.num_seeds > 1:
+            fields |= {"low": _short(line.low, digits=3), "high": _short(line.high, digits=3)}
+        lines[line.quantity] = fields
+    return {
+        "shown": shown,
+        "stages": [asdict(stage) for stage in curve.stages],
+        "grids": [
+            {
+                "steps": _short(grid.steps, digits=6),
+                "tokens": _short(grid.tokens, digits=6),
+                "stages": [numbers.index(number) for number in grid.stages],
+            }
+            for grid in grids
+        ],
+        "lines": lines,
+    }
 
-    texts: dict[str, int] = field(default_factory=dict)
-    settings: dict[tuple[tuple[str, str], ...], int] = field(default_factory=dict)
 
-    def text(self, text: str) -> int:
-        """The position of a text."""
-        return self.texts.setdefault(text, len(self.texts))
-
-    def origin(self, origin: Origin) -> Packed:
-        """Seed, right, of, then the positions of texts in the order in which `provenance.js` names them."""
-        texts = (
-            origin.checkpoint,
-            origin.digest,
-            origin.source,
-            origin.data_digest,
-            origin.prompts,
-            origin.engine,
-            origin.dtype,
-            origin.scorer,
-        )
-        settings = self.settings.setdefault(origin.generation, len(self.settings))
-        numbers = [origin.seed, origin.num_right, origin.num_outputs]
-        return [*numbers, settings, *(self.text(text) for text in texts)]
+def _short(values: tuple[float, ...], digits: int = 4) -> list[float]:
+    rounded = (float(f"{value:.{digits}g}") for value in values)
+    return [int(value) if value.is_integer() else value for value in rounded]

@@ -19,7 +19,7 @@ import pandas as pd
 
 from leaderboards.board.rows import Board
 from leaderboards.report.wording import label
-from leaderboards.results.schema import PagePart, RunResults, Sample
+from leaderboards.results.schema import RunResults, Sample
 from leaderboards.results.tables import EvaluationKey
 from leaderboards.results.texts import RunTexts, Wanted
 
@@ -29,17 +29,13 @@ MOST_SAMPLES = 100_000
 MOST_TOKENS = 40_000_000
 REASONING, ANSWER, OTHER = "r", "a", "_"
 """What a piece of an output is, as its first character says; other is, for example, a tag."""
-
-
-def _fields(part: PagePart) -> list["dataclasses.Field[object]"]:
-    return [each for each in dataclasses.fields(Sample) if each.metadata["page"] == part]
-
-
-_QUESTION = [each.name for each in _fields("question")]
-_FLAGS = [(each.name, "None" in str(each.type)) for each in _fields("verdict") if "bool" in str(each.type)]
+_QUESTION = [each.name for each in dataclasses.fields(Sample) if each.metadata["page"] == "question"]
+_FLAGS = [
+    (each.name, "None" in str(each.type))
+    for each in dataclasses.fields(Sample)
+    if each.metadata["page"] == "verdict" and "bool" in str(each.type)
+]
 """The yes and no of a verdict, and whether it may be missing."""
-_Kept = dict[str, dict[str, int]]
-"""The questions that are kept: by benchmark, a number for each id."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -91,19 +87,31 @@ def collect_samples(
     held = list(_held(board, texts))
     if not held:
         return None
-    questions = _questions(held)
-    num_samples, num_tokens = _totals(held)
+    questions: dict[str, dict[str, None]] = {}
+    num_samples = num_tokens = 0
+    for each in held:
+        rows = each.texts.rows(each.key)
+        ids = pd.unique(each.texts.sample_id_N[rows]).tolist()
+        questions.setdefault(each.key[3], {}).update(dict.fromkeys(ids))
+        num_samples += int(rows.sum())
+        num_tokens += int(each.texts.output_tokens_N[rows].sum())
     share = min(1.0, most / num_samples, most_tokens / max(num_tokens, 1))
-    packer = _Packer({name: _evenly(ids, share) for name, ids in questions.items()})
+    packer = _Packer({name: _evenly(list(ids), share) for name, ids in questions.items()})
     for run in texts:
         packer.add_run(run, [each for each in held if each.texts is run])
     index = packer.index() | {
         "rows": [label(row, board) for row in board.rows],
         "reference": next((i for i, row in enumerate(board.rows) if row.is_reference), 0),
     }
-    caption = _caption(packer.num_samples, num_samples, sum(map(len, packer.kept.values())), questions)
-    missing = [run.source for run, each in zip(runs, found, strict=True) if each is None]
-    if missing:
+    kept, total = (sum(map(len, each.values())) for each in (packer.kept, questions))
+    caption = (
+        f"This report holds all {num_samples:,} outputs to {total:,} questions."
+        if packer.num_samples == num_samples
+        else f"This report holds {packer.num_samples:,} of {num_samples:,} outputs: those to {kept:,} of "
+        f"{total:,} questions, evenly spaced over each benchmark and the same for all entries. The runs hold "
+        "the rest."
+    )
+    if missing := [run.source for run, each in zip(runs, found, strict=True) if each is None]:
         caption += f" Without their texts, so not here: the samples of {', '.join(missing)}."
     return PackedSamples(packer.chunks, index, caption)
 
@@ -113,27 +121,18 @@ def unpack(chunk: str) -> object:
     return json.loads(zlib.decompress(base64.b64decode(chunk)))
 
 
-def _pack(content: object) -> str:
-    # Base64 takes a third more than the bytes, but no text of a model can end the element that it stands in.
-    text = json.dumps(content, ensure_ascii=False, separators=(",", ":"))
-    return base64.b64encode(zlib.compress(text.encode())).decode("ascii")
-
-
 def pieces_of(sample: Sample) -> list[str]:
     """The output cut into reasoning, answer and the rest, so that each character is kept once, in its place.
 
     Returns:
         The pieces in order, each with what it is as its first character; without it they join to the output.
     """
-    spans = [
+    spans = (
         (sample.thinking_start, sample.thinking_end, REASONING),
         (sample.answer_start, sample.answer_end, ANSWER),
-    ]
-    known = sorted(
-        (start, stop, kind) for start, stop, kind in spans if start is not None and stop is not None
     )
     pieces, end = [], 0
-    for start, stop, kind in known:
+    for start, stop, kind in sorted((a, b, kind) for a, b, kind in spans if a is not None and b is not None):
         if start < end or start == stop:
             continue
         if start > end:
@@ -156,42 +155,17 @@ def _held(board: Board, texts: Sequence[RunTexts]) -> Iterator[_Held]:
                     yield _Held(position, row.tags, key, run)
 
 
-def _questions(held: Sequence[_Held]) -> dict[str, list[str]]:
-    """The ids of each benchmark's questions, as they first appear."""
-    found: dict[str, dict[str, None]] = {}
-    for each in held:
-        ids = pd.unique(each.texts.sample_id_N[each.texts.rows(each.key)])
-        found.setdefault(each.key[3], {}).update(dict.fromkeys(ids.tolist()))
-    return {benchmark: list(ids) for benchmark, ids in found.items()}
-
-
-def _totals(held: Sequence[_Held]) -> tuple[int, int]:
-    """How many samples there are, and how many tokens in their outputs."""
-    tokens = [each.texts.output_tokens_N[each.texts.rows(each.key)] for each in held]
-    return sum(map(len, tokens)), sum(int(each.sum()) for each in tokens)
-
-
 def _evenly(ids: Sequence[str], share: float) -> dict[str, int]:
     """A number for each question that is kept; at least one is."""
     count = max(1, int(len(ids) * share + 1e-9))  # a third of 240 is 80, not 79 by rounding
     return {ids[i * len(ids) // count]: i for i in range(count)}
 
 
-def _caption(num_kept: int, num_samples: int, num_questions: int, questions: Mapping[str, list[str]]) -> str:
-    total = sum(map(len, questions.values()))
-    if num_kept == num_samples:
-        return f"This report holds all {num_samples:,} outputs to {total:,} questions."
-    return (
-        f"This report holds {num_kept:,} of {num_samples:,} outputs: those to {num_questions:,} of {total:,} "
-        "questions, evenly spaced over each benchmark and the same for all entries. The runs hold the rest."
-    )
-
-
 @dataclass(slots=True)
 class _Packer:
     """Turns samples into chunks, those of one seed on one benchmark at once, and remembers what is where."""
 
-    kept: _Kept
+    kept: Mapping[str, Mapping[str, int]]
     chunks: dict[str, str] = field(default_factory=dict)
     num_samples: int = 0
     cells: list[dict[str, object]] = field(default_factory=list)
@@ -227,13 +201,20 @@ class _Packer:
         for number, samples in by_number.items():
             asked.setdefault(number, tuple(getattr(samples[0], name) for name in _QUESTION))
         self.num_samples += sum(map(len, drawn))
+        known = self.defects
+        verdicts = {
+            "flags": [[_flags(sample) for sample in each] for each in drawn],
+            "defects": [[known.setdefault(sample.defects, len(known)) for sample in each] for each in drawn],
+            "tokens": [[sample.output_tokens for sample in each] for each in drawn],
+            "extracted": [[sample.extracted for sample in each] for each in drawn],
+        }
         self.cells.append(
             {
                 "row": row,
                 "seed": seed,
                 "benchmark": benchmark,
                 "draws": max(map(len, drawn)),
-                "verdicts": self._store(self._verdicts(drawn)),
+                "verdicts": self._store(verdicts),
                 "outputs": self._store_blocks([[pieces_of(sample) for sample in each] for each in drawn]),
                 "prompts": self._prompts(benchmark, drawn),
             }
@@ -243,17 +224,6 @@ class _Packer:
         """Id, reference answer and choices of each question."""
         asked = self.questions.get(benchmark, {})
         return [asked.get(number, (sample_id, "", None)) for sample_id, number in ids.items()]
-
-    def _verdicts(self, drawn: Sequence[Sequence[Sample]]) -> dict[str, object]:
-        return {
-            "flags": [[_flags(sample) for sample in each] for each in drawn],
-            "defects": [[self._defects(sample) for sample in each] for each in drawn],
-            "tokens": [[sample.output_tokens for sample in each] for each in drawn],
-            "extracted": [[sample.extracted for sample in each] for each in drawn],
-        }
-
-    def _defects(self, sample: Sample) -> int:
-        return self.defects.setdefault(sample.defects, len(self.defects))
 
     def _prompts(self, benchmark: str, drawn: Sequence[Sequence[Sample]]) -> list[str]:
         """The chunks of these prompts: those of another entry where it was asked in the same words."""
@@ -269,7 +239,9 @@ class _Packer:
 
     def _store(self, content: object) -> str:
         name = f"samples-{len(self.chunks)}"
-        self.chunks[name] = _pack(content)
+        # Base64 takes a third more than the bytes, but no text of a model can end the element it stands in.
+        text = json.dumps(content, ensure_ascii=False, separators=(",", ":"))
+        self.chunks[name] = base64.b64encode(zlib.compress(text.encode())).decode("ascii")
         return name
 
 
