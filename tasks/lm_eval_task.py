@@ -5,7 +5,7 @@ the output, in this process or in another.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -35,7 +35,7 @@ def custom_dataset(
     kind: Kind = "text",
     **settings: Any,
 ) -> "LazySplits":
-    """Build the splits of a task; lm-eval calls this with `metadata` and `dataset_kwargs` together.
+    """Build the splits `test` and `fewshot` of a task; lm-eval gives `metadata` and `dataset_kwargs` as one.
 
     Args:
         tags: name of the tag format.
@@ -46,9 +46,6 @@ def custom_dataset(
         config_source: the YAML file, for errors; lm-eval adds it.
         kind: the kind of the answers.
         settings: the rest of `dataset_kwargs`, and whatever else lm-eval's metadata holds.
-
-    Returns:
-        A mapping with `test` and `fewshot`, each loaded when it is asked for.
 
     Raises:
         InputError: unknown tag format, or a fault in the YAML.
@@ -85,7 +82,10 @@ class LazySplits(Mapping[str, Any]):
             raise KeyError(split)
         if split not in self.loaded:
             records = self._fewshot() if split == "fewshot" else list(self._records(self.evaluated))
-            self.loaded[split] = _dataset([document(record, self.settings) for record in records])
+            import datasets
+
+            docs = [document(record, self.settings) for record in records]
+            self.loaded[split] = datasets.Dataset.from_list(docs)
         return self.loaded[split]
 
     def __iter__(self) -> Iterator[str]:
@@ -121,15 +121,7 @@ class LazySplits(Mapping[str, Any]):
 
 def document(record: Record, settings: Mapping[str, Any]) -> dict[str, Any]:
     """A record as lm-eval is handed it, with the run's tag format, weight of accuracy and instruction."""
-    return {
-        "id": record.id,
-        "question": record.question,
-        "choices": list(record.choices) if record.choices else None,
-        "rationale": record.rationale,
-        "answer": record.answer,
-        "kind": record.kind,
-        **settings,
-    }
+    return {**asdict(record), "choices": list(record.choices) if record.choices else None, **settings}
 
 
 def doc_to_text(doc: Doc) -> str:
@@ -154,17 +146,10 @@ def fewshot_target(doc: Doc) -> str:
 
 
 def process_results(doc: Doc, results: Sequence[str | Sequence[str]]) -> dict[str, float]:
-    """Score the output of a document, or the outputs where several were drawn.
+    """The metrics that `_tagged.yaml` lists, of the output of a document; the means where several were drawn.
 
     A plain run of lm-eval does not say which outputs were cut at the token limit, so that none counts as
     truncated; nor is it known what a chat template has opened.
-
-    Args:
-        doc: a document of `custom_dataset`.
-        results: the output, or a list of them.
-
-    Returns:
-        The metrics that `_tagged.yaml` lists: of one output 0 or 1, but for the score; of several the means.
     """
     outputs = [results[0]] if isinstance(results[0], str) else results[0]
     record, tag_format = _record(doc), get_tag_format(doc["tags"])
@@ -179,9 +164,3 @@ def _plain(question: str) -> str:
 def _record(doc: Doc) -> Record:
     choices = tuple(doc["choices"]) if doc["choices"] else None
     return Record(doc["id"], doc["question"], choices, doc["rationale"], doc["answer"], doc["kind"])
-
-
-def _dataset(docs: list[dict[str, Any]]) -> Any:
-    import datasets
-
-    return datasets.Dataset.from_list(docs)

@@ -6,6 +6,7 @@ fault is named with its file and line.
 
 import hashlib
 import json
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -60,9 +61,6 @@ def read_records(path: Path) -> list[Record]:
         path: a file with one JSON object a line: id, question, answer, kind, and where they exist choices
             and rationale. Other fields are ignored.
 
-    Returns:
-        The records in file order.
-
     Raises:
         InputError: the file is missing or empty, or a line is no valid record; names file, line and remedy.
     """
@@ -73,17 +71,7 @@ def read_records(path: Path) -> list[Record]:
 
 
 def iter_records(path: Path) -> Iterator[Record]:
-    """Read records one by one, so that a caller who needs the first few does not pay for the rest.
-
-    Args:
-        path: a file as `read_records` takes it.
-
-    Yields:
-        The records in file order.
-
-    Raises:
-        InputError: as `read_records`, at the line where the fault stands; an empty file yields nothing.
-    """
+    """Read records as `read_records` does, but one by one; an empty file yields nothing."""
     seen: dict[str, str] = {}
     for where, fields in iter_objects(path):
         record = parse_record(fields, where)
@@ -102,9 +90,6 @@ def parse_record(fields: Mapping[str, Any], where: str) -> Record:
         fields: the decoded object.
         where: file and line (or data set and row) for the error message.
 
-    Returns:
-        The record.
-
     Raises:
         InputError: a field is missing, of the wrong type or out of range.
     """
@@ -122,14 +107,7 @@ def parse_record(fields: Mapping[str, Any], where: str) -> Record:
 
 
 def records_digest(records: Iterable[Record]) -> str:
-    """Digest what the records say, so that two runs can prove that they used the same data.
-
-    Args:
-        records: in the order that matters to the caller.
-
-    Returns:
-        The SHA-256, as hex, of one canonical JSON array a record.
-    """
+    """The SHA-256, as hex, of one canonical JSON array a record: proves that two runs used the same data."""
     digest = hashlib.sha256()
     for record in records:
         row = [record.id, record.question, record.choices, record.rationale, record.answer, record.kind]
@@ -145,17 +123,9 @@ def _text(fields: Mapping[str, Any], name: str, where: str) -> str:
         raise InputError(f"{where}: field '{name}' is {json_type(value)}; write a text")
     if not value.strip():
         raise InputError(f"{where}: field '{name}' is empty; fill it or drop the line")
-    if not value.isascii() and not _encodable(value):
+    if not value.isascii() and re.search("[\ud800-\udfff]", value):
         raise InputError(f"{where}: field '{name}' holds half a surrogate pair; mend the escape")
     return value
-
-
-def _encodable(text: str) -> bool:
-    try:
-        text.encode("utf-8")
-    except UnicodeEncodeError:
-        return False
-    return True
 
 
 def _choices(value: object, where: str) -> tuple[str, ...] | None:
@@ -179,13 +149,10 @@ def _check_choice(answer: str, choices: tuple[str, ...] | None, where: str) -> N
 
 
 def iter_objects(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
-    r"""Read a JSONL file object by object; lines end in ``\n`` only, since texts may hold U+2028.
+    r"""Read a JSONL file object by object, each with the ``file:line`` where it stands.
 
-    Args:
-        path: the file; a byte-order mark at its start and blank lines are skipped.
-
-    Yields:
-        Where the object stands, as ``file:line``, and the object.
+    Lines end in ``\n`` only, since texts may hold U+2028; a byte-order mark at the start and blank lines are
+    skipped.
 
     Raises:
         InputError: the file cannot be read, or a line is not UTF-8, no JSON or no object.

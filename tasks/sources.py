@@ -19,7 +19,6 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from importlib import import_module
-from itertools import count
 from pathlib import Path
 from typing import Any, Literal
 
@@ -58,7 +57,12 @@ class Field:
         if isinstance(value, list | tuple):
             return [self._clean(str(item), where) for item in value]
         text = self._clean(str(value), where)
-        return _letter_of(text, _column(row, self.labels, where), where) if self.labels else text
+        if not self.labels:
+            return text
+        labels = [str(label) for label in _column(row, self.labels, where)]
+        if text not in labels:
+            raise InputError(f"{where}: answer {text!r} is none of the labels {', '.join(labels)}")
+        return LETTERS[labels.index(text)]
 
     def _raw(self, row: Mapping[str, Any], where: str) -> Any:
         if self.constant is not None:
@@ -81,53 +85,8 @@ class Field:
         return self.map.get(text, text) if self.map else text
 
 
-@dataclass(frozen=True, slots=True)
-class FieldMap:
-    """The fields of a record; id may be missing (rows are then numbered), choices and rationale too."""
-
-    question: Field
-    answer: Field
-    id: Field | None = None
-    choices: Field | None = None
-    rationale: Field | None = None
-
-    def is_blank(self, row: Mapping[str, Any], where: str) -> bool:
-        """Whether the row lacks a question or an answer."""
-        return not (self.question.read(row, where) and self.answer.read(row, where))
-
-    def record(self, row: Mapping[str, Any], *, kind: Kind, row_id: str, where: str) -> Record:
-        """Make a record of a row.
-
-        Args:
-            row: the row, as `datasets` gives it.
-            kind: the kind of the benchmark.
-            row_id: the id where the mapping has none.
-            where: data set and row, for errors.
-
-        Returns:
-            The record, checked.
-
-        Raises:
-            InputError: the row does not give a valid record.
-        """
-        values = {
-            name: field.read(row, where) for name in _NAMES if (field := getattr(self, name)) is not None
-        }
-        values.setdefault("id", row_id)
-        if not values.get("rationale"):
-            values["rationale"] = None
-        return parse_record({**values, "kind": kind}, where)
-
-
-def parse_fields(spec: object, where: str) -> FieldMap:
-    """Check the `fields` mapping of a YAML.
-
-    Args:
-        spec: the mapping as read.
-        where: the YAML file, for errors.
-
-    Returns:
-        The compiled mapping.
+def parse_fields(spec: object, where: str) -> dict[str, Field]:
+    """Check the `fields` mapping of a YAML file, which `where` names in errors.
 
     Raises:
         InputError: an unknown key, a missing field or an invalid regular expression.
@@ -138,7 +97,7 @@ def parse_fields(spec: object, where: str) -> FieldMap:
     for name in ("question", "answer"):
         if name not in spec:
             raise InputError(f"{where}: 'fields' lacks '{name}'; say which column holds it")
-    return FieldMap(**{name: _parse_field(value, f"{where}: fields.{name}") for name, value in spec.items()})
+    return {name: _parse_field(value, f"{where}: fields.{name}") for name, value in spec.items()}
 
 
 def _parse_field(spec: object, where: str) -> Field:
@@ -174,13 +133,6 @@ def _column(row: Mapping[str, Any], path: str | None, where: str) -> Any:
     return value
 
 
-def _letter_of(label: str, labels: Any, where: str) -> str:
-    known = [str(item) for item in labels]
-    if label not in known:
-        raise InputError(f"{where}: answer {label!r} is none of the labels {', '.join(known)}")
-    return LETTERS[known.index(label)]
-
-
 @dataclass(frozen=True, slots=True)
 class HubSource:
     """A data set on the Hugging Face Hub (or a local folder in its form).
@@ -208,7 +160,7 @@ class DataSource:
         folder: its folder in a data directory.
         splits: our split -> the source's; a split that is not named does not exist.
         hub: its place on the Hub.
-        fields: from a row on the Hub to a record.
+        fields: from a row on the Hub to a record: question and answer, and perhaps id, choices and rationale.
         generator: ``package.module:function``, called as ``function(split, **options)``.
         options: the generator's options.
         holdout: where all splits share one: one question in so many is held out for test (and another one for
@@ -218,7 +170,7 @@ class DataSource:
     folder: str
     splits: Mapping[str, str]
     hub: HubSource | None = None
-    fields: FieldMap | None = None
+    fields: Mapping[str, Field] | None = None
     generator: str | None = None
     options: Mapping[str, Any] = field(default_factory=dict)
     holdout: int | None = None
@@ -227,16 +179,14 @@ class DataSource:
 def iter_split(source: DataSource, split: Split, kind: Kind, data_dir: Path | None) -> Iterator[Record]:
     """Load the records of a split one by one: from the data directory, else the Hub, else the generator.
 
-    Where there is no validation split, the records lent from training stand for it.
+    They come in the order of the source, without what is held out for other splits. Where there is no
+    validation split, the records lent from training stand for it.
 
     Args:
         source: where they are.
         split: which.
         kind: what kind of answer they must have.
         data_dir: a directory with one folder a data set and one JSONL file a split.
-
-    Yields:
-        The records in the order of the source, without what is held out for other splits.
 
     Raises:
         InputError: the split does not exist, or cannot be loaded; says what was tried.
@@ -254,7 +204,9 @@ def iter_split(source: DataSource, split: Split, kind: Kind, data_dir: Path | No
                 f"{source.folder}, record {record.id!r}: kind '{record.kind}' where '{kind}' is expected; "
                 "mend the data or the benchmark's YAML"
             )
-        if source.holdout is None or _side(record, source.holdout, source.splits) == split:
+        bucket = source.holdout and _bucket(record, source.holdout)
+        sides = (side for side, number in _BUCKET.items() if number == bucket and side in source.splits)
+        if source.holdout is None or next(sides, "train") == split:
             yield record
 
 
@@ -280,12 +232,6 @@ def _load(source: DataSource, split: Split, kind: Kind, data_dir: Path | None) -
     raise InputError(f"{source.folder}: no such folder in the data directory, and no other source")
 
 
-def _side(record: Record, holdout: int, splits: Mapping[str, str]) -> Split:
-    bucket = _bucket(record, holdout)
-    sides = (split for split, number in _BUCKET.items() if number == bucket and split in splits)
-    return next(sides, "train")
-
-
 def _bucket(record: Record, number: int, purpose: str = "") -> int:
     text = purpose + " ".join(record.question.split())
     digest = hashlib.sha256(text.encode("utf-8", "replace")).digest()
@@ -293,15 +239,17 @@ def _bucket(record: Record, number: int, purpose: str = "") -> int:
 
 
 def _hub_records(
-    source: DataSource, hub: HubSource, fields: FieldMap, split: Split, kind: Kind
+    source: DataSource, hub: HubSource, fields: Mapping[str, Field], split: Split, kind: Kind
 ) -> Iterator[Record]:
     hub_split = hub.splits.get(split, source.splits[split])
     seen: set[str] = set()
-    for row_number, row in zip(count(), _hub_rows(hub, hub_split, source.folder), strict=False):
+    for row_number, row in enumerate(_hub_rows(hub, hub_split, source.folder)):
         where = f"{hub.path} ({hub_split}), row {row_number}"
-        if hub.skip_blank and fields.is_blank(row, where):
+        if hub.skip_blank and not all(fields[name].read(row, where) for name in ("question", "answer")):
             continue
-        record = fields.record(row, kind=kind, row_id=f"{source.folder}-{split}-{row_number}", where=where)
+        values = {name: fields[name].read(row, where) for name in _NAMES if name in fields}
+        values |= {"rationale": values.get("rationale") or None, "kind": kind}
+        record = parse_record({"id": f"{source.folder}-{split}-{row_number}", **values}, where)
         if record.id in seen:
             raise InputError(f"{where}: id {record.id!r} occurs twice; map another column to 'id', or none")
         seen.add(record.id)

@@ -78,9 +78,6 @@ class Benchmark:
             split: ``train``, ``validation`` or ``test``.
             data_dir: a directory with one folder a data set and one JSONL file a split.
 
-        Returns:
-            Its records; rationales may be None.
-
         Raises:
             InputError: there is no such split, or it cannot be loaded; says what was tried.
         """
@@ -99,11 +96,6 @@ class Benchmark:
         return self.data.splits.get("train")
 
     @property
-    def test_split(self) -> str | None:
-        """The source's name of the labelled split that is evaluated."""
-        return self.data.splits.get("test")
-
-    @property
     def has_validation(self) -> bool:
         """Whether there are validation records, of its own or lent from training."""
         return "validation" in self.data.splits or "train" in self.data.splits
@@ -114,24 +106,13 @@ class Benchmark:
 
 
 def benchmark_names(extra: Path | None = None) -> list[str]:
-    """Name all benchmarks.
-
-    Args:
-        extra: a further folder to search for YAML files.
-
-    Returns:
-        The names, sorted.
-    """
+    """The sorted names of all benchmarks, and of those in a further folder."""
     return sorted(_index(extra))
 
 
-def all_benchmarks(extra: Path | None = None) -> list[Benchmark]:
-    """Find every benchmark; arguments and errors as for `load_benchmark`.
-
-    Returns:
-        The benchmarks, sorted by name.
-    """
-    return [_parse(*found) for _, found in sorted(_index(extra).items())]
+def all_benchmarks() -> list[Benchmark]:
+    """All benchmarks, sorted by name."""
+    return [_parse(*found) for _, found in sorted(_index(None).items())]
 
 
 def load_benchmark(name: str, extra: Path | None = None) -> Benchmark:
@@ -140,9 +121,6 @@ def load_benchmark(name: str, extra: Path | None = None) -> Benchmark:
     Args:
         name: its name, with or without the prefix ``sftkey_``.
         extra: a further folder to search for YAML files; it wins over the built-in ones.
-
-    Returns:
-        The benchmark.
 
     Raises:
         InputError: there is no such benchmark (suggests the nearest), or its YAML is faulty.
@@ -155,14 +133,7 @@ def load_benchmark(name: str, extra: Path | None = None) -> Benchmark:
 
 
 def parse_source(spec: Mapping[str, Any], where: str) -> DataSource:
-    """Check the `dataset_kwargs` of a benchmark's YAML.
-
-    Args:
-        spec: the mapping as read.
-        where: the YAML file, for errors.
-
-    Returns:
-        Where the records come from.
+    """Check the `dataset_kwargs` of a benchmark's YAML file, which `where` names in errors.
 
     Raises:
         InputError: an unknown or missing key.
@@ -179,15 +150,10 @@ def parse_source(spec: Mapping[str, Any], where: str) -> DataSource:
     hub = spec.get("hub")
     if hub is not None:
         _check_keys(hub, _HUB_KEYS, f"{where}: hub")
-    return DataSource(
-        folder=spec["folder"],
-        splits=dict(spec["splits"]),
-        hub=HubSource(**hub) if hub else None,
-        fields=parse_fields(spec["fields"], where) if "fields" in spec else None,
-        generator=spec.get("generator"),
-        options=dict(spec.get("options", {})),
-        holdout=spec.get("holdout"),
-    )
+    given = {key: spec[key] for key in SOURCE_KEYS if key in spec}
+    if "fields" in spec:
+        given["fields"] = parse_fields(spec["fields"], where)
+    return DataSource(**{**given, "hub": HubSource(**hub) if hub else None})
 
 
 def _parse(path: Path, config: Mapping[str, Any]) -> Benchmark:

@@ -8,7 +8,6 @@ import os
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 
@@ -57,26 +56,31 @@ def score_many(items: Iterable[Item], workers: int | None = None) -> Iterator[Sc
 
 def _score_in_workers(items: Iterator[Item], number: int) -> Iterator[Score]:
     chunks = _chunks(items)
+    idle: list[Worker] = []
+    busy: dict[Worker, int] = {}  # the index of the chunk that each has
     scores: dict[int, list[Score]] = {}
     wanted, given, more = 0, 0, True
-    with _crew() as crew:
-        while True:
-            while more and given - wanted < _CHUNKS_AHEAD * number and _has_room(crew, number):
+    try:
+        while more or wanted < given:
+            while more and given - wanted < _CHUNKS_AHEAD * number and len(busy) < number:
                 chunk = next(chunks, None)
-                if chunk is None:
-                    more = False
-                else:
-                    worker = _idle(crew) or start_worker(_work)
-                    crew[worker] = given
+                more = chunk is not None
+                if more:
+                    worker = idle.pop() if idle else start_worker(_work)
+                    busy[worker] = given
                     worker.send(chunk)
                     given += 1
-            if wanted == given:
-                return
             if wanted in scores:
                 yield from scores.pop(wanted)
                 wanted += 1
-            else:
-                _receive(crew, scores)
+            elif busy:
+                for worker in spoken(busy):
+                    scores[busy[worker]] = worker.hear()
+                    idle.append(worker)
+                    del busy[worker]
+    finally:  # the idle go home and the busy are killed
+        for worker in (*idle, *busy):
+            worker.end(busy=worker in busy)
 
 
 def _chunks(items: Iterator[Item]) -> Iterator[list[Item]]:
@@ -90,38 +94,6 @@ def _chunks(items: Iterator[Item]) -> Iterator[list[Item]]:
             chunk, num_chars = [], 0
     if chunk:
         yield chunk
-
-
-_Crew = dict[Worker, int | None]
-"""Workers, and the index of the chunk that each has."""
-
-
-def _idle(crew: _Crew) -> Worker | None:
-    return next((worker for worker, chunk in crew.items() if chunk is None), None)
-
-
-def _has_room(crew: _Crew, number: int) -> bool:
-    return len(crew) < number or _idle(crew) is not None
-
-
-@contextmanager
-def _crew() -> Iterator[_Crew]:
-    """Workers, to be added to; at the end the idle go home and the busy are killed."""
-    crew: _Crew = {}
-    try:
-        yield crew
-    finally:
-        for worker, chunk in crew.items():
-            worker.end(busy=chunk is not None)
-
-
-def _receive(crew: _Crew, scores: dict[int, list[Score]]) -> None:
-    """Waits for workers to be done with their chunks."""
-    for worker in spoken(worker for worker, chunk in crew.items() if chunk is not None):
-        chunk = crew[worker]
-        assert chunk is not None
-        scores[chunk] = worker.hear()
-        crew[worker] = None
 
 
 def _work(connection: Connection) -> None:
@@ -146,25 +118,17 @@ class Agreement:
 
 
 def agreement(pairs: Iterable[tuple[bool, bool]]) -> Agreement:
-    """Compare two series of verdicts.
-
-    Args:
-        pairs: the two verdicts on each output.
-
-    Returns:
-        The figures.
+    """Compare two series of verdicts, given as the two on each output.
 
     Raises:
         ValueError: there are no pairs.
     """
     counts = Counter(pairs)
-    both, first, second, neither = (
-        counts[pair] for pair in ((True, True), (True, False), (False, True), (False, False))
-    )
-    n = both + first + second + neither
-    if not n:
+    both, neither = counts[True, True], counts[False, False]
+    if not (n := counts.total()):
         raise ValueError("no verdicts to compare")
-    return Agreement(n, (both + neither) / n, cohens_kappa(both, first, second, neither))
+    kappa = cohens_kappa(both, counts[True, False], counts[False, True], neither)
+    return Agreement(n, (both + neither) / n, kappa)
 
 
 def cohens_kappa(both: int, first_only: int, second_only: int, neither: int) -> float | None:

@@ -7,6 +7,7 @@ import re
 import string
 import unicodedata
 from collections.abc import Sequence
+from itertools import accumulate
 
 from tasks.tags.answers import Box
 
@@ -100,22 +101,15 @@ def split_unit(text: str) -> tuple[str, str]:
 
 
 def split_top(text: str, separator: re.Pattern[str]) -> list[str]:
-    """Split a text, as `clean_latex` gives it, at a separator that stands outside of all brackets and braces.
-
-    The parts are stripped; there is one where the separator, which never matches a bracket, does not occur.
-    """
-    parts, depth, start, position = [], 0, 0, 0
-    while position < len(text):
-        character = text[position]
-        if character in _OPEN:
-            depth += 1
-        elif character in _CLOSE:
-            depth -= 1
-        elif depth <= 0 and (match := separator.match(text, position)):
-            parts.append(text[start:position].strip())
-            start = position = match.end()
+    """The stripped parts of a text of `clean_latex` between separators outside of all brackets and braces."""
+    parts, depth, start = [], 0, 0
+    for position, character in enumerate(text):
+        depth += (character in _OPEN) - (character in _CLOSE)
+        if position < start or depth > 0 or character in _OPEN + _CLOSE:
             continue
-        position += 1
+        if match := separator.match(text, position):
+            parts.append(text[start:position].strip())
+            start = match.end()
     return [*parts, text[start:].strip()]
 
 
@@ -125,14 +119,9 @@ def bracketed(text: str) -> tuple[str, str, str] | None:
     closing = text[-2:] if text.endswith("\\}") else text[-1:]
     if opening not in ("(", "[", "\\{") or closing not in (")", "]", "\\}"):
         return None
-    depth = 0
-    for position, character in enumerate(text):
-        depth += (character in _OPEN) - (character in _CLOSE)
-        if not depth and position >= len(opening) - 1:
-            if position < len(text) - 1:
-                return None
-            break
-    return opening, text[len(opening) : -len(closing)].strip(), closing
+    depths = accumulate((character in _OPEN) - (character in _CLOSE) for character in text)
+    end = next((at for at, depth in enumerate(depths) if not depth and at >= len(opening) - 1), len(text))
+    return (opening, text[len(opening) : -len(closing)].strip(), closing) if end >= len(text) - 1 else None
 
 
 _MATRIX = re.compile(r"\\begin\s*\{([pbB]?matrix|array)\}\s*(?:\{[lcr| ]*\})?(.*)\\end\s*\{\1\}", re.DOTALL)
@@ -141,10 +130,7 @@ _CELLS = re.compile(r"&")
 
 
 def matrix_rows(text: str) -> list[list[str]] | None:
-    """The entries of a text that is one matrix, row by row and stripped; None where it is anything else.
-
-    The text is as `clean_latex` gives it, and may have brackets around the matrix.
-    """
+    """The entries, row by row, of a text of `clean_latex` that is one matrix, perhaps in brackets."""
     if (group := bracketed(text)) and _MATRIX.fullmatch(group[1]):
         text = group[1]
     match = _MATRIX.fullmatch(text)
@@ -181,8 +167,7 @@ _BETWEEN_BOXES = re.compile(
 def first_formula(stated: str) -> str:
     """The answer in LaTeX that the rest of "The answer is …" begins with, without the words around it.
 
-    It may be formulas that are set apart by commas, "and" or "or", in their delimiters; where there is none,
-    it is the first sentence. It is empty where the statement is.
+    It may be formulas set apart by commas, "and" or "or", in their delimiters; else it is the first sentence.
     """
     text = stated.strip()
     while (chain := _CHAIN.search(text[:_STATED_CHARS])) and (verb := _VERB.match(text, chain.end())):
@@ -201,10 +186,7 @@ def first_formula(stated: str) -> str:
 
 def last_formula(text: str) -> str | None:
     """The last formula of a text, without its delimiters; None where there is none."""
-    formulas = _FORMULA.findall(text[-_FORMULA_CHARS:])
-    if not formulas:
-        return None
-    formula = formulas[-1]
+    formula = next(reversed(_FORMULA.findall(text[-_FORMULA_CHARS:])), "")
     width = 1 if formula.startswith("$") and not formula.startswith("$$") else 2
     return formula[width:-width].strip() or None
 

@@ -35,26 +35,11 @@ class MathVerify:
     """One worker for this process, started when it is first needed, replaced when it hangs or dies."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._nursery: subprocess.Popen[bytes] | None = None
         self._connection: Connection | None = None
         self._asked = 0
         self.worker_id: int | None = None
-
-    def start(self) -> None:
-        """Start the worker and do not wait for it, so that it is ready when it is needed."""
-        with self._lock:
-            self._launch()
-
-    def wait(self) -> None:
-        """Wait until the worker is ready (2 seconds or so), so that no comparison has to."""
-        with self._lock:
-            self._ready()
-
-    def stop(self) -> None:
-        """End the worker."""
-        with self._lock:
-            self._stop()
 
     @property
     def started(self) -> bool:
@@ -66,25 +51,34 @@ class MathVerify:
         with self._lock:
             self._asked += 1
             for _ in range(2):
-                connection = self._ready()
+                connection = self.wait()
                 try:
                     return self._verdict(connection, (self._asked, gold, answer))
                 except TimeoutError:
-                    self._kill_worker()
+                    if self.worker_id is not None:
+                        with contextlib.suppress(ProcessLookupError):
+                            os.kill(self.worker_id, signal.SIGKILL)
+                    self.worker_id = None
                     return False
                 except (OSError, EOFError):
-                    self._stop()  # the nursery had died before the question: ask once more
+                    self.stop()  # the nursery had died before the question: ask once more
         return False
 
     def forget(self) -> None:
         """In a fork: the worker answers the parent alone, and another thread may have held the lock."""
+        self._lock = threading.RLock()
+        self._disconnect()
+
+    def _disconnect(self) -> None:
         if self._connection is not None:
             self._connection.close()
-        self._lock = threading.Lock()
         self._nursery = self._connection = self.worker_id = None
 
-    def _launch(self) -> Connection:
-        if self._nursery is None or self._connection is None or self._nursery.poll() is not None:
+    def start(self) -> Connection:
+        """Start the worker and do not wait for it, so that it is ready when it is needed."""
+        with self._lock:
+            if self._connection and self._nursery and self._nursery.poll() is None:
+                return self._connection
             self._connection, theirs = Pipe()
             self.worker_id = None
             # No multiprocessing.Process: that may not be had by daemons, as the workers of `score_many` are,
@@ -98,17 +92,20 @@ class MathVerify:
                 cwd=Path(__file__).parents[2],
             )
             theirs.close()
-        return self._connection
+            return self._connection
 
-    def _ready(self) -> Connection:
-        connection = self._launch()
-        try:
-            while self.worker_id is None:
-                self._hear(connection, _START_SECONDS)
-        except (OSError, EOFError) as error:
-            self._stop()
-            raise RuntimeError("the Math-Verify worker does not start; is math-verify installed?") from error
-        return connection
+    def wait(self) -> Connection:
+        """Wait until the worker is ready (2 seconds or so), so that no comparison has to."""
+        with self._lock:
+            connection = self.start()
+            try:
+                while self.worker_id is None:
+                    self._hear(connection, _START_SECONDS)
+            except (OSError, EOFError) as error:
+                self.stop()
+                missing = "the Math-Verify worker does not start; is math-verify installed?"
+                raise RuntimeError(missing) from error
+            return connection
 
     def _verdict(self, connection: Connection, question: tuple[int, str, str]) -> bool:
         connection.send(question)
@@ -130,20 +127,14 @@ class MathVerify:
             self.worker_id = told
         return number, told is True
 
-    def _kill_worker(self) -> None:
-        if self.worker_id is not None:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(self.worker_id, signal.SIGKILL)
-        self.worker_id = None
-
-    def _stop(self) -> None:
-        nursery, connection = self._nursery, self._connection
-        self._nursery = self._connection = self.worker_id = None
-        if connection is not None:
-            connection.close()
-        if nursery is not None:
-            nursery.terminate()
-            nursery.wait()
+    def stop(self) -> None:
+        """End the worker."""
+        with self._lock:
+            nursery = self._nursery
+            self._disconnect()
+            if nursery is not None:
+                nursery.terminate()
+                nursery.wait()
 
 
 MATH_VERIFY = MathVerify()
@@ -181,16 +172,12 @@ class _TooSlow(BaseException):
 
 
 def nurse(descriptor: int) -> None:
-    """Load everything, and have a fork answer questions; where one dies, the next takes its place.
-
-    Args:
-        descriptor: of the pipe to the caller, who starts this and nobody else.
-    """
+    """Load everything, and have a fork answer at a pipe; where one dies, the next takes its place."""
     connection = Connection(descriptor)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     for gold, answer in _FIRST:
         _compare(gold, answer)
-    _limit_memory()
+    _limit(resource.RLIMIT_AS, _MEMORY_BYTES)
     gc.freeze()  # the forks share this memory as long as nobody writes to it
     while worker := os.fork():
         signal.signal(signal.SIGTERM, lambda *_, worker=worker: _end(worker))
@@ -219,7 +206,9 @@ def _serve(connection: Connection) -> None:
 def _compare_in_time(gold: str, answer: str) -> bool:
     """Compare within the limit of processor time; past some seconds of it the kernel ends this process."""
     try:
-        _limit_processor()
+        # The kernel's limit is for what holds the interpreter so that the alarm is not heard.
+        used = resource.getrusage(resource.RUSAGE_SELF)
+        _limit(resource.RLIMIT_CPU, int(used.ru_utime + used.ru_stime + _CPU_SECONDS) + 2)
         signal.setitimer(signal.ITIMER_PROF, _CPU_SECONDS)
         return _compare(gold, answer)
     except (_TooSlow, Exception):
@@ -251,17 +240,9 @@ def _parse(text: str) -> list[Any]:
     return parsed
 
 
-def _limit_processor() -> None:
-    """The kernel's limit, for what holds the interpreter so that the alarm is not heard."""
-    used = resource.getrusage(resource.RUSAGE_SELF)
-    _, hard = resource.getrlimit(resource.RLIMIT_CPU)
-    resource.setrlimit(resource.RLIMIT_CPU, (int(used.ru_utime + used.ru_stime + _CPU_SECONDS) + 2, hard))
-
-
-def _limit_memory() -> None:
-    _, hard = resource.getrlimit(resource.RLIMIT_AS)
-    limit = _MEMORY_BYTES if hard == resource.RLIM_INFINITY else min(hard, _MEMORY_BYTES)
-    resource.setrlimit(resource.RLIMIT_AS, (limit, hard))
+def _limit(kind: int, most: int) -> None:
+    _, hard = resource.getrlimit(kind)
+    resource.setrlimit(kind, (most if hard == resource.RLIM_INFINITY else min(hard, most), hard))
 
 
 def _ring(signum: int, frame: FrameType | None) -> None:

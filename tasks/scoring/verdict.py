@@ -187,14 +187,9 @@ def _reasoning(parsed: Parsed) -> Offsets | None:
 
 def metrics(score: Score) -> dict[str, float]:
     """Spread a verdict into lm-eval's metrics, one for each defect included."""
-    return {
-        "accuracy": float(score.accuracy),
-        "accuracy_strict": float(score.accuracy_strict),
-        "format_valid": float(score.format_valid),
-        "score": score.score,
-        "truncated": float(score.truncated),
-        **{f"defect_{defect}": float(defect in score.defects) for defect in DEFECTS},
-    }
+    names = ("accuracy", "accuracy_strict", "format_valid", "score", "truncated")
+    found = {name: float(getattr(score, name)) for name in names}
+    return found | {f"defect_{defect}": float(defect in score.defects) for defect in DEFECTS}
 
 
 @cache

@@ -13,6 +13,7 @@ import hashlib
 import random
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import Literal, get_args
 
 from tasks.errors import InputError
@@ -53,10 +54,7 @@ class Chain:
     @property
     def totals(self) -> tuple[int, ...]:
         """The running total after each change."""
-        totals = [self.start]
-        for change in self.changes:
-            totals.append(totals[-1] + change)
-        return tuple(totals[1:])
+        return tuple(accumulate(self.changes, initial=self.start))[1:]
 
     @property
     def split(self) -> str:
@@ -108,13 +106,18 @@ def load(
     rng = random.Random(f"world/{benchmark}/{split}/{hard}/{seed}")
     chains = _chains(rng, split, HARD_STEPS if hard else STEPS)
     prefix = f"world-{benchmark}{'-hard' if hard else ''}{'-long' if rationale == 'long' else ''}-{split}"
-    as_record = _number_record if benchmark == "number" else _choice_record
-    reason = _rationale if rationale == "short" else _long_rationale
     records = []
     for i in range(size or SPLIT_SIZE[split]):
         chain = next(chains)
-        story = _story(chain, rng)
-        records.append(as_record(f"{prefix}-{i}", chain, _question(chain, story), reason(chain, story)))
+        verbs = tuple(rng.choice(GAINS if change > 0 else LOSSES) for change in chain.changes)
+        story = Story(name=rng.choice(NAMES), things=rng.choice(THINGS), verbs=verbs)
+        reasoning = " ".join(_steps(chain)) if rationale == "short" else _long_rationale(chain, story)
+        total = chain.totals[-1]
+        asked = (f"{prefix}-{i}", _question(chain, story))
+        if benchmark == "number":
+            records.append(Record(*asked, None, reasoning, str(total), "number"))
+        else:
+            records.append(Record(*asked, RANGES, reasoning, LETTERS[(total - 1) // RANGE_WIDTH], "choice"))
     return records
 
 
@@ -160,30 +163,11 @@ def _random_chain(rng: random.Random, num_steps: int) -> Chain:
     return Chain(start, tuple(changes))
 
 
-def _number_record(record_id: str, chain: Chain, question: str, rationale: str) -> Record:
-    return Record(record_id, question, None, rationale, str(chain.totals[-1]), "number")
-
-
-def _choice_record(record_id: str, chain: Chain, question: str, rationale: str) -> Record:
-    letter = LETTERS[(chain.totals[-1] - 1) // RANGE_WIDTH]
-    return Record(record_id, question, RANGES, rationale, letter, "choice")
-
-
-def _story(chain: Chain, rng: random.Random) -> Story:
-    verbs = tuple(rng.choice(GAINS if change > 0 else LOSSES) for change in chain.changes)
-    return Story(name=rng.choice(NAMES), things=rng.choice(THINGS), verbs=verbs)
-
-
 def _question(chain: Chain, story: Story) -> str:
     events = ", ".join(
         f"{verb} {abs(change)}" for verb, change in zip(story.verbs, chain.changes, strict=True)
     )
     return f"{story.name} has {chain.start} {story.things}, {events}. How many now?"
-
-
-def _rationale(chain: Chain, story: Story) -> str:
-    """The arithmetic alone."""
-    return " ".join(_steps(chain))
 
 
 def _long_rationale(chain: Chain, story: Story) -> str:

@@ -125,7 +125,7 @@ def test_every_yaml_is_complete(name: str) -> None:
     assert benchmark.description
     assert "\n" not in benchmark.description + benchmark.source
     assert benchmark.source
-    assert benchmark.test_split
+    assert benchmark.data.splits["test"]
     assert benchmark.max_new_tokens > 0
     assert benchmark.data.hub or benchmark.data.generator
 
@@ -142,7 +142,7 @@ def test_a_row_on_the_hub_becomes_a_record(name: str, tmp_path: Path) -> None:
     benchmark = load_benchmark(name)
     if benchmark.data.holdout:
         benchmark = replace(benchmark, data=replace(benchmark.data, holdout=1))
-    split = benchmark.test_split or ""
+    split = benchmark.data.splits.get("test", "")
     files = {"train": [], "test": [row]} if name in ("svamp", "multiarith") else {split: [row]}
     if not files.get("train", [row]):
         files["train"] = [row | {"ID": "chal-0"}]
