@@ -8,8 +8,10 @@ texts no more is read than those of the questions that are shown.
 from __future__ import annotations
 
 import dataclasses
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import count
 from typing import Literal, get_args
 
 import numpy as np
@@ -241,12 +243,8 @@ def _right(paired: Paired, benchmark: str) -> tuple[_Bools, _Bools]:
 
 def _mixed(spots: Sequence[Spot]) -> list[Spot]:
     """Most telling first: those of most seeds, the benchmarks in turn."""
-    turns: dict[tuple[str, int], int] = {}
-    keyed = []
-    for spot in spots:
-        turn = turns[spot.benchmark, spot.times] = turns.get((spot.benchmark, spot.times), -1) + 1
-        keyed.append((-spot.times / spot.pairs, turn, spot))
-    return [spot for _, _, spot in sorted(keyed, key=lambda each: each[:2])]
+    turns: defaultdict[tuple[str, int], Iterator[int]] = defaultdict(count)
+    return sorted(spots, key=lambda spot: (-spot.times / spot.pairs, next(turns[spot.benchmark, spot.times])))
 
 
 def _read(side: Side, spots: Sequence[Spot], number: int) -> list[Sample]:

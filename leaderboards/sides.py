@@ -47,17 +47,22 @@ def find_sides(first: str, second: str, run_dirs: Sequence[Path]) -> tuple[Side,
             read.
     """
     read = cache(read_outcomes)
-
-    def side(text: str) -> Side:
+    sides = []
+    for text in (first, second):
         dirs, name = _placed(text, run_dirs)
         runs = [read(path) for path in dirs]
-        model, name = _entry(text, name, runs)
-        return cut_side(runs, model, name)
-
-    sides = side(first), side(second)
-    if _digests(sides[0]) == _digests(sides[1]):
+        sides.append(cut_side(runs, *_entry(text, name, runs)))
+    # What tells one side from another: weights, and which evaluations of them.
+    a, b = (
+        {
+            (each.name, each.digest, each.seed, *(run.source for run in side.runs))
+            for each in side.group.entries
+        }
+        for side in sides
+    )
+    if a == b:
         raise InputError(f"{first} and {second} are the same entry; name two")
-    return sides
+    return sides[0], sides[1]
 
 
 def cut_side(runs: Sequence[RunResults], model: str, name: str) -> Side:
@@ -102,9 +107,3 @@ def _entry(text: str, name: str | None, runs: Sequence[RunResults]) -> tuple[str
         ways = " or ".join(f"'{entry} · {model}'" for model, entry in found)
         raise InputError(f"{where}: '{name}' is there for several models; write {ways}")
     return found[0]
-
-
-def _digests(side: Side) -> set[tuple[str, str, int | None, tuple[str, ...]]]:
-    """What tells one side from another: weights, and which evaluations of them."""
-    sources = tuple(run.source for run in side.runs)
-    return {(entry.name, entry.digest, entry.seed, sources) for entry in side.group.entries}

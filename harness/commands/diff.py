@@ -32,7 +32,6 @@ _WORDS: dict[Only, str] = {
     "both-wrong": "both are wrong",
     "differing": "one is right and the other wrong",
 }
-_LINE_END = " ⏎ "
 # Unicode has pictures of the control characters, in their order, but that of delete.
 _PICTURES = {code: 0x2400 + code for code in range(0x20) if chr(code) != "\n"} | {0x7F: "␡"}
 _JSON_FIELDS = {
@@ -43,24 +42,17 @@ _JSON_FIELDS = {
 """What is said of an output, by the names that a reader of the JSON meets."""
 _option = partial(typer.Option, show_default=False)
 _SIDE = "An entry's name, a RUN_DIR that holds one, or RUN_DIR:ENTRY."
+_RUN = "Run to look for names in; may be repeated. By default runs/embedded."
+_ONLY = "Questions that only A has right, only B, neither, or just one of them."
 
 
 def diff(
     a: Annotated[str, typer.Argument(help=_SIDE, metavar="A")],
     b: Annotated[str, typer.Argument(help="The other, likewise.", metavar="B")],
-    run: Annotated[
-        list[Path] | None,
-        _option(help="Run to look for names in; may be repeated. By default runs/embedded."),
-    ] = None,
+    run: Annotated[list[Path] | None, _option(help=_RUN)] = None,
     benchmark: Annotated[str | None, _option(help="Only this one.")] = None,
     seed: Annotated[int | None, _option(help="Only this training seed.")] = None,
-    only: Annotated[
-        str,
-        typer.Option(
-            help="Questions that only A has right, only B, neither, or just one of them.",
-            metavar="a|b|both-wrong|differing",
-        ),
-    ] = "differing",
+    only: Annotated[str, typer.Option(help=_ONLY, metavar="a|b|both-wrong|differing")] = "differing",
     limit: Annotated[int, typer.Option(help="Questions to show; 0 for the summary alone.", min=0)] = 10,
     full: Annotated[bool, typer.Option("--full", help="Whole prompts and outputs.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
@@ -180,7 +172,7 @@ def _side_words(side: Side) -> str:
 def visible(text: str, lines: Literal["kept", "joined"]) -> str:
     """Text as it may be sent to a terminal: control characters as pictures, other invisible ones by code."""
     if lines == "joined":
-        text = _LINE_END.join(text.strip().splitlines())
+        text = " ⏎ ".join(text.strip().splitlines())
     shown = text.translate(_PICTURES)
     return "".join(c if c.isprintable() or c == "\n" else f"\\u{ord(c):04x}" for c in shown)
 

@@ -13,11 +13,16 @@ from leaderboards.report.wording import METRIC_NAMES, bounds, p_value, percent, 
 
 if TYPE_CHECKING:
     from rich.console import Console
-    from rich.table import Table
 
     from leaderboards.gate import GateReport, GateTest
 
 _option = partial(typer.Option, show_default=False)
+_ENTRIES = "Folder of entry files; those evaluated on the same questions join the board."
+_ALLOW = "Show results marked that are not comparable: data, prompt, generation, scorer."
+_FAIL_IF = (
+    "METRIC(BENCHMARK|macro|*) [of ENTRY] drops [by more than X points]: exit 1 if it does, by the paired "
+    "test against the baseline."
+)
 
 
 def leaderboard(
@@ -26,29 +31,13 @@ def leaderboard(
     reference: Annotated[str | None, _option(help="Entry that differences are taken to.")] = None,
     rank_by: Annotated[str | None, _option(help="accuracy, accuracy_strict, format_valid or score.")] = None,
     alpha: Annotated[float | None, _option(help="Weight of accuracy in score.")] = None,
-    entries: Annotated[
-        Path | None,
-        _option(help="Folder of entry files; those evaluated on the same questions join the board."),
-    ] = None,
-    allow_different: Annotated[
-        str | None,
-        _option(
-            help="Show results marked that are not comparable: data, prompt, generation, scorer.",
-            metavar="a,b",
-        ),
-    ] = None,
+    entries: Annotated[Path | None, _option(help=_ENTRIES)] = None,
+    allow_different: Annotated[str | None, _option(help=_ALLOW, metavar="a,b")] = None,
     samples: Annotated[int, typer.Option(help="At most so many samples in the page.", min=0)] = 100_000,
     baseline: Annotated[
         list[Path] | None, _option(help="Earlier run to compare with; may be repeated.")
     ] = None,
-    fail_if: Annotated[
-        list[str] | None,
-        _option(
-            help="METRIC(BENCHMARK|macro|*) [of ENTRY] drops [by more than X points]: exit 1 if it does, by "
-            "the paired test against the baseline.",
-            metavar='"METRIC(BENCHMARK) drops"',
-        ),
-    ] = None,
+    fail_if: Annotated[list[str] | None, _option(help=_FAIL_IF, metavar='"METRIC(BENCHMARK) drops"')] = None,
 ) -> None:
     """Write the report again from stored results alone; what is not said is as in the first run."""
     from harness.config import load_config
@@ -62,12 +51,11 @@ def leaderboard(
     stored = load_config(config_file if config_file.is_file() else None, {}, [])
     weight = stored.alpha if alpha is None else alpha
     runs = [read_outcomes(path) for path in run_dirs]
-    gate = None
-    if baseline or fail_if:
-        # Tested before the board is built, so that what is wrong is said at once.
-        if not baseline:
-            raise InputError("--fail-if needs an earlier run to compare with: --baseline RUN_DIR")
-        gate = check_gate(runs, [read_outcomes(path) for path in baseline], fail_if or (), weight)
+    if fail_if and not baseline:
+        raise InputError("--fail-if needs an earlier run to compare with: --baseline RUN_DIR")
+    # Tested before the board is built, so that what is wrong is said at once.
+    before = [read_outcomes(path) for path in baseline or ()]
+    gate = check_gate(runs, before, fail_if or (), weight) if before else None
     made = report(
         runs,
         out or run_dirs[0] / "leaderboard",
@@ -89,7 +77,24 @@ def print_gate(report: GateReport, console: Console) -> None:
     """The table, then `ok:` or `regression:` for each test, then the notes."""
     from rich.text import Text
 
-    console.print(_table(report))
+    from leaderboards.report.terminal import ruled_table
+
+    table = ruled_table(("entry", "on", "before", "now", "Δ", "Holm p", "finds", ""))
+    several = len({test.model for test in report.tests}) > 1
+    for test in report.tests:
+        found = test.difference
+        name = f"{test.entry} · {test.model}" if several else test.entry
+        table.add_row(
+            Text(printable(name)),
+            Text(f"{METRIC_NAMES[test.condition.metric]}, {printable(test.benchmark)}"),
+            percent(test.before),
+            percent(test.now),
+            points(found.mean),
+            p_value(test.p_holm),
+            f"≥ {percent(test.findable)}",
+            Text("drop", "bold red") if test.failed else Text("ok", "green"),
+        )
+    console.print(table)
     for note in report.notes:
         console.print(Text(f"! {printable(note)}", "yellow"))
     for test in report.tests:
@@ -111,26 +116,3 @@ def gate_line(test: GateTest) -> str:
         return f"regression: {name} drops{f' by more than {allowed}' if margin else ''}: {figures}"
     passed = f" ({allowed} are let pass)" if margin else ""
     return f"ok: {name}{passed}: {figures}; a drop of {percent(test.findable)} points would probably be found"
-
-
-def _table(report: GateReport) -> Table:
-    from rich.text import Text
-
-    from leaderboards.report.terminal import ruled_table
-
-    table = ruled_table(("entry", "on", "before", "now", "Δ", "Holm p", "finds", ""))
-    several = len({test.model for test in report.tests}) > 1
-    for test in report.tests:
-        found = test.difference
-        name = f"{test.entry} · {test.model}" if several else test.entry
-        table.add_row(
-            Text(printable(name)),
-            Text(f"{METRIC_NAMES[test.condition.metric]}, {printable(test.benchmark)}"),
-            percent(test.before),
-            percent(test.now),
-            points(found.mean),
-            p_value(test.p_holm),
-            f"≥ {percent(test.findable)}",
-            Text("drop", "bold red") if test.failed else Text("ok", "green"),
-        )
-    return table

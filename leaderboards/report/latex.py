@@ -6,7 +6,6 @@ nobody takes a bold one for more than it is.
 
 import unicodedata
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple
 
 from leaderboards.board.rows import Board, Cell
 from leaderboards.report import wording
@@ -22,21 +21,14 @@ _PREAMBLE = r"""% The leaderboard as a table: put it into a paper with \input{le
 \providecommand{\harnessinterval}[2]{\ensuremath{^{#2}_{#1}}}"""
 
 
-class _Best(NamedTuple):
-    """The best row of a column, and those that the paired test cannot tell from it, by position."""
-
-    row: int
-    ties: frozenset[int]
-
-
 def latex(board: Board) -> str:
     """The ranking metric on each benchmark and on all of them, as a table that compiles as it is."""
     places = [*board.benchmarks, *([MACRO] if len(board.benchmarks) > 1 else [])]
-    found = {place: _best(board, place) for place in places}
+    marked = {place: _marked(board, place) for place in places}
     body = []
     for number, row in enumerate(board.rows):
         name = escaped(wording.role_label(row, board)) + (" (reference)" if row.is_reference else "")
-        body.append(_joined([name, *(_cell(board, row.cell(p), number, found[p]) for p in places)]))
+        body.append(_joined([name, *(_cell(board, row.cell(p), marked[p].get(number)) for p in places)]))
     words, headline = wording.title(board), sentences(board.summary[:1], board)
     caption = f"{words[0].upper()}{words[1:]}. {headline[0]}" if headline else f"{words}."
     parts = [
@@ -58,20 +50,20 @@ def latex(board: Board) -> str:
         r"  \end{tabular}",
         r"  \par\medskip",
         r"  \begin{minipage}{\linewidth}",
-        rf"    \footnotesize {' '.join(escaped(note) for note in _notes(board, found))}",
+        rf"    \footnotesize {' '.join(escaped(note) for note in _notes(board, marked))}",
         r"  \end{minipage}",
         r"\end{table}",
     ]
     return "\n".join(parts) + "\n"
 
 
-def _best(board: Board, place: str) -> _Best | None:
-    """None where no row has a figure that may be compared."""
+def _marked(board: Board, place: str) -> dict[int, str]:
+    """How the best row is set, by its position, and those that the paired test cannot tell from it."""
     rows, metric = board.rows, board.rank_by
     cells = {number: cell.metric(metric) for number, row in enumerate(rows) if (cell := row.cell(place))}
     comparable = {number: cell for number, cell in cells.items() if not cell.own_format} or cells
     if not comparable:
-        return None
+        return {}
     best = max(comparable, key=lambda number: comparable[number].estimate.mean)
     comparisons = board.versus.get(rows[best].name, {})
     # Each is made within its own model: where several rows have the best one's name, to that of the model.
@@ -83,20 +75,16 @@ def _best(board: Board, place: str) -> _Best | None:
         and (found := comparisons.get((number, place, metric)))
         and found.verdict == "not distinguishable"
     )
-    return _Best(best, frozenset(ties))
+    return dict.fromkeys(ties, "underline") | {best: "textbf"}
 
 
-def _cell(board: Board, cell: Cell | None, number: int, best: _Best | None) -> str:
+def _cell(board: Board, cell: Cell | None, command: str | None) -> str:
     if cell is None:
         return escaped(MISSING)
     figures = cell.metric(board.rank_by)
     estimate = figures.estimate
-    text = percent(estimate.mean)
-    if best and number == best.row:
-        text = rf"\textbf{{{text}}}"
-    elif best and number in best.ties:
-        text = rf"\underline{{{text}}}"
-    marks = OWN_FORMAT_MARK * figures.own_format + SIGNIFICANT_MARK * wording.differs(cell, board.rank_by)
+    text = rf"\{command}{{{percent(estimate.mean)}}}" if command else percent(estimate.mean)
+    marks = OWN_FORMAT_MARK * figures.own_format + wording.mark(cell, board.rank_by)
     # Without width, so that the figures of a column stay aligned.
     hanging = rf"\rlap{{\textsuperscript{{{escaped(marks)}}}}}" if marks else ""
     return rf"{text}\harnessinterval{{{percent(estimate.low)}}}{{{percent(estimate.high)}}}{hanging}"
@@ -134,19 +122,19 @@ def _reported_row(board: Board, row: Reported, places: Sequence[str]) -> Iterato
         yield _joined([name, rf"\multicolumn{{{len(places)}}}{{r@{{}}}}{{\textit{{{text}}}}}"])
 
 
-def _notes(board: Board, found: dict[str, _Best | None]) -> Iterator[str]:
+def _notes(board: Board, marked: dict[str, dict[int, str]]) -> Iterator[str]:
     """What the marks mean; only of those that the table has."""
     level = f"{100 * board.confidence:.0f} %"
     yield (
         f"Small figures: lower and upper end of {level} intervals over questions and training seeds "
         "(questions alone for an entry without several seeds)."
     )
-    tied = any(best and best.ties for best in found.values())
+    tied = any("underline" in commands.values() for commands in marked.values())
     yield "Bold: best of its column" + (
         "; underlined: not distinguishable from it (paired two-way clustered t test, Holm)." if tied else "."
     )
-    cells = [cell for row in board.rows for place in found if (cell := row.cell(place))]
-    if any(wording.differs(cell, board.rank_by) for cell in cells):
+    cells = [cell for row in board.rows for place in marked if (cell := row.cell(place))]
+    if any(wording.mark(cell, board.rank_by) for cell in cells):
         yield (
             f"{SIGNIFICANT_MARK}: differs from {board.reference} (the same test, "
             f"p < {1 - board.confidence:.2g} after Holm's correction over {board.family_macro} macro "
@@ -154,9 +142,9 @@ def _notes(board: Board, found: dict[str, _Best | None]) -> Iterator[str]:
         )
     if any(cell.metric(board.rank_by).own_format for cell in cells):
         yield f"{OWN_FORMAT_MARK}: no tags, so this figure means another thing and is not compared."
-    mark = wording.UNLIKE_MARK
+    unlike = wording.UNLIKE_MARK
     for row in (row for row in board.rows if row.marks):
-        yield f"{mark} {wording.label(row, board).removesuffix(mark)}: {'; '.join(row.marks)}."
+        yield f"{unlike} {wording.label(row, board).removesuffix(unlike)}: {'; '.join(row.marks)}."
     yield from wording.sources(_shown(board))
 
 

@@ -11,15 +11,7 @@ from functools import partial
 from leaderboards.board.conclusions import flops_per_point, gained_points
 from leaderboards.board.rows import Board, Bucket, BucketBy, Cell, Comparison, Row, Sampled
 from leaderboards.report import wording
-from leaderboards.report.wording import (
-    METRIC_NAMES,
-    MISSING,
-    SIGNIFICANT_MARK,
-    label,
-    p_value,
-    percent,
-    printable,
-)
+from leaderboards.report.wording import METRIC_NAMES, MISSING, label, p_value, percent, printable
 from leaderboards.results.schema import METRICS, Metric, TrainingCost
 from leaderboards.stats import MACRO, Estimate
 
@@ -130,9 +122,7 @@ def benchmark_columns(board: Board) -> Iterator[Column]:
 
     def text(row: Row, benchmark: str) -> str:
         cell, metric = row.cell(benchmark), board.rank_by
-        if cell is None:
-            return MISSING
-        return wording.figure(cell, metric, SIGNIFICANT_MARK if wording.differs(cell, metric) else "")
+        return wording.figure(cell, metric, wording.mark(cell, metric)) if cell else MISSING
 
     for benchmark in board.benchmarks if len(board.benchmarks) > 1 else ():
         yield benchmark, partial(text, benchmark=benchmark)

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 WIDE_CONSOLE = 120
 _GAP = 2
 _COMPUTE = "Training compute of one seed"
+_Headed = tuple[str, Sequence[Column]]
 
 
 def render(board: Board, console: Console) -> None:
@@ -26,16 +27,16 @@ def render(board: Board, console: Console) -> None:
     rank, _, name, *_ = overall = tables.overall_columns(board)
     wide = console.width >= WIDE_CONSOLE
     benchmarks = tables.benchmark_columns(board) if wide else ()
-    made = list(
-        _fitted(board.rows, (title(board), overall), benchmarks, ("By benchmark", (rank, name)), console)
-    )
+    first: _Headed = (title(board), overall)
+    later: _Headed = ("By benchmark", (rank, name))
+    made = list(_fitted(board.rows, first, benchmarks, later, console.width))
     if wide:
         made.append(text_table("Details", board.rows, (name, *tables.detail_columns(board))))
     for table in made:
         console.print(_drawn(table, board.rows, board))
     if trained := tuple(row for row in board.rows if row.cost):
         first, later = (_COMPUTE, (name,)), (f"{_COMPUTE}, continued", (name,))
-        for table in _fitted(trained, first, tables.cost_columns(board), later, console):
+        for table in _fitted(trained, first, tables.cost_columns(board), later, console.width):
             console.print(_drawn(table, trained, board))
     for table in tables.text_tables(board):
         if table.in_terminal and (wide or not table.detail):
@@ -47,11 +48,7 @@ def render(board: Board, console: Console) -> None:
 
 
 def _fitted(
-    rows: Sequence[Row],
-    first: tuple[str, Sequence[Column]],
-    columns: Iterable[Column],
-    later: tuple[str, Sequence[Column]],
-    console: Console,
+    rows: Sequence[Row], first: _Headed, columns: Iterable[Column], later: _Headed, max_width: int
 ) -> Iterator[TextTable]:
     """The first table with as many of the columns as fit beside it; the others in tables like `later`."""
     table, shown = text_table(first[0], rows, first[1]), first[1]
@@ -59,7 +56,7 @@ def _fitted(
         wider = text_table(table.heading, rows, (*shown, column))
         # So many characters that no cell has to be folded.
         width = sum(_GAP + max(map(len, texts)) for texts in zip(wider.columns, *wider.lines, strict=True))
-        if width > console.width:
+        if width > max_width:
             yield table
             shown = later[1]
             wider = text_table(later[0], rows, (*shown, column))

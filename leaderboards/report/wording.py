@@ -118,10 +118,10 @@ def title(board: Board) -> str:
     return f"{METRIC_NAMES[board.rank_by]} in %, {over}"
 
 
-def differs(cell: Cell, metric: Metric) -> bool:
-    """Whether the corrected test found a difference to the reference."""
-    comparison = cell.metric(metric).comparison
-    return comparison is not None and comparison.verdict != "not distinguishable"
+def mark(cell: Cell, metric: Metric) -> str:
+    """`*` where the corrected test found a difference to the reference, else nothing."""
+    found = cell.metric(metric).comparison
+    return SIGNIFICANT_MARK if found and found.verdict != "not distinguishable" else ""
 
 
 def value(cell: Cell, metric: Metric) -> str:
@@ -135,10 +135,10 @@ def span(ends: tuple[float, float] | None) -> str:
     return f"[{percent(ends[0])}, {percent(ends[1])}]" if ends else MISSING
 
 
-def figure(cell: Cell, metric: Metric, mark: str = "") -> str:
+def figure(cell: Cell, metric: Metric, marked: str = "") -> str:
     """A metric's mean and interval in percent, with a mark between them: `71.2* [68.0, 74.1]`."""
     estimate = cell.metric(metric).estimate
-    return f"{value(cell, metric)}{mark} {span((estimate.low, estimate.high))}"
+    return f"{value(cell, metric)}{marked} {span((estimate.low, estimate.high))}"
 
 
 def against_reference(row: Row, cell: Cell, metric: Metric) -> str:
@@ -149,8 +149,7 @@ def against_reference(row: Row, cell: Cell, metric: Metric) -> str:
     if comparison is None:
         return MISSING
     found = comparison.difference
-    mark = SIGNIFICANT_MARK if differs(cell, metric) else ""
-    return f"{points(found.mean)}{mark} [{points(found.low)}, {points(found.high)}]"
+    return f"{points(found.mean)}{mark(cell, metric)} [{points(found.low)}, {points(found.high)}]"
 
 
 def origins(board: Board) -> Iterator[str]:

@@ -108,9 +108,8 @@ class RunTexts:
         start = 0
         for batch in self._batches():
             chosen = np.flatnonzero(number_N[start : start + batch.num_rows] >= 0)
-            for at, values in zip(
-                (start + chosen).tolist(), batch.take(pa.array(chosen)).to_pylist(), strict=True
-            ):
+            rows = batch.take(pa.array(chosen)).to_pylist()
+            for at, values in zip((start + chosen).tolist(), rows, strict=True):
                 code = int(self.code_N[at])
                 one = by_code[code]
                 values["prompt"] = prompts.setdefault(values["prompt"], values["prompt"])

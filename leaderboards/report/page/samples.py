@@ -13,6 +13,7 @@ import json
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import product
 from typing import NamedTuple
 
 import pandas as pd
@@ -147,12 +148,10 @@ def pieces_of(sample: Sample) -> list[str]:
 def _held(board: Board, texts: Sequence[RunTexts]) -> Iterator[_Held]:
     """Where each row's samples are: as in the board, the first run that holds them stands for them."""
     for position, row in enumerate(board.rows):
-        for cell in row.cells:
-            for seed in row.seeds:
-                key = (row.model, row.name, seed, cell.benchmark)
-                run = next((each for each in texts if key in each.codes), None)
-                if run:
-                    yield _Held(position, row.tags, key, run)
+        for cell, seed in product(row.cells, row.seeds):
+            key = (row.model, row.name, seed, cell.benchmark)
+            if run := next((each for each in texts if key in each.codes), None):
+                yield _Held(position, row.tags, key, run)
 
 
 def _evenly(ids: Sequence[str], share: float) -> dict[str, int]:
@@ -170,7 +169,7 @@ class _Packer:
     num_samples: int = 0
     cells: list[dict[str, object]] = field(default_factory=list)
     defects: dict[tuple[str, ...], int] = field(default_factory=dict)
-    questions: dict[str, dict[int, tuple[object, ...]]] = field(default_factory=dict)
+    questions: dict[tuple[str, str], tuple[object, ...]] = field(default_factory=dict)
     prompts: dict[tuple[str, bytes], list[str]] = field(default_factory=dict)
 
     def add_run(self, run: RunTexts, held: Sequence[_Held]) -> None:
@@ -186,7 +185,12 @@ class _Packer:
             "blockQuestions": BLOCK_QUESTIONS,
             "defects": list(self.defects),
             "benchmarks": {
-                name: {"size": len(ids), "questions": self._store_blocks(self._asked(name, ids))}
+                name: {
+                    "size": len(ids),
+                    "questions": self._store_blocks(
+                        [self.questions.get((name, each), (each, "", None)) for each in ids]
+                    ),
+                }
                 for name, ids in self.kept.items()
             },
             "cells": sorted(
@@ -197,9 +201,9 @@ class _Packer:
     def _add(self, row: int, key: EvaluationKey, by_number: Mapping[int, Sequence[Sample]]) -> None:
         _, _, seed, benchmark = key
         drawn = [by_number.get(number, []) for number in range(len(self.kept[benchmark]))]
-        asked = self.questions.setdefault(benchmark, {})
-        for number, samples in by_number.items():
-            asked.setdefault(number, tuple(getattr(samples[0], name) for name in _QUESTION))
+        for first, *_ in by_number.values():
+            asked = tuple(getattr(first, name) for name in _QUESTION)
+            self.questions.setdefault((benchmark, first.sample_id), asked)
         self.num_samples += sum(map(len, drawn))
         known = self.defects
         verdicts = {
@@ -219,11 +223,6 @@ class _Packer:
                 "prompts": self._prompts(benchmark, drawn),
             }
         )
-
-    def _asked(self, benchmark: str, ids: Mapping[str, int]) -> list[tuple[object, ...]]:
-        """Id, reference answer and choices of each question."""
-        asked = self.questions.get(benchmark, {})
-        return [asked.get(number, (sample_id, "", None)) for sample_id, number in ids.items()]
 
     def _prompts(self, benchmark: str, drawn: Sequence[Sequence[Sample]]) -> list[str]:
         """The chunks of these prompts: those of another entry where it was asked in the same words."""
