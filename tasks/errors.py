@@ -13,15 +13,7 @@ class InputError(Exception):
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """Say which of the known names was probably meant, or list them all.
-
-    Args:
-        name: what the user wrote.
-        known: the names that exist.
-
-    Returns:
-        A clause for the end of an error message, such as ``did you mean 'gsm8k'?``.
-    """
+    """Say which of the known names was probably meant, or list them all: a clause that ends an error."""
     names = sorted(known)
     close = get_close_matches(name.lower(), names, n=1, cutoff=0.6)
     return f"did you mean '{close[0]}'?" if close else f"known: {', '.join(names) or 'none'}"
@@ -30,16 +22,10 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
 def check_keys(
     data: Iterable[Any], known: Iterable[str], where: str, fault: str = "unknown key '{key}'; {meant}"
 ) -> None:
-    """Refuses keys that nobody reads.
-
-    Args:
-        data: The keys.
-        known: Those that are read.
-        where: Begins the error.
-        fault: What the error says of `{key}`, and of what is `{meant}`.
+    """Refuses keys that nobody reads; `fault` words what is wrong with `{key}` and what was `{meant}`.
 
     Raises:
-        InputError: One of them, and what was probably meant.
+        InputError: One of the keys is not known; begins with `where`.
     """
     known = list(known)
     for key in data:

@@ -29,16 +29,10 @@ def read_yaml(path: Path, unreadable: str = "cannot be read ({error})", loader: 
 
 
 def parse_yaml(text: str | bytes, where: str, loader: Any = None, fault: str = "not YAML ({error})") -> Any:
-    """What a text in YAML holds.
-
-    Args:
-        text: the text; bytes are decoded as YAML says.
-        where: begins the error.
-        loader: a loader of PyYAML; the safe one where None.
-        fault: what the error says after `where`.
+    """What a text in YAML holds; bytes are decoded as YAML says.
 
     Raises:
-        InputError: it is not YAML.
+        InputError: it is not YAML; says `where`, and then `fault`.
     """
     import yaml
 
@@ -50,10 +44,7 @@ def parse_yaml(text: str | bytes, where: str, loader: Any = None, fault: str = "
 
 @contextmanager
 def whole_file(path: Path) -> Iterator[Path]:
-    """A place beside `path` to write to; what stands there moves to `path` when the context ends well.
-
-    What stood at `path` stays as it is until then, and for good where the context ends in an error.
-    """
+    """A file beside `path` to write, which replaces it when the context ends well, and else is removed."""
     part = path.with_name(f"{path.name}.part")
     try:
         yield part

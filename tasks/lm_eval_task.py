@@ -4,7 +4,7 @@ A document carries the whole record and the run's settings, so that scoring need
 the output, in this process or in another.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from itertools import islice
 from pathlib import Path
@@ -81,7 +81,7 @@ class LazySplits(Mapping[str, Any]):
         if split not in _SPLITS:
             raise KeyError(split)
         if split not in self.loaded:
-            records = self._fewshot() if split == "fewshot" else list(self._records(self.evaluated))
+            records = self._fewshot() if split == "fewshot" else self._records(self.evaluated)
             import datasets
 
             docs = [document(record, self.settings) for record in records]
@@ -97,7 +97,7 @@ class LazySplits(Mapping[str, Any]):
     def _records(self, split: Split) -> Iterator[Record]:
         return iter_split(self.source, split, self.kind, self.data_dir)
 
-    def _fewshot(self) -> list[Record]:
+    def _fewshot(self) -> Iterable[Record]:
         """Training records that every tag format can write, so that all candidates are shown the same ones.
 
         A question that is asked is never among them, nor is it in another spelling of spaces and case.
@@ -108,7 +108,7 @@ class LazySplits(Mapping[str, Any]):
         asked = {_plain(question) for question in (test["question"] if len(test) else ())}
         first = islice(self._records("train"), FEWSHOT_SEARCHED)
         unasked = (record for record in first if _plain(record.question) not in asked)
-        return list(islice(filter(self._renders, unasked), FEWSHOT_POOL))
+        return islice(filter(self._renders, unasked), FEWSHOT_POOL)
 
     def _renders(self, record: Record) -> bool:
         try:
@@ -135,11 +135,8 @@ def doc_to_target(doc: Doc) -> str:
 
 
 def fewshot_target(doc: Doc) -> str:
-    """Return the whole reference response of a few-shot example, in the tag format of the run.
-
-    Where the prompt opens the reasoning, an example opens it by itself: a chat template does so only for the
-    turn that is to be written.
-    """
+    """Return the whole reference response of a few-shot example, in the tag format of the run."""
+    # Where the prompt opens the reasoning, a chat template does so only for the turn that is to be written.
     tag_format = get_tag_format(doc["tags"])
     opened = tag_format.think_open if tag_format.think_open_in_prompt else ""
     return opened + render_response(_record(doc), tag_format).text

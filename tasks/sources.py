@@ -68,9 +68,7 @@ class Field:
         if self.constant is not None:
             return self.constant
         if self.template is not None:
-            names = re.findall(r"\{([\w.]+)\}", self.template)
-            values = {name: _column(row, name, where) for name in names}
-            return re.sub(r"\{([\w.]+)\}", lambda found: str(values[found[1]]), self.template)
+            return re.sub(r"\{([\w.]+)\}", lambda name: str(_column(row, name[1], where)), self.template)
         return _column(row, self.column or "", where)
 
     def _clean(self, text: str, where: str) -> str:
@@ -123,9 +121,9 @@ def _parse_field(spec: object, where: str) -> Field:
         raise InputError(f"{where}: {error.pattern!r} is no regular expression ({error})") from error
 
 
-def _column(row: Mapping[str, Any], path: str | None, where: str) -> Any:
+def _column(row: Mapping[str, Any], path: str, where: str) -> Any:
     value: Any = row
-    for part in (path or "").split("."):
+    for part in path.split("."):
         if not isinstance(value, Mapping) or part not in value:
             known = list(value) if isinstance(value, Mapping) else []
             raise InputError(f"{where}: no column '{path}'; {did_you_mean(part, known)}")
@@ -135,7 +133,7 @@ def _column(row: Mapping[str, Any], path: str | None, where: str) -> Any:
 
 @dataclass(frozen=True, slots=True)
 class HubSource:
-    """A data set on the Hugging Face Hub (or a local folder in its form).
+    """A data set on the Hugging Face Hub, or a local folder in its form.
 
     Attributes:
         path: its name, such as ``openai/gsm8k``.

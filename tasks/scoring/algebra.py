@@ -17,6 +17,7 @@ from fractions import Fraction
 _CONSTANTS: dict[str, float] = {"e": math.e, "\\pi": math.pi}
 Monomial = tuple[tuple[str, Fraction | int], ...]
 Polynomial = dict[Monomial, Fraction]
+_Function = Callable[..., complex]
 _ONE: Polynomial = {(): Fraction(1)}
 
 IMAGINARY = "i"
@@ -24,6 +25,7 @@ _MAX_TERMS = 120
 _MAX_PRODUCTS = 2_000
 _MAX_BITS = 1_500
 _MAX_RADICAND = 10**8
+_MAX_EXPONENT = 32
 
 
 class UnsettledError(Exception):
@@ -95,9 +97,6 @@ def _bounded(polynomial: Polynomial) -> Polynomial:
     return {monomial: factor for monomial, factor in polynomial.items() if factor}
 
 
-_MAX_EXPONENT = 32
-
-
 @dataclass(frozen=True, slots=True)
 class Ratio:
     """A ratio of two polynomials.
@@ -121,7 +120,7 @@ def constant(value: Fraction, decimal: bool = False) -> Ratio:
     """A rational number."""
     bound_bits(value)
     top: Polynomial = {(): value} if value else {}
-    return Ratio(top, _ONE, decimal, at_point=_tried(lambda: complex(value)))
+    return Ratio(top, _ONE, decimal, at_point=_at_point(lambda: complex(value)))
 
 
 def symbol(name: str) -> Ratio:
@@ -136,9 +135,9 @@ def _opaque(name: str, at_point: complex | None) -> Ratio:
     return Ratio({((name, 1),): Fraction(1)}, _ONE, opaque=True, at_point=at_point)
 
 
-def function(name: str, argument: Ratio, evaluate: Callable[[complex], complex] | None) -> Ratio:
+def function(name: str, argument: Ratio, evaluate: _Function | None) -> Ratio:
     """An opaque function of a value."""
-    return _opaque(f"{name}({_key(argument)})", _applied(evaluate, argument))
+    return _opaque(f"{name}({_key(argument)})", _at_point(evaluate, argument))
 
 
 def add(left: Ratio, right: Ratio) -> Ratio:
@@ -148,7 +147,7 @@ def add(left: Ratio, right: Ratio) -> Ratio:
     else:
         top = plus(times(left.top, right.bottom), times(right.top, left.bottom))
         bottom = times(left.bottom, right.bottom)
-    return _ratio(top, bottom, left, right, _combined(left, right, operator.add))
+    return _ratio(top, bottom, left, right, operator.add)
 
 
 def negative(value: Ratio) -> Ratio:
@@ -160,14 +159,14 @@ def negative(value: Ratio) -> Ratio:
 def multiply(left: Ratio, right: Ratio) -> Ratio:
     """The product of two values."""
     top, bottom = times(left.top, right.top), times(left.bottom, right.bottom)
-    return _ratio(top, bottom, left, right, _combined(left, right, operator.mul))
+    return _ratio(top, bottom, left, right, operator.mul)
 
 
 def divide(left: Ratio, right: Ratio) -> Ratio:
     """The quotient of two values; unsettled where the second is zero."""
     if not right.top:
         raise UnsettledError
-    inverse = _applied(lambda value: 1 / value, right)
+    inverse = _at_point(lambda value: 1 / value, right)
     return multiply(left, replace(right, top=right.bottom, bottom=right.top, at_point=inverse))
 
 
@@ -184,7 +183,7 @@ def power(base: Ratio, exponent: Ratio) -> Ratio:
             return result
         if rational(base) is not None:
             return root(result, value.denominator)
-    return _opaque(f"({_key(base)})^({_key(exponent)})", _combined(base, exponent, operator.pow))
+    return _opaque(f"({_key(base)})^({_key(exponent)})", _at_point(operator.pow, base, exponent))
 
 
 def root(base: Ratio, degree: int) -> Ratio:
@@ -277,25 +276,19 @@ def _number(value: Ratio) -> Fraction | float | None:
     return None if value.at_point is None or value.at_point.imag else value.at_point.real
 
 
-def _ratio(top: Polynomial, bottom: Polynomial, left: Ratio, right: Ratio, at_point: complex | None) -> Ratio:
+def _ratio(top: Polynomial, bottom: Polynomial, left: Ratio, right: Ratio, evaluate: _Function) -> Ratio:
     if set(bottom) == {()}:
         top, bottom = {monomial: factor / bottom[()] for monomial, factor in top.items()}, _ONE
-    return Ratio(top, bottom, left.decimal or right.decimal, left.opaque or right.opaque, at_point)
+    decimal, opaque = left.decimal or right.decimal, left.opaque or right.opaque
+    return Ratio(top, bottom, decimal, opaque, _at_point(evaluate, left, right))
 
 
-def _applied(evaluate: Callable[[complex], complex] | None, argument: Ratio) -> complex | None:
-    value = argument.at_point
-    return None if value is None or evaluate is None else _tried(lambda: evaluate(value))
-
-
-def _combined(left: Ratio, right: Ratio, evaluate: Callable[[complex, complex], complex]) -> complex | None:
-    one, other = left.at_point, right.at_point
-    return None if one is None or other is None else _tried(lambda: evaluate(one, other))
-
-
-def _tried(evaluate: Callable[[], complex]) -> complex | None:
+def _at_point(evaluate: _Function | None, *arguments: Ratio) -> complex | None:
+    values = [argument.at_point for argument in arguments]
+    if evaluate is None or None in values:
+        return None
     try:
-        return complex(evaluate())
+        return complex(evaluate(*values))
     except (ValueError, ArithmeticError):
         return None
 

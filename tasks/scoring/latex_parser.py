@@ -24,17 +24,11 @@ _LETTER = re.compile(
 )
 _STYLES = {"\\mathbf", "\\vec", "\\mathrm", "\\hat", "\\bar", "\\overline"}
 _FUNCTIONS = {
-    "\\sin": cmath.sin,
-    "\\cos": cmath.cos,
-    "\\tan": cmath.tan,
-    "\\cot": lambda value: 1 / cmath.tan(value),
-    "\\sec": lambda value: 1 / cmath.cos(value),
-    "\\csc": lambda value: 1 / cmath.sin(value),
-    "\\arctan": cmath.atan,
-    "\\exp": cmath.exp,
-    "\\ln": cmath.log,
+    "\\sin": cmath.sin, "\\cos": cmath.cos, "\\tan": cmath.tan, "\\arctan": cmath.atan,
+    "\\csc": lambda value: 1 / cmath.sin(value), "\\sec": lambda value: 1 / cmath.cos(value),
+    "\\cot": lambda value: 1 / cmath.tan(value), "\\exp": cmath.exp, "\\ln": cmath.log,
     "\\log": None,  # of what base?
-}
+}  # fmt: skip
 _FRACTIONS = {"\\frac", "\\dfrac", "\\tfrac", "\\cfrac"}
 _CLOSING = {"(": ")", "[": "]", "{": "}"}
 _FACTORS = {*_CLOSING, *_FRACTIONS, *_FUNCTIONS, *_STYLES, "\\sqrt"}

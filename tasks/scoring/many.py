@@ -134,14 +134,8 @@ def agreement(pairs: Iterable[tuple[bool, bool]]) -> Agreement:
 def cohens_kappa(both: int, first_only: int, second_only: int, neither: int) -> float | None:
     """Agreement beyond chance, (p_o - p_e) / (1 - p_e) (Cohen 1960, doi:10.1177/001316446002000104, eq. 1).
 
-    Args:
-        both: outputs that both judges hold right.
-        first_only: those that only the first does.
-        second_only: those that only the second does.
-        neither: those that neither does.
-
-    Returns:
-        κ; None where chance alone makes both agree on everything, both being constant and alike.
+    The arguments count the outputs that both judges hold right, only one of them, or neither. None where
+    chance alone makes both agree on everything, both being constant and alike.
     """
     n = both + first_only + second_only + neither
     first, second = both + first_only, both + second_only

@@ -5,7 +5,7 @@ import re
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -199,11 +199,8 @@ def scorer_digest() -> str:
     Another digest does not mean other verdicts; the same one does mean the same.
     """
     folder, digest = Path(__file__).parents[1], hashlib.sha256()
-    for path in (
-        *sorted(folder.glob("scoring/*.py")),
-        *sorted(folder.glob("tags/*.py")),
-        folder / "records.py",
-    ):
+    files = (*folder.glob("scoring/*.py"), *folder.glob("tags/*.py"), folder / "records.py")
+    for path in sorted(files):
         digest.update(path.name.encode() + b"\0" + hashlib.sha256(path.read_bytes()).digest())
     for package in JUDGING_PACKAGES:
         with suppress(PackageNotFoundError):
@@ -213,18 +210,14 @@ def scorer_digest() -> str:
 
 def _parse(item: Item) -> tuple[Parsed, Parsed]:
     """The form of an output, and the more lenient reading in which its answer is sought."""
-    output, tag_format, opened = item.output, item.tag_format, item.reasoning_open
-    parsed = parse_output(output, tag_format, truncated=item.truncated, reasoning_open=opened)
-    lenient: Parsed | None = None
-    if "no_tags" in parsed.defects and tag_format.span_tags:
-        lenient = parse_output(
-            output, tag_format, truncated=item.truncated, ignore_case=True, reasoning_open=opened
-        )
+    parse = partial(parse_output, tag_format=item.tag_format, reasoning_open=item.reasoning_open)
+    parsed, lenient = parse(item.output, truncated=item.truncated), None
+    if "no_tags" in parsed.defects and item.tag_format.span_tags:
+        lenient = parse(item.output, truncated=item.truncated, ignore_case=True)
     # Where the output goes on to another question, what answers the one that was asked; `find_answer` sees to
     # that where the answer is the text.
-    elif {"repeated", "text_outside"} & set(parsed.defects) and tag_format.answer_style != "text":
-        prefixes = before_next_question(output)
-        forms = (parse_output(one, tag_format, truncated=False, reasoning_open=opened) for one in prefixes)
+    elif {"repeated", "text_outside"} & set(parsed.defects) and item.tag_format.answer_style != "text":
+        forms = (parse(prefix, truncated=False) for prefix in before_next_question(item.output))
         lenient = next((form for form in forms if form.answer is not None), None)
     return parsed, lenient or parsed
 

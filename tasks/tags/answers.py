@@ -165,8 +165,8 @@ def closed_boxes(text: str, opening: str = "\\boxed{") -> tuple[Box, ...]:
         if position < 0:
             break
         if box := _box_at(text, position, position + len(command)):
-            found.append(box)
-    return tuple(reversed(found))
+            found.insert(0, box)
+    return tuple(found)
 
 
 def _box_at(text: str, start: int, after_command: int) -> Box | None:

@@ -33,16 +33,9 @@ Segment = Literal["thinking_tag", "thinking", "answer_tag", "answer"]
 AnswerStyle = Literal["tags", "text", "boxed", "line"]
 Whitespace = Literal["loose", "strict"]
 Defect = Literal[
-    "no_tags",
-    "wrong_order",
-    "unclosed_thinking",
-    "unclosed_answer",
-    "text_outside",
-    "repeated",
-    "whitespace",
-    "empty_answer",
-    "truncated",
-]
+    "no_tags", "wrong_order", "unclosed_thinking", "unclosed_answer", "text_outside", "repeated",
+    "whitespace", "empty_answer", "truncated",
+]  # fmt: skip
 DEFECTS: tuple[Defect, ...] = get_args(Defect)
 _VALIDITY: dict[AnswerStyle, str] = {
     "tags": "valid: every tag once and in order, nothing outside the spans, an answer that is not blank",

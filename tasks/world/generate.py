@@ -42,6 +42,7 @@ RANGES = ("1 to 5", "6 to 10", "11 to 15", "16 to 20")
 RANGE_WIDTH = 5
 
 RationaleLength = Literal["short", "long"]
+BENCHMARKS, RATIONALES = ("number", "choice"), get_args(RationaleLength)
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,19 +91,15 @@ def load(
         hard: Whether problems have more steps than those of training difficulty.
         rationale: `short` or `long`; the same questions either way.
         size: Number of records; the split's usual size where None.
-        seed: The same seed gives the same records.
+        seed: Decides which.
 
     Raises:
         InputError: The split, the benchmark or the length does not exist.
     """
-    if split not in SPLIT_SIZE:
-        raise InputError(f"world: no split {split!r}; there are {', '.join(SPLIT_SIZE)}")
-    if benchmark not in ("number", "choice"):
-        raise InputError(f"world: no benchmark {benchmark!r}; there are number, choice")
-    if rationale not in get_args(RationaleLength):
-        raise InputError(
-            f"world: no rationale {rationale!r}; there are {', '.join(get_args(RationaleLength))}"
-        )
+    given = {"split": split, "benchmark": benchmark, "rationale": rationale}
+    for (name, value), known in zip(given.items(), (SPLIT_SIZE, BENCHMARKS, RATIONALES), strict=True):
+        if value not in known:
+            raise InputError(f"world: no {name} {value!r}; there are {', '.join(known)}")
     rng = random.Random(f"world/{benchmark}/{split}/{hard}/{seed}")
     chains = _chains(rng, split, HARD_STEPS if hard else STEPS)
     prefix = f"world-{benchmark}{'-hard' if hard else ''}{'-long' if rationale == 'long' else ''}-{split}"
@@ -155,28 +152,24 @@ def _random_chain(rng: random.Random, num_steps: int) -> Chain:
     start = total = rng.randint(2, LARGEST_TOTAL - 2)
     changes: list[int] = []
     for _ in range(num_steps):
-        options = [
-            c for c in range(-LARGEST_CHANGE, LARGEST_CHANGE + 1) if c and 1 <= total + c <= LARGEST_TOTAL
-        ]
-        changes.append(rng.choice(options))
+        least, most = max(-LARGEST_CHANGE, 1 - total), min(LARGEST_CHANGE, LARGEST_TOTAL - total)
+        changes.append(rng.choice([change for change in range(least, most + 1) if change]))
         total += changes[-1]
     return Chain(start, tuple(changes))
 
 
 def _question(chain: Chain, story: Story) -> str:
-    events = ", ".join(
-        f"{verb} {abs(change)}" for verb, change in zip(story.verbs, chain.changes, strict=True)
-    )
+    changes = zip(story.verbs, chain.changes, strict=True)
+    events = ", ".join(f"{verb} {abs(change)}" for verb, change in changes)
     return f"{story.name} has {chain.start} {story.things}, {events}. How many now?"
 
 
 def _long_rationale(chain: Chain, story: Story) -> str:
     """The arithmetic, and after each step its story; in words that the questions use too."""
+    steps = zip(_steps(chain), story.verbs, chain.changes, chain.totals, strict=True)
     told = [
         f"{step} {story.name} {verb} {abs(change)}, has {after} {story.things}."
-        for step, verb, change, after in zip(
-            _steps(chain), story.verbs, chain.changes, chain.totals, strict=True
-        )
+        for step, verb, change, after in steps
     ]
     return " ".join((f"{story.name} has {chain.start} {story.things}.", *told))
 
