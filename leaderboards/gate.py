@@ -21,7 +21,7 @@ from leaderboards.results.comparability import ASPECTS, find_unlike
 from leaderboards.results.merge import Group, merge_runs
 from leaderboards.results.schema import METRICS, Metric, RunResults
 from leaderboards.stats import CONFIDENCE, MACRO, Difference, holm
-from leaderboards.stats.components import sums_of
+from leaderboards.stats.intervals import sums_of
 from leaderboards.stats.paired import paired_t
 from tasks.errors import InputError, did_you_mean
 

@@ -42,7 +42,8 @@ def leaderboard(
     """Write the report again from stored results alone; what is not said is as in the first run."""
     from harness.config import load_config
     from harness.run import report
-    from leaderboards import check_gate, read_outcomes
+    from leaderboards import read_outcomes
+    from leaderboards.gate import check_gate
     from tasks.errors import InputError
 
     if out is None and len(run_dirs) > 1:

@@ -1,29 +1,17 @@
 """Builds the leaderboard: stored runs in, a `Board` out; every writer only lays it out.
 
-Everything is measured and compared first; then each row, and the board, is made once, whole.
-
-Two things are never done here: comparing the format validity of an untagged entry, which is a different
-thing (a final-answer line), with that of a tagged one; and calling a difference one that the paired test
-does not support.
+Everything is measured and compared first; then each row, and the board, is made once, whole. The format
+validity of an untagged entry, which is another thing, is never compared with that of a tagged one.
 """
 
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from itertools import chain
 
 from leaderboards.board import conclusions
 from leaderboards.board.cells import CellMaker, buckets_of, mean_cost, votes_of, without_home
 from leaderboards.board.comparing import Comparer, alpha_changes, tiers
 from leaderboards.board.curves import curve_of
-from leaderboards.board.rows import (
-    FORMAT_DEPENDENT,
-    AlphaChange,
-    Board,
-    Comparison,
-    FigureKey,
-    Pair,
-    Row,
-)
+from leaderboards.board.rows import FORMAT_DEPENDENT, Board, Comparison, FigureKey, Row
 from leaderboards.board.values import Measured, bootstrap
 from leaderboards.results.comparability import checked_aspects
 from leaderboards.results.merge import Group, merge_runs
@@ -68,8 +56,16 @@ def build_board(
     any_tagged = any(group.entries[0].tagged for group in groups)
     measured, ranks = _ranked([Measured.of(group, benchmarks, alpha, any_tagged) for group in groups], metric)
     groups = tuple(each.group for each in measured)
-    found = _Compared.of(measured, benchmarks, alpha, name, metric, ranks)
-    rows = _rows(measured, ranks, found, benchmarks, alpha, name)
+    comparer = Comparer(measured, benchmarks, alpha)
+    versus = {
+        other: comparer.against(other, permuted=other == name)
+        for other in dict.fromkeys(group.name for group in groups)
+    }
+    ranked = [row for row, rank in enumerate(ranks) if rank is not None]
+    pairs = comparer.all_pairs(metric, ranked)
+    tier_of = tiers(ranked, pairs)
+    changes = alpha_changes([one.score_by_alpha for one in measured], comparer.both_differ())
+    rows = tuple(_rows(measured, ranks, tier_of, versus[name], benchmarks, alpha, name))
     return Board(
         rows=rows,
         benchmarks=benchmarks,
@@ -77,16 +73,16 @@ def build_board(
         rank_by=metric,
         alpha=alpha,
         confidence=CONFIDENCE,
-        family_macro=sum(where == MACRO and of == metric for _, where, of in found.versus[name]),
-        family_cells=sum(where != MACRO and of == metric for _, where, of in found.versus[name]),
+        family_macro=sum(where == MACRO and of == metric for _, where, of in versus[name]),
+        family_cells=sum(where != MACRO and of == metric for _, where, of in versus[name]),
         summary=conclusions.summary(rows, metric),
         notes=conclusions.cautions(rows, groups, benchmarks, metric),
-        checks=conclusions.checks(rows, groups, benchmarks, found.alpha_changes),
+        checks=conclusions.checks(rows, groups, benchmarks, changes),
         provenance=tuple((run.source, dict(run.provenance)) for run in runs),
-        pairs=found.pairs,
-        alpha_changes=found.alpha_changes,
+        pairs=pairs,
+        alpha_changes=changes,
         reported=tuple(reported),
-        versus=found.versus,
+        versus=versus,
     )
 
 
@@ -112,16 +108,19 @@ def _ranked(
 ) -> tuple[tuple[Measured, ...], tuple[int | None, ...]]:
     """Best macro average first, with ranks; those whose figure means something else come last, unranked."""
 
+    def has_mean(one: Measured) -> bool:
+        return (MACRO, metric) in one.estimates
+
     def own_format(one: Measured) -> bool:
         return metric in FORMAT_DEPENDENT and one.own_format
 
-    any_comparable = any((MACRO, metric) in one.estimates and not own_format(one) for one in measured)
+    any_comparable = any(has_mean(one) and not own_format(one) for one in measured)
 
     def comparable(one: Measured) -> bool:
-        return (MACRO, metric) in one.estimates and not (any_comparable and own_format(one))
+        return has_mean(one) and not (any_comparable and own_format(one))
 
     def mean(one: Measured) -> float:
-        return one.estimates[MACRO, metric].mean if (MACRO, metric) in one.estimates else -1.0
+        return one.estimates[MACRO, metric].mean if has_mean(one) else -1.0
 
     ordered = sorted(measured, key=lambda one: (not comparable(one), -mean(one)))
     better = [sum(comparable(other) and mean(other) > mean(one) for other in measured) for one in ordered]
@@ -129,103 +128,40 @@ def _ranked(
     return tuple(ordered), tuple(ranks)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _Compared:
-    """What comparing the rows with each other adds to them.
-
-    Attributes:
-        versus: The comparisons to every entry that may be the reference, by its name.
-        pairs: All pairs of ranked rows.
-        tier_of: By the position of a ranked row.
-        alpha_changes: Where the ranking by score changes.
-    """
-
-    versus: Mapping[str, Mapping[FigureKey, Comparison]]
-    pairs: tuple[Pair, ...]
-    tier_of: Mapping[int, int]
-    alpha_changes: tuple[AlphaChange, ...]
-
-    @classmethod
-    def of(
-        cls,
-        measured: Sequence[Measured],
-        benchmarks: Sequence[str],
-        alpha: float,
-        reference: str,
-        metric: Metric,
-        ranks: Sequence[int | None],
-    ) -> "_Compared":
-        """Compares each two rows once; only comparisons to the reference get a permutation test."""
-        groups = [one.group for one in measured]
-        means = {
-            (row, where, of): estimate.mean
-            for row, one in enumerate(measured)
-            for (where, of), estimate in one.estimates.items()
-        }
-        comparer = Comparer(groups, benchmarks, alpha, means)
-        found = comparer.all_differences()
-        permutations = comparer.permutations(reference)
-        ranked = [row for row, rank in enumerate(ranks) if rank is not None]
-        pairs = comparer.all_pairs(found, metric, ranked)
-        return cls(
-            versus={
-                name: comparer.against(name, found, permutations if name == reference else None)
-                for name in dict.fromkeys(group.name for group in groups)
-            },
-            pairs=pairs,
-            tier_of=tiers(ranked, pairs),
-            alpha_changes=alpha_changes(
-                [one.score_by_alpha for one in measured], comparer.both_differ(found)
-            ),
-        )
-
-
 def _rows(
     measured: Sequence[Measured],
     ranks: Sequence[int | None],
-    found: _Compared,
+    tier_of: Mapping[int, int],
+    compared: Mapping[FigureKey, Comparison],
     benchmarks: tuple[str, ...],
     alpha: float,
     reference: str,
-) -> tuple[Row, ...]:
+) -> Iterator[Row]:
     groups = [one.group for one in measured]
     intervals, buckets = bootstrap(groups, benchmarks, alpha), buckets_of(groups, benchmarks)
-    compared = found.versus[reference]
-    makers = (
-        CellMaker(row, one, intervals, compared, buckets, votes_of(one.group))
-        for row, one in enumerate(measured)
-    )
-    return tuple(
-        _row(maker, rank, found.tier_of.get(maker.row), benchmarks, reference)
-        for maker, rank in zip(makers, ranks, strict=True)
-    )
-
-
-def _row(
-    maker: CellMaker, rank: int | None, tier: int | None, benchmarks: tuple[str, ...], reference: str
-) -> Row:
-    group = maker.group
-    first = group.entries[0]
-    cells = (maker.cell(benchmark, (benchmark,)) for benchmark in benchmarks)
-    return Row(
-        rank=rank,
-        tier=tier,
-        name=group.name,
-        model=group.model,
-        role=first.role,
-        seeds=tuple(entry.seed for entry in group.entries),
-        tags=first.tags,
-        tagged=first.tagged,
-        method=first.method,
-        checkpoints=tuple(without_home(entry.checkpoint) for entry in group.entries),
-        is_reference=group.name == reference,
-        macro=maker.cell(MACRO, benchmarks),
-        cells=tuple(cell for cell in cells if cell),
-        cost=mean_cost(group),
-        curve=curve_of(group.curves),
-        evaluation_seconds=sum(evaluation.wall_seconds for evaluation in group.evaluations),
-        licence=first.licence,
-        link=first.link,
-        marks=tuple(dict.fromkeys(f"{one.benchmark}: {one.mark()}" for one in group.unlike)),
-        score_by_alpha=maker.measured.score_by_alpha,
-    )
+    for row, group in enumerate(groups):
+        maker = CellMaker(row, measured[row], intervals, compared, buckets, votes_of(group))
+        cells = (maker.cell(benchmark, (benchmark,)) for benchmark in benchmarks)
+        first = group.entries[0]
+        yield Row(
+            rank=ranks[row],
+            tier=tier_of.get(row),
+            name=group.name,
+            model=group.model,
+            role=first.role,
+            seeds=tuple(entry.seed for entry in group.entries),
+            tags=first.tags,
+            tagged=first.tagged,
+            method=first.method,
+            checkpoints=tuple(without_home(entry.checkpoint) for entry in group.entries),
+            is_reference=group.name == reference,
+            macro=maker.cell(MACRO, benchmarks),
+            cells=tuple(cell for cell in cells if cell),
+            cost=mean_cost(group),
+            curve=curve_of(group.curves),
+            evaluation_seconds=sum(evaluation.wall_seconds for evaluation in group.evaluations),
+            licence=first.licence,
+            link=first.link,
+            marks=tuple(dict.fromkeys(f"{one.benchmark}: {one.mark()}" for one in group.unlike)),
+            score_by_alpha=measured[row].score_by_alpha,
+        )

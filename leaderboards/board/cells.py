@@ -3,10 +3,11 @@
 Lengths fall into buckets whose edges all rows share, so that rows can be compared bucket by bucket.
 """
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import chain
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,12 +27,17 @@ from leaderboards.board.rows import (
 from leaderboards.board.sampling import ValuesBySize, sampled_points, values_by_size
 from leaderboards.board.values import Measured, seeds_on_all, take_seeds
 from leaderboards.results.merge import Group
-from leaderboards.results.outcomes import Lengths, Outcomes, RuleAndJudge
-from leaderboards.results.schema import METRICS, Evaluation, GenerationValue, JudgeCheck, Metric, TrainingCost
+from leaderboards.results.outcomes import LENGTHS, Lengths
+from leaderboards.results.schema import METRICS, Evaluation, GenerationValue, Metric, TrainingCost
 from leaderboards.stats import MACRO, Estimate, wilson_interval
 from tasks.scoring import cohens_kappa
 
 NUM_BUCKETS = 4
+_COSTS = (
+    *("steps", "tokens_forward", "tokens_loss", "flops", "wall_seconds"),
+    *("reference_tokens", "reference_flops"),
+)
+_OF_EVALUATION = ("data_digest", "engine", "dtype", "scorer", "prompts")
 
 _Floats = NDArray[np.float64]
 
@@ -66,6 +72,7 @@ class CellMaker:
         if (where, METRICS[0]) not in self.measured.estimates:
             return None
         outcomes = [self.group.outcomes[benchmark] for benchmark in benchmarks]
+        defects = sum((one.defects for one in outcomes), Counter[str]())
         return Cell(
             benchmark=where,
             metrics=tuple(self._metric(where, metric) for metric in METRICS),
@@ -73,7 +80,7 @@ class CellMaker:
             num_samples=min(one.num_samples for one in outcomes),
             truncated=float(np.mean([one.truncated.mean() for one in outcomes])),
             output_tokens=float(np.mean([one.output_tokens.mean() for one in outcomes])),
-            defects=_defects(outcomes),
+            defects=tuple(sorted(defects.items(), key=lambda item: (-item[1], item[0]))),
             sampled=self._sampled(benchmarks),
             judged=None if where == MACRO else self._judged(where),
             buckets=self.buckets.get((self.row, where), ()),
@@ -123,20 +130,30 @@ class CellMaker:
                     source=one.source,
                     checkpoint=without_home(entry.checkpoint),
                     digest=entry.digest,
-                    data_digest=evaluation.data_digest,
-                    engine=evaluation.engine,
-                    dtype=evaluation.dtype,
-                    scorer=evaluation.scorer,
-                    prompts=evaluation.prompts,
+                    **{name: getattr(evaluation, name) for name in _OF_EVALUATION},
                     generation=tuple((key, _worded(value)) for key, value in evaluation.generation.items()),
                     num_right=round(right_S[outcomes.seeds.index(entry.seed)]),
                     num_outputs=evaluation.n * evaluation.num_samples,
                 )
 
     def _judged(self, benchmark: str) -> Judged | None:
+        """All seeds together; None where no verdict could be read."""
         verdicts = self.group.outcomes[benchmark].judged
-        evaluations = [each for each in self.group.evaluations if each.benchmark == benchmark]
-        return _judged(verdicts, [each.judge for each in evaluations if each.judge]) if verdicts else None
+        if not verdicts or not (n := sum(verdicts)):
+            return None
+        checks = [each.judge for each in self.group.evaluations if each.benchmark == benchmark and each.judge]
+        judges = dict.fromkeys(f"{check.model}, prompt {check.prompt_version}" for check in checks)
+        return Judged(
+            judge=" / ".join(judges),
+            n=n,
+            unreadable=sum(check.unreadable for check in checks),
+            rule_only=verdicts.rule_only,
+            judge_only=verdicts.judge_only,
+            rule_accuracy=(verdicts.both + verdicts.rule_only) / n,
+            judge_accuracy=(verdicts.both + verdicts.judge_only) / n,
+            agreement=(verdicts.both + verdicts.neither) / n,
+            kappa=cohens_kappa(*verdicts),
+        )
 
 
 def _recorded(evaluations: Sequence[Evaluation], setting: str) -> str:
@@ -147,13 +164,6 @@ def _recorded(evaluations: Sequence[Evaluation], setting: str) -> str:
 
 def _worded(value: GenerationValue) -> str:
     return ", ".join(map(repr, value)) if isinstance(value, tuple) else str(value)
-
-
-def _defects(outcomes: Sequence[Outcomes]) -> tuple[tuple[str, int], ...]:
-    counts: dict[str, int] = {}
-    for defect, count in chain.from_iterable(one.defects for one in outcomes):
-        counts[defect] = counts.get(defect, 0) + count
-    return tuple(sorted(counts.items(), key=lambda item: (-item[1], item[0])))
 
 
 def without_home(path: str) -> str:
@@ -167,36 +177,9 @@ def mean_cost(group: Group) -> TrainingCost | None:
     costs = [entry.training for entry in group.entries if entry.training is not None]
     if not costs:
         return None
-    return TrainingCost(
-        steps=float(np.mean([cost.steps for cost in costs])),
-        tokens_forward=float(np.mean([cost.tokens_forward for cost in costs])),
-        tokens_loss=float(np.mean([cost.tokens_loss for cost in costs])),
-        flops=float(np.mean([cost.flops for cost in costs])),
-        wall_seconds=float(np.mean([cost.wall_seconds for cost in costs])),
-        stages=costs[0].stages,
-        reference_tokens=float(np.mean([cost.reference_tokens for cost in costs])),
-        reference_flops=float(np.mean([cost.reference_flops for cost in costs])),
-        budget=" / ".join(dict.fromkeys(cost.budget for cost in costs if cost.budget)),
-    )
-
-
-def _judged(verdicts: RuleAndJudge, checks: Sequence[JudgeCheck]) -> Judged | None:
-    """One row on one benchmark, all seeds together; None where no verdict could be read."""
-    n = verdicts.both + verdicts.rule_only + verdicts.judge_only + verdicts.neither
-    if not n:
-        return None
-    judges = dict.fromkeys(f"{check.model}, prompt {check.prompt_version}" for check in checks)
-    return Judged(
-        judge=" / ".join(judges),
-        n=n,
-        unreadable=sum(check.unreadable for check in checks),
-        rule_only=verdicts.rule_only,
-        judge_only=verdicts.judge_only,
-        rule_accuracy=(verdicts.both + verdicts.rule_only) / n,
-        judge_accuracy=(verdicts.both + verdicts.judge_only) / n,
-        agreement=(verdicts.both + verdicts.neither) / n,
-        kappa=cohens_kappa(verdicts.both, verdicts.rule_only, verdicts.judge_only, verdicts.neither),
-    )
+    means: dict[str, Any] = {name: float(np.mean([getattr(cost, name) for cost in costs])) for name in _COSTS}
+    budgets = dict.fromkeys(cost.budget for cost in costs if cost.budget)
+    return replace(costs[0], **means, budget=" / ".join(budgets))
 
 
 def votes_of(group: Group) -> dict[str, ValuesBySize]:
@@ -217,26 +200,21 @@ def buckets_of(
     for benchmark in benchmarks:
         outcomes = ((row, group.outcomes.get(benchmark)) for row, group in enumerate(groups))
         lengths = {row: one.lengths for row, one in outcomes if one and one.lengths}
-        edges: dict[BucketBy, _Floats] = {
-            "reasoning": _edges([found.reasoning_N for found in lengths.values()]),
-            "answer": _edges([found.answer_N for found in lengths.values()]),
-        }
+        edges = {by: _edges([found.chars[by] for found in lengths.values()]) for by in LENGTHS}
         buckets |= {(row, benchmark): tuple(_buckets(found, edges)) for row, found in lengths.items()}
     return buckets
 
 
 def _edges(lengths: Sequence[_Floats]) -> _Floats:
     """The lowest length of each bucket: quartiles of all outputs, fewer where many are equally long."""
-    known = np.concatenate([each[~np.isnan(each)] for each in lengths]) if lengths else np.empty(0)
+    known = np.concatenate([np.empty(0), *(each[~np.isnan(each)] for each in lengths)])
     if not len(known):
         return known
-    quantiles = np.quantile(known, np.arange(NUM_BUCKETS) / NUM_BUCKETS, method="inverted_cdf")
-    return np.unique(quantiles)
+    return np.unique(np.quantile(known, np.arange(NUM_BUCKETS) / NUM_BUCKETS, method="inverted_cdf"))
 
 
 def _buckets(lengths: Lengths, edges: Mapping[BucketBy, _Floats]) -> Iterator[Bucket]:
-    values: dict[BucketBy, _Floats] = {"reasoning": lengths.reasoning_N, "answer": lengths.answer_N}
-    for by, length_N in values.items():
+    for by, length_N in lengths.chars.items():
         # One bucket says nothing that the accuracy itself does not.
         if len(edges[by]) > 1:
             number_N = np.searchsorted(edges[by], length_N, side="right") - 1

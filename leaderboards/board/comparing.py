@@ -2,16 +2,9 @@
 
 A board has one reference, but its reader may choose another. So each two rows are compared once, and the
 p-values are corrected for each reference as if it were the only one.
-
-Tiers say which entries the data cannot tell apart, so that a rank is not taken for more. The first holds
-every entry that no other beats in the corrected test of all pairs, the next every entry that none of the rest
-beats, and so on: no two entries of a tier can be told apart, and each entry below the first tier is worse
-than at least one of the tier above it. An entry with an uncertain figure holds nobody else up, as it would
-where a tier were all that cannot be told from its best.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from itertools import combinations
 
 from leaderboards.board.rows import (
@@ -23,7 +16,7 @@ from leaderboards.board.rows import (
     Row,
     Verdict,
 )
-from leaderboards.board.values import Paired
+from leaderboards.board.values import Measured, Paired
 from leaderboards.results.merge import Group
 from leaderboards.results.schema import METRICS, Metric
 from leaderboards.stats import (
@@ -40,67 +33,94 @@ from leaderboards.stats import (
 
 _ENDS: tuple[Metric, Metric] = ("accuracy", "format_valid")
 
-Differences = Mapping[tuple[int, int, str, Metric], Difference]
-"""By the positions of two rows, the first above the second; then benchmark or `macro`, and metric."""
 
-
-@dataclass(frozen=True, slots=True, eq=False)
 class Comparer:
-    """The groups of a board's rows in its order, and what their comparisons rest on.
+    """Compares the rows of a board, given in its order: each two of them once, on whatever they share.
 
-    Attributes:
-        groups: One a row.
+    Args:
+        measured: One a row.
         benchmarks: The board's.
         alpha: The weight of accuracy in score.
-        means: What was measured, for the effect sizes.
     """
 
-    groups: Sequence[Group]
-    benchmarks: Sequence[str]
-    alpha: float
-    means: Mapping[FigureKey, float]
-
-    def all_differences(self) -> Differences:
-        """Each two rows on every benchmark that both were asked, and on all of them."""
-        return {
+    def __init__(self, measured: Sequence[Measured], benchmarks: Sequence[str], alpha: float) -> None:
+        self._measured, self._groups = measured, [one.group for one in measured]
+        self._benchmarks, self._alpha = benchmarks, alpha
+        # By the positions of two rows, the first above the second; then benchmark or `macro`, and metric.
+        self._found: dict[tuple[int, int, str, Metric], Difference] = {
             (first, second, where, metric): paired_difference(matrices)
-            for first, second in combinations(range(len(self.groups)), 2)
-            for where, metric, matrices in self._compared(first, second)
+            for first, second in combinations(range(len(measured)), 2)
+            for where, metric, matrices in self._matrices(first, second)
         }
 
-    def against(
-        self, name: str, found: Differences, permutations: Mapping[FigureKey, float] | None = None
-    ) -> dict[FigureKey, Comparison]:
+    def against(self, name: str, *, permuted: bool) -> dict[FigureKey, Comparison]:
         """Every row's comparisons to the entry of a name, corrected over them.
 
-        Args:
-            name: of the reference.
-            found: the differences of all rows.
-            permutations: p-values of the permutation test, where they were made (`permutations`).
+        With the paired permutation test too where `permuted`: it takes longer than all the rest.
         """
-        differing: dict[FigureKey, Difference] = {}
-        effects: dict[FigureKey, float] = {}
-        for row, other in enumerate(partners(self.groups, name)):
-            if other is None:
-                continue
-            for where in (*self.benchmarks, MACRO):
-                for metric in METRICS:
-                    if difference := _oriented(found, row, other, where, metric):
-                        differing[row, where, metric] = difference
-                        effects[row, where, metric] = self._effect(row, other, where, metric)
+        partner_of = {
+            row: other for row, other in enumerate(partners(self._groups, name)) if other is not None
+        }
+        differing = {
+            (row, where, metric): difference
+            for row, other in partner_of.items()
+            for where in (*self._benchmarks, MACRO)
+            for metric in METRICS
+            if (difference := self._difference(row, other, where, metric))
+        }
         corrected = _corrected(differing)
+        permutations = self._permutations(partner_of) if permuted else {}
         return {
-            key: compared(difference, corrected[key], effects[key], (permutations or {}).get(key))
-            for key, difference in differing.items()
+            (row, where, metric): compared(
+                difference,
+                corrected[row, where, metric],
+                self._effect(row, partner_of[row], where, metric),
+                permutations.get((row, where, metric)),
+            )
+            for (row, where, metric), difference in differing.items()
         }
 
-    def permutations(self, name: str) -> dict[FigureKey, float]:
-        """The p-values of the paired permutation test against the entry of a name."""
+    def all_pairs(self, metric: Metric, rows: Sequence[int]) -> tuple[Pair, ...]:
+        """Each two of some rows on all benchmarks, corrected over all of these pairs."""
+        keys = [(a, b, MACRO, metric) for a, b in combinations(rows, 2)]
+        found = {key: self._found[key] for key in keys if key in self._found}
+        corrected = holm([difference.p for difference in found.values()])
+        return tuple(
+            Pair(*key[:2], compared(difference, p, self._effect(*key)))
+            for (key, difference), p in zip(found.items(), corrected, strict=True)
+        )
+
+    def both_differ(self) -> Callable[[int, int], bool]:
+        """Whether two rows differ beyond chance both in accuracy and in format, by their positions."""
+        differing = [
+            {
+                frozenset((pair.first, pair.second))
+                for pair in self.all_pairs(metric, range(len(self._groups)))
+                if pair.comparison.verdict != "not distinguishable"
+            }
+            for metric in _ENDS
+        ]
+        return lambda first, second: all(frozenset((first, second)) in each for each in differing)
+
+    def _difference(self, row: int, other: int, where: str, metric: Metric) -> Difference | None:
+        """The first row minus the other, whichever stands above."""
+        if row < other:
+            return self._found.get((row, other, where, metric))
+        mirrored = self._found.get((other, row, where, metric))
+        return mirrored and mirrored.reversed()
+
+    def _effect(self, first: int, second: int, where: str, metric: Metric) -> float:
+        found = [self._measured[row].estimates.get((where, metric)) for row in (first, second)]
+        means = [estimate.mean for estimate in found if estimate]
+        return cohens_h(*means) if len(means) == 2 else 0.0
+
+    def _permutations(self, partner_of: Mapping[int, int]) -> dict[FigureKey, float]:
+        """The p-values of the paired permutation test, by benchmark and over all that two rows share."""
         wanted: dict[tuple[int, Metric], dict[str, Matrix]] = {}
-        for row, partner in enumerate(partners(self.groups, name)):
-            if partner is not None:
-                for where, metric, [matrix] in self._single(row, partner):
-                    wanted.setdefault((row, metric), {})[where] = matrix
+        for row, partner in partner_of.items():
+            for where, metric, matrices in self._matrices(row, partner):
+                if where != MACRO:
+                    wanted.setdefault((row, metric), {})[where] = matrices[0]
         found = permutation_p_values(list(wanted.values()))
         return {
             (row, where, metric): p
@@ -108,55 +128,18 @@ class Comparer:
             for where, p in of_benchmarks.items()
         }
 
-    def all_pairs(self, found: Differences, metric: Metric, rows: Sequence[int]) -> tuple[Pair, ...]:
-        """Each two of some rows on all benchmarks, corrected over all of these pairs."""
-        pairs = [(a, b) for a, b in combinations(rows, 2) if (a, b, MACRO, metric) in found]
-        corrected = holm([found[a, b, MACRO, metric].p for a, b in pairs])
-        return tuple(
-            Pair(a, b, compared(found[a, b, MACRO, metric], p, self._effect(a, b, MACRO, metric)))
-            for (a, b), p in zip(pairs, corrected, strict=True)
-        )
-
-    def both_differ(self, found: Differences) -> Callable[[int, int], bool]:
-        """Whether two rows differ beyond chance both in accuracy and in format, by their positions."""
-        everyone = range(len(self.groups))
-        differing = [
-            {
-                frozenset((pair.first, pair.second))
-                for pair in self.all_pairs(found, metric, everyone)
-                if pair.comparison.verdict != "not distinguishable"
-            }
-            for metric in _ENDS
-        ]
-        return lambda first, second: all(frozenset((first, second)) in each for each in differing)
-
-    def _effect(self, first: int, second: int, where: str, metric: Metric) -> float:
-        keys = [(row, where, metric) for row in (first, second)]
-        means = [self.means[key] for key in keys if key in self.means]
-        return cohens_h(*means) if len(means) == 2 else 0.0
-
-    def _compared(self, first: int, second: int) -> Iterator[tuple[str, Metric, list[Matrix]]]:
-        yield from self._single(first, second)
-        both = (self.groups[first], self.groups[second])
-        if all(group.is_comparable(benchmark) for group in both for benchmark in self.benchmarks):
-            for metric, matrices in self._matrices(first, second, self.benchmarks):
-                yield MACRO, metric, matrices
-
-    def _single(self, first: int, second: int) -> Iterator[tuple[str, Metric, list[Matrix]]]:
-        for benchmark in self.benchmarks:
-            if all(self.groups[row].is_comparable(benchmark) for row in (first, second)):
-                for metric, matrices in self._matrices(first, second, [benchmark]):
-                    yield benchmark, metric, matrices
-
-    def _matrices(
-        self, first: int, second: int, benchmarks: Sequence[str]
-    ) -> Iterator[tuple[Metric, list[Matrix]]]:
-        """Differences of shape (seed pairs, questions), for each metric that means the same to both."""
-        pair = Paired.of(self.groups[first], self.groups[second], benchmarks)
-        unlike = pair.entry.entries[0].tagged != pair.other.entries[0].tagged
-        for metric in METRICS if pair.seeds else ():
-            if not (metric in FORMAT_DEPENDENT and unlike):
-                yield metric, pair.matrices(metric, self.alpha)
+    def _matrices(self, first: int, second: int) -> Iterator[tuple[str, Metric, list[Matrix]]]:
+        """Differences (seed pairs, questions) on what both were asked, by metrics that mean the same."""
+        both = (self._groups[first], self._groups[second])
+        unlike = both[0].entries[0].tagged != both[1].entries[0].tagged
+        for where in (*self._benchmarks, MACRO):
+            benchmarks = self._benchmarks if where == MACRO else [where]
+            if not all(group.is_comparable(benchmark) for group in both for benchmark in benchmarks):
+                continue
+            pair = Paired.of(*both, benchmarks)
+            for metric in METRICS if pair.seeds else ():
+                if not (metric in FORMAT_DEPENDENT and unlike):
+                    yield where, metric, pair.matrices(metric, self._alpha)
 
 
 def partners(groups: Sequence[Group | Row], name: str) -> tuple[int | None, ...]:
@@ -182,14 +165,6 @@ def compared(
     return Comparison(difference, p_holm, verdict, effect, permutation_p)
 
 
-def _oriented(found: Differences, row: int, other: int, where: str, metric: Metric) -> Difference | None:
-    """The first row minus the other, whichever stands above."""
-    if row < other:
-        return found.get((row, other, where, metric))
-    mirrored = found.get((other, row, where, metric))
-    return mirrored and mirrored.reversed()
-
-
 def _corrected(found: Mapping[FigureKey, Difference]) -> dict[FigureKey, float]:
     """Holm's correction, for each metric over two families: the macro averages, and all single cells."""
     corrected: dict[FigureKey, float] = {}
@@ -202,14 +177,12 @@ def _corrected(found: Mapping[FigureKey, Difference]) -> dict[FigureKey, float]:
 
 
 def tiers(ranked: Sequence[int], pairs: Sequence[Pair]) -> dict[int, int]:
-    """The tier of each row, from 1 on.
+    """The tier of each ranked row, from 1 on, so that a rank is not taken for more than the pairs' tests say.
 
-    Args:
-        ranked: positions of the rows that have a rank.
-        pairs: their comparisons; two rows without one are not told apart.
-
-    Returns:
-        Position -> tier.
+    The first holds every row that no other beats, the next every row that none of the rest beats, and so on:
+    no two rows of a tier can be told apart, and each below the first is worse than at least one of the tier
+    above it. A row with an uncertain figure holds nobody else up, as it would where a tier were all that
+    cannot be told from its best.
     """
     better_than: dict[int, set[int]] = {row: set() for row in ranked}
     for pair in pairs:
@@ -232,24 +205,15 @@ def alpha_changes(
 ) -> tuple[AlphaChange, ...]:
     """Every α strictly between 0 and 1 at which one row passes another, by α.
 
-    The score is linear in α, so that two rows change places at most once.
-
-    Args:
-        scores: each row's score at `ALPHAS`; rows without are left out.
-        distinguishable: whether two rows, by their positions, differ beyond chance in accuracy or format.
+    `scores` are those at `ALPHAS`, linear in α, so that two rows change places at most once; rows without are
+    left out. `distinguishable` says of two positions whether the rows differ beyond chance.
     """
-    return tuple(sorted(_changes(scores, distinguishable), key=lambda change: change.alpha))
-
-
-def _changes(
-    scores: Sequence[Sequence[Estimate] | None], distinguishable: Callable[[int, int], bool]
-) -> Iterator[AlphaChange]:
     ends = {row: (own[0].mean, own[-1].mean) for row, own in enumerate(scores) if own}
-    for (one, (format_one, accuracy_one)), (other, (format_other, accuracy_other)) in combinations(
-        ends.items(), 2
-    ):
-        at_zero, at_one = format_one - format_other, accuracy_one - accuracy_other
+    changes = []
+    for one, other in combinations(ends, 2):
+        at_zero, at_one = (mine - theirs for mine, theirs in zip(ends[one], ends[other], strict=True))
         if at_zero * at_one < 0:
             rises, falls = (one, other) if at_one > 0 else (other, one)
             alpha = at_zero / (at_zero - at_one)
-            yield AlphaChange(alpha, rises, falls, distinguishable(one, other))
+            changes.append(AlphaChange(alpha, rises, falls, distinguishable(one, other)))
+    return tuple(sorted(changes, key=lambda change: change.alpha))

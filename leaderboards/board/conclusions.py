@@ -1,20 +1,23 @@
 """What is found on a board: never more than the paired test supports, and whether it can be trusted."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby, pairwise
+from typing import TypeVar
 
 from leaderboards.board import findings
 from leaderboards.board.rows import AlphaChange, Comparison, Row
 from leaderboards.results.merge import Group
-from leaderboards.results.schema import Evaluation, ExactCheck, Metric, Overlap, TrainingCost
+from leaderboards.results.schema import Evaluation, Metric, TrainingCost
 from leaderboards.stats import Estimate
 
 MIN_QUESTIONS = 200
 NEAR_ZERO = 0.05
 UNEQUAL_COMPUTE = 0.05
 
-_Trained = tuple[int, TrainingCost]
+_Key = TypeVar("_Key")
+_Value = TypeVar("_Value")
 _Evaluated = tuple[int, Evaluation]
+"""The position of a row, and an evaluation of it."""
 
 
 def summary(rows: Sequence[Row], rank_by: Metric) -> tuple[findings.SummaryFinding, ...]:
@@ -30,25 +33,13 @@ def summary(rows: Sequence[Row], rank_by: Metric) -> tuple[findings.SummaryFindi
 def cautions(
     rows: Sequence[Row], groups: Sequence[Group], benchmarks: Sequence[str], rank_by: Metric
 ) -> tuple[findings.Caution, ...]:
-    """What to beware of: in the figures themselves, and in how they came about.
-
-    Few seeds or questions, no rank, figures near zero; then truncated outputs, test questions in the training
-    data, outputs that the reference engine does not give, and entries not asked, made or judged alike.
-
-    Args:
-        rows: the board's.
-        groups: those of the rows, in their order.
-        benchmarks: the board's.
-        rank_by: the ranking metric.
-    """
+    """What to beware of in the figures, and in how they came about; the groups are those of the rows."""
     evaluated = _evaluated(groups, benchmarks)
     return (
         *_detectable(rows, rank_by),
         *_few_seeds(rows),
         *_few_questions(rows, benchmarks, rank_by),
-        *_not_ranked(rows),
-        *_near_zero(rows),
-        *_truncated(rows),
+        *_of_rows(rows),
         *_overlapping(evaluated),
         *_other_verdicts(evaluated),
         *_not_comparable(groups),
@@ -57,10 +48,7 @@ def cautions(
 
 
 def checks(
-    rows: Sequence[Row],
-    groups: Sequence[Group],
-    benchmarks: Sequence[str],
-    changes: Sequence[AlphaChange],
+    rows: Sequence[Row], groups: Sequence[Group], benchmarks: Sequence[str], changes: Sequence[AlphaChange]
 ) -> tuple[findings.Check, ...]:
     """What was checked, and found well or left to the reader's judgement; the first is who leads by score."""
     evaluated = _evaluated(groups, benchmarks)
@@ -111,32 +99,25 @@ def _compute_matches(rows: Sequence[Row]) -> Iterator[findings.ComputeMatch]:
             yield findings.ComputeMatch(model if len(models) > 1 else None, groups, tuple(prepared))
 
 
-def _same_compute(trained: Sequence[_Trained]) -> tuple[findings.SameCompute, ...]:
+def _same_compute(trained: Sequence[tuple[int, TrainingCost]]) -> tuple[findings.SameCompute, ...]:
     """Rows of like compute together, in the order of the first of each; that one's figures stand for all."""
-    groups: list[list[_Trained]] = []
+    groups: list[findings.SameCompute] = []
     for at, cost in trained:
-        group = next((group for group in groups if _alike(group[0][1], cost)), None)
-        if group is None:
-            groups.append([(at, cost)])
+        for number, (rows, steps, tokens) in enumerate(groups):
+            pairs = ((steps, cost.steps), (tokens, cost.tokens_forward))
+            if all(abs(mine - theirs) <= findings.UNMATCHED * mine for mine, theirs in pairs):
+                groups[number] = findings.SameCompute((*rows, at), steps, tokens)
+                break
         else:
-            group.append((at, cost))
-    return tuple(
-        findings.SameCompute(tuple(at for at, _ in group), group[0][1].steps, group[0][1].tokens_forward)
-        for group in groups
-    )
-
-
-def _alike(first: TrainingCost, other: TrainingCost) -> bool:
-    pairs = ((first.steps, other.steps), (first.tokens_forward, other.tokens_forward))
-    return all(abs(mine - theirs) <= findings.UNMATCHED * mine for mine, theirs in pairs)
+            groups.append(findings.SameCompute((at,), cost.steps, cost.tokens_forward))
+    return tuple(groups)
 
 
 def _detectable(rows: Sequence[Row], rank_by: Metric) -> Iterator[findings.Detectable]:
     """What could have been found: else "not distinguishable" is read as "the same"."""
+    compared = ((at, _comparison(row, rank_by)) for at, row in enumerate(rows))
     found = [
-        (at, comparison.difference.detectable)
-        for at, row in enumerate(rows)
-        if (comparison := _comparison(row, rank_by)) and comparison.verdict == "not distinguishable"
+        (at, of.difference.detectable) for at, of in compared if of and of.verdict == "not distinguishable"
     ]
     if found:
         found.sort(key=lambda each: each[1])
@@ -144,13 +125,9 @@ def _detectable(rows: Sequence[Row], rank_by: Metric) -> Iterator[findings.Detec
 
 
 def _few_seeds(rows: Sequence[Row]) -> Iterator[findings.FewSeeds]:
-    few = [
-        (at, len(row.seeds))
-        for at, row in enumerate(rows)
-        if row.role == "trained" and len(row.seeds) < findings.MIN_SEEDS
-    ]
+    trained = [(at, len(row.seeds)) for at, row in enumerate(rows) if row.role == "trained"]
     for single in (True, False):
-        if own := tuple(at for at, num_seeds in few if (num_seeds == 1) == single):
+        if own := tuple(at for at, n in trained if n < findings.MIN_SEEDS and (n == 1) == single):
             yield findings.FewSeeds(own, single)
 
 
@@ -167,17 +144,17 @@ def _few_questions(
             )
 
 
-def _not_ranked(rows: Sequence[Row]) -> Iterator[findings.NotRanked]:
+def _of_rows(rows: Sequence[Row]) -> Iterator[findings.NotRanked | findings.NearZero | findings.Truncated]:
     if missing := tuple(at for at, row in enumerate(rows) if row.macro is None):
         yield findings.NotRanked(missing, "results")
     if other := tuple(at for at, row in enumerate(rows) if row.macro and row.rank is None):
         yield findings.NotRanked(other, "format")
-
-
-def _near_zero(rows: Sequence[Row]) -> Iterator[findings.NearZero]:
     highest = [row.macro.metric("accuracy").estimate.high for row in rows if row.macro]
     if highest and max(highest) <= NEAR_ZERO:
         yield findings.NearZero(max(highest))
+    cells = ((at, cell.benchmark, cell.truncated) for at, row in enumerate(rows) for cell in row.cells)
+    if many := tuple(cell for cell in cells if cell[2] > findings.MANY_TRUNCATED):
+        yield findings.Truncated(many)
 
 
 def _evaluated(groups: Sequence[Group], benchmarks: Sequence[str]) -> list[_Evaluated]:
@@ -186,25 +163,11 @@ def _evaluated(groups: Sequence[Group], benchmarks: Sequence[str]) -> list[_Eval
     return sorted(pairs, key=lambda pair: benchmarks.index(pair[1].benchmark))
 
 
-def _truncated(rows: Sequence[Row]) -> Iterator[findings.Truncated]:
-    many = tuple(
-        (at, cell.benchmark, cell.truncated)
-        for at, row in enumerate(rows)
-        for cell in row.cells
-        if cell.truncated > findings.MANY_TRUNCATED
-    )
-    if many:
-        yield findings.Truncated(many)
-
-
 def _overlapping(evaluated: Sequence[_Evaluated]) -> Iterator[findings.Overlapping]:
     """Test questions that stand in training data; rows with the same finding together."""
-    rows: dict[tuple[str, Overlap], list[int]] = {}
-    for at, evaluation in evaluated:
-        if evaluation.overlap and evaluation.overlap.ngram:
-            rows.setdefault((evaluation.benchmark, evaluation.overlap), []).append(at)
-    for (benchmark, overlap), of in rows.items():
-        yield findings.Overlapping(benchmark, _once(of), overlap)
+    found = (((of.benchmark, of.overlap), at) for at, of in evaluated if of.overlap and of.overlap.ngram)
+    for (benchmark, overlap), rows in _grouped(found).items():
+        yield findings.Overlapping(benchmark, _once(rows), overlap)
 
 
 def _score_leaders(rows: Sequence[Row], changes: Sequence[AlphaChange]) -> Iterator[findings.ScoreLeaders]:
@@ -234,43 +197,44 @@ def _spans(
 
 def _no_overlap(evaluated: Sequence[_Evaluated]) -> Iterator[findings.NoOverlap]:
     """Benchmarks of which no question stands in the training data, for rows of which this is equally true."""
-    clean: dict[tuple[int, int, int], dict[str, int]] = {}
-    for at, evaluation in evaluated:
-        if (found := evaluation.overlap) and not found.ngram:
-            data = (at, found.num_train, found.ngram_size)
-            clean.setdefault(data, {})[evaluation.benchmark] = found.n
-    rows: dict[tuple[int, int, tuple[tuple[str, int], ...]], list[int]] = {}
-    for (at, num_train, ngram_size), sizes in clean.items():
-        rows.setdefault((num_train, ngram_size, tuple(sizes.items())), []).append(at)
+    clean = _grouped(
+        ((at, found.num_train, found.ngram_size), (evaluation.benchmark, found.n))
+        for at, evaluation in evaluated
+        if (found := evaluation.overlap) and not found.ngram
+    )
+    # Seeds of one row have the same benchmarks: each counts once.
+    rows = _grouped(
+        ((num_train, ngram_size, tuple(dict(sizes).items())), at)
+        for (at, num_train, ngram_size), sizes in clean.items()
+    )
     for (num_train, ngram_size, benchmarks), of in rows.items():
         yield findings.NoOverlap(tuple(of), benchmarks, num_train, ngram_size)
 
 
 def _made_again(evaluated: Sequence[_Evaluated]) -> Iterator[findings.MadeAgain]:
     """For each reference engine, how many outputs it gave otherwise, over all rows and benchmarks."""
-    found: dict[str, list[tuple[int, str, ExactCheck]]] = {}
-    for at, evaluation in evaluated:
-        if check := evaluation.exact:
-            found.setdefault(f"{check.engine}, {check.dtype}", []).append((at, evaluation.benchmark, check))
+    found = _grouped(
+        (f"{check.engine}, {check.dtype}", (at, evaluation.benchmark, check))
+        for at, evaluation in evaluated
+        if (check := evaluation.exact)
+    )
     for engine, made in found.items():
+        rows, benchmarks, exact = zip(*made, strict=True)
         yield findings.MadeAgain(
             engine=engine,
-            rows=_once([at for at, _, _ in made]),
-            benchmarks=tuple(dict.fromkeys(benchmark for _, benchmark, _ in made)),
-            n=sum(check.n for _, _, check in made),
-            texts_differ=sum(check.texts_differ for _, _, check in made),
-            verdicts_differ=sum(check.verdicts_differ for _, _, check in made),
+            rows=_once(rows),
+            benchmarks=_once(benchmarks),
+            n=sum(check.n for check in exact),
+            texts_differ=sum(check.texts_differ for check in exact),
+            verdicts_differ=sum(check.verdicts_differ for check in exact),
         )
 
 
 def _other_verdicts(evaluated: Sequence[_Evaluated]) -> Iterator[findings.OtherVerdicts]:
-    found: dict[tuple[int, str], list[ExactCheck]] = {}
-    for at, evaluation in evaluated:
-        if evaluation.exact:
-            found.setdefault((at, evaluation.benchmark), []).append(evaluation.exact)
+    found = _grouped(((at, of.benchmark), of.exact) for at, of in evaluated if of.exact)
     counts = (
-        (at, benchmark, sum(check.verdicts_differ for check in of_seeds), sum(check.n for check in of_seeds))
-        for (at, benchmark), of_seeds in found.items()
+        (*key, sum(check.verdicts_differ for check in of_seeds), sum(check.n for check in of_seeds))
+        for key, of_seeds in found.items()
     )
     if many := tuple(each for each in counts if each[2] > findings.MANY_VERDICTS * each[3]):
         yield findings.OtherVerdicts(many)
@@ -278,9 +242,8 @@ def _other_verdicts(evaluated: Sequence[_Evaluated]) -> Iterator[findings.OtherV
 
 def _judges(rows: Sequence[Row], benchmarks: Sequence[str]) -> Iterator[findings.JudgeBesideRule]:
     for benchmark in benchmarks:
-        cells = [(at, cell.judged) for at, row in enumerate(rows) if (cell := row.cell(benchmark))]
-        judged = [(at, found) for at, found in cells if found]
-        if judged:
+        cells = ((at, row.cell(benchmark)) for at, row in enumerate(rows))
+        if judged := [(at, cell.judged) for at, cell in cells if cell and cell.judged]:
             yield findings.JudgeBesideRule(
                 benchmark=benchmark,
                 differ=tuple((at, found.rule_only + found.judge_only) for at, found in judged),
@@ -291,33 +254,34 @@ def _judges(rows: Sequence[Row], benchmarks: Sequence[str]) -> Iterator[findings
 
 def _not_comparable(groups: Sequence[Group]) -> Iterator[findings.NotComparable]:
     """What the user allowed to differ, and in whose results it does."""
-    found: dict[tuple[str, str], dict[str, None]] = {}
-    for group in groups:
-        for unlike in group.unlike:
-            found.setdefault((group.name, unlike.mark()), {})[unlike.benchmark] = None
+    found = _grouped(((group.name, one.mark()), one.benchmark) for group in groups for one in group.unlike)
     for (name, how), benchmarks in found.items():
-        yield findings.NotComparable(name, tuple(benchmarks), how)
+        yield findings.NotComparable(name, _once(benchmarks), how)
 
 
 def _unequal_settings(evaluated: Sequence[_Evaluated]) -> Iterator[findings.UnequalSettings]:
-    benchmarks: dict[tuple[findings.Setting, ...], list[str]] = {}
-    for benchmark, pairs in groupby(evaluated, key=lambda pair: pair[1].benchmark):
-        if unequal := tuple(_differing(list(pairs))):
-            benchmarks.setdefault(unequal, []).append(benchmark)
-    for settings, names in benchmarks.items():
-        yield findings.UnequalSettings(tuple(names), settings)
+    by_benchmark = groupby(evaluated, key=lambda pair: pair[1].benchmark)
+    found = _grouped((tuple(_differing(list(pairs))), benchmark) for benchmark, pairs in by_benchmark)
+    for settings, benchmarks in found.items():
+        if settings:
+            yield findings.UnequalSettings(tuple(benchmarks), settings)
 
 
 def _differing(pairs: Sequence[_Evaluated]) -> Iterator[findings.Setting]:
     """What may differ on a board, and ought to be known, where it does."""
     for name in ("engine", "dtype"):
-        rows: dict[str, list[int]] = {}
-        for at, evaluation in pairs:
-            rows.setdefault(getattr(evaluation, name), []).append(at)
+        rows = _grouped((str(getattr(evaluation, name)), at) for at, evaluation in pairs)
         if len(rows) > 1:
             yield findings.Setting(name, tuple((value, _once(of)) for value, of in sorted(rows.items())))
 
 
-def _once(rows: Sequence[int]) -> tuple[int, ...]:
-    """Each row once, though several of its seeds have what is told of it."""
-    return tuple(dict.fromkeys(rows))
+def _grouped(pairs: Iterable[tuple[_Key, _Value]]) -> dict[_Key, list[_Value]]:
+    found: dict[_Key, list[_Value]] = {}
+    for key, value in pairs:
+        found.setdefault(key, []).append(value)
+    return found
+
+
+def _once(values: Iterable[_Value]) -> tuple[_Value, ...]:
+    """Each once, though several seeds of a row have what is told of it."""
+    return tuple(dict.fromkeys(values))

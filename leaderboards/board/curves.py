@@ -26,13 +26,8 @@ def curve_of(points: pd.DataFrame, max_points: int = MAX_POINTS) -> Curve | None
     stages = _by_stage_and_seed(points)
     ends = {stage: np.mean([seed_NC[-1, :2] for seed_NC in seeds], axis=0) for stage, seeds in stages.items()}
     lines = (_line(stages, quantity, max_points) for quantity in QUANTITIES)
-    return Curve(
-        num_seeds=points["seed"].nunique(),
-        stages=tuple(
-            StageEnd(s, names[s], float(steps), float(tokens)) for s, (steps, tokens) in ends.items()
-        ),
-        lines=tuple(line for line in lines if line is not None),
-    )
+    stage_ends = (StageEnd(stage, names[stage], *map(float, end_2)) for stage, end_2 in ends.items())
+    return Curve(points["seed"].nunique(), tuple(stage_ends), tuple(line for line in lines if line))
 
 
 def _by_stage_and_seed(points: pd.DataFrame) -> dict[int, list[_Floats]]:
@@ -50,29 +45,24 @@ def _by_stage_and_seed(points: pd.DataFrame) -> dict[int, list[_Floats]]:
 
 def _line(stages: dict[int, list[_Floats]], quantity: str, max_points: int) -> Line | None:
     column = 2 + QUANTITIES.index(quantity)
-    measured = {stage: _measured(seeds, column) for stage, seeds in stages.items()}
-    along = {stage: _along_stage(seeds) for stage, seeds in measured.items() if seeds}
+    along = {}
+    for stage, seeds in stages.items():
+        measured = (seed_NC[np.isfinite(seed_NC[:, column])][:, [0, 1, column]] for seed_NC in seeds)
+        if kept := [seed_N3 for seed_N3 in measured if len(seed_N3)]:
+            along[stage] = _along_stage(kept)
     total = sum(rows.shape[1] for rows in along.values())
     if not total:
         return None
     # Bins never reach over the end of a stage, so each stage may need one bin more than its share.
     size = -(-total // max(max_points - len(along), 1))
-    binned = {stage: _over_seeds(_bin_means(rows, size)) for stage, rows in along.items()}
-    steps, tokens, mean, low, high = (tuple(row) for row in np.hstack(list(binned.values())).tolist())
+    binned = {stage: _bin_means(rows, size) for stage, rows in along.items()}
+    # Stages may have been measured with different numbers of seeds: only what is over the seeds is joined.
+    drawn = [
+        np.vstack([rows[:2], rows[2:].mean(0), rows[2:].min(0), rows[2:].max(0)]) for rows in binned.values()
+    ]
+    steps, tokens, mean, low, high = (tuple(row) for row in np.hstack(drawn).tolist())
     numbers = tuple(stage for stage, rows in binned.items() for _ in range(rows.shape[1]))
     return Line(quantity, Grid(steps, tokens, numbers), mean, low, high)
-
-
-def _over_seeds(rows: _Floats) -> _Floats:
-    """Rows of T points: steps, tokens, and of the seeds' values the mean, the lowest and the highest."""
-    values_ST = rows[2:]
-    return np.vstack([rows[0], rows[1], values_ST.mean(0), values_ST.min(0), values_ST.max(0)])
-
-
-def _measured(seeds: Sequence[_Floats], column: int) -> list[_Floats]:
-    """Step, tokens and one quantity of the seeds that measured it, where it is a finite number."""
-    kept = (seed_NC[np.isfinite(seed_NC[:, column])][:, [0, 1, column]] for seed_NC in seeds)
-    return [seed_N3 for seed_N3 in kept if len(seed_N3)]
 
 
 def _along_stage(seeds: Sequence[_Floats]) -> _Floats:

@@ -3,8 +3,7 @@
 Rows are given by their positions on the board.
 """
 
-from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from leaderboards.results.schema import Overlap
 
@@ -18,23 +17,20 @@ UNMATCHED = 0.01
 """Relative difference in steps or tokens beyond which entries were not trained with the same compute."""
 
 
-@dataclass(frozen=True, slots=True)
-class Headline:
+class Headline(NamedTuple):
     """The rows that are better than the reference, by the ranking metric over all benchmarks."""
 
     better: tuple[int, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class AgainstReference:
+class AgainstReference(NamedTuple):
     """A row beside the reference; `compute_ratio` is there where their compute was clearly unequal."""
 
     row: int
     compute_ratio: float | None
 
 
-@dataclass(frozen=True, slots=True)
-class SameCompute:
+class SameCompute(NamedTuple):
     """Rows that were trained with the same optimiser steps and forward tokens."""
 
     rows: tuple[int, ...]
@@ -42,8 +38,7 @@ class SameCompute:
     tokens_forward: float
 
 
-@dataclass(frozen=True, slots=True)
-class ComputeMatch:
+class ComputeMatch(NamedTuple):
     """The trained rows of a model (None: the only one) by their compute, the reference's group first.
 
     `reference_tokens` are the forward tokens that preparing a reference model took on top, by row.
@@ -54,8 +49,7 @@ class ComputeMatch:
     reference_tokens: tuple[tuple[int, float], ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Detectable:
+class Detectable(NamedTuple):
     """True differences that would probably be found, of the rows that nothing tells from the reference.
 
     The least of them and its row, and the most; the two are one where there is one such row.
@@ -65,16 +59,14 @@ class Detectable:
     most: tuple[int, float]
 
 
-@dataclass(frozen=True, slots=True)
-class FewSeeds:
+class FewSeeds(NamedTuple):
     """Trained rows with one seed (`single`), or with several but fewer than `MIN_SEEDS`."""
 
     rows: tuple[int, ...]
     single: bool
 
 
-@dataclass(frozen=True, slots=True)
-class FewQuestions:
+class FewQuestions(NamedTuple):
     """A benchmark with few questions, and how wide its widest interval is."""
 
     benchmark: str
@@ -82,30 +74,26 @@ class FewQuestions:
     width: float
 
 
-@dataclass(frozen=True, slots=True)
-class NotRanked:
+class NotRanked(NamedTuple):
     """Rows without a rank: for want of results, or since the metric holds another kind of format."""
 
     rows: tuple[int, ...]
     why: Literal["results", "format"]
 
 
-@dataclass(frozen=True, slots=True)
-class NearZero:
+class NearZero(NamedTuple):
     """Every macro accuracy is near zero; `highest` is the highest end of their intervals."""
 
     highest: float
 
 
-@dataclass(frozen=True, slots=True)
-class Truncated:
+class Truncated(NamedTuple):
     """Where more than `MANY_TRUNCATED` of the outputs were cut at the token limit: row, benchmark, share."""
 
     cells: tuple[tuple[int, str, float], ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Overlapping:
+class Overlapping(NamedTuple):
     """Test questions of a benchmark that stand in the training data of these rows."""
 
     benchmark: str
@@ -113,15 +101,13 @@ class Overlapping:
     overlap: Overlap
 
 
-@dataclass(frozen=True, slots=True)
-class OtherVerdicts:
+class OtherVerdicts(NamedTuple):
     """Where the reference engine's outputs were judged otherwise: row, benchmark, how many, of how many."""
 
     cells: tuple[tuple[int, str, int, int], ...]
 
 
-@dataclass(frozen=True, slots=True)
-class NotComparable:
+class NotComparable(NamedTuple):
     """An entry that was asked or judged unlike the others on these benchmarks; `how` says in what."""
 
     entry: str
@@ -129,24 +115,21 @@ class NotComparable:
     how: str
 
 
-@dataclass(frozen=True, slots=True)
-class Setting:
+class Setting(NamedTuple):
     """What differs between the rows of a benchmark, such as the engine: each value and who has it."""
 
     name: str
     values: tuple[tuple[str, tuple[int, ...]], ...]
 
 
-@dataclass(frozen=True, slots=True)
-class UnequalSettings:
+class UnequalSettings(NamedTuple):
     """Benchmarks on which the rows' outputs were not made alike."""
 
     benchmarks: tuple[str, ...]
     settings: tuple[Setting, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class ScoreLeaders:
+class ScoreLeaders(NamedTuple):
     """Who leads by score for which α (from, to, row), and how often two rows change places as α grows.
 
     `num_apart` of the changes are between rows that differ in both accuracy and format.
@@ -157,8 +140,7 @@ class ScoreLeaders:
     num_apart: int
 
 
-@dataclass(frozen=True, slots=True)
-class NoOverlap:
+class NoOverlap(NamedTuple):
     """Rows none of whose training data holds a question of these benchmarks (name, questions)."""
 
     rows: tuple[int, ...]
@@ -167,8 +149,7 @@ class NoOverlap:
     ngram_size: int
 
 
-@dataclass(frozen=True, slots=True)
-class MadeAgain:
+class MadeAgain(NamedTuple):
     """What a reference engine gave for the outputs that it made again, over all these rows and benchmarks."""
 
     engine: str
@@ -179,8 +160,7 @@ class MadeAgain:
     verdicts_differ: int
 
 
-@dataclass(frozen=True, slots=True)
-class JudgeBesideRule:
+class JudgeBesideRule(NamedTuple):
     """How often judge and rule differ on a benchmark, by row, of the n outputs whose verdict was readable."""
 
     benchmark: str
@@ -190,17 +170,8 @@ class JudgeBesideRule:
 
 
 SummaryFinding = Headline | AgainstReference | ComputeMatch
-Caution = (
-    Detectable
-    | FewSeeds
-    | FewQuestions
-    | NotRanked
-    | NearZero
-    | Truncated
-    | Overlapping
-    | OtherVerdicts
-    | NotComparable
-    | UnequalSettings
-)
+_OfFigures = Detectable | FewSeeds | FewQuestions | NotRanked | NearZero
+_OfTheirMaking = Truncated | Overlapping | OtherVerdicts | NotComparable | UnequalSettings
+Caution = _OfFigures | _OfTheirMaking
 Check = ScoreLeaders | NoOverlap | MadeAgain | JudgeBesideRule
 Finding = SummaryFinding | Caution | Check

@@ -10,6 +10,7 @@ from typing import Literal
 from leaderboards.board.findings import Caution, Check, SummaryFinding
 from leaderboards.results.reported import Reported
 from leaderboards.results.schema import METRICS, Metric, Role, TrainingCost
+from leaderboards.results.schema import BucketBy as BucketBy
 from leaderboards.stats import MACRO, Difference, Estimate
 
 Verdict = Literal["better", "worse", "not distinguishable"]
@@ -85,9 +86,6 @@ class Judged:
     judge_accuracy: float
     agreement: float
     kappa: float | None
-
-
-BucketBy = Literal["reasoning", "answer"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,8 +1,7 @@
 """What k outputs for each question are worth: pass@k, maj@k, and mean@k, with their intervals.
 
-mean@k is the accuracy itself. pass@k' and maj@k' for k' < k say what fewer outputs would have given: the
-mean over all subsets of k' of the k outputs, computed exactly and not by drawing subsets. At k' = 1 all three
-agree.
+mean@k is the accuracy itself. pass@k' and maj@k' for k' < k are the mean over all subsets of k' of the k
+outputs, computed exactly and not by drawing subsets. At k' = 1 all three agree.
 """
 
 from collections import Counter
@@ -17,7 +16,6 @@ from leaderboards.board.rows import SampledPoint
 from leaderboards.results.outcomes import Choices, Draws
 from leaderboards.stats import Matrix, mean_interval
 from tasks.errors import InputError
-from tasks.records import KINDS
 from tasks.scoring import answers_equal
 
 # Beyond it the number of subsets leaves the range of a double.
@@ -145,7 +143,10 @@ def _majorities(draws: Draws, shown: Sequence[int]) -> NDArray[np.float64]:
     """maj@k' of every seed and question: (S, Q, K'); questions whose outputs voted alike share the work."""
     # With k outputs there are few ways to vote: most of a million questions vote like one already counted.
     majority = lru_cache(maxsize=None)(lambda votes: majority_at(votes, shown))
-    equal = _equality(draws.kind)
+    # Models make the same few mistakes.
+    equal = lru_cache(maxsize=100_000)(
+        lambda left, right, choices: answers_equal(left, right, draws.kind, choices)
+    )
     return np.array(
         [
             [
@@ -168,14 +169,8 @@ def count_votes(
     """How the k outputs of one question voted.
 
     All right outputs vote for the reference's answer, so that maj@1 is the accuracy; a wrong one votes for
-    the answer extracted from it, where there is one. Wrong answers are compared with each other, by the rules
-    of their kind, only where a right one could lose to them.
-
-    Args:
-        correct: the verdicts.
-        extracted: the answers.
-        choices: the texts of the choices.
-        equal: whether two answers are equal.
+    the answer extracted from it, where there is one. Wrong answers are compared with each other, by `equal`,
+    only where a right one could lose to them.
     """
     right = sum(correct)
     answers = Counter(
@@ -189,14 +184,3 @@ def count_votes(
         same = next((other for other in groups if equal(other, answer, choices)), answer)
         groups[same] = groups.get(same, 0) + count
     return right, tuple(sorted(groups.values())), missing
-
-
-def _equality(kind: str) -> Callable[[str, str, Choices], bool]:
-    """The equality of a kind of answers; models make the same few mistakes, so verdicts are kept."""
-    known = next(each for each in KINDS if each == kind)
-
-    @lru_cache(maxsize=100_000)
-    def equal(left: str, right: str, choices: Choices) -> bool:
-        return answers_equal(left, right, known, choices)
-
-    return equal

@@ -1,6 +1,6 @@
 """What entries are measured and compared by: metrics as matrices, means of them, and seeds put in pairs."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -27,13 +27,9 @@ SeedPairs = tuple[tuple[int | None, int | None], ...]
 
 def values(outcomes: Outcomes, metric: Metric, alpha: float) -> Matrix:
     """One metric as an (S, Q) matrix; score = α·accuracy + (1 - α)·format_valid (arXiv 2512.21017)."""
-    if metric == "accuracy":
-        return outcomes.accuracy
-    if metric == "accuracy_strict":
-        return outcomes.accuracy_strict
-    if metric == "format_valid":
-        return outcomes.format_valid
-    return alpha * outcomes.accuracy + (1 - alpha) * outcomes.format_valid
+    if metric == "score":
+        return alpha * outcomes.accuracy + (1 - alpha) * outcomes.format_valid
+    return getattr(outcomes, metric)
 
 
 def seeds_on_all(group: Group, benchmarks: Sequence[str]) -> Seeds:
@@ -99,11 +95,10 @@ class Paired:
             InputError: the two were not asked the same questions.
         """
         matrices = []
-        (_, mine), (_, theirs) = self.sides
+        (entry, mine), (other, theirs) = self.sides
         for benchmark in self.benchmarks:
-            left, right = self.entry.outcomes[benchmark], self.other.outcomes[benchmark]
-            names = (self.entry.name, self.other.name)
-            check_same_questions(left.question_ids, right.question_ids, names, benchmark)
+            left, right = entry.outcomes[benchmark], other.outcomes[benchmark]
+            check_same_questions(left.question_ids, right.question_ids, (entry.name, other.name), benchmark)
             left_SQ = take_seeds(left, values(left, metric, alpha), mine)
             matrices.append(np.subtract(left_SQ, take_seeds(right, values(right, metric, alpha), theirs)))
         return matrices
@@ -133,46 +128,53 @@ class Measured:
     def of(cls, group: Group, benchmarks: Sequence[str], alpha: float, any_tagged: bool) -> "Measured":
         """Measures a group on the benchmarks of a board; `any_tagged`: whether any group of it is tagged."""
         on_all = all(group.is_comparable(benchmark) for benchmark in benchmarks)
-        wanted = [(benchmark, [benchmark]) for benchmark in benchmarks]
-        if on_all:
-            wanted.append((MACRO, list(benchmarks)))
+        wanted = [(benchmark, (benchmark,)) for benchmark in benchmarks]
         estimates = {
-            (where, metric): _estimate(group, own, seeds, metric, alpha)
-            for where, own in wanted
-            if (seeds := seeds_on_all(group, own))
+            (where, metric): _estimate(group, own, metric, alpha)
+            for where, own in (*wanted, *([(MACRO, benchmarks)] if on_all else []))
+            if seeds_on_all(group, own)
             for metric in METRICS
         }
         untagged = not group.entries[0].tagged
-        seeds = seeds_on_all(group, benchmarks)
-        scored = seeds and on_all and not (any_tagged and untagged)
-        scores = (_estimate(group, benchmarks, seeds, "score", each) for each in ALPHAS)
+        scored = on_all and seeds_on_all(group, benchmarks) and not (any_tagged and untagged)
+        scores = (_estimate(group, benchmarks, "score", each) for each in ALPHAS)
         return cls(group, estimates, untagged, tuple(scores) if scored else None)
 
 
-def _estimate(
-    group: Group, benchmarks: Sequence[str], seeds: Seeds, metric: Metric, alpha: float
-) -> Estimate:
-    outcomes = [group.outcomes[benchmark] for benchmark in benchmarks]
-    matrices = [take_seeds(one, values(one, metric, alpha), seeds) for one in outcomes]
-    return mean_interval(matrices, draws=[one.num_samples for one in outcomes])
+def _estimate(group: Group, benchmarks: Sequence[str], metric: Metric, alpha: float) -> Estimate:
+    draws = [group.outcomes[benchmark].num_samples for benchmark in benchmarks]
+    return mean_interval(list(_matrices(group, benchmarks, metric, alpha).values()), draws=draws)
+
+
+def _matrices(group: Group, benchmarks: Sequence[str], metric: Metric, alpha: float) -> dict[str, Matrix]:
+    """By benchmark (S, Q) of the seeds with results on all of these benchmarks."""
+    seeds, outcomes = seeds_on_all(group, benchmarks), group.outcomes
+    return {
+        name: take_seeds(outcomes[name], values(outcomes[name], metric, alpha), seeds) for name in benchmarks
+    }
 
 
 def bootstrap(
     groups: Sequence[Group], benchmarks: Sequence[str], alpha: float
 ) -> dict[FigureKey, tuple[float, float]]:
     """The hierarchical bootstrap's intervals, beside the analytic ones, for all rows of a board at once."""
-    asked = [(row, item) for row, group in enumerate(groups) for item in _resampled(group, benchmarks, alpha)]
-    intervals = bootstrap_intervals([matrices for _, (_, _, matrices) in asked])
+    asked = [
+        (row, metric, together, wanted)
+        for row, group in enumerate(groups)
+        for metric in METRICS
+        for together, wanted in _resampled(group, benchmarks)
+    ]
+    intervals = bootstrap_intervals(
+        [_matrices(groups[row], together, metric, alpha) for row, metric, together, _ in asked]
+    )
     return {
         (row, where, metric): of_benchmarks[where]
-        for (row, (metric, wanted, _)), of_benchmarks in zip(asked, intervals, strict=True)
+        for (row, metric, _, wanted), of_benchmarks in zip(asked, intervals, strict=True)
         for where in wanted
     }
 
 
-def _resampled(
-    group: Group, benchmarks: Sequence[str], alpha: float
-) -> Iterator[tuple[Metric, tuple[str, ...], dict[str, Matrix]]]:
+def _resampled(group: Group, benchmarks: Sequence[str]) -> list[tuple[list[str], list[str]]]:
     """What is resampled together, and the intervals wanted of it.
 
     All benchmarks where the row has the same seeds on all of them, as nearly every row has; else each by
@@ -180,16 +182,6 @@ def _resampled(
     """
     own = [benchmark for benchmark in benchmarks if benchmark in group.outcomes]
     shared = seeds_on_all(group, own)
-    alike = all(group.outcomes[benchmark].seeds == shared for benchmark in own)
-    sets = [(own, (*own, MACRO))] if alike else [([one], (one,)) for one in own]
-    if not alike and shared:
-        sets.append((own, (MACRO,)))
-    for metric in METRICS:
-        for names, wanted in sets:
-            outcomes = {name: group.outcomes[name] for name in names}
-            seeds = seeds_on_all(group, names)
-            yield (
-                metric,
-                tuple(wanted),
-                {name: take_seeds(one, values(one, metric, alpha), seeds) for name, one in outcomes.items()},
-            )
+    if all(group.outcomes[benchmark].seeds == shared for benchmark in own):
+        return [(own, [*own, MACRO])]
+    return [*(([one], [one]) for one in own), *([(own, [MACRO])] if shared else [])]

@@ -1,11 +1,10 @@
 """Which results may stand on one board: the same questions, prompts, generation settings and scorer.
 
-Where they differ, a difference between entries may be nothing but that. Such results are refused, or, where
-the user insists, shown with a mark.
+Where they differ, results are refused, or, where the user insists, shown with a mark.
 """
 
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal, get_args
 
@@ -99,28 +98,16 @@ def find_unlike(evaluated: Sequence[Evaluated]) -> Iterator[Unlike]:
             yield from _unlike_in(benchmark, aspect, own)
 
 
-def refuse_unlike(evaluated: Sequence[Evaluated], allowed: Collection[Aspect] = ()) -> list[Unlike]:
-    """What differs and is allowed to.
-
-    Raises:
-        InputError: Something differs that is not allowed to.
-    """
-    found = list(find_unlike(evaluated))
-    for unlike in found:
-        if unlike.aspect not in allowed:
-            raise InputError(unlike.refusal())
-    return found
-
-
 def _unlike_in(benchmark: str, aspect: Aspect, own: Sequence[Evaluated]) -> Iterator[Unlike]:
-    groups: dict[str, list[tuple[Evaluated, Mapping[str, str]]]] = {}
+    groups: dict[str, list[tuple[Evaluated, dict[str, str]]]] = {}
     for one in own:
-        groups.setdefault(_group(aspect, one), []).append((one, _values(aspect, one.evaluation)))
-    for members in groups.values():
-        known = [(one, values) for one, values in members if values]
+        # Examples and instructions in a prompt are in the entry's own tags: only like tags compare there.
+        asked = one.evaluation.generation
+        own_words = aspect == "prompt" and (asked.get("num_fewshot") or asked.get("instruct"))
+        known = groups.setdefault(one.entry.tags if own_words else "", [])
+        known += [(one, values)] if (values := _values(aspect, one.evaluation)) else []
+    for known in filter(None, groups.values()):
         counts = Counter(tuple(sorted(values.items())) for _, values in known)
-        if len(counts) < 2:
-            continue
         usual = dict(counts.most_common(1)[0][0])
         norm = next(one for one, values in known if values == usual)
         for one, values in known:
@@ -133,20 +120,15 @@ def _unlike_in(benchmark: str, aspect: Aspect, own: Sequence[Evaluated]) -> Iter
                 yield Unlike(benchmark, aspect, shown[0], shown[1], one, norm)
 
 
-def _group(aspect: Aspect, one: Evaluated) -> str:
-    """Examples and instructions in a prompt are in the entry's own tags: only like tags compare there."""
-    generation = one.evaluation.generation
-    own_words = generation.get("num_fewshot") or generation.get("instruct")
-    return one.entry.tags if aspect == "prompt" and own_words else ""
-
-
 def _values(aspect: Aspect, evaluation: Evaluation) -> dict[str, str]:
-    if aspect == "data":
-        return {"digest": evaluation.data_digest[:_DIGEST_CHARS]}
-    if aspect == "prompt":
-        return {"digest": evaluation.prompts} if evaluation.prompts else {}
-    if aspect == "scorer":
-        return {"digest": evaluation.scorer[:_DIGEST_CHARS]} if evaluation.scorer else {}
+    """What is compared, as it is shown; nothing where that is not known."""
+    if aspect != "generation":
+        digests = {
+            "data": evaluation.data_digest[:_DIGEST_CHARS],
+            "prompt": evaluation.prompts,
+            "scorer": evaluation.scorer[:_DIGEST_CHARS],
+        }
+        return {"digest": digests[aspect]} if aspect == "data" or digests[aspect] else {}
     settings = {k: v for k, v in evaluation.generation.items() if not k.startswith(SETTINGS_BY_DESIGN)}
     return {key: str(value) for key, value in settings.items()} | {
         "outputs for each question": str(evaluation.num_samples)

@@ -1,9 +1,7 @@
 """Entries: checkpoints trained elsewhere, one YAML file each, and which of them belong on a board.
 
-A file under `leaderboards/entries/` puts its checkpoint on the leaderboard once it has been evaluated;
-`entries/_example.yaml` shows every key, and files whose names begin with `_` are left out. A file with
-`kind: reported` holds no checkpoint but figures that others report (see `reported`).
-Stored entries stand beside the runs of a board where they were asked the same questions.
+A file under `leaderboards/entries/` puts its checkpoint on the leaderboards that asked the same questions;
+`entries/_example.yaml` shows every key, and files whose names begin with `_` are left out.
 """
 
 from __future__ import annotations
@@ -16,12 +14,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from leaderboards.results.comparability import Aspect, Evaluated, find_unlike
+from leaderboards.results.schema import RESULTS_FILE
 from tasks.checks import checked
 from tasks.errors import InputError, check_keys
 from tasks.files import read_yaml
 
 if TYPE_CHECKING:
-    from leaderboards.results.schema import Entry, Evaluation, RunResults
+    from leaderboards.results.schema import RunResults
 
 ENTRIES_DIR = Path(__file__).parents[1] / "entries"
 STORED_DIR = Path("runs/entries")
@@ -43,24 +42,7 @@ class Generation:
 
 @dataclass(frozen=True)
 class EntryFile:
-    """An entry as its YAML describes it.
-
-    Attributes:
-        path: The file.
-        name: As the leaderboard shows it.
-        weights: Folder or Hub id of the whole model, or of an adapter.
-        adapter: Folder or Hub id of a PEFT adapter on the weights.
-        base: Base of weights that are an adapter, in place of the one they name.
-        revision: Of the weights on the Hub: a branch, a tag or a commit.
-        tags: Tag format: a name, the path of a YAML file, or its content.
-        prompt_style: `auto`, `plain` or `chat`.
-        instruct: Say in the prompt in which format to answer.
-        benchmarks: To be evaluated on.
-        generation: How responses are drawn.
-        licence: Of the weights.
-        link: To where they come from.
-        description: One line.
-    """
+    """An entry as its YAML, the file `path`, describes it; `_example.yaml` says what each key means."""
 
     path: Path
     name: str
@@ -107,17 +89,13 @@ class EntryFile:
 
         folder.mkdir(parents=True, exist_ok=True)
         written = folder / "tags.yaml"
-        text = yaml.safe_dump(
-            {"name": f"{self.name}'s own", **self.tags}, sort_keys=False, allow_unicode=True
-        )
-        written.write_text(text, encoding="utf-8")
+        content = {"name": f"{self.name}'s own", **self.tags}
+        written.write_text(yaml.safe_dump(content, sort_keys=False, allow_unicode=True), encoding="utf-8")
         return str(written)
 
     def settings(self) -> dict[str, Any]:
         """What it says of the evaluation, as configuration keys."""
-        drawn = {
-            key: value for key, value in dataclasses.asdict(self.generation).items() if value is not None
-        }
+        drawn = {key: value for key, value in vars(self.generation).items() if value is not None}
         own = {"prompt_style": self.prompt_style, "eval": {"instruct": self.instruct, **drawn}}
         return own | ({"benchmarks": list(self.benchmarks)} if self.benchmarks else {})
 
@@ -153,8 +131,7 @@ def read_folder(folder: Path, reported: bool) -> Iterator[tuple[Path, dict[str, 
     """
     if not folder.is_dir():
         raise InputError(f"{folder}: no such folder of entries")
-    paths = sorted(path for path in folder.glob("*.yaml") if not path.name.startswith("_"))
-    for path in paths:
+    for path in sorted(path for path in folder.glob("*.yaml") if not path.name.startswith("_")):
         data = read_file(path)
         if (data.get("kind") == KIND_REPORTED) == reported:
             yield path, data
@@ -176,16 +153,6 @@ def read_entry(path: Path) -> EntryFile:
 
 
 def _entry(data: dict[str, Any], path: Path) -> EntryFile:
-    _check_keys(data, path)
-    if isinstance(benchmarks := data.get("benchmarks"), str):
-        data["benchmarks"] = [part.strip() for part in benchmarks.split(",") if part.strip()]
-    entry = checked(EntryFile, {**data, "path": path}, str(path))
-    if entry.revision and Path(entry.model).is_dir():
-        raise InputError(f"{path}: revision: weights are a folder, which has none; leave it out")
-    return entry
-
-
-def _check_keys(data: dict[str, Any], path: Path) -> None:
     if "rows" in data:
         raise InputError(f"{path}: no 'kind: {KIND_REPORTED}' above its rows of figures; add it")
     check_keys(data, [item.name for item in dataclasses.fields(EntryFile) if item.name != "path"], str(path))
@@ -195,6 +162,12 @@ def _check_keys(data: dict[str, Any], path: Path) -> None:
     for key in ("name", "weights"):
         if not isinstance(data.get(key), str) or not data[key].strip():
             raise InputError(f"{path}: no '{key}'; add it, as in {ENTRIES_DIR / '_example.yaml'}")
+    if isinstance(benchmarks := data.get("benchmarks"), str):
+        data["benchmarks"] = [part.strip() for part in benchmarks.split(",") if part.strip()]
+    entry = checked(EntryFile, {**data, "path": path}, str(path))
+    if entry.revision and Path(entry.model).is_dir():
+        raise InputError(f"{path}: revision: weights are a folder, which has none; leave it out")
+    return entry
 
 
 def read_entries(folder: Path = ENTRIES_DIR) -> list[EntryFile]:
@@ -224,7 +197,6 @@ class Joined(NamedTuple):
 def join_entries(
     runs: Sequence[RunResults],
     entries: Sequence[EntryFile],
-    stored: Path = STORED_DIR,
     allowed: Collection[Aspect] = (),
 ) -> Joined:
     """The stored evaluations of entries that were asked what these runs were asked.
@@ -232,7 +204,6 @@ def join_entries(
     Args:
         runs: The runs of the board.
         entries: As `read_entries` gives them.
-        stored: Folder with one folder an entry.
         allowed: In what their results may differ from the runs'.
 
     Returns:
@@ -243,15 +214,14 @@ def join_entries(
     names = {benchmark for benchmark, _ in asked}
     joined, missing, lines = [], [], []
     for entry in entries:
-        folder = stored / entry.out.name
-        if not (folder / "results.json").is_file():
+        if not (entry.out / RESULTS_FILE).is_file():
             missing += [entry] if not entry.benchmarks or names & set(entry.benchmarks) else []
             continue
-        found, line = _found(entry, folder, asked, present)
+        found, why = _found(entry, asked, present)
         if found and (unlike := _unlike(runs, found, allowed)):
-            found, line = None, f"{entry.name} is left out: {unlike}"
+            found, why = None, unlike
         joined += [found] if found else []
-        lines += [line] if line else []
+        lines += [f"{entry.name} is left out: {why}"] if why else []
     if missing:
         command = " ".join(f"--entry {entry.path}" for entry in missing)
         names_shown = ", ".join(entry.name for entry in missing)
@@ -260,28 +230,31 @@ def join_entries(
 
 
 def _found(
-    entry: EntryFile, folder: Path, asked: set[tuple[str, str]], present: set[tuple[str, str]]
+    entry: EntryFile, asked: set[tuple[str, str]], present: set[tuple[str, str]]
 ) -> tuple[RunResults | None, str | None]:
     """A stored entry cut to what is compared; else why it is left out, where that is worth a word."""
     from leaderboards.results.store import read_results
 
     try:
-        run = read_results(folder)
+        run = read_results(entry.out)
     except InputError as error:
-        return None, f"{entry.name} is left out: {error}"
-    if all((stored.model, stored.name) in present for stored in run.entries):
-        return None, None
-    kept = [_cut(stored, asked) for stored in run.entries if (stored.model, stored.name) not in present]
-    kept = [stored for stored in kept if stored.evaluations]
+        return None, str(error)
+    new = [one for one in run.entries if (one.model, one.name) not in present]
+    shared = {e.benchmark for one in run.entries for e in one.evaluations} & {name for name, _ in asked}
+    kept = []
+    for one in new:
+        if own := tuple(e for e in one.evaluations if (e.benchmark, e.data_digest) in asked):
+            kept.append(dataclasses.replace(one, evaluations=own))
     if kept:
-        return _cut_run(run, kept), None
-    names = {benchmark for benchmark, _ in asked}
-    shared = {e.benchmark for stored in run.entries for e in stored.evaluations} & names
-    if not shared:
+        keys = {(one.model, one.name, e.benchmark) for one in kept for e in one.evaluations}
+        rows = zip(run.samples["model"], run.samples["entry"], run.samples["benchmark"], strict=True)
+        samples = run.samples[[row in keys for row in rows]].reset_index(drop=True)
+        return dataclasses.replace(run, entries=tuple(kept), samples=samples), None
+    if not new or not shared:
         return None, None
     return None, (
-        f"{entry.name} is left out: it was asked other questions of {', '.join(sorted(shared))}; evaluate it "
-        f"with the same data and limit (harness eval --entry {entry.path} --limit N)"
+        f"it was asked other questions of {', '.join(sorted(shared))}; evaluate it with the same data and "
+        f"limit (harness eval --entry {entry.path} --limit N)"
     )
 
 
@@ -295,17 +268,3 @@ def _unlike(runs: Sequence[RunResults], found: RunResults, allowed: Collection[A
     ]
     differing = (one for one in find_unlike(evaluated) if found.source in (one.of.source, one.norm.source))
     return next((one.refusal() for one in differing if one.aspect not in allowed), None)
-
-
-def _cut(entry: Entry, asked: set[tuple[str, str]]) -> Entry:
-    def is_shared(evaluation: Evaluation) -> bool:
-        return (evaluation.benchmark, evaluation.data_digest) in asked
-
-    return dataclasses.replace(entry, evaluations=tuple(filter(is_shared, entry.evaluations)))
-
-
-def _cut_run(run: RunResults, entries: Sequence[Entry]) -> RunResults:
-    kept = {(entry.model, entry.name, e.benchmark) for entry in entries for e in entry.evaluations}
-    rows = zip(run.samples["model"], run.samples["entry"], run.samples["benchmark"], strict=True)
-    samples = run.samples[[row in kept for row in rows]].reset_index(drop=True)
-    return dataclasses.replace(run, entries=tuple(entries), samples=samples)

@@ -9,13 +9,13 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from leaderboards.results.comparability import Aspect, Evaluated, Unlike, refuse_unlike
+from leaderboards.results.comparability import Aspect, Evaluated, Unlike, find_unlike
 from leaderboards.results.outcomes import Outcomes, SeedSamples, load_samples, stack
 from leaderboards.results.schema import Entry, Evaluation, RunResults, describe
+from leaderboards.results.tables import EvaluationKey
 from tasks.errors import InputError
 
-CheckpointKey = tuple[str, str, int | None]
-"""Model, entry, seed."""
+_SETTINGS = ("engine", "dtype", "generation", "n", "num_samples", "scorer", "data_digest")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -51,10 +51,6 @@ class Group:
         return benchmark in self.outcomes and benchmark not in apart
 
 
-_Kept = dict[tuple[CheckpointKey, str], tuple[int, Evaluated]]
-"""For each checkpoint and benchmark the number of the run whose samples stand for it, and the evaluation."""
-
-
 def merge_runs(runs: Sequence[RunResults], allowed: Collection[Aspect] = ()) -> tuple[Group, ...]:
     """Groups all entries of all runs by model and name, in the order in which they first appear.
 
@@ -70,77 +66,61 @@ def merge_runs(runs: Sequence[RunResults], allowed: Collection[Aspect] = ()) -> 
     evaluated = [one for _, one in kept.values()]
     if not any(one.evaluation.n for one in evaluated):
         raise InputError("no evaluated entry in the given runs; there is nothing to put on a leaderboard")
-    unlike = refuse_unlike(evaluated, allowed)
+    unlike = list(find_unlike(evaluated))
+    if refused := next((one for one in unlike if one.aspect not in allowed), None):
+        raise InputError(refused.refusal())
     samples = load_samples(runs)
-    parts = {key: SeedSamples(one.entry, one.evaluation, samples[run]) for key, (run, one) in kept.items()}
+    parts = {key: SeedSamples(key, one.evaluation, samples[run]) for key, (run, one) in kept.items()}
     curves = _merge_curves(runs)
+    named: dict[tuple[str, str], list[Evaluated]] = {}
+    for one in evaluated:
+        named.setdefault(one.name, []).append(one)
+    entries_of = {name: _entries(own) for name, own in named.items()}
     return tuple(
         Group(
             name=name,
             model=model,
             entries=entries,
-            evaluated=tuple(one for one in evaluated if one.name == (model, name)),
+            evaluated=tuple(named[model, name]),
             outcomes=_outcomes(entries, parts),
-            curves=_of_seeds(curves.get((model, name), pd.DataFrame()), entries),
+            curves=_curves(curves, model, name, entries),
             unlike=tuple(one for one in unlike if one.of.name == (model, name)),
         )
-        for (model, name), entries in _by_name(evaluated).items()
+        for (model, name), entries in entries_of.items()
     )
 
 
-def _select(runs: Sequence[RunResults]) -> _Kept:
-    """Which run's samples stand for each (checkpoint, benchmark): the first that holds them."""
-    kept: _Kept = {}
-    digests: dict[CheckpointKey, tuple[str, str]] = {}
+def _select(runs: Sequence[RunResults]) -> dict[EvaluationKey, tuple[int, Evaluated]]:
+    """The number of the run whose samples stand for each key, and the evaluation: the first that holds it."""
+    kept: dict[EvaluationKey, tuple[int, Evaluated]] = {}
+    digests: dict[tuple[str, str, int | None], tuple[str, str]] = {}
     for number, run in enumerate(runs):
         for entry in run.entries:
-            key = (entry.model, entry.name, entry.seed)
-            _same(digests.setdefault(key, (entry.digest, run.source)), entry, run.source)
+            of = (entry.model, entry.name, entry.seed)
+            digest, source = digests.setdefault(of, (entry.digest, run.source))
+            if digest != entry.digest:
+                raise InputError(
+                    f"{describe(entry.name, entry.seed)}: {source} and {run.source} hold different weights "
+                    f"(digests {digest[:12]} and {entry.digest[:12]}); give one run, or rename an entry"
+                )
             for evaluation in entry.evaluations:
                 found = Evaluated(entry, evaluation, run.source)
-                _, first = kept.setdefault((key, evaluation.benchmark), (number, found))
-                _same_settings(first, found)
+                _, first = kept.setdefault((*of, evaluation.benchmark), (number, found))
+                if any(getattr(first.evaluation, name) != getattr(evaluation, name) for name in _SETTINGS):
+                    raise InputError(
+                        f"{describe(entry.name, entry.seed)} on {evaluation.benchmark}: {first.source} and "
+                        f"{run.source} evaluated it with different engines, data, generation settings or "
+                        "scorers; give only one of them"
+                    )
     return kept
 
 
-def _same(first: tuple[str, str], entry: Entry, source: str) -> None:
-    digest, first_source = first
-    if digest != entry.digest:
-        raise InputError(
-            f"{describe(entry.name, entry.seed)}: {first_source} and {source} hold different weights "
-            f"(digests {digest[:12]} and {entry.digest[:12]}); give one run, or rename an entry"
-        )
-
-
-def _same_settings(first: Evaluated, other: Evaluated) -> None:
-    def settings(one: Evaluated) -> tuple[object, ...]:
-        of = one.evaluation
-        return of.engine, of.dtype, of.generation, of.n, of.num_samples, of.scorer, of.data_digest
-
-    if settings(first) != settings(other):
-        entry = other.entry
-        raise InputError(
-            f"{describe(entry.name, entry.seed)} on {other.evaluation.benchmark}: {first.source} and "
-            f"{other.source} evaluated it with different engines, data, generation settings or scorers; give "
-            "only one of them"
-        )
-
-
-def _by_name(evaluated: Sequence[Evaluated]) -> dict[tuple[str, str], tuple[Entry, ...]]:
-    """Entries of each (model, name), one per seed in the order of the seeds."""
-    seeds: dict[tuple[str, str], dict[int | None, Evaluated]] = {}
+def _entries(evaluated: Sequence[Evaluated]) -> tuple[Entry, ...]:
+    """Those of one name, which must be alike: one per seed, in the order of the seeds."""
+    seeds: dict[int | None, Evaluated] = {}
     for one in evaluated:
-        seeds.setdefault(one.name, {}).setdefault(one.entry.seed, one)
-    for found in seeds.values():
-        _same_kind(list(found.values()))
-    return {
-        name: tuple(found[seed].entry for seed in sorted(found, key=lambda s: -1 if s is None else s))
-        for name, found in seeds.items()
-    }
-
-
-def _same_kind(evaluated: Sequence[Evaluated]) -> None:
-    first, *others = evaluated
+        seeds.setdefault(one.entry.seed, one)
+    first, *others = seeds.values()
     for one in others:
         if None in (first.entry.seed, one.entry.seed):
             raise InputError(f"{first.entry.name}: stored both with and without a seed; rename one")
@@ -151,32 +131,31 @@ def _same_kind(evaluated: Sequence[Evaluated]) -> None:
                     f"{first.entry.name}: {field} is {here!r} in {first.source} and {there!r} in "
                     f"{one.source}; entries of one name must be alike, so rename one"
                 )
+    return tuple(seeds[seed].entry for seed in sorted(seeds, key=lambda seed: -1 if seed is None else seed))
 
 
-def _of_seeds(curves: pd.DataFrame, entries: Sequence[Entry]) -> pd.DataFrame:
-    """The curves of the seeds that stand in the row: one that was trained but not evaluated does not."""
-    return curves if curves.empty else curves[curves["seed"].isin([entry.seed for entry in entries])]
-
-
-def _outcomes(
-    entries: Sequence[Entry], parts: dict[tuple[CheckpointKey, str], SeedSamples]
-) -> dict[str, Outcomes]:
+def _outcomes(entries: Sequence[Entry], parts: dict[EvaluationKey, SeedSamples]) -> dict[str, Outcomes]:
     stacked = {}
-    for benchmark in dict.fromkeys(name for _, name in parts):
-        keys = [((entry.model, entry.name, entry.seed), benchmark) for entry in entries]
-        found = [parts[key] for key in keys if key in parts]
-        if found:
+    for benchmark in dict.fromkeys(name for *_, name in parts):
+        keys = [(entry.model, entry.name, entry.seed, benchmark) for entry in entries]
+        if found := [parts[key] for key in keys if key in parts]:
             stacked[benchmark] = stack(found)
     return stacked
 
 
-def _merge_curves(runs: Sequence[RunResults]) -> dict[tuple[str, str], pd.DataFrame]:
-    """The points of each (model, entry); for one seed the first run that holds a curve of it stands."""
+def _merge_curves(runs: Sequence[RunResults]) -> pd.DataFrame:
+    """The points of all runs; for one seed the first run that holds a curve of it stands."""
     frames = [run.curves.assign(run=index) for index, run in enumerate(runs) if len(run.curves)]
     if not frames:
-        return {}
+        return pd.DataFrame()
     points = pd.concat(frames, ignore_index=True)
     first = points.groupby(["model", "entry", "seed"])["run"].transform("min")
-    kept = points[points["run"] == first]
-    parts = (part for _, part in kept.groupby(["model", "entry"]))
-    return {(part["model"].iloc[0], part["entry"].iloc[0]): part for part in parts}
+    return points[points["run"] == first]
+
+
+def _curves(points: pd.DataFrame, model: str, name: str, entries: Sequence[Entry]) -> pd.DataFrame:
+    """Those of the seeds that stand in the row: one that was trained but not evaluated does not."""
+    if points.empty:
+        return points
+    own = points[(points["model"] == model) & (points["entry"] == name)]
+    return own[own["seed"].isin([entry.seed for entry in entries])]

@@ -1,12 +1,13 @@
 """The samples of stored runs as arrays: for each row of the board and benchmark, seeds × questions.
 
-Several outputs for one question count as their mean, so that every figure keeps its meaning (mean@k); the
-single verdicts stay beside it for what is more than a mean (`sampling`). Axes: S seeds, Q questions, k
-outputs.
+Several outputs for one question count as their mean (mean@k); the single verdicts stay beside it for what is
+more than a mean (`sampling`). Axes: S seeds, Q questions, k outputs.
 """
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -14,12 +15,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from leaderboards.results.schema import Entry, Evaluation, RunResults, describe
+from leaderboards.results.schema import BucketBy, Evaluation, RunResults, describe
 from leaderboards.results.tables import EvaluationKey, checkpoint_codes
 from tasks.errors import InputError
+from tasks.records import Kind
 
 _MEANS = ("accuracy", "accuracy_strict", "format_valid", "truncated", "output_tokens")
-_LENGTHS = ("thinking_chars", "gold_chars")
+LENGTHS: dict[BucketBy, str] = {"reasoning": "thinking_chars", "answer": "gold_chars"}
+"""Columns that outputs are put into buckets by."""
 
 Choices = tuple[str, ...] | None
 
@@ -28,14 +31,13 @@ Choices = tuple[str, ...] | None
 class Draws:
     """All outputs where several were drawn for a question: verdicts, answers (None where there is none)."""
 
-    kind: str
+    kind: Kind
     correct_SQk: NDArray[np.bool_]
     extracted_SQk: NDArray[np.object_]
     choices_Q: tuple[Choices, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class RuleAndJudge:
+class RuleAndJudge(NamedTuple):
     """How many outputs rule and judge hold right: both, only one of them, or neither."""
 
     both: int
@@ -46,10 +48,9 @@ class RuleAndJudge:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Lengths:
-    """Each of N = S·Q·k outputs: characters of its reasoning and of the reference (NaN: unknown), verdict."""
+    """Of each of N = S·Q·k outputs the characters of each of `LENGTHS` (NaN: unknown), and the verdict."""
 
-    reasoning_N: NDArray[np.float64]
-    answer_N: NDArray[np.float64]
+    chars: dict[BucketBy, NDArray[np.float64]]
     right_N: NDArray[np.bool_]
     question_N: NDArray[np.intp]
 
@@ -65,7 +66,7 @@ class Outcomes:
     format_valid: NDArray[np.float64]
     truncated: NDArray[np.float64]
     output_tokens: NDArray[np.float64]
-    defects: tuple[tuple[str, int], ...]
+    defects: Counter[str]
     num_samples: int = 1
     draws: Draws | None = None
     judged: RuleAndJudge | None = None
@@ -80,8 +81,7 @@ class RunSamples:
         question_N: Numbers of the questions, the same for the same id in all runs.
         question_ids: Their ids, by number.
         frame: What is read only where it is needed.
-        means: The columns that are averaged.
-        lengths: The columns that outputs are put into buckets by, NaN where not known.
+        columns: Those that are averaged, and lengths, which are NaN where not known.
         rows: Positions of the samples of each key, ordered by question and then by sample index.
         defects: How often each defect occurs, for each key that has any.
     """
@@ -89,25 +89,28 @@ class RunSamples:
     question_N: NDArray[np.intp]
     question_ids: NDArray[np.object_]
     frame: pd.DataFrame
-    means: dict[str, NDArray[np.float64]]
-    lengths: dict[str, NDArray[np.float64]]
+    columns: dict[str, NDArray[np.float64]]
     rows: dict[EvaluationKey, NDArray[np.intp]]
-    defects: dict[EvaluationKey, dict[str, int]]
+    defects: dict[EvaluationKey, Counter[str]]
 
 
 @dataclass(frozen=True, slots=True)
 class SeedSamples:
-    """The samples of one checkpoint on one benchmark: rows of those of its run."""
+    """The samples of one checkpoint on one benchmark, which are among those of its run."""
 
-    entry: Entry
+    key: EvaluationKey
     evaluation: Evaluation
     samples: RunSamples
 
     @property
     def positions(self) -> NDArray[np.intp]:
         """Rows of its samples."""
-        entry = self.entry
-        return self.samples.rows[entry.model, entry.name, entry.seed, self.evaluation.benchmark]
+        return self.samples.rows[self.key]
+
+    @property
+    def described(self) -> str:
+        """Whose they are, as an error names it."""
+        return describe(*self.key[1:3])
 
 
 def load_samples(runs: Sequence[RunResults]) -> list[RunSamples]:
@@ -129,8 +132,10 @@ def _load(frame: pd.DataFrame, question_N: NDArray[np.intp], question_ids: NDArr
         question_N=question_N,
         question_ids=question_ids,
         frame=frame,
-        means={name: frame[name].to_numpy(dtype=np.float64) for name in _MEANS},
-        lengths={name: frame[name].to_numpy(dtype=np.float64, na_value=np.nan) for name in _LENGTHS},
+        columns={
+            name: frame[name].to_numpy(dtype=np.float64, na_value=np.nan)
+            for name in (*_MEANS, *LENGTHS.values())
+        },
         rows=dict(zip(keys, np.split(order_N, ends[:-1]), strict=True)),
         defects=_count_defects(frame["defects"], key_N, keys),
     )
@@ -138,21 +143,19 @@ def _load(frame: pd.DataFrame, question_N: NDArray[np.intp], question_ids: NDArr
 
 def _count_defects(
     column: pd.Series, key_N: NDArray[np.int64], keys: Sequence[EvaluationKey]
-) -> dict[EvaluationKey, dict[str, int]]:
-    lists = pa.chunked_array(pa.array(column, type=pa.list_(pa.string()), from_pandas=True))
-    lists = lists.combine_chunks()
+) -> dict[EvaluationKey, Counter[str]]:
+    array = pa.array(column, type=pa.list_(pa.string()), from_pandas=True)
+    lists = pa.chunked_array(array).combine_chunks()
     # In Arrow, since a million small Python lists would cost more than the rest of the board.
     owners = pc.list_parent_indices(lists).to_numpy()
     if not len(owners):
         return {}
     names = pc.dictionary_encode(pc.list_flatten(lists))
-    size = len(names.dictionary)
-    table = np.bincount(
-        key_N[owners] * size + names.indices.to_numpy(zero_copy_only=False), minlength=len(keys) * size
-    ).reshape(len(keys), size)
     defects = names.dictionary.to_pylist()
+    number_N = key_N[owners] * len(defects) + names.indices.to_numpy(zero_copy_only=False)
+    table = np.bincount(number_N, minlength=len(keys) * len(defects)).reshape(len(keys), -1)
     return {
-        key: {defects[i]: int(row[i]) for i in np.flatnonzero(row)}
+        key: Counter({defects[i]: int(row[i]) for i in np.flatnonzero(row)})
         for key, row in zip(keys, table, strict=True)
     }
 
@@ -169,29 +172,21 @@ def stack(parts: Sequence[SeedSamples]) -> Outcomes:
     for part, ids in zip(parts[1:], questions[1:], strict=True):
         if part.evaluation.num_samples != num_samples:
             raise InputError(
-                f"{benchmark}: {_name(first)} has {num_samples} outputs for each question, {_name(part)} "
-                f"{part.evaluation.num_samples}; evaluate all seeds with the same number of samples"
+                f"{benchmark}: {first.described} has {num_samples} outputs for each question, "
+                f"{part.described} {part.evaluation.num_samples}; evaluate all seeds with the same number of "
+                "samples"
             )
-        check_same_questions(questions[0], ids, (_name(first), _name(part)), benchmark)
-    counts: dict[str, int] = {}
-    for part in parts:
-        key = (part.entry.model, part.entry.name, part.entry.seed, benchmark)
-        for defect, count in part.samples.defects.get(key, {}).items():
-            counts[defect] = counts.get(defect, 0) + count
+        check_same_questions(questions[0], ids, (first.described, part.described), benchmark)
     return Outcomes(
-        seeds=tuple(part.entry.seed for part in parts),
+        seeds=tuple(part.key[2] for part in parts),
         question_ids=questions[0],
         num_samples=num_samples,
-        defects=tuple(sorted(counts.items(), key=lambda item: (-item[1], item[0]))),
+        defects=sum((part.samples.defects.get(part.key, Counter()) for part in parts), Counter[str]()),
         draws=_draws(parts) if num_samples > 1 else None,
         judged=_judged(parts),
         lengths=_lengths(parts),
         **{name: np.stack([_drawn(part, name).mean(axis=1) for part in parts]) for name in _MEANS},
     )
-
-
-def _name(part: SeedSamples) -> str:
-    return describe(part.entry.name, part.entry.seed)
 
 
 def _questions(part: SeedSamples) -> NDArray[np.object_]:
@@ -200,7 +195,7 @@ def _questions(part: SeedSamples) -> NDArray[np.object_]:
     number_N = part.samples.question_N[part.positions]
     if len(number_N) % num_samples or (np.diff(number_N.reshape(-1, num_samples), axis=1) != 0).any():
         raise InputError(
-            f"{part.evaluation.benchmark}: {_name(part)}: not every question has {num_samples} outputs; "
+            f"{part.evaluation.benchmark}: {part.described}: not every question has {num_samples} outputs; "
             "run the evaluation again"
         )
     return part.samples.question_ids[number_N[::num_samples]]
@@ -208,7 +203,7 @@ def _questions(part: SeedSamples) -> NDArray[np.object_]:
 
 def _drawn(part: SeedSamples, name: str) -> NDArray[np.float64]:
     """One column of a seed's samples as (Q, k)."""
-    return part.samples.means[name][part.positions].reshape(-1, part.evaluation.num_samples)
+    return part.samples.columns[name][part.positions].reshape(-1, part.evaluation.num_samples)
 
 
 def _draws(parts: Sequence[SeedSamples]) -> Draws:
@@ -241,30 +236,27 @@ def _judged(parts: Sequence[SeedSamples]) -> RuleAndJudge | None:
             judge = part.samples.frame["judge"].iloc[part.positions].astype("boolean")
             verdict = judge.to_numpy(dtype=np.float64, na_value=np.nan)
             # 0 to 3 for neither, judge alone, rule alone, both; NaN where the judge's verdict is unreadable.
-            pairs.append((2 * part.samples.means["accuracy"][part.positions] + verdict)[~np.isnan(verdict)])
+            pairs.append((2 * part.samples.columns["accuracy"][part.positions] + verdict)[~np.isnan(verdict)])
     if not pairs:
         return None
-    neither, judge_only, rule_only, both = np.bincount(
-        np.concatenate(pairs).astype(np.intp), minlength=4
-    ).tolist()
-    return RuleAndJudge(both, rule_only, judge_only, neither)
+    counts = np.bincount(np.concatenate(pairs).astype(np.intp), minlength=4)
+    return RuleAndJudge(*reversed(counts.tolist()))
 
 
 def _lengths(parts: Sequence[SeedSamples]) -> Lengths | None:
     """None where no length was stored."""
-
-    def column(name: str) -> NDArray[np.float64]:
-        return np.concatenate([part.samples.lengths[name][part.positions] for part in parts])
-
-    reasoning_N, answer_N = column("thinking_chars"), column("gold_chars")
-    if np.isnan(reasoning_N).all() and np.isnan(answer_N).all():
+    chars = {by: _joined(parts, name) for by, name in LENGTHS.items()}
+    if all(np.isnan(length_N).all() for length_N in chars.values()):
         return None
     return Lengths(
-        reasoning_N=reasoning_N,
-        answer_N=answer_N,
-        right_N=np.concatenate([part.samples.means["accuracy"][part.positions] > 0 for part in parts]),
+        chars=chars,
+        right_N=_joined(parts, "accuracy") > 0,
         question_N=np.concatenate([part.samples.question_N[part.positions] for part in parts]),
     )
+
+
+def _joined(parts: Sequence[SeedSamples], name: str) -> NDArray[np.float64]:
+    return np.concatenate([part.samples.columns[name][part.positions] for part in parts])
 
 
 def check_same_questions(

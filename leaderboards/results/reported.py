@@ -89,14 +89,10 @@ def matching_reported(reported: Sequence[Reported], benchmarks: Collection[str])
     """
     kept = []
     for row in reported:
-        figures = tuple(figure for figure in row.figures if _covers(figure) & set(benchmarks))
-        if figures:
+        covers = ((figure, figure.members or (figure.benchmark,)) for figure in row.figures)
+        if figures := tuple(figure for figure, names in covers if set(names) & set(benchmarks)):
             kept.append(dataclasses.replace(row, figures=figures))
     return kept
-
-
-def _covers(figure: ReportedFigure) -> set[str]:
-    return set(figure.members or (figure.benchmark,))
 
 
 def _rows(data: Mapping[str, Any], path: Path) -> list[Reported]:
@@ -120,15 +116,13 @@ def _figures(row: _Row, averages: Mapping[str, tuple[str, ...]], where: str) -> 
         if benchmark not in averages:
             _check_benchmark(benchmark, f"{where}: figures", list(averages))
         for metric, value in values.items():
-            _check_share(value, f"{where}: figures.{benchmark}.{metric}")
+            if not 0 <= value <= 1:
+                meant = f": {value / 100:.6g} for {value:g} %" if 1 < value <= 100 else ""
+                raise InputError(
+                    f"{where}: figures.{benchmark}.{metric}: {value:g} is outside 0 to 1; "
+                    f"write it as a share of 1{meant}"
+                )
             yield ReportedFigure(benchmark, metric, value, averages.get(benchmark, ()))
-
-
-def _check_share(value: float, where: str) -> None:
-    if 0 <= value <= 1:
-        return
-    meant = f": {value / 100:.6g} for {value:g} %" if 1 < value <= 100 else ""
-    raise InputError(f"{where}: {value:g} is outside 0 to 1; write it as a share of 1{meant}")
 
 
 def _check_benchmark(name: str, where: str, averages: Sequence[str] = ()) -> None:

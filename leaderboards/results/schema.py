@@ -28,6 +28,8 @@ METRICS: tuple[Metric, ...] = get_args(Metric)
 GenerationValue = str | int | float | bool | None | tuple[str, ...]
 Count = int | float
 """A count, which as a mean over seeds need not be whole."""
+BucketBy = Literal["reasoning", "answer"]
+"""Whose length outputs are put into buckets by: the output's own reasoning, or the reference answer."""
 PagePart = Literal["question", "prompt", "output", "verdict"]
 """The parts of a report's page that show samples: each is packed by itself."""
 

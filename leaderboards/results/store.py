@@ -1,9 +1,8 @@
 """A stored run's writer and reader; its schema is in `schema`.
 
-A run directory holds `results.json` (schema version, provenance, one entry per checkpoint),
-`samples.parquet` (one row per scored sample) and, where something was trained, `training.parquet` (one row
-per logged step). The JSON names the SHA-256 of each Parquet, so that a run killed between the writes, or a
-file cut short by a copy, is refused rather than half believed.
+A run directory holds `results.json` (schema version, provenance, entries), `samples.parquet` and, where
+something was trained, `training.parquet` (one row per logged step). The JSON names the SHA-256 of each, so
+that a run killed between the writes, or a file cut short by a copy, is refused rather than half believed.
 """
 
 from __future__ import annotations
@@ -12,7 +11,6 @@ import dataclasses
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -31,7 +29,6 @@ from tasks.files import write_whole
 
 if TYPE_CHECKING:
     import pandas as pd
-    from pydantic import TypeAdapter
 
 _VERSIONS = f"{', '.join(map(str, READABLE_VERSIONS[:-1]))} and {READABLE_VERSIONS[-1]}"
 
@@ -116,7 +113,7 @@ def _read(run_dir: Path, *, with_texts: bool, checked: bool) -> RunResults:
 
 
 def _read_run_file(path: Path) -> _RunFile:
-    from pydantic import ValidationError
+    from pydantic import TypeAdapter, ValidationError
 
     try:
         raw = json.loads(path.read_text(encoding="utf-8"))
@@ -133,15 +130,8 @@ def _read_run_file(path: Path) -> _RunFile:
             "run the evaluation again with this version"
         )
     try:
-        return _run_file_adapter().validate_python(raw)
+        return TypeAdapter(_RunFile).validate_python(raw)
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         where = ".".join(str(part) for part in first["loc"])
         raise InputError(f"{path}: {where}: {first['msg']}; run the evaluation again") from None
-
-
-@cache
-def _run_file_adapter() -> TypeAdapter[_RunFile]:
-    from pydantic import TypeAdapter
-
-    return TypeAdapter(_RunFile)

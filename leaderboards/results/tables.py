@@ -1,17 +1,15 @@
 """The tables of a stored run as Parquet files: samples, and curves of training.
 
-Typed, written whole or not at all, read back only under their digest, and checked against the run's entries.
-Apart from `store` because only the tables need pandas and pyarrow.
-
-A row of the curves is one logged step of one checkpoint's training. `stage` is 1 for the variant's first;
-`step`, `tokens` (forward) and `wall_seconds` count from there. `loss` is the stage's objective, the other
-losses are mean cross-entropies of the tokens they name, also where these carry no loss; `accuracy` and
-`format_valid` are shares of the validation sample; gradient norms are of the whole loss and of its parts.
+Written whole or not at all, read back only under their digest, and checked against the run's entries. Apart
+from `store` because only the tables need pandas and pyarrow. A row of the curves is one logged step; `stage`
+is 1 for the variant's first, where `step`, `tokens` (forward) and `wall_seconds` begin. `loss` is the stage's
+objective, the other losses are mean cross-entropies of the tokens they name; `accuracy` and `format_valid`
+are shares of the validation sample; gradient norms are of the whole loss and of its parts.
 """
 
 import dataclasses
 import hashlib
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from operator import getitem
 from pathlib import Path
@@ -29,7 +27,6 @@ from leaderboards.results.schema import (
     SAMPLES_FILE,
     TRAINING_FILE,
     Entry,
-    Evaluation,
     Sample,
     describe,
 )
@@ -73,11 +70,9 @@ class Table:
             value: Callable[[Any, str], Any] = (
                 getitem if listed and isinstance(listed[0], Mapping) else getattr
             )
-            return self._from_arrow(
-                self._to_arrow({name: [value(row, name) for row in listed] for name in names})
-            )
-        missing = [name for name in names if name not in rows.columns]
-        if missing:
+            values = {name: [value(row, name) for row in listed] for name in names}
+            return self._from_arrow(self._to_arrow(values))
+        if missing := [name for name in names if name not in rows.columns]:
             raise InputError(f"{self.rows}: the column {missing[0]!r} is missing")
         return self._from_arrow(self._to_arrow({name: rows[name] for name in names}))
 
@@ -141,14 +136,9 @@ class Table:
         if lists_in_arrow:
             strings = pa.list_(pa.string())
             kept[strings] = pd.ArrowDtype(strings)
+        whole = [field for field in table.schema if field.type in plain and not field.nullable]
         frame = table.to_pandas(types_mapper=kept.get)
-        return frame.astype(
-            {
-                field.name: plain[field.type]
-                for field in table.schema
-                if field.type in plain and not field.nullable
-            }
-        )
+        return frame.astype({field.name: plain[field.type] for field in whole})
 
 
 def _sha256(path: Path) -> str:
@@ -165,16 +155,15 @@ _TYPES = {
 }
 
 
-def _stored(field: "dataclasses.Field[object]") -> pa.Field:
-    """The column of a field of `Sample`, whose type is there as it is written."""
-    kind = str(field.type)
-    return pa.field(field.name, _TYPES[kind.removesuffix(" | None")], nullable=kind.endswith(" | None"))
+def _stored(name: str, kind: str) -> pa.Field:
+    """A column of a type as it is written in Python."""
+    return pa.field(name, _TYPES[kind.removesuffix(" | None")], nullable=kind.endswith(" | None"))
 
 
 SAMPLES = Table(
     rows="samples",
     mend="run the evaluation again",
-    schema=pa.schema([_stored(field) for field in dataclasses.fields(Sample)]),
+    schema=pa.schema([_stored(field.name, str(field.type)) for field in dataclasses.fields(Sample)]),
     later=frozenset(
         field.name for field in dataclasses.fields(Sample) if field.metadata["since"] > READABLE_VERSIONS[0]
     ),
@@ -205,29 +194,22 @@ def check_samples(entries: Sequence[Entry], samples: pd.DataFrame, where: str) -
     Raises:
         InputError: naming the checkpoint and the benchmark where it is not so.
     """
-    expected: dict[EvaluationKey, Evaluation] = {}
-    for key, evaluation in _evaluations(entries):
+    expected: dict[EvaluationKey, int] = {}
+    for entry, evaluation in ((of, each) for of in entries for each in of.evaluations):
+        key = (entry.model, entry.name, entry.seed, evaluation.benchmark)
         if key in expected:
             raise InputError(f"{where}: {describe(key[1], key[2])} is listed twice for {key[3]}")
-        expected[key] = evaluation
+        expected[key] = evaluation.n * evaluation.num_samples
     code_N, keys = checkpoint_codes(samples)
-    duplicate = _first_duplicate(samples, code_N)
-    if duplicate is not None:
+    if duplicate := _first_duplicate(samples, code_N):
         raise InputError(f"{where}: {duplicate} is stored twice")
     counts = dict(zip(keys, np.bincount(code_N, minlength=len(keys)).tolist(), strict=True))
     for key in [*expected, *(key for key in counts if key not in expected)]:
-        wanted = expected[key].n * expected[key].num_samples if key in expected else 0
-        if wanted != counts.get(key, 0):
+        if expected.get(key, 0) != counts.get(key, 0):
             raise InputError(
                 f"{where}: {describe(key[1], key[2])} on {key[3]}: {RESULTS_FILE} says "
-                f"{wanted} samples, {SAMPLES_FILE} holds {counts.get(key, 0)}"
+                f"{expected.get(key, 0)} samples, {SAMPLES_FILE} holds {counts.get(key, 0)}"
             )
-
-
-def _evaluations(entries: Sequence[Entry]) -> Iterator[tuple[EvaluationKey, Evaluation]]:
-    for entry in entries:
-        for evaluation in entry.evaluations:
-            yield (entry.model, entry.name, entry.seed, evaluation.benchmark), evaluation
 
 
 def _first_duplicate(frame: pd.DataFrame, code_N: NDArray[np.int64]) -> str | None:
@@ -250,23 +232,12 @@ _MEASURED = (
     *("loss", "loss_thinking", "loss_answer", "loss_tags", "learning_rate", "accuracy", "format_valid"),
     *("gradient_norm", "gradient_norm_thinking", "gradient_norm_answer", "gradient_norm_tags"),
 )
-
+_POINT = {"entry": "str", "model": "str", "seed": "int", "stage": "int", "stage_name": "str", "step": "int"}
+_POINT |= {"tokens": "int", **dict.fromkeys(_MEASURED, "float | None"), "wall_seconds": "float"}
 CURVES = Table(
     rows="curves",
     mend="run train-and-eval again",
-    schema=pa.schema(
-        [
-            pa.field("entry", pa.string(), nullable=False),
-            pa.field("model", pa.string(), nullable=False),
-            pa.field("seed", pa.int64(), nullable=False),
-            pa.field("stage", pa.int64(), nullable=False),
-            pa.field("stage_name", pa.string(), nullable=False),
-            pa.field("step", pa.int64(), nullable=False),
-            pa.field("tokens", pa.int64(), nullable=False),
-            *(pa.field(name, pa.float64()) for name in _MEASURED),
-            pa.field("wall_seconds", pa.float64(), nullable=False),
-        ]
-    ),
+    schema=pa.schema([_stored(name, kind) for name, kind in _POINT.items()]),
 )
 
 
@@ -287,13 +258,11 @@ def check_curves(entries: Sequence[Entry], curves: pd.DataFrame, where: str) -> 
 
 
 def _check_order(points: pd.DataFrame, owner: str) -> None:
-    repeated = points[points.duplicated(["stage", "step"])]
-    if len(repeated):
+    if len(repeated := points[points.duplicated(["stage", "step"])]):
         first = repeated.iloc[0]
         raise InputError(f"{owner}: stage {first['stage']}, step {first['step']} is stored twice")
     for count in ("step", "tokens"):
-        falls = points[points[count].diff() < 0]
-        if len(falls):
+        if len(falls := points[points[count].diff() < 0]):
             first = falls.iloc[0]
             raise InputError(
                 f"{owner}: {count} falls to {first[count]} at stage {first['stage']}, step {first['step']}; "

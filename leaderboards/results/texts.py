@@ -69,16 +69,13 @@ class RunTexts:
     def of(cls, run: RunResults) -> "RunTexts | None":
         """None where the texts are nowhere to be found."""
         path = None if "prompt" in run.samples else Path(run.source) / SAMPLES_FILE
-        columns = [*_KEYS, "output_tokens", *_OFFSETS]
-        if path is None:
-            keys = run.samples[[name for name in columns if name in run.samples]]
-        elif path.is_file():
-            stored = pq.read_schema(path).names
-            columns = [name for name in columns if name in stored]
-            # As dictionaries: a name or an id stands in thousands of rows and is kept once.
-            keys = pq.read_table(path, columns=columns, read_dictionary=list(_KEYS)).to_pandas()
-        else:
+        if path and not path.is_file():
             return None
+        stored = pq.read_schema(path).names if path else run.samples.columns
+        columns = [name for name in (*_KEYS, "output_tokens", *_OFFSETS) if name in stored]
+        # As dictionaries: a name or an id stands in thousands of rows and is kept once.
+        read = pq.read_table(path, columns=columns, read_dictionary=list(_KEYS)) if path else None
+        keys = run.samples[columns] if read is None else read.to_pandas()
         code_N, codes = checkpoint_codes(keys)
         return cls(
             run,
@@ -164,8 +161,7 @@ def located(sample: Sample, tag_format: TagFormat) -> Sample:
     opened = opens_reasoning(sample.prompt, tag_format)
     item = Item(sample.output, sample.gold, "text", None, tag_format, sample.truncated, reasoning_open=opened)
     thinking, answer = (span or (None, None) for span in spans(item))
-    values = dict(zip(_OFFSETS, (*thinking, *answer), strict=True))
-    return dataclasses.replace(sample, **values)
+    return dataclasses.replace(sample, **dict(zip(_OFFSETS, (*thinking, *answer), strict=True)))
 
 
 def _by_number(found: list[tuple[int, Sample]]) -> dict[int, list[Sample]]:

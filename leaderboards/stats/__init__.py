@@ -12,8 +12,7 @@ were drawn for a question, a matrix holds a value in [0, 1] for it, such as thei
 from leaderboards.stats.figures import CONFIDENCE, MACRO, POWER, Difference, Estimate, Matrix
 from leaderboards.stats.intervals import mean_interval, wilson_interval
 from leaderboards.stats.paired import cohens_h, holm, mcnemar_p, paired_difference
-from leaderboards.stats.permutation import permutation_p_values
-from leaderboards.stats.resampling import bootstrap_intervals
+from leaderboards.stats.resampling import bootstrap_intervals, permutation_p_values
 
 __all__ = [
     "CONFIDENCE",

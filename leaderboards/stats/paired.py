@@ -6,8 +6,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from leaderboards.stats.components import Components, Sums, components, sums_of, variance
 from leaderboards.stats.figures import CONFIDENCE, POWER, Difference, Matrix
+from leaderboards.stats.intervals import Components, Sums, components, sums_of, variance
 
 
 class PairedT(NamedTuple):
@@ -19,23 +19,22 @@ class PairedT(NamedTuple):
     p: Matrix
 
 
-def paired_difference(differences: Sequence[Matrix], confidence: float = CONFIDENCE) -> Difference:
+def paired_difference(differences: Sequence[Matrix]) -> Difference:
     """Mean of paired differences in [-1, 1], with a two-way clustered t interval and p-value.
 
     See `paired_t` for the test. Interval and p-value share centre, variance and degrees of freedom, so
-    p < 1 - confidence exactly where the interval excludes 0. `detectable` is (t_{1-α/2} + t_{power}) standard
-    errors (Bloom 1995, doi:10.1177/0193841X9501900504), with the degrees of freedom of this test.
+    p < 1 - `CONFIDENCE` exactly where the interval excludes 0. `detectable` is (t_{1-α/2} + t_{power})
+    standard errors (Bloom 1995, doi:10.1177/0193841X9501900504), with this test's degrees of freedom.
 
     Args:
         differences: One (S, Q) array of variant minus reference per benchmark, all with the same S.
-        confidence: The level of the interval.
     """
     from scipy.special import stdtrit
 
     sums = [sums_of(difference) for difference in differences]
     found = paired_t(sums)
     centre, error, df = float(found.centre), float(found.error), float(found.df)
-    t = float(stdtrit(df, (1 + confidence) / 2))
+    t = float(stdtrit(df, (1 + CONFIDENCE) / 2))
     return Difference(
         mean=float(np.mean([difference.mean() for difference in differences])),
         low=max(centre - t * error, -1.0),
@@ -54,7 +53,7 @@ def paired_difference(differences: Sequence[Matrix], confidence: float = CONFIDE
 def paired_t(benchmarks: Sequence[Sums]) -> PairedT:
     """The clustered t test that the macro mean of paired differences is zero.
 
-    Variance and degrees of freedom are those of `components.variance`. To each benchmark two pseudo-questions
+    Variance and degrees of freedom are those of `intervals.variance`. To each benchmark two pseudo-questions
     are added, half a one to each cell of the matched table (right and wrong of either variant; Agresti & Min
     2005, doi:10.1002/sim.1781), which keeps a handful of discordant questions, or none, from looking certain.
     With several seeds they weigh ρ = S Σ_q d̄_q² / Σ_sq d_sq², clipped to 1/S … 1: as far as the seeds agree

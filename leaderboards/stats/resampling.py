@@ -1,4 +1,7 @@
-"""The hierarchical bootstrap: seeds and questions drawn again, for many variants and benchmarks at once."""
+"""The hierarchical bootstrap and the paired permutation test, for many variants and benchmarks at once.
+
+The one draws seeds and questions again, the other flips the signs of questions and of seeds.
+"""
 
 from collections.abc import Iterator, Mapping, Sequence
 from zlib import crc32
@@ -7,19 +10,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from leaderboards.stats.figures import CONFIDENCE, MACRO, Matrix
+from leaderboards.stats.intervals import Sums, sums_of
+from leaderboards.stats.paired import paired_t
 
 _CHUNK = 1 << 20
 """Weights held at once: 4 MB of them."""
+_TIE = 1 + 1e-4
+"""p-values this near are those of the same statistic: sums are kept in single precision."""
 
-Weights = NDArray[np.float32]
-Stack = dict[tuple[str, int], list[tuple[int, Matrix]]]
+_Weights = NDArray[np.float32]
 
 
 def bootstrap_intervals(
-    values: Sequence[Mapping[str, Matrix]],
-    confidence: float = CONFIDENCE,
-    num_resamples: int = 2000,
-    seed: int = 0,
+    values: Sequence[Mapping[str, Matrix]], num_resamples: int = 2000, seed: int = 0
 ) -> list[dict[str, tuple[float, float]]]:
     """Percentile intervals of the hierarchical bootstrap, for each benchmark and for the macro mean.
 
@@ -36,34 +39,27 @@ def bootstrap_intervals(
     Args:
         values: For each variant its (S, Q) arrays by benchmark; row s is the same seed in all of them. A
             macro mean is over the benchmarks that the variant has.
-        confidence: The level of the interval.
         num_resamples: How often to draw.
         seed: Of the drawing. Benchmarks of the same name and size share their draws.
 
     Returns:
         For each variant low and high end by benchmark, and under `MACRO` where all have the same S.
     """
-    tails = ((1 - confidence) / 2, (1 + confidence) / 2)
     drawn: list[dict[str, Matrix]] = [{} for _ in values]
-    for (name, num_questions), members in stacked(values).items():
-        weights = _question_weights(generator(seed, name), num_questions, num_resamples)
-        for index, means_RS in product_means(members, weights):
+    for (name, num_questions), members in _stacked(values).items():
+        weights = _question_weights(_generator(seed, name), num_questions, num_resamples)
+        for index, means_RS in _product_means(members, weights):
             drawn[index][name] = _resample_seeds(means_RS, seed)
-    return [_intervals(draws, tails, paired_seeds(own)) for draws, own in zip(drawn, values, strict=True)]
+    return [_intervals(draws, _paired_seeds(own)) for draws, own in zip(drawn, values, strict=True)]
 
 
-def product_means(
-    members: Sequence[tuple[int, Matrix]], chunks: Iterator[Weights]
+def _product_means(
+    members: Sequence[tuple[int, Matrix]], weights: Iterator[_Weights]
 ) -> Iterator[tuple[int, Matrix]]:
-    """Weighted question means: for each (index, (S, Q) array) the index and an (R, S) array.
-
-    Args:
-        members: Arrays with the same Q.
-        chunks: (r, Q) arrays of weights, R rows in all; a weighted mean is their product over Q.
-    """
+    """For each (index, (S, Q) array) the index and the (R, S) means over the questions by (R, Q) weights."""
     # One product of matrices for all variants: drawing is cheap, going through the weights is not.
     stacked_QM = np.concatenate([matrix for _, matrix in members]).T.astype(np.float32)
-    sums_RM = np.concatenate([chunk @ stacked_QM for chunk in chunks])
+    sums_RM = np.concatenate([chunk @ stacked_QM for chunk in weights])
     start = 0
     for index, matrix in members:
         stop = start + len(matrix)
@@ -71,35 +67,34 @@ def product_means(
         start = stop
 
 
-def stacked(values: Sequence[Mapping[str, Matrix]]) -> Stack:
+def _stacked(values: Sequence[Mapping[str, Matrix]]) -> dict[tuple[str, int], list[tuple[int, Matrix]]]:
     """The arrays that share their draws, with whose they are."""
-    stacks: Stack = {}
+    stacks: dict[tuple[str, int], list[tuple[int, Matrix]]] = {}
     for index, matrices in enumerate(values):
         for name, matrix in matrices.items():
             stacks.setdefault((name, matrix.shape[1]), []).append((index, matrix))
     return stacks
 
 
-def paired_seeds(matrices: Mapping[str, Matrix]) -> bool:
+def _paired_seeds(matrices: Mapping[str, Matrix]) -> bool:
     """Whether there is a macro mean: all benchmarks have the same number of seeds."""
     return len({len(matrix) for matrix in matrices.values()}) == 1
 
 
-def generator(seed: int, name: str) -> np.random.Generator:
-    """The random numbers of one benchmark."""
+def _generator(seed: int, name: str) -> np.random.Generator:
     # crc32 and not hash(), which differs from one process to the next.
     return np.random.default_rng([seed, crc32(name.encode())])
 
 
-def chunks(rows: int, columns: int) -> Iterator[int]:
+def _chunks(rows: int, columns: int) -> Iterator[int]:
     """Numbers of rows that add up to `rows` and are small enough to be held at once."""
     most = max(_CHUNK // columns, 1)
     yield from (min(most, rows - start) for start in range(0, rows, most))
 
 
-def _question_weights(rng: np.random.Generator, num_questions: int, num_resamples: int) -> Iterator[Weights]:
+def _question_weights(rng: np.random.Generator, num_questions: int, num_resamples: int) -> Iterator[_Weights]:
     """How often each question was drawn: Q draws from Q questions in each row."""
-    for rows in chunks(num_resamples, num_questions):
+    for rows in _chunks(num_resamples, num_questions):
         drawn = rng.integers(num_questions, size=(rows, num_questions), dtype=np.int64)
         # Each row counts in a range of its own, so that one bincount counts all rows.
         drawn += num_questions * np.arange(rows)[:, None]
@@ -120,13 +115,99 @@ def _resample_seeds(means_RS: Matrix, seed: int) -> Matrix:
     return mean_R + (num_seeds / (num_seeds - 1)) ** 0.5 * deviation_R
 
 
-def _intervals(
-    draws: Mapping[str, Matrix], tails: tuple[float, float], with_macro: bool
-) -> dict[str, tuple[float, float]]:
+def _intervals(draws: Mapping[str, Matrix], with_macro: bool) -> dict[str, tuple[float, float]]:
     if not draws:
         return {}
-    everything = dict(draws)
-    if with_macro:
-        everything[MACRO] = np.mean(list(draws.values()), axis=0)
+    macro = {MACRO: np.mean(list(draws.values()), axis=0)} if with_macro else {}
+    everything, tails = {**draws, **macro}, ((1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2)
     ends = np.clip(np.quantile(np.stack(list(everything.values())), tails, axis=1), 0.0, 1.0)
     return {name: (float(low), float(high)) for name, low, high in zip(everything, *ends, strict=True)}
+
+
+def permutation_p_values(
+    differences: Sequence[Mapping[str, Matrix]], num_flips: int = 2000, seed: int = 0
+) -> list[dict[str, float]]:
+    """Paired sign-flip permutation p-values over seeds × questions, for each benchmark and the macro mean.
+
+    Null hypothesis: d_sq = b_s + e_sq, where b_s, what seed pair s shifts all its questions by, is as likely
+    to be positive as negative, and so are, for each question, its S values e_sq taken together. Without seed
+    effects this says that swapping the names of the two variants on a question, in all seeds, changes
+    nothing. A flip turns the signs of whole questions (with all seeds, which share the question) and of whole
+    seeds (on all benchmarks), independently.
+
+    Only d is seen, so b_s is estimated by the seed's mean minus the mean over seeds, times √(S/(S - 1)) for
+    the degree of freedom that this costs; the test is exact with one seed and approximate with more, as a
+    multi-way wild bootstrap is (MacKinnon, Nielsen & Webb 2021, doi:10.1080/07350015.2019.1677473). The
+    statistic is not the mean but the p-value of the clustered t test (`paired.paired_t`), computed anew for
+    each flip (prepivoting: Fogarty 2021, arXiv 2102.04423; studentising: Chung & Romano 2013,
+    doi:10.1214/13-AOS1090): flips of the plain mean hold no size where seeds matter. `docs/statistics.md`
+    has the measured size. p = (1 + count)/(1 + flips): Phipson & Smyth 2010, doi:10.2202/1544-6115.1585.
+
+    Args:
+        differences: For each comparison the (S, Q) arrays of variant minus reference by benchmark; row s is
+            the same pair of seeds in all of them.
+        num_flips: How many flips to draw.
+        seed: Of the drawing. Benchmarks of the same name and size share their flips.
+
+    Returns:
+        For each comparison p by benchmark, and under `MACRO` where all have the same S.
+    """
+    flipped: list[dict[str, Sums]] = [{} for _ in differences]
+    for (name, num_questions), members in _stacked(differences).items():
+        centred = [(index, matrix - _seed_effects(matrix)) for index, matrix in members]
+        question_signs = _question_signs(_generator(seed, name), num_questions, num_flips)
+        for (index, matrix), (_, means_FS) in zip(
+            members, _product_means(centred, question_signs), strict=True
+        ):
+            flipped[index][name] = _flipped(matrix, means_FS, _seed_signs(seed, len(matrix), num_flips))
+    return [_p_values(sums, _paired_seeds(own)) for sums, own in zip(flipped, differences, strict=True)]
+
+
+def _seed_effects(matrix: Matrix) -> Matrix:
+    """(S, 1): by how much each seed's mean differs from the mean over seeds."""
+    means_S1 = matrix.mean(axis=1, keepdims=True)
+    return np.asarray(means_S1 - means_S1.mean())
+
+
+def _question_signs(rng: np.random.Generator, num_questions: int, num_flips: int) -> Iterator[_Weights]:
+    """(F, Q) signs in chunks, after one row that flips nothing."""
+    yield np.ones((1, num_questions), dtype=np.float32)
+    for rows in _chunks(num_flips, num_questions):
+        # A random bit a sign: an eighth of the bytes, and faster than drawing integers.
+        bits = np.frombuffer(rng.bytes(rows * (num_questions // 8 + 1)), dtype=np.uint8)
+        ones = np.unpackbits(bits.reshape(rows, -1), axis=1)[:, :num_questions]
+        yield 2 * ones.astype(np.float32) - 1
+
+
+def _seed_signs(seed: int, num_seeds: int, num_flips: int) -> Matrix:
+    """(1 + F, S) signs, stretched as the seed effects have to be; the first row flips nothing."""
+    signs_FS = np.random.default_rng([seed, num_seeds]).choice([-1.0, 1.0], size=(num_flips, num_seeds))
+    stretch = (num_seeds / max(num_seeds - 1, 1)) ** 0.5
+    return np.concatenate([np.ones((1, num_seeds)), stretch * signs_FS])
+
+
+def _flipped(matrix: Matrix, means_FS: Matrix, seed_signs_FS: Matrix) -> Sums:
+    """The sums of f_q (d_sq - b_s) + g_s b_s, given the (F, S) means of its first term."""
+    num_questions = matrix.shape[1]
+    effects_S1 = _seed_effects(matrix)
+    plain = sums_of(matrix - effects_S1)
+    shifts_FS = seed_signs_FS * effects_S1[:, 0]
+    shift_F = shifts_FS.mean(axis=1)
+    # Flips leave sums of squares alone: only the products with the seeds' shifts are counted anew.
+    cross_F = shift_F * (2 * means_FS.mean(axis=1) + shift_F)
+    cross_FS = shifts_FS * (2 * means_FS + shifts_FS)
+    return Sums(
+        means_S=means_FS + shifts_FS,
+        questions=plain.questions + num_questions * cross_F,
+        cells=plain.cells + num_questions * cross_FS.sum(axis=1),
+        num_questions=num_questions,
+    )
+
+
+def _p_values(flipped: Mapping[str, Sums], with_macro: bool) -> dict[str, float]:
+    """By benchmark and for the macro mean; the first flip of each is the difference as it was found."""
+    parts = {name: [sums] for name, sums in flipped.items()}
+    if with_macro:
+        parts[MACRO] = list(flipped.values())
+    p_F_of = {name: paired_t(sums).p for name, sums in parts.items()}
+    return {name: float((1 + np.sum(p_F[1:] <= p_F[0] * _TIE)) / len(p_F)) for name, p_F in p_F_of.items()}

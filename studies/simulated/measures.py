@@ -8,8 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from leaderboards.stats import CONFIDENCE, Matrix, bootstrap_intervals, mcnemar_p, permutation_p_values
-from leaderboards.stats.components import components, sums_of
-from leaderboards.stats.intervals import interval_of
+from leaderboards.stats.intervals import components, interval_of, sums_of
 from leaderboards.stats.paired import paired_t
 from studies.simulated.worlds import (
     Floats,
@@ -70,7 +69,7 @@ def bootstrap_coverage(
     ends: list[tuple[float, float]] = []
     chunks = answers(world, seed_effects(world, replications, rng), rng)
     for batch, matrices in enumerate(_batches(_matrices(chunks))):
-        found = bootstrap_intervals([{"b": matrix} for matrix in matrices], CONFIDENCE, num_resamples, batch)
+        found = bootstrap_intervals([{"b": matrix} for matrix in matrices], num_resamples, batch)
         ends.extend(intervals["b"] for intervals in found)
     low, high = np.asarray(ends).T
     return _coverage(low, high, world.accuracy)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from leaderboards.stats.components import Sums
+from leaderboards.stats.intervals import Sums
 
 _CHUNK = 400_000
 """Questions simulated at once, over replications."""
@@ -109,7 +109,7 @@ def differences(
 
 
 def sums_of_chunks(chunks: Iterator[list[Any]]) -> Sums:
-    """The sums of all replications, as `leaderboards.stats.components.sums_of` has them of one."""
+    """The sums of all replications, as `leaderboards.stats.intervals.sums_of` has them of one."""
     parts = [_sums(seeds) for seeds in chunks]
     return Sums(
         means_S=np.concatenate([part.means_S for part in parts]),

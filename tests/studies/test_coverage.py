@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from leaderboards.stats import mean_interval, paired_difference
-from leaderboards.stats.components import sums_of
+from leaderboards.stats.intervals import sums_of
 from studies.coverage import inserted
 from studies.simulated.measures import (
     bootstrap_coverage,

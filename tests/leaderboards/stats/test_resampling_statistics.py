@@ -16,9 +16,8 @@ from leaderboards.stats import (
     paired_difference,
     permutation_p_values,
 )
-from leaderboards.stats.components import sums_of
-from leaderboards.stats.permutation import _flipped, _seed_effects, _seed_signs
-from leaderboards.stats.resampling import _resample_seeds
+from leaderboards.stats.intervals import sums_of
+from leaderboards.stats.resampling import _flipped, _resample_seeds, _seed_effects, _seed_signs
 
 
 def answers(seed: int, seeds: int, size: int, level: float = 0.5, seed_sd: float = 0.1) -> Matrix:
