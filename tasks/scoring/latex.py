@@ -12,7 +12,8 @@ from fractions import Fraction
 from functools import lru_cache
 from itertools import chain
 
-from tasks.scoring import algebra, markup
+import tasks.scoring.algebra as algebra
+import tasks.scoring.markup as markup
 from tasks.scoring.algebra import Ratio
 from tasks.scoring.latex_parser import read_expression
 from tasks.scoring.markup import bracketed, split_top

@@ -8,7 +8,7 @@ import cmath
 import re
 from fractions import Fraction
 
-from tasks.scoring import algebra
+import tasks.scoring.algebra as algebra
 from tasks.scoring.algebra import Ratio, UnsettledError, divide, multiply, negative
 
 _MAX_CHARS = 300

@@ -37,6 +37,7 @@ _SPELLINGS = (
     (re.compile(r"−|–"), "-"),
 )
 _OPEN, _CLOSE = "([{", ")]}"
+_BRACKETS = _OPEN + _CLOSE
 
 
 def normalise_words(text: str) -> str:
@@ -105,7 +106,7 @@ def split_top(text: str, separator: re.Pattern[str]) -> list[str]:
     parts, depth, start = [], 0, 0
     for position, character in enumerate(text):
         depth += (character in _OPEN) - (character in _CLOSE)
-        if position < start or depth > 0 or character in _OPEN + _CLOSE:
+        if position < start or depth > 0 or character in _BRACKETS:
             continue
         if match := separator.match(text, position):
             parts.append(text[start:position].strip())
