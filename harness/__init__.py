@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from harness.config import Config, load_config
-    from harness.models.external import External
+    from harness.external import External, evaluate_external
     from harness.plan import Plan, make_plan
-    from harness.run import Report, evaluate, evaluate_external, report, train, train_and_eval
+    from harness.run import Report, evaluate, report, train, train_and_eval
     from leaderboards import Board, build_board, read_results, write_report
     from tasks.errors import InputError
     from tasks.scoring import Item, Score, score
@@ -40,7 +40,7 @@ __all__ = [
 
 _HOMES = {
     "harness.config": ("Config", "load_config"),
-    "harness.models.external": ("External",),
+    "harness.external": ("External", "evaluate_external"),
     "harness.plan": ("Plan", "make_plan"),
     "leaderboards": ("Board", "build_board", "read_results", "write_report"),
     "tasks.errors": ("InputError",),

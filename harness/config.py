@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import reduce
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -156,20 +158,25 @@ def load_config(
     Raises:
         InputError: A file that cannot be read, an unknown key, a value of the wrong type or out of range.
     """
-    layers = [_read(path)] if path else []
-    given = {key: value for key, value in (flags or {}).items() if value is not None}
-    layers += [_nest(key, value, f"--{key}") for key, value in given.items()]
-    layers += [_parse_setting(text) for text in settings]
-    wanted: dict[str, Any] = {}
+    wanted = _read(path) if path else {}
+    layers = [_nest(key, value, f"--{key}") for key, value in (flags or {}).items() if value is not None]
+    layers += map(_parse_setting, settings)
+    _check_keys(Config, wanted, str(path))
     for layer in layers:
-        _check_keys(Config, layer, str(path) if path and layer is layers[0] else "--set")
+        _check_keys(Config, layer, "--set")
         wanted = _merge(wanted, layer)
     model = wanted.get("model", EMBEDDED)
     if quick and model != EMBEDDED:
         raise InputError("--quick is the embedded model's first look; use --limit with another model")
     base = _read(_PRESETS / f"{'quick' if quick else 'embedded'}.yaml") if model == EMBEDDED else {}
-    config = _build(_merge({**base, **(defaults or {})}, wanted), str(path or "configuration"))
-    _check_values(config)
+    data = _merge({**base, **(defaults or {})}, wanted)
+    for key in ("benchmarks", "variants"):
+        if isinstance(names := data.get(key), str):
+            data[key] = [part.strip() for part in names.split(",") if part.strip()]
+    config = checked(Config, data, str(path or "configuration"))
+    _check_evaluation(config.eval)
+    _check_training(config.train)
+    _check_names(config)
     return config
 
 
@@ -177,15 +184,8 @@ def dump_config(config: Config) -> str:
     """The resolved configuration as YAML; `load_config` reads it back to the same."""
     import yaml
 
-    return yaml.safe_dump(_plain(dataclasses.asdict(config)), sort_keys=False)
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _plain(item) for key, item in value.items()}
-    if isinstance(value, tuple | list):
-        return [_plain(item) for item in value]
-    return str(value) if isinstance(value, Path) else value
+    plain = json.loads(json.dumps(dataclasses.asdict(config), default=str))  # paths as texts, tuples as lists
+    return yaml.safe_dump(plain, sort_keys=False)
 
 
 def _read(path: Path) -> dict[str, Any]:
@@ -210,53 +210,26 @@ def _nest(key: str, value: Any, where: str) -> dict[str, Any]:
     parts = key.split(".")
     if not all(parts):
         raise InputError(f"{where}: an empty part in the key")
-    for part in reversed(parts):
-        value = {part: value}
-    nested: dict[str, Any] = value
-    return nested
+    return reduce(lambda inner, part: {part: inner}, reversed(parts), value)
 
 
 def _merge(low: Mapping[str, Any], high: Mapping[str, Any]) -> dict[str, Any]:
-    merged = dict(low)
-    for key, value in high.items():
-        if isinstance(value, Mapping) and isinstance(merged.get(key), Mapping):
-            merged[key] = _merge(merged[key], value)
-        else:
-            merged[key] = value
+    merged = {**low, **high}
+    for key in low.keys() & high.keys():
+        if isinstance(low[key], Mapping) and isinstance(high[key], Mapping):
+            merged[key] = _merge(low[key], high[key])
     return merged
 
 
 def _check_keys(kind: type, data: Mapping[str, Any], where: str, prefix: str = "") -> None:
-    inner: dict[str, Any] = {
-        item.name: item.default_factory
-        for item in dataclasses.fields(kind)
-        if dataclasses.is_dataclass(item.default_factory)
-    }
-    known = [item.name for item in dataclasses.fields(kind)]
-    check_keys(data, known, where, f"unknown key {prefix}{{key}}: {{meant}}")
+    made_by: dict[str, Any] = {item.name: item.default_factory for item in dataclasses.fields(kind)}
+    check_keys(data, made_by, where, f"unknown key {prefix}{{key}}: {{meant}}")
     for key, value in data.items():
-        if key not in inner:
+        if not dataclasses.is_dataclass(made_by[key]):
             continue
         if not isinstance(value, Mapping):
             raise InputError(f"{where}: {prefix}{key} holds keys of its own, such as {prefix}{key}.…=…")
-        _check_keys(inner[key], value, where, f"{prefix}{key}.")
-
-
-def _build(data: Mapping[str, Any], where: str) -> Config:
-    """The configuration, its types and ranges checked, lists also taken from texts with commas."""
-    lists = {
-        key: [part.strip() for part in value.split(",") if part.strip()]
-        for key in ("benchmarks", "variants")
-        if isinstance(value := data.get(key), str)
-    }
-    return checked(Config, {**data, **lists}, where)
-
-
-def _check_values(config: Config) -> None:
-    """What no field alone decides, as far as it can be known before anything is computed."""
-    _check_evaluation(config.eval)
-    _check_training(config.train)
-    _check_names(config)
+        _check_keys(made_by[key], value, where, f"{prefix}{key}.")
 
 
 def _check_evaluation(own: EvalSettings) -> None:
@@ -272,11 +245,9 @@ def _check_evaluation(own: EvalSettings) -> None:
 
 
 def _check_training(train: TrainSettings) -> None:
-    micro = train.micro_batch_size
-    if micro and train.batch_size % micro:
-        raise InputError(
-            f"train.batch_size ({train.batch_size}) must be a multiple of train.micro_batch_size ({micro})"
-        )
+    size, micro = train.batch_size, train.micro_batch_size
+    if micro and size % micro:
+        raise InputError(f"train.batch_size ({size}) must be a multiple of train.micro_batch_size ({micro})")
     if train.tag_tokens and train.method != "full":
         raise InputError(
             f"train.tag_tokens needs full fine-tuning: with {train.method} the new tokens' embeddings "

@@ -30,9 +30,8 @@ def locked(folder: Path) -> Iterator[None]:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
-            raise InputError(
-                f"{folder}: another run works in this folder; wait for it or use --out"
-            ) from error
+            said = "another run works in this folder; wait for it or use --out"
+            raise InputError(f"{folder}: {said}") from error
         yield
 
 

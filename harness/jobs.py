@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
@@ -38,8 +38,8 @@ def ensure_base(plan: Plan, reporter: StageReporter) -> None:
         return
     from sftkey_train.embedded import build_embedded_base
 
-    with distributed.alone(), reporter.stage("base model", 0) as progress:
-        build_embedded_base(cache_dir(), progress.update)
+    with distributed.alone(), reporter.stage("base model", 0) as show:
+        build_embedded_base(cache_dir(), show)
 
 
 def train_node(plan: Plan, node: StageNode, reporter: StageReporter) -> None:
@@ -54,21 +54,14 @@ def train_node(plan: Plan, node: StageNode, reporter: StageReporter) -> None:
     model = _load(plan, node.parent, node)
     scratch = plan.config.store_dir / "partial" / node.key
     scratch.mkdir(parents=True, exist_ok=True)
-    with reporter.stage(node.label, node.num_steps) as progress, _tracking(plan, node):
-        result = train_stage(
-            model,
-            plan.corpora[node.tags],
-            node,
-            progress.update,
-            scratch=scratch,
-            reference=reference,
-            probe=validation_probe(plan, node),
-        )
+    corpus, probe = plan.corpora[node.tags], validation_probe(plan, node)
+    with reporter.stage(node.label, node.num_steps) as show, _tracking(plan, node):
+        result = train_stage(model, corpus, node, show, scratch=scratch, reference=reference, probe=probe)
     manifest = {
         "base": plan.base.name,
         "base_digest": plan.base.digest,
         "stage": asdict(node),
-        "data": {"records": dict(plan.records.counts), "digest": plan.corpora[node.tags].digest()},
+        "data": {"records": plan.records.counts, "digest": corpus.digest()},
         "packages": package_versions(),
         "processes": distributed.count(),
     }
@@ -91,55 +84,53 @@ def _load(plan: Plan, weights: str | None, node: StageNode) -> torch.nn.Module:
 
 def _reference_data(plan: Plan, node: StageNode, reporter: StageReporter) -> ReferenceData:
     """What the stage's objective needs of its reference model, from the store or made now."""
+    from sftkey_train import references
     from sftkey_train.model import output_head
-    from sftkey_train.objectives import OBJECTIVES
-    from sftkey_train.references import (
-        NO_REFERENCE,
-        ReferenceData,
-        cleaning_rank,
-        read_hidden,
-        read_log_probs,
-    )
 
-    needs = OBJECTIVES[node.stage.objective].needs
     if node.reference is None:
-        return NO_REFERENCE
+        return references.NO_REFERENCE
+    needs = _needs(node)
     if "reference_kl" in needs:
-        directory = _scored(plan, node, node.reference, reporter, hidden=True)
-        model = _reference_model(plan, node, node.reference)
-        return ReferenceData({"reference_hidden": read_hidden(directory)}, output_head(model))
-    reference_N = read_log_probs(_scored(plan, node, node.reference, reporter))
+        directory = _scored(plan, node, node.reference, reporter)
+        head = output_head(_reference_model(plan, node, node.reference))
+        return references.ReferenceData({"reference_hidden": references.read_hidden(directory)}, head)
+    reference_N = references.read_log_probs(_scored(plan, node, node.reference, reporter))
     if "cleaning_rank" in needs:
-        base_N = read_log_probs(_scored(plan, node, BASE, reporter))
-        rank_N = cleaning_rank(base_N, reference_N, plan.corpora[node.tags], node.stage.weights)
-        return ReferenceData({"cleaning_rank": rank_N})
-    return ReferenceData({"reference_log_probs": reference_N})
+        base_N = references.read_log_probs(_scored(plan, node, BASE, reporter))
+        corpus, weights = plan.corpora[node.tags], node.stage.weights
+        rank_N = references.cleaning_rank(base_N, reference_N, corpus, weights)
+        return references.ReferenceData({"cleaning_rank": rank_N})
+    return references.ReferenceData({"reference_log_probs": reference_N})
 
 
-def _scored(
-    plan: Plan, node: StageNode, weights: str, reporter: StageReporter, *, hidden: bool = False
-) -> Path:
-    """Folder of a reference model's view of the node's corpus."""
-    directory = _reference_dir(plan, node, weights, hidden=hidden)
+def _needs(node: StageNode) -> Collection[str]:
+    """What the stage's objective needs of a reference model."""
+    from sftkey_train.objectives import OBJECTIVES
+
+    return OBJECTIVES[node.stage.objective].needs
+
+
+def _scored(plan: Plan, node: StageNode, weights: str, reporter: StageReporter) -> Path:
+    """Folder of a reference model's view of the node's corpus, made now where the store lacks it."""
+    directory = _reference_dir(plan, node, weights)
     with distributed.first_goes_ahead():
         if not directory.is_dir():
             from sftkey_train.references import score_corpus
 
             name = "the base" if weights == BASE else plan.graph.nodes[weights].label
             reporter.line(f"  reference model for {node.label}: {name} reads the training data once")
-            model = _reference_model(plan, node, weights)
+            model, hidden = _reference_model(plan, node, weights), "reference_kl" in _needs(node)
             score_corpus(model, plan.corpora[node.tags], directory, hidden=hidden)
     return directory
 
 
-def _reference_dir(plan: Plan, node: StageNode, weights: str, *, hidden: bool) -> Path:
+def _reference_dir(plan: Plan, node: StageNode, weights: str) -> Path:
     from sftkey_train.references import reference_key
 
-    corpus = plan.corpora[node.tags]
     source = weights
     if weights == BASE:  # the embeddings of added tokens are drawn by the seed
         source = plan.base.digest + (f" seed {node.seed}" if node.settings.tag_tokens else "")
-    key = reference_key(source, corpus, hidden=hidden)
+    key = reference_key(source, plan.corpora[node.tags], hidden="reference_kl" in _needs(node))
     return plan.config.store_dir / "references" / key
 
 
@@ -173,33 +164,22 @@ def _tracking(plan: Plan, node: StageNode) -> Iterator[None]:
 
 def checkpoints(plan: Plan) -> list[Checkpoint]:
     """The untrained base and every variant × seed, as evaluation wants them."""
-    base = whole_model(plan.base.path)
-    found = [Checkpoint("base", "base", plan.base.name, None, UNTAGGED, None, str(plan.base.path), base)]
+    base, model = whole_model(plan.base.path), plan.base.name
+    found = [Checkpoint("base", "base", model, None, UNTAGGED, None, str(plan.base.path), base)]
     for (name, seed), chain in plan.graph.chains.items():
-        directory = plan.stage_dir / chain[-1]
-        adapted = plan.config.train.method != "full"
-        weights = (
-            with_adapter(base, directory)
-            if adapted
-            else Weights(directory, None, read_manifest(directory)["weights_digest"])
-        )
+        directory, method = plan.stage_dir / chain[-1], plan.config.train.method
+        if method == "full":
+            weights = Weights(directory, None, read_manifest(directory)["weights_digest"])
+        else:
+            weights = with_adapter(base, directory)
+        tags, training = plan.tags_of[name], _cost(plan, chain)
         found.append(
-            Checkpoint(
-                name=name,
-                role="trained",
-                model=plan.base.name,
-                seed=seed,
-                tags=plan.tags_of[name],
-                method=plan.config.train.method,
-                shown_path=str(directory),
-                weights=weights,
-                training=cost(plan, chain),
-            )
+            Checkpoint(name, "trained", model, seed, tags, method, str(directory), weights, training=training)
         )
     return found
 
 
-def cost(plan: Plan, chain: Sequence[str]) -> TrainingCost:
+def _cost(plan: Plan, chain: Sequence[str]) -> TrainingCost:
     """All that a variant's chain of stages took, shared stages and reference models in full."""
     nodes = [plan.graph.nodes[key] for key in chain]
     costs = [asdict(read_cost(plan.stage_dir / key)) for key in chain]
@@ -230,20 +210,15 @@ def curves(plan: Plan) -> list[dict[str, object]]:
         seconds = 0.0
         for number, key in enumerate(chain, 1):
             cost = read_cost(plan.stage_dir / key)
+            whose = {"entry": name, "model": plan.base.name, "seed": seed, "stage": number}
+            whose["stage_name"] = plan.graph.nodes[key].stage.name
             for metrics in read_history(plan.stage_dir / key):
-                points.append(
-                    {
-                        **asdict(metrics),
-                        "entry": name,
-                        "model": plan.base.name,
-                        "seed": seed,
-                        "stage": number,
-                        "stage_name": plan.graph.nodes[key].stage.name,
-                        "step": steps + metrics.step,
-                        "tokens": tokens + metrics.tokens,
-                        "wall_seconds": seconds + metrics.wall_seconds,
-                    }
-                )
+                passed = {
+                    "step": steps + metrics.step,
+                    "tokens": tokens + metrics.tokens,
+                    "wall_seconds": seconds + metrics.wall_seconds,
+                }
+                points.append({**asdict(metrics), **whose, **passed})
             steps, tokens = steps + cost.steps, tokens + cost.tokens_forward
             seconds += cost.wall_seconds
     return points
@@ -253,13 +228,10 @@ def _reference_costs(plan: Plan, node: StageNode) -> list[StageCost]:
     """What a stage's reference models took: their training, and reading the data."""
     if node.reference is None:
         return []
-    from sftkey_train.objectives import OBJECTIVES
     from sftkey_train.references import read_scoring_cost
 
-    needs = OBJECTIVES[node.stage.objective].needs
-    readers = [node.reference, *([BASE] if "cleaning_rank" in needs else [])]
-    hidden = "reference_kl" in needs
-    costs = [read_scoring_cost(_reference_dir(plan, node, weights, hidden=hidden)) for weights in readers]
+    readers = [node.reference, *([BASE] if "cleaning_rank" in _needs(node) else [])]
+    costs = [read_scoring_cost(_reference_dir(plan, node, weights)) for weights in readers]
     key: str | None = node.reference if node.reference != BASE else None
     while key is not None:
         costs.append(read_cost(plan.stage_dir / key))

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import hashlib
 from array import array
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -25,9 +25,6 @@ from tasks.benchmarks import Benchmark, load_benchmark
 from tasks.errors import InputError, did_you_mean
 from tasks.records import Record, records_digest
 from tasks.tags import get_tag_format
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
 
 UNTAGGED = "none"
 
@@ -58,19 +55,18 @@ class TrainingRecords:
         Raises:
             InputError: There are none, or a source is broken.
         """
-        counts: dict[str, int] = {}
+        counts: Counter[str] = Counter()
         sources = [benchmark for benchmark in self._benchmarks if benchmark.train_split is not None]
         known = np.empty(0, np.uint64)
         for position, benchmark in enumerate(sources):
-            records = benchmark.iter_records("train", self._config.data_dir)
-            usable = islice(filter(self._may_take(benchmark), records), self._config.train_limit)
             hashes = array("Q")
-            for record in usable:
+            for record in islice(self._usable(benchmark), self._config.train_limit):
                 if len(sources) > 1:
                     hashes.append(_hash(record))
-                    if _is_in(known, hashes[-1]):
+                    at = np.searchsorted(known, np.uint64(hashes[-1]))
+                    if at < len(known) and known[at] == hashes[-1]:
                         continue
-                counts[benchmark.name] = counts.get(benchmark.name, 0) + 1
+                counts[benchmark.name] += 1
                 yield record
             if position < len(sources) - 1:
                 known = np.union1d(known, np.frombuffer(hashes, np.uint64))
@@ -79,24 +75,20 @@ class TrainingRecords:
             raise InputError(
                 f"no training data with rationales in {names}; add a benchmark that has some, such as gsm8k"
             )
-        self.counts.clear()
-        self.counts.update(counts)
+        self.counts = dict(counts)
 
-    def _may_take(self, benchmark: Benchmark) -> Callable[[Record], bool]:
-        """Has a rationale, and is not lent to a validation split that this run looks at."""
+    def _usable(self, benchmark: Benchmark) -> Iterator[Record]:
+        """Those that have a rationale, and are not lent to a validation split that this run looks at."""
         config = self._config
         validates = config.eval.split == "validation" or config.train.validate_every is not None
-        return lambda record: bool(record.rationale) and not (validates and benchmark.is_lent(record))
+        for record in benchmark.iter_records("train", config.data_dir):
+            if record.rationale and not (validates and benchmark.is_lent(record)):
+                yield record
 
 
 def _hash(record: Record) -> int:
     text = f"{record.id}\0{record.question}".encode("utf-8", "replace")
     return int.from_bytes(hashlib.blake2b(text, digest_size=8).digest(), "little")
-
-
-def _is_in(known: NDArray[np.uint64], value: int) -> bool:
-    position = int(np.searchsorted(known, np.uint64(value)))
-    return position < len(known) and int(known[position]) == value
 
 
 @dataclass(frozen=True)
@@ -185,10 +177,7 @@ def _plan(config: Config) -> Plan:
     paths = {tags: text_path(tokenizer_dir, config, tags) for tags in dict.fromkeys(tags_of.values())}
     corpora = {tags: _corpus(records, digest, tags, path, config) for tags, path in paths.items()}
     seeds = tuple(range(config.seeds))
-    own_settings = {
-        variant.name: config.settings_of(name)
-        for name, variant in zip(config.variants, variants, strict=True)
-    }
+    own_settings = dict(zip(tags_of, map(config.settings_of, config.variants), strict=True))
     graph = build_graph(variants, seeds, config.train, base.digest, corpora, tags_of, own_settings)
     return Plan(config, base, benchmarks, variants, seeds, tags_of, paths, records, corpora, graph, engine)
 

@@ -12,16 +12,12 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
-from typing import TYPE_CHECKING
 
 from harness.plan import Plan
-from harness.progress import StageReporter
+from harness.progress import ShowStep, StageReporter
 from sftkey_train import distributed
 from sftkey_train.stages import StageNode
 from tasks.workers import Worker, WorkerLost, see_one_gpu, spoken, start_worker
-
-if TYPE_CHECKING:
-    from sftkey_train.stored import StepMetrics
 
 TrainNode = Callable[[Plan, StageNode, StageReporter], None]
 """Trains one stage, whose parent and reference are in the store, and puts it there."""
@@ -39,8 +35,11 @@ class _Seat:
 
     worker: Worker
     node: StageNode | None = None
-    show: Callable[[StepMetrics], None] | None = None
+    show: ShowStep | None = None
     finish: Callable[[], None] | None = None
+
+    def leave(self) -> None:
+        self.worker.end(busy=self.node is not None)
 
 
 def train_all(plan: Plan, todo: Sequence[StageNode], train_node: TrainNode, reporter: StageReporter) -> None:
@@ -52,9 +51,9 @@ def train_all(plan: Plan, todo: Sequence[StageNode], train_node: TrainNode, repo
     count = _num_workers(plan, todo)
     if count > 1:
         _side_by_side(plan, todo, train_node, count, reporter)
-        return
-    for node in todo:
-        train_node(plan, node, reporter)
+    else:
+        for node in todo:
+            train_node(plan, node, reporter)
 
 
 def _num_workers(plan: Plan, todo: Sequence[StageNode]) -> int:
@@ -76,9 +75,11 @@ def _num_workers(plan: Plan, todo: Sequence[StageNode]) -> int:
 def _side_by_side(
     plan: Plan, todo: Sequence[StageNode], train_node: TrainNode, count: int, reporter: StageReporter
 ) -> None:
-    waiting = list(todo)
+    waiting, seats = list(todo), list[_Seat]()
     with ExitStack() as stack:
-        seats = [_seat(plan, train_node, rank, stack) for rank in range(count)]
+        for rank in range(count):
+            seats.append(_Seat(start_worker(_life, plan, train_node, rank)))
+            stack.callback(seats[-1].leave)
         while waiting or any(seat.node for seat in seats):
             for seat in seats:
                 node = None if seat.node else _next(waiting, seats)
@@ -90,12 +91,6 @@ def _side_by_side(
                 _listen(busy[worker], reporter)
 
 
-def _seat(plan: Plan, train_node: TrainNode, rank: int, stack: ExitStack) -> _Seat:
-    seat = _Seat(start_worker(_life, plan, train_node, rank))
-    stack.callback(lambda: seat.worker.end(busy=seat.node is not None))
-    return seat
-
-
 def _next(waiting: Sequence[StageNode], seats: Sequence[_Seat]) -> StageNode | None:
     """The first stage that waits for no other."""
     unfinished = {node.key for node in waiting} | {seat.node.key for seat in seats if seat.node}
@@ -105,8 +100,8 @@ def _next(waiting: Sequence[StageNode], seats: Sequence[_Seat]) -> StageNode | N
 
 def _hand_over(seat: _Seat, node: StageNode, reporter: StageReporter, stack: ExitStack) -> None:
     shown = stack.enter_context(ExitStack())
-    progress = shown.enter_context(reporter.stage(node.label, node.num_steps))
-    seat.node, seat.show, seat.finish = node, progress.update, shown.close
+    show = shown.enter_context(reporter.stage(node.label, node.num_steps))
+    seat.node, seat.show, seat.finish = node, show, shown.close
     seat.worker.send(node.key)
 
 
@@ -115,10 +110,8 @@ def _listen(seat: _Seat, reporter: StageReporter) -> None:
     try:
         kind, content = seat.worker.hear()
     except WorkerLost as error:
-        label = seat.node.label if seat.node else "nothing"
-        raise RuntimeError(
-            f"the process that trained {label} ended unexpectedly; is memory short?"
-        ) from error
+        trained = f"trained {seat.node.label if seat.node else 'nothing'}"
+        raise RuntimeError(f"the process that {trained} ended unexpectedly; is memory short?") from error
     if kind == "step" and seat.show:
         seat.show(content)
     elif kind == "line":
@@ -140,11 +133,8 @@ class _Relay:
         self._connection.send(("line", text))
 
     @contextmanager
-    def stage(self, label: str, num_steps: int) -> Iterator[_Relay]:
-        yield self
-
-    def update(self, metrics: StepMetrics) -> None:
-        self._connection.send(("step", metrics))
+    def stage(self, label: str, num_steps: int) -> Iterator[ShowStep]:
+        yield lambda metrics: self._connection.send(("step", metrics))
 
 
 def _life(connection: Connection, plan: Plan, train_node: TrainNode, rank: int) -> None:

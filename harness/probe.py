@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING
 
-from harness.engines import Completion, EngineSettings, Request, Sampling
+from harness.engines import EngineSettings, Request, Sampling
 from harness.plan import Plan
 from sftkey_train.text import TextPath
 from tasks.errors import InputError
 from tasks.records import Record, render_prompt
-from tasks.scoring import Item, Score, score
+from tasks.scoring import Item, score
 from tasks.tags import TagFormat, get_tag_format
 
 if TYPE_CHECKING:
@@ -47,19 +47,16 @@ class ValidationProbe:
         prompts = [self.path.wrap(render_prompt(record)) for record in self.records]
         ids = self.path.ids(prompts)
         requests = [Request(tuple(one), how) for one, how in zip(ids, self.sampling, strict=True)]
-        scores = [
-            self._score(self.records[index], prompts[index], completion)
-            for index, (completion,) in engine.generate(requests)
-        ]
+        scores = []
+        for index, (completion,) in engine.generate(requests):
+            # As evaluation does: a prompt that ends in the opening tag has begun the reasoning.
+            text, truncated = completion.text, completion.finish_reason == "length"
+            record, prompt = self.records[index], prompts[index]
+            scores.append(score(Item.of(record, text, self.tag_format, truncated=truncated, prompt=prompt)))
         return {
             "accuracy": sum(score.accuracy for score in scores) / len(scores),
             "format_valid": sum(score.format_valid for score in scores) / len(scores),
         }
-
-    def _score(self, record: Record, prompt: str, completion: Completion) -> Score:
-        """As evaluation does: a prompt that ends in the opening tag has begun the reasoning."""
-        truncated = completion.finish_reason == "length"
-        return score(Item.of(record, completion.text, self.tag_format, truncated=truncated, prompt=prompt))
 
 
 def validation_probe(plan: Plan, node: StageNode) -> Probe | None:
@@ -73,20 +70,12 @@ def validation_probe(plan: Plan, node: StageNode) -> Probe | None:
     path, config = plan.paths[node.tags], plan.config
     records: list[Record] = []
     sampling: list[Sampling] = []
-    for benchmark in plan.benchmarks:
-        if not benchmark.has_validation:
-            continue
-        found = list(
-            islice(benchmark.iter_records("validation", config.data_dir), node.settings.validation_records)
-        )
-        records += found
-        sampling += [
-            Sampling(
-                max_new_tokens=config.eval.max_new_tokens or benchmark.max_new_tokens,
-                stop=(*benchmark.stop, *path.stop_strings),
-                stop_ids=path.stop_ids,
-            )
-        ] * len(found)
+    for benchmark in filter(lambda one: one.has_validation, plan.benchmarks):
+        available = benchmark.iter_records("validation", config.data_dir)
+        found = list(islice(available, node.settings.validation_records))
+        budget, stop = config.eval.max_new_tokens or benchmark.max_new_tokens, benchmark.stop
+        how = Sampling(budget, stop=(*stop, *path.stop_strings), stop_ids=path.stop_ids)
+        records, sampling = records + found, sampling + [how] * len(found)
     if not records:
         raise InputError(
             "train.validate_every needs a benchmark with validation or training records; leave it out"

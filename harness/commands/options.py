@@ -17,38 +17,25 @@ if TYPE_CHECKING:
     from harness.config import Config
 
 
-def _as_they_are(value: object, keys: tuple[str, ...]) -> dict[str, object]:
-    return dict.fromkeys(keys, value)
+def _sets(*keys: str) -> Callable[[object], dict[str, object]]:
+    """That an option's value is that of these configuration keys."""
+    return lambda value: dict.fromkeys(keys, value)
 
 
-def _budget(text: str, keys: tuple[str, ...]) -> dict[str, object]:
+def _budget(text: str) -> dict[str, object]:
     """`tokens=2e6`: the unit, and the amount where it is said."""
     from tasks.errors import InputError
 
     unit, equals, amount = text.partition("=")
     try:
-        return dict(zip(keys, (unit, float(amount) if equals else None), strict=True))
+        return {"train.budget": unit, "train.amount": float(amount) if equals else None}
     except ValueError as error:
         raise InputError(f"--budget {text}: expected a number after =, such as {unit}=500") from error
 
 
-def _judge(judge: str, keys: tuple[str, ...]) -> dict[str, object]:
+def _judge(judge: str) -> dict[str, object]:
     """A model's name, or the address where it is served."""
-    return {keys["://" in judge]: judge}
-
-
-class Sets:
-    """The configuration keys that an option sets, and how its value gives theirs."""
-
-    def __init__(
-        self, *keys: str, read: Callable[[Any, tuple[str, ...]], dict[str, object]] = _as_they_are
-    ) -> None:
-        self._keys, self._read = keys, read
-
-    def flags(self, value: object) -> dict[str, object]:
-        """Key -> value, where the option was given."""
-        is_given = value is not None and value is not False
-        return self._read(value, self._keys) if is_given else {}
+    return {"eval.judge.server.url" if "://" in judge else "eval.judge.model": judge}
 
 
 @dataclass(frozen=True)
@@ -78,97 +65,72 @@ class Given:
         return replace(self, flags={**self.flags, **flags})
 
 
-def _option(said: str, *names: str, metavar: str | None = None) -> Any:
+def _option(said: str, *, metavar: str | None = None) -> Any:
     """An option that is left out unless it is given."""
-    return typer.Option(*names, help=said, metavar=metavar, show_default=False)
+    return typer.Option(help=said, metavar=metavar, show_default=False)
 
 
-DataDir = Annotated[Path | None, _option("Folder of benchmark data, in place of the Hub."), Sets("data_dir")]
-Tags = Annotated[str | None, _option("Tag format (harness list tags)."), Sets("tags")]
+Text = str | None
+Number = int | None
+Folder = Path | None
+
+DataDir = Annotated[Folder, _option("Folder of benchmark data, in place of the Hub."), _sets("data_dir")]
+Tags = Annotated[Text, _option("Tag format (harness list tags)."), _sets("tags")]
 Base = Annotated[
-    str | None,
-    _option("Base of a model that is an adapter, in place of the one it names.", metavar="ID|PATH"),
+    Text, _option("Base of a model that is an adapter, in place of the one it names.", metavar="ID|PATH")
 ]
 Instruct = Annotated[
     bool,
     typer.Option("--instruct", help="Say in the prompt in which format to answer."),
-    Sets("eval.instruct"),
+    _sets("eval.instruct"),
 ]
 Workers = Annotated[
-    int | None, typer.Option(help="Processes at most; as many as cores.", min=1, show_default=False)
+    Number, typer.Option(help="Processes at most; as many as cores.", min=1, show_default=False)
 ]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Print the resolved plan and do nothing.")]
 
+_BENCHMARKS = _option("Benchmarks, with commas (harness list benchmarks).", metavar="a,b")
+_VARIANTS = _option("Variants, with commas (harness list variants).", metavar="a,b")
+_BUDGET = _option(
+    "What is equal between variants: steps, tokens or epochs; with =N, how much.",
+    metavar="steps|tokens|epochs[=N]",
+)
+_LIMIT = _option("Use at most N records of each benchmark, in training and in evaluation.")
+_EXACT = _option(
+    "Make N outputs of each benchmark again with the hf engine, and say how many differ.", metavar="N"
+)
+_JUDGE = _option(
+    "A model that judges too, by name or address; verdicts stand beside the rule's.", metavar="MODEL|URL"
+)
+_SETTING = typer.Option(
+    "--set", help="Any configuration key, such as train.learning_rate=1e-5.", metavar="key=value"
+)
+_QUICK = typer.Option("--quick", help="A first look at the embedded world, in about a minute.")
+
 _OPTIONS: dict[str, Any] = {
-    "config": Annotated[Path | None, _option("YAML file; flags and --set override it.", "--config")],
+    "config": Annotated[Folder, _option("YAML file; flags and --set override it.")],
     "model": Annotated[
-        str | None,
-        _option("Model: 'embedded', a folder or a Hub id.", metavar="ID|PATH"),
-        Sets("model"),
+        Text, _option("Model: 'embedded', a folder or a Hub id.", metavar="ID|PATH"), _sets("model")
     ],
-    "benchmarks": Annotated[
-        str | None,
-        _option("Benchmarks, with commas (harness list benchmarks).", metavar="a,b"),
-        Sets("benchmarks"),
-    ],
-    "variants": Annotated[
-        str | None,
-        _option("Variants, with commas (harness list variants).", metavar="a,b"),
-        Sets("variants"),
-    ],
-    "seeds": Annotated[int | None, _option("Number of seeds."), Sets("seeds")],
+    "benchmarks": Annotated[Text, _BENCHMARKS, _sets("benchmarks")],
+    "variants": Annotated[Text, _VARIANTS, _sets("variants")],
+    "seeds": Annotated[Number, _option("Number of seeds."), _sets("seeds")],
     "method": Annotated[
-        str | None,
-        _option("full, lora, dora, rslora or qlora.", metavar="full|lora|…"),
-        Sets("train.method"),
+        Text, _option("full, lora, dora, rslora or qlora.", metavar="full|lora|…"), _sets("train.method")
     ],
-    "budget": Annotated[
-        str | None,
-        _option(
-            "What is equal between variants: steps, tokens or epochs; with =N, how much.",
-            metavar="steps|tokens|epochs[=N]",
-        ),
-        Sets("train.budget", "train.amount", read=_budget),
-    ],
+    "budget": Annotated[Text, _BUDGET, _budget],
     "engine": Annotated[
-        str | None,
-        _option("auto, vllm, hf or openai.", "--engine", metavar="auto|vllm|hf|openai"),
-        Sets("eval.engine"),
+        Text, _option("auto, vllm, hf or openai.", metavar="auto|vllm|hf|openai"), _sets("eval.engine")
     ],
     "data_dir": DataDir,
-    "limit": Annotated[
-        int | None,
-        _option("Use at most N records of each benchmark, in training and in evaluation."),
-        Sets("limit", "train_limit"),
-    ],
-    "exact": Annotated[
-        int | None,
-        _option(
-            "Make N outputs of each benchmark again with the hf engine, and say how many differ.",
-            metavar="N",
-        ),
-        Sets("eval.exact"),
-    ],
-    "judge": Annotated[
-        str | None,
-        _option(
-            "A model that judges too, by name or address; verdicts stand beside the rule's.",
-            metavar="MODEL|URL",
-        ),
-        Sets("eval.judge.model", "eval.judge.server.url", read=_judge),
-    ],
+    "limit": Annotated[Number, _LIMIT, _sets("limit", "train_limit")],
+    "exact": Annotated[Number, _EXACT, _sets("eval.exact")],
+    "judge": Annotated[Text, _JUDGE, _judge],
     "tags": Tags,
     "instruct": Instruct,
-    "out": Annotated[Path | None, _option("Folder of the run."), Sets("out")],
-    "setting": Annotated[
-        list[str] | None,
-        typer.Option(
-            "--set", help="Any configuration key, such as train.learning_rate=1e-5.", metavar="key=value"
-        ),
-    ],
-    "quick": Annotated[
-        bool, typer.Option("--quick", help="A first look at the embedded world, in about a minute.")
-    ],
+    "out": Annotated[Folder, _option("Folder of the run."), _sets("out")],
+    "setting": Annotated[list[str] | None, _SETTING],
+    "quick": Annotated[bool, _QUICK],
 }
 """By the parameter's name: those that a command gets from `configured`."""
 TRAINING = ("config", "model", "benchmarks", "variants", "seeds", "method", "budget")
@@ -187,15 +149,14 @@ def configured(*names: str) -> Callable[[Callable[..., None]], Callable[..., Non
         hints = get_type_hints(command, include_extras=True)
         _, *parameters = inspect.signature(command).parameters.values()
         own = {each.name: each.replace(annotation=hints[each.name]) for each in parameters}
-        shared = [name for name in names if name not in own]
+        shared = {name: _parameter(name) for name in names if name not in own}
 
         def run(**options: Any) -> None:
             values = {name: options.pop(name) for name in shared}
             command(given_by(values), **options)
 
-        ordered = [own[name] if name in own else _parameter(name) for name in names]
-        last = [parameter for name, parameter in own.items() if name not in names]
-        run.__signature__ = inspect.Signature([*ordered, *last])  # type: ignore[attr-defined]
+        ordered = [(shared | own)[name] for name in dict.fromkeys((*names, *own))]
+        run.__signature__ = inspect.Signature(ordered)  # type: ignore[attr-defined]
         run.__name__, run.__doc__ = command.__name__, command.__doc__
         return run
 
@@ -203,8 +164,7 @@ def configured(*names: str) -> Callable[[Callable[..., None]], Callable[..., Non
 
 
 def _parameter(name: str) -> inspect.Parameter:
-    is_flag = get_args(_OPTIONS[name])[0] is bool
-    default = False if is_flag else None
+    default = False if get_args(_OPTIONS[name])[0] is bool else None
     kind = inspect.Parameter.POSITIONAL_OR_KEYWORD
     return inspect.Parameter(name, kind, default=default, annotation=_OPTIONS[name])
 
@@ -213,7 +173,8 @@ def given_by(values: Mapping[str, Any]) -> Given:
     """What the values of options, by their names, say of the configuration."""
     flags: dict[str, object] = {}
     for name, value in values.items():
-        for each in get_args(_OPTIONS[name]):
-            flags |= each.flags(value) if isinstance(each, Sets) else {}
+        if value is not None and value is not False:
+            for said_of in get_args(_OPTIONS[name])[2:]:
+                flags |= said_of(value)
     setting = tuple(values.get("setting") or ())
     return Given(values.get("config"), flags, setting, bool(values.get("quick")))

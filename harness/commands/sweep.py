@@ -12,7 +12,6 @@ import itertools
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -33,7 +32,6 @@ Point = tuple[tuple[str, float], ...]
 """(setting, value) of one point of a variant's grid."""
 OF_LATER_STAGES = ("second_learning_rate", "stage2_share")
 CHOSEN_FILE = "chosen.yaml"
-POINTS_FILE = "sweep.json"
 
 
 @dataclass(frozen=True)
@@ -71,11 +69,11 @@ def sweep(
     if distributed.count() > 1:
         raise InputError("a sweep is one process; stages run side by side on the GPUs there are")
     config = given.config()
-    chosen_grid = parse_grid(grid) if grid else default_grid(config)
+    wanted = parse_grid(grid) if grid else default_grid(config)
     config.out.mkdir(parents=True, exist_ok=True)
-    tried = choose_settings(config, chosen_grid, Reporter())
+    tried = choose_settings(config, wanted, Reporter())
     console().print(_table(tried, config.rank_by))
-    print(f"next: harness train-and-eval --config {chosen_path(config)}")
+    print(f"next: harness train-and-eval --config {config.out / CHOSEN_FILE}")
 
 
 def _table(tried: Sequence[Tried], metric: str) -> Table:
@@ -157,7 +155,10 @@ def choose_settings(config: Config, grid: Mapping[str, Sequence[float]], reporte
         reporter.line(f"point {number} of {len(variants_at)}: {in_words(point)} for {', '.join(names)}")
         tried += _try(config, point, names, benchmarks, reporter)
     tried = _choose(tried, config.variants)
-    _write(config, tried)
+    points = [dataclasses.asdict(one) | {"point": dict(one.point)} for one in tried]
+    write_whole(config.out / "sweep.json", json.dumps(points, indent=1) + "\n")
+    chosen = {one.variant: dict(one.point) for one in tried if one.chosen}
+    write_whole(config.out / CHOSEN_FILE, dump_config(dataclasses.replace(config, per_variant=chosen)))
     return tried
 
 
@@ -199,22 +200,7 @@ def _try(
 
 
 def _choose(tried: Sequence[Tried], order: Sequence[str]) -> list[Tried]:
-    best: dict[str, Tried] = {}
-    for one in tried:
-        if one.variant not in best or one.metric > best[one.variant].metric:
-            best[one.variant] = one
-    marked = [dataclasses.replace(one, chosen=best[one.variant] is one) for one in tried]
+    """The same in the order of the variants, each one's best marked: of equal ones the first."""
+    best = [max((one for one in tried if one.variant == name), key=lambda one: one.metric) for name in order]
+    marked = [dataclasses.replace(one, chosen=one in best) for one in tried]
     return sorted(marked, key=lambda one: order.index(one.variant))
-
-
-def _write(config: Config, tried: Sequence[Tried]) -> None:
-    points = [dataclasses.asdict(one) | {"point": dict(one.point)} for one in tried]
-    write_whole(config.out / POINTS_FILE, json.dumps(points, indent=1) + "\n")
-    chosen = {one.variant: dict(one.point) for one in tried if one.chosen}
-    text = dump_config(dataclasses.replace(config, per_variant=chosen))
-    write_whole(chosen_path(config), text)
-
-
-def chosen_path(config: Config) -> Path:
-    """Where the configuration with each variant's best is written."""
-    return config.out / CHOSEN_FILE

@@ -8,7 +8,6 @@ from harness.commands.options import TRAINING, DryRun, Given, configured
 from harness.progress import Reporter, console
 
 if TYPE_CHECKING:
-    from rich.console import Console
     from rich.tree import Tree
 
     from harness.plan import Plan
@@ -38,20 +37,15 @@ def train(given: Given, dry_run: DryRun = False) -> None:
 
 
 def _planned(given: Given) -> Plan:
-    """The plan, which is printed."""
+    """The resolved plan, printed: data, the graph of stages, the evaluations."""
     from harness.plan import make_plan
 
-    plan = make_plan(given.config())
-    print_plan(plan, console())
-    return plan
-
-
-def print_plan(plan: Plan, console: Console) -> None:
-    """Prints the resolved plan: data, the graph of stages, the evaluations."""
-    console.print(_summary(plan), highlight=False, markup=False, soft_wrap=True)
+    plan, screen = make_plan(given.config()), console()
+    screen.print(_summary(plan), highlight=False, markup=False, soft_wrap=True)
     for seed in plan.seeds:
-        console.print(_stage_tree(plan, seed))
-    console.print(_evaluations(plan), highlight=False, markup=False, soft_wrap=True)
+        screen.print(_stage_tree(plan, seed))
+    screen.print(_evaluations(plan), highlight=False, markup=False, soft_wrap=True)
+    return plan
 
 
 def _summary(plan: Plan) -> str:
@@ -69,10 +63,8 @@ def _summary(plan: Plan) -> str:
         notes = [f"{count} {reason}" for reason, count in corpus.dropped.items()]
         if corpus.num_straddling:
             notes.append(f"{corpus.num_straddling} tokens across segments")
-        lines.append(
-            f"  tags {tags}: {len(corpus.ids_N):,} tokens ({parts})"
-            + (f"; {', '.join(notes)}" if notes else "")
-        )
+        noted = f"; {', '.join(notes)}" if notes else ""
+        lines.append(f"  tags {tags}: {len(corpus.ids_N):,} tokens ({parts}){noted}")
     lines.append(
         f"stages    {len(plan.graph.nodes)} distinct, {len(todo)} to train: "
         f"{sum(node.num_steps for node in todo):,} steps, "
@@ -116,13 +108,10 @@ def _objective(plan: Plan, node: StageNode) -> str:
 def _evaluations(plan: Plan) -> str:
     config = plan.config
     names = ", ".join(benchmark.name for benchmark in plan.benchmarks)
-    num_checkpoints = len(plan.graph.chains) + 1
     limit = f", at most {config.limit} samples each" if config.limit else ""
-    budgets = sorted(
-        {config.eval.max_new_tokens or benchmark.max_new_tokens for benchmark in plan.benchmarks}
-    )
+    budgets = sorted({config.eval.max_new_tokens or one.max_new_tokens for one in plan.benchmarks})
     return (
-        f"evaluate  {num_checkpoints} checkpoints (with the untrained base) on {names}{limit}\n"
+        f"evaluate  {len(plan.graph.chains) + 1} checkpoints (with the untrained base) on {names}{limit}\n"
         f"          {plan.engine}, at most {' or '.join(map(str, budgets))} new tokens\n"
         f"out       {config.out}, store {config.store_dir}"
     )

@@ -15,7 +15,7 @@ from string import Template
 from typing import TYPE_CHECKING
 
 from harness.config import JudgeSettings
-from harness.engines import Completion, Request, Sampling, server_url
+from harness.engines import Completion, EngineSettings, Request, Sampling, create_engine, server_url
 from harness.evaluation.generations import GenerationStore, generation_key
 from harness.progress import Reporter
 from leaderboards.results.schema import Entry, JudgeCheck
@@ -104,7 +104,6 @@ class JudgeModel:
     """
 
     def __init__(self, settings: JudgeSettings, store: GenerationStore, reporter: Reporter) -> None:
-        from harness.engines.openai import OpenAIEngine
         from harness.engines.openai_wire import ServedPrompts, served_digest
 
         self._store, self._reporter = store, reporter
@@ -113,7 +112,7 @@ class JudgeModel:
         url = server_url(settings.server)
         self.shown = f"{self.model} at {url}"
         self._digest = served_digest(url, self.model)
-        self._engine = OpenAIEngine(settings.server)
+        self._engine = create_engine("openai", EngineSettings(), settings.server)
         self._path = ServedPrompts.of("chat")
         self._sampling = Sampling(max_new_tokens=settings.max_new_tokens)
 

@@ -36,7 +36,7 @@ def test_help_says_of_a_command_what_the_command_says_of_itself() -> None:
     from harness.commands.main import COMMANDS
 
     for made_by, said in COMMANDS.values():
-        own = inspect.getdoc(pkgutil.resolve_name(made_by)) or ""
+        own = inspect.getdoc(pkgutil.resolve_name(f"harness.commands.{made_by}")) or ""
         assert " ".join(own.split("\n\n")[0].split()) == said
 
 

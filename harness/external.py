@@ -1,10 +1,10 @@
-"""Checkpoints trained elsewhere, as evaluation wants them: whole models, adapters, models on a server."""
+"""Checkpoints trained elsewhere, and their evaluation: whole models, adapters, models on a server."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from harness.config import EMBEDDED, Config
@@ -19,8 +19,12 @@ from harness.models.locate import (
     locate_model,
     model_name,
 )
+from harness.progress import Reporter
+from harness.run import evaluate_checkpoints
 from leaderboards.results.schema import RESULTS_FILE
+from tasks.benchmarks import load_benchmark
 from tasks.errors import InputError
+from tasks.tags import get_tag_format
 
 
 @dataclass(frozen=True)
@@ -40,6 +44,26 @@ class External:
     name: str | None = None
     licence: str | None = None
     link: str | None = None
+
+
+def evaluate_external(config: Config, external: External, reporter: Reporter | None = None) -> None:
+    """Looks at checkpoints trained elsewhere, then evaluates them.
+
+    Args:
+        config: Its `model` is the checkpoint, or the base of adapters.
+        external: What else is known of them.
+        reporter: Shows progress.
+
+    Raises:
+        InputError: They cannot be evaluated, or results in the run's folder would be lost.
+    """
+    reporter = reporter or Reporter()
+    get_tag_format(config.tags)
+    for name in config.benchmarks:
+        load_benchmark(name)
+    wanted = external_checkpoints(config, external, reporter.line)
+    check_out(config.out, wanted, config.benchmarks)
+    evaluate_checkpoints(config, wanted, reporter)
 
 
 def external_checkpoints(
@@ -63,7 +87,10 @@ def external_checkpoints(
         raise InputError("name the checkpoint: harness eval --model ID|PATH")
     adapters, base = _what_is_meant(config.model, external, say)
     if not adapters:
-        return [_whole(config, external)]
+        path = locate_model(config.model)
+        shown = model_name(config.model, path)
+        name = external.name or shown.rsplit("/", 1)[-1]
+        return [_checkpoint(config, external, name, shown, whole_model(path), config.model)]
     names = [external.name] if external.name else _names(adapters)
     return [_adapted(config, external, *pair, base) for pair in zip(names, adapters, strict=True)]
 
@@ -86,13 +113,6 @@ def _what_is_meant(
     return (), None
 
 
-def _whole(config: Config, external: External) -> Checkpoint:
-    path = locate_model(config.model)
-    shown = model_name(config.model, path)
-    name = external.name or shown.rsplit("/", 1)[-1]
-    return _checkpoint(config, external, name, shown, whole_model(path), config.model)
-
-
 def _adapted(config: Config, external: External, name: str, adapter: str, base: str | None) -> Checkpoint:
     path = locate_adapter(adapter)
     base_dir, shown = locate_base(path, base)
@@ -103,24 +123,13 @@ def _adapted(config: Config, external: External, name: str, adapter: str, base: 
 def _checkpoint(
     config: Config, external: External, name: str, model: str, weights: Weights, shown_path: str
 ) -> Checkpoint:
-    adapter = weights.adapter_dir
-    return Checkpoint(
-        name=name,
-        role="external",
-        model=model,
-        seed=None,
-        tags=config.tags,
-        method=_method(adapter) if adapter else None,
-        shown_path=shown_path,
-        weights=weights,
-        licence=external.licence or card_licence(adapter or weights.model_dir),
-        link=external.link,
-    )
-
-
-def _method(adapter_dir: Path) -> str:
-    config = adapter_config(adapter_dir)
-    return "dora" if config.get("use_dora") else "rslora" if config.get("use_rslora") else "lora"
+    method, adapter = None, weights.adapter_dir
+    if adapter:
+        own = adapter_config(adapter)
+        method = "dora" if own.get("use_dora") else "rslora" if own.get("use_rslora") else "lora"
+    licence = external.licence or card_licence(adapter or weights.model_dir)
+    about = Checkpoint(name, "external", model, None, config.tags, method, shown_path, weights)
+    return replace(about, licence=licence, link=external.link)
 
 
 def _served(config: Config, external: External) -> Checkpoint:
@@ -132,20 +141,11 @@ def _served(config: Config, external: External) -> Checkpoint:
         raise InputError("a server has its adapters under names of their own: name one with --model")
     if config.model == EMBEDDED:
         raise InputError("name the model as the server does: harness eval --engine openai --model NAME")
-    url = server_url(config.eval.server)
-    return Checkpoint(
-        name=external.name or config.model.rsplit("/", 1)[-1],
-        role="external",
-        model=config.model,
-        seed=None,
-        tags=config.tags,
-        method=None,
-        shown_path=f"{config.model} at {url}",
-        weights=Weights(Path(config.model), None, served_digest(url, config.model)),
-        licence=external.licence,
-        link=external.link,
-        served=True,
-    )
+    model, url = config.model, server_url(config.eval.server)
+    name, shown = external.name or model.rsplit("/", 1)[-1], f"{model} at {url}"
+    weights = Weights(Path(model), None, served_digest(url, model))
+    served = Checkpoint(name, "external", model, None, config.tags, None, shown, weights, served=True)
+    return replace(served, licence=external.licence, link=external.link)
 
 
 def _names(adapters: Sequence[str]) -> list[str]:
