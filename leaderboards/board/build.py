@@ -63,9 +63,8 @@ def build_board(
     }
     ranked = [row for row, rank in enumerate(ranks) if rank is not None]
     pairs = comparer.all_pairs(metric, ranked)
-    tier_of = tiers(ranked, pairs)
     changes = alpha_changes([one.score_by_alpha for one in measured], comparer.both_differ())
-    rows = tuple(_rows(measured, ranks, tier_of, versus[name], benchmarks, alpha, name))
+    rows = tuple(_rows(measured, ranks, tiers(ranked, pairs), versus[name], benchmarks, alpha, name))
     return Board(
         rows=rows,
         benchmarks=benchmarks,

@@ -43,8 +43,7 @@ def values_by_size(draws: Draws) -> ValuesBySize:
     if num_samples > MAX_SAMPLES:
         raise InputError(f"{num_samples} outputs for each question; at most {MAX_SAMPLES} can be counted")
     shown = sizes(num_samples)
-    right_SQ = draws.correct_SQk.sum(axis=2)
-    majority_SQK = _majorities(draws, shown)
+    right_SQ, majority_SQK = draws.correct_SQk.sum(axis=2), _majorities(draws, shown)
     return {
         size: (pass_at(num_samples, size)[right_SQ], majority_SQK[:, :, index])
         for index, size in enumerate(shown)
