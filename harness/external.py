@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from harness.config import EMBEDDED, Config
-from harness.models.adapters import adapter_config, locate_base
 from harness.models.checkpoint import Checkpoint, Weights, whole_model, with_adapter
 from harness.models.locate import (
+    adapter_config,
     adapter_is_meant,
     card_licence,
     is_adapter,
     locate,
     locate_adapter,
+    locate_base,
     locate_model,
     model_name,
 )
@@ -89,10 +90,15 @@ def external_checkpoints(
     if not adapters:
         path = locate_model(config.model)
         shown = model_name(config.model, path)
-        name = external.name or shown.rsplit("/", 1)[-1]
-        return [_checkpoint(config, external, name, shown, whole_model(path), config.model)]
+        return [_checkpoint(config, external, shown, whole_model(path), config.model)]
     names = [external.name] if external.name else _names(adapters)
-    return [_adapted(config, external, *pair, base) for pair in zip(names, adapters, strict=True)]
+    wanted = []
+    for name, adapter in zip(names, adapters, strict=True):
+        path = locate_adapter(adapter)
+        base_dir, shown = locate_base(path, base)
+        weights = with_adapter(whole_model(base_dir), path)
+        wanted.append(_checkpoint(config, external, shown, weights, adapter, name))
+    return wanted
 
 
 def _what_is_meant(
@@ -113,23 +119,31 @@ def _what_is_meant(
     return (), None
 
 
-def _adapted(config: Config, external: External, name: str, adapter: str, base: str | None) -> Checkpoint:
-    path = locate_adapter(adapter)
-    base_dir, shown = locate_base(path, base)
-    weights = with_adapter(whole_model(base_dir), path)
-    return _checkpoint(config, external, name, shown, weights, adapter)
-
-
 def _checkpoint(
-    config: Config, external: External, name: str, model: str, weights: Weights, shown_path: str
+    config: Config,
+    external: External,
+    model: str,
+    weights: Weights,
+    shown_path: str,
+    name: str | None = None,
+    served: bool = False,
 ) -> Checkpoint:
-    method, adapter = None, weights.adapter_dir
-    if adapter:
-        own = adapter_config(adapter)
-        method = "dora" if own.get("use_dora") else "rslora" if own.get("use_rslora") else "lora"
-    licence = external.licence or card_licence(adapter or weights.model_dir)
-    about = Checkpoint(name, "external", model, None, config.tags, method, shown_path, weights)
-    return replace(about, licence=licence, link=external.link)
+    adapter = weights.adapter_dir
+    own = adapter_config(adapter) if adapter else {}
+    method = "dora" if own.get("use_dora") else "rslora" if own.get("use_rslora") else "lora"
+    return Checkpoint(
+        name=name or external.name or model.rsplit("/", 1)[-1],
+        role="external",
+        model=model,
+        seed=None,
+        tags=config.tags,
+        method=method if adapter else None,
+        shown_path=shown_path,
+        weights=weights,
+        licence=external.licence or (None if served else card_licence(adapter or weights.model_dir)),
+        link=external.link,
+        served=served,
+    )
 
 
 def _served(config: Config, external: External) -> Checkpoint:
@@ -141,11 +155,9 @@ def _served(config: Config, external: External) -> Checkpoint:
         raise InputError("a server has its adapters under names of their own: name one with --model")
     if config.model == EMBEDDED:
         raise InputError("name the model as the server does: harness eval --engine openai --model NAME")
-    model, url = config.model, server_url(config.eval.server)
-    name, shown = external.name or model.rsplit("/", 1)[-1], f"{model} at {url}"
-    weights = Weights(Path(model), None, served_digest(url, model))
-    served = Checkpoint(name, "external", model, None, config.tags, None, shown, weights, served=True)
-    return replace(served, licence=external.licence, link=external.link)
+    url = server_url(config.eval.server)
+    weights = Weights(Path(config.model), None, served_digest(url, config.model))
+    return _checkpoint(config, external, config.model, weights, f"{config.model} at {url}", served=True)
 
 
 def _names(adapters: Sequence[str]) -> list[str]:
@@ -161,11 +173,6 @@ def _names(adapters: Sequence[str]) -> list[str]:
 
 def check_out(out: Path, wanted: Sequence[Checkpoint], benchmarks: Sequence[str]) -> None:
     """Refuses to write over results that the same command would not make again.
-
-    Args:
-        out: Folder of the run.
-        wanted: What will be evaluated.
-        benchmarks: On what.
 
     Raises:
         InputError: The folder holds results of other checkpoints, or of these on further benchmarks.

@@ -8,8 +8,7 @@ on from there and comes to the same figures.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -18,7 +17,7 @@ from harness.evaluation.evaluate import Evaluator
 from harness.evaluation.exact import check_exactness, refuse_comparison
 from harness.evaluation.generations import GenerationStore
 from harness.evaluation.judge import judge_results
-from harness.evaluation.overlap import find_overlaps
+from harness.evaluation.overlap import find_overlaps, with_overlap
 from harness.files import run_folder
 from harness.jobs import checkpoints, curves, ensure_base, train_node
 from harness.models import Checkpoint
@@ -26,7 +25,7 @@ from harness.plan import Plan
 from harness.pool import train_all
 from harness.progress import Reporter
 from harness.provenance import provenance
-from leaderboards.results.schema import Entry, Overlap
+from leaderboards.results.schema import Entry
 from leaderboards.results.store import read_outcomes, write_results
 from sftkey_train import distributed
 from tasks.benchmarks import load_benchmark
@@ -108,7 +107,7 @@ def evaluate_checkpoints(
         if plan is not None:
             asked = {benchmark.name: evaluator.records(benchmark) for benchmark in benchmarks}
             overlaps = find_overlaps(plan.records, asked)
-            found = [(_with_overlap(entry, overlaps), frame) for entry, frame in found]
+            found = [(with_overlap(entry, overlaps), frame) for entry, frame in found]
         keep_formats(config.out, [one.tags for one in wanted])
         entries, samples = [entry for entry, _ in found], pd.concat([frame for _, frame in found])
         history = curves(plan) if plan else ()
@@ -137,14 +136,6 @@ def _generated_and_scored(
         records = {one.name: evaluator.records(one) for one in evaluator.questions.benchmarks}
         found = judge_results(found, tags, records, config.eval.judge, store, reporter, config.out)
     return found
-
-
-def _with_overlap(entry: Entry, overlaps: Mapping[str, Overlap]) -> Entry:
-    """What was trained here knows its training data; of the base nothing is known."""
-    if entry.role != "trained":
-        return entry
-    known = (replace(one, overlap=overlaps[one.benchmark]) for one in entry.evaluations)
-    return replace(entry, evaluations=tuple(known))
 
 
 class Report(NamedTuple):

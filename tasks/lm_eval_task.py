@@ -150,8 +150,7 @@ def process_results(doc: Doc, results: Sequence[str | Sequence[str]]) -> dict[st
     """
     outputs = [results[0]] if isinstance(results[0], str) else results[0]
     record, tag_format = _record(doc), get_tag_format(doc["tags"])
-    found = [metrics(score(Item.of(record, output, tag_format, alpha=doc["alpha"]))) for output in outputs]
-    return {name: sum(one[name] for one in found) / len(found) for name in found[0]}
+    return metrics(*(score(Item.of(record, output, tag_format, alpha=doc["alpha"])) for output in outputs))
 
 
 def _plain(question: str) -> str:

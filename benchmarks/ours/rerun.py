@@ -17,8 +17,7 @@ from harness.config import Config, load_config
 from harness.engines import Completion, Request
 from harness.engines.vllm import VllmEngine
 from harness.evaluation.ask import Asked, Questionnaire
-from harness.evaluation.generations import GenerationStore
-from harness.evaluation.queue import Queue
+from harness.evaluation.generations import GenerationStore, Queue
 from harness.external import External, external_checkpoints
 from harness.models import Checkpoint
 from harness.progress import Reporter

@@ -11,28 +11,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from harness.commands.options import Workers
-from harness.evaluation.evaluations import judged_fields
+from harness.evaluation.evaluations import item_of, judged_fields
 from harness.evaluation.lm import FOLDER as LM_EVAL_FOLDER
 from harness.files import locked
 from harness.progress import console
-from leaderboards.results.schema import (
-    RESULTS_FILE,
-    SAMPLES_FILE,
-    TRAINING_FILE,
-    Entry,
-    RunResults,
-)
+from leaderboards.results.schema import RESULTS_FILE, SAMPLES_FILE, TRAINING_FILE, Entry, RunResults
 from leaderboards.results.store import read_results, write_results
 from tasks.errors import InputError
 from tasks.files import read_yaml, whole_folder
-from tasks.scoring import (
-    DEFAULT_ALPHA,
-    Item,
-    Score,
-    score_many,
-    scorer_digest,
-)
-from tasks.tags import KEPT_FORMATS, format_of, opens_reasoning
+from tasks.scoring import DEFAULT_ALPHA, Item, Score, score_many, scorer_digest
+from tasks.tags import KEPT_FORMATS, format_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -102,15 +90,7 @@ class RescoreReport:
 
 
 def rescore(run_dir: Path, out: Path | None = None, workers: int | None = None) -> RescoreReport:
-    """Score every stored sample again and write the results back.
-
-    Args:
-        run_dir: folder of a finished run.
-        out: where to write instead; the configuration is copied there too.
-        workers: processes at most; one for each core where None.
-
-    Returns:
-        What has changed.
+    """Score every stored sample again and write the results back, or to `out`, with the configuration.
 
     Raises:
         InputError: no stored run, a tag format that is no longer there, or another process works there.
@@ -122,13 +102,20 @@ def rescore(run_dir: Path, out: Path | None = None, workers: int | None = None) 
         results = read_results(run_dir)
         scores = list(score_many(_items(results, run_dir), workers))
         samples = _with_scores(results.samples, scores)
-        entries = [_rescored(entry) for entry in results.entries]
-        _write(out or run_dir, replace(results, entries=tuple(entries), samples=samples))
+        entries = []
+        for entry in results.entries:
+            again = tuple(replace(one, scorer=scorer_digest()) for one in entry.evaluations)
+            entries.append(replace(entry, evaluations=again))
+        folder = out or run_dir
+        _write(folder, replace(results, entries=tuple(entries), samples=samples))
         if out and (run_dir / _CONFIG).is_file():
             shutil.copyfile(run_dir / _CONFIG, out / _CONFIG)
         if out and (run_dir / KEPT_FORMATS).is_dir():
             shutil.copytree(run_dir / KEPT_FORMATS, out / KEPT_FORMATS, dirs_exist_ok=True)
-        return _report(results, samples, _remove_lm_eval_files(out or run_dir))
+        # lm-eval's own files hold the old verdicts, and only lm-eval makes new ones.
+        without_lm_eval = (folder / LM_EVAL_FOLDER).is_dir()
+        shutil.rmtree(folder / LM_EVAL_FOLDER, ignore_errors=True)
+        return _report(results, samples, without_lm_eval)
 
 
 def print_report(report: RescoreReport, screen: Console) -> None:
@@ -167,16 +154,7 @@ def _items(results: RunResults, run_dir: Path) -> Iterator[Item]:
     kinds = {(_key(entry), one.benchmark): one.kind for entry in results.entries for one in entry.evaluations}
     for row in _rows(results.samples):
         key = (row.entry, row.model, None if pd.isna(row.seed) else int(row.seed))
-        yield Item(
-            output=row.output,
-            gold=row.gold,
-            kind=kinds[key, row.benchmark],
-            choices=None if row.choices is None else tuple(row.choices),
-            tag_format=tags[key],
-            truncated=bool(row.truncated),
-            alpha=alpha,
-            reasoning_open=opens_reasoning(row.prompt, tags[key]),
-        )
+        yield item_of(row, kinds[key, row.benchmark], tags[key], alpha)
 
 
 def _rows(samples: pd.DataFrame) -> Iterator[Any]:
@@ -196,12 +174,6 @@ def _with_scores(samples: pd.DataFrame, scores: Sequence[Score]) -> pd.DataFrame
         for name in (judged[0] if judged else ())
     }
     return samples.assign(**columns)
-
-
-def _rescored(entry: Entry) -> Entry:
-    return replace(
-        entry, evaluations=tuple(replace(one, scorer=scorer_digest()) for one in entry.evaluations)
-    )
 
 
 def _report(results: RunResults, samples: pd.DataFrame, without_lm_eval: bool) -> RescoreReport:
@@ -261,13 +233,6 @@ def _write(folder: Path, results: RunResults) -> None:
                 shutil.copy2(path, partial / path.name)
     write_results(folder, results.provenance, results.entries, results.samples, results.curves)
     shutil.rmtree(folder / KEPT, ignore_errors=True)
-
-
-def _remove_lm_eval_files(folder: Path) -> bool:
-    """lm-eval's own files hold the old verdicts, and only lm-eval makes new ones: whether there were any."""
-    there = (folder / LM_EVAL_FOLDER).is_dir()
-    shutil.rmtree(folder / LM_EVAL_FOLDER, ignore_errors=True)
-    return there
 
 
 def _put_back(folder: Path) -> None:

@@ -1,21 +1,22 @@
 """`harness score`: judge outputs that were made elsewhere, with the scorer that judges our own."""
 
 import json
-from collections import Counter, deque
-from collections.abc import Iterator
+from collections import defaultdict, deque
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Annotated, Any
+from typing import IO, TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
 from harness.commands.options import Tags, Workers
 from harness.progress import console
+from tasks import scoring
 from tasks.errors import InputError, did_you_mean
 from tasks.files import whole_file
 from tasks.records import KINDS, LETTERS, Kind, iter_objects
-from tasks.scoring import DEFAULT_ALPHA, Agreement, Item, Score, agreement, reference_answer, score_many
+from tasks.scoring import DEFAULT_ALPHA, Item, Score, score_many
 from tasks.tags import DEFECTS, TagFormat, get_tag_format, opens_reasoning
 
 if TYPE_CHECKING:
@@ -76,7 +77,7 @@ class ScoreReport:
     score: float
     truncated: int
     defects: dict[str, int]
-    label: Agreement | None = None
+    label: scoring.Agreement | None = None
 
     def to_json(self) -> str:
         """Return the report as one JSON object on one line."""
@@ -86,16 +87,11 @@ class ScoreReport:
         return json.dumps(figures, ensure_ascii=False)
 
 
-@dataclass(frozen=True, slots=True)
-class OutputLine:
+class OutputLine(NamedTuple):
     """One line of an outputs file; `label` is somebody else's verdict on it, None where there is none."""
 
     id: str | int
-    output: str
-    gold: str
-    choices: tuple[str, ...] | None
-    truncated: bool
-    prompt: str | None
+    item: Item
     label: bool | None
 
 
@@ -132,32 +128,51 @@ def score_file(
     if not 0 <= alpha <= 1:
         raise InputError(f"alpha is {alpha}; choose a number from 0 to 1")
     tag_format = get_tag_format(tags)
-    tally, waiting = _Tally(), deque[OutputLine]()
+    waiting, sums, labels = deque[OutputLine](), defaultdict[str, float](float), []
 
     def items() -> Iterator[Item]:
-        for line in read_outputs(path, label):
-            waiting.append(line)
-            yield _item(line, kind, tag_format, alpha)
+        for where, fields in iter_objects(path):
+            waiting.append(_checked_line(fields, where, label, (kind, tag_format, alpha)))
+            yield waiting[-1].item
 
     with _written_whole(samples_path) as samples:
         for score in score_many(items(), workers):
             line = waiting.popleft()
-            tally.add(line, score)
+            for name, value in {"n": 1, **scoring.metrics(score)}.items():
+                sums[name] += value
+            if line.label is not None:
+                labels.append((score.accuracy, line.label))
             if samples is not None:
                 samples.write(_sample_json(line, score) + "\n")
-        return tally.report(path, label)
+        return _report(path, label, sums, labels)
 
 
-def read_outputs(path: Path, label: str | None = None) -> Iterator[OutputLine]:
-    """Read and check an outputs file; arguments and errors as for `score_file`."""
-    for where, fields in iter_objects(path):
-        for name in ("id", "output", "gold"):
-            if name not in fields:
-                raise InputError(f"{where}: field '{name}' is missing; add it")
-        yield _output_line(fields, where, label)
+def _report(
+    path: Path, label: str | None, sums: Mapping[str, float], labels: list[tuple[bool, bool]]
+) -> ScoreReport:
+    if not sums:
+        raise InputError(f"{path}: no outputs; expected one JSON object a line")
+    if label and not labels:
+        raise InputError(f"{path}: no line has a field '{label}'; check --label")
+    n = int(sums["n"])
+    return ScoreReport(
+        n=n,
+        accuracy=sums["accuracy"] / n,
+        accuracy_strict=sums["accuracy_strict"] / n,
+        format_valid=sums["format_valid"] / n,
+        score=sums["score"] / n,
+        truncated=int(sums["truncated"]),
+        defects={defect: int(sums[f"defect_{defect}"]) for defect in DEFECTS},
+        label=scoring.agreement(labels) if labels else None,
+    )
 
 
-def _output_line(fields: dict[str, Any], where: str, label: str | None) -> OutputLine:
+def _checked_line(
+    fields: dict[str, Any], where: str, label: str | None, how: tuple[Kind, TagFormat, float]
+) -> OutputLine:
+    missing = next((name for name in ("id", "output", "gold") if name not in fields), None)
+    if missing:
+        raise InputError(f"{where}: field '{missing}' is missing; add it")
     output, gold, choices = fields["output"], fields["gold"], fields.get("choices")
     truncated = fields.get("truncated", fields.get("finish_reason") == "length")
     verdict = fields.get(label) if label else None
@@ -172,25 +187,23 @@ def _output_line(fields: dict[str, Any], where: str, label: str | None) -> Outpu
     ):
         if not right:
             raise InputError(f"{where}: field '{name}' must be {what}")
-    prompt = fields.get("prompt")
-    return OutputLine(
-        id=fields["id"],
+    prompt, (kind, tag_format, alpha) = fields.get("prompt"), how
+    item = Item(
         output=output,
         gold=str(gold),
+        kind=kind,
         choices=tuple(choices) if choices else None,
+        tag_format=tag_format,
         truncated=truncated,
-        prompt=prompt if isinstance(prompt, str) else None,  # messages tell nothing of a rendered prompt
-        label=verdict,
+        alpha=alpha,
+        # A prompt may also be a list of messages, which tell nothing of a rendered one.
+        reasoning_open=opens_reasoning(prompt, tag_format) if isinstance(prompt, str) else None,
     )
+    return OutputLine(fields["id"], item, verdict)
 
 
 def print_report(report: ScoreReport, screen: "Console") -> None:
-    """Print a report as a table.
-
-    Args:
-        report: the figures.
-        screen: where to.
-    """
+    """Print a report as a table."""
     from rich.table import Table
 
     table = Table(title=f"{report.n} outputs", title_justify="left")
@@ -210,53 +223,6 @@ def print_report(report: ScoreReport, screen: "Console") -> None:
     screen.print(table)
 
 
-def _item(line: OutputLine, kind: Kind, tag_format: TagFormat, alpha: float) -> Item:
-    return Item(
-        output=line.output,
-        gold=line.gold,
-        kind=kind,
-        choices=line.choices,
-        tag_format=tag_format,
-        truncated=line.truncated,
-        alpha=alpha,
-        reasoning_open=None if line.prompt is None else opens_reasoning(line.prompt, tag_format),
-    )
-
-
-@dataclass
-class _Tally:
-    """Sums over the lines so far."""
-
-    sums: Counter[str] = field(default_factory=Counter)
-    score: float = 0.0
-    labels: Counter[tuple[bool, bool]] = field(default_factory=Counter)
-
-    def add(self, line: OutputLine, score: Score) -> None:
-        found = ("accuracy", "accuracy_strict", "format_valid", "truncated")
-        self.sums.update(["n", *(f"defect {defect}" for defect in score.defects)])
-        self.sums.update(name for name in found if getattr(score, name))
-        self.score += score.score
-        if line.label is not None:
-            self.labels[score.accuracy, line.label] += 1
-
-    def report(self, path: Path, label: str | None) -> ScoreReport:
-        n = self.sums["n"]
-        if not n:
-            raise InputError(f"{path}: no outputs; expected one JSON object a line")
-        if label and not self.labels:
-            raise InputError(f"{path}: no line has a field '{label}'; check --label")
-        return ScoreReport(
-            n=n,
-            accuracy=self.sums["accuracy"] / n,
-            accuracy_strict=self.sums["accuracy_strict"] / n,
-            format_valid=self.sums["format_valid"] / n,
-            score=self.score / n,
-            truncated=self.sums["truncated"],
-            defects={defect: self.sums[f"defect {defect}"] for defect in DEFECTS},
-            label=agreement(self.labels.elements()) if self.labels else None,
-        )
-
-
 def _sample_json(line: OutputLine, score: Score) -> str:
     verdict = {
         "id": line.id,
@@ -264,7 +230,7 @@ def _sample_json(line: OutputLine, score: Score) -> str:
         "correct_strict": score.accuracy_strict,
         "format_valid": score.format_valid,
         "extracted": score.extracted,
-        "gold": reference_answer(line.gold),
+        "gold": scoring.reference_answer(line.item.gold),
         "defects": score.defects,
         "truncated": score.truncated,
         "score": score.score,
@@ -274,12 +240,9 @@ def _sample_json(line: OutputLine, score: Score) -> str:
     return json.dumps(verdict)
 
 
-def _is_choices(value: object) -> bool:
-    return (
-        isinstance(value, list)
-        and 2 <= len(value) <= len(LETTERS)
-        and all(isinstance(choice, str) for choice in value)
-    )
+def _is_choices(value: Any) -> bool:
+    is_list = isinstance(value, list) and 2 <= len(value) <= len(LETTERS)
+    return is_list and all(isinstance(choice, str) for choice in value)
 
 
 @contextmanager

@@ -16,7 +16,6 @@ from tasks.errors import InputError
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
-_ENDPOINTS = ("/chat/completions", "/completions")
 NO_KEY = "none"
 """In the place of a key for servers that want none."""
 
@@ -42,6 +41,10 @@ class EngineSettings:
     kv_cache_gib: Positive = 2.0
     adapters: Literal["auto", "beside", "merged"] = "auto"
     data_parallel: CountOrNone = None
+
+    def dtype_on(self, device: str) -> str:
+        """The dtype on `cpu` or `cuda`, with `auto` decided."""
+        return self.dtype if self.dtype != "auto" else "float32" if device == "cpu" else "bfloat16"
 
 
 @dataclass(frozen=True)
@@ -91,8 +94,7 @@ def server_url(settings: ServerSettings) -> str:
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise InputError(f"{url}: not the url of a server; write it as http://localhost:8000/v1")
     path = parts.path.rstrip("/")
-    for endpoint in _ENDPOINTS:
-        path = path.removesuffix(endpoint)
+    path = path.removesuffix("/chat/completions").removesuffix("/completions")
     return f"{parts.scheme}://{parts.netloc}{path or '/v1'}"
 
 
@@ -170,6 +172,11 @@ def decode(tokenizer: PreTrainedTokenizerBase, ids: Sequence[int], stop: Sequenc
     Engines that decode as they go may write bytes that form no character otherwise than at the end.
     """
     text = str(tokenizer.decode(list(ids), skip_special_tokens=True, clean_up_tokenization_spaces=False))
+    return cut(text, stop)
+
+
+def cut(text: str, stop: Sequence[str]) -> str:
+    """A text up to the first of the strings that end it."""
     return text[: min((at for end in stop if (at := text.find(end)) >= 0), default=None)]
 
 

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness.engines.api import Completion, EngineSettings, Request, Sampling, decode
-from tasks.errors import InputError
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -30,9 +29,7 @@ class HfEngine:
 
         self._settings = settings
         self._device: Any = "cuda" if torch.cuda.is_available() else "cpu"
-        self.dtype: str = (
-            settings.dtype if settings.dtype != "auto" else "float32" if self._device == "cpu" else "bfloat16"
-        )
+        self.dtype = settings.dtype_on(self._device)
         self.version = f"transformers {transformers.__version__}"
         self._model: Any = None
         self._eos_ids: tuple[int, ...] = ()
@@ -53,10 +50,7 @@ class HfEngine:
         from sftkey_train.model import load_base, load_tokenizer
 
         self.close()
-        dtype = getattr(torch, self.dtype, None)
-        if not isinstance(dtype, torch.dtype):
-            raise InputError(f"no dtype {self.dtype!r}: use auto, float32, bfloat16 or float16")
-        model = load_base(str(model_dir), dtype).to(self._device).eval()
+        model = load_base(str(model_dir), getattr(torch, self.dtype)).to(self._device).eval()
         self.adopt(model, load_tokenizer(str(model_dir)))
 
     def adopt(self, model: Any, tokenizer: Any) -> None:

@@ -43,6 +43,7 @@ def serving_refusal(adapter_dir: Path) -> str | None:
     Such adapters are merged instead.
     """
     config = _configuration(adapter_dir)
+    initial, targets = config.get("init_lora_weights", True), config.get("target_modules")
     reasons = {
         f"it is {config.get('peft_type')}, not LoRA": config.get("peft_type", "LORA") != "LORA",
         "DoRA": config.get("use_dora"),
@@ -55,9 +56,10 @@ def serving_refusal(adapter_dir: Path) -> str | None:
         "block-diagonal LoRA": config.get("use_bdlora"),
         "repeated layers (layer_replication)": config.get("layer_replication"),
         f"a rank over {RANKS[-1]}": largest_rank(config) > RANKS[-1],
-        "a base that PEFT changes on loading (init_lora_weights)": _changes_base(config),
-        "a target that is a whole embedding or head": {"embed_tokens", "lm_head", "wte"}
-        & set(_names(config.get("target_modules"))),
+        "a base that PEFT changes on loading (init_lora_weights)": isinstance(initial, str)
+        and initial.lower() not in ("gaussian", "eva", "orthogonal", "lora_ga"),
+        "a target that is a whole embedding or head": isinstance(targets, list)
+        and {"embed_tokens", "lm_head", "wte"}.intersection(targets),
     }
     return next((reason for reason, holds in reasons.items() if holds), None)
 
@@ -70,15 +72,6 @@ def _configuration(adapter_dir: Path) -> dict[str, Any]:
 def largest_rank(adapter_config: dict[str, Any]) -> int:
     """The largest rank of any of an adapter's matrices."""
     return max([int(adapter_config.get("r", 0)), *(adapter_config.get("rank_pattern") or {}).values()])
-
-
-def _changes_base(config: dict[str, Any]) -> bool:
-    initial = config.get("init_lora_weights", True)
-    return isinstance(initial, str) and initial.lower() not in ("gaussian", "eva", "orthogonal", "lora_ga")
-
-
-def _names(modules: object) -> Sequence[str]:
-    return [str(name) for name in modules] if isinstance(modules, list) else []
 
 
 @dataclass

@@ -12,7 +12,7 @@ import asyncio
 import json
 import logging
 import time
-from collections.abc import AsyncGenerator, Iterator, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -35,9 +35,6 @@ class OpenAIEngine:
     `version` is the server's address and the further fields that it is sent: what a server runs, and in which
     numbers, it does not say.
 
-    Args:
-        settings: Of the server.
-
     Raises:
         InputError: There is no server's address.
     """
@@ -59,11 +56,7 @@ class OpenAIEngine:
         return "a served adapter is a model of its own: name it as the model (vllm serve --lora-modules)"
 
     def load(self, model_dir: Path, adapters: Sequence[Path] = ()) -> None:
-        """Checks that the server has the model; some servers list none, and are believed.
-
-        Args:
-            model_dir: The model's name on the server.
-            adapters: None, since a server is not given files.
+        """Checks that the server has the model of this name; some servers list none, and are believed.
 
         Raises:
             InputError: The server cannot be reached, or does not have the model.
@@ -149,24 +142,19 @@ def scrub(text: str, key: str) -> str:
     return " ".join(text.split())[:300]
 
 
-class Pace:
-    """Spaces requests evenly, so that no minute sees more than so many.
+def _pace(per_minute: float | None) -> Callable[[object], Awaitable[None]]:
+    """What each request waits for, so that no minute sees more than so many; no limit where None."""
+    seconds_between, following = 60 / per_minute if per_minute else 0.0, 0.0
 
-    Args:
-        per_minute: How many; no limit where None.
-    """
-
-    def __init__(self, per_minute: float | None) -> None:
-        self._seconds_between = 60 / per_minute if per_minute else 0.0
-        self._next = 0.0
-
-    async def wait(self, _request: object = None) -> None:
-        """Returns when the next request may go out."""
+    async def wait(_request: object) -> None:
+        nonlocal following
         now = time.monotonic()
-        start = max(now, self._next)
-        self._next = start + self._seconds_between
+        start = max(now, following)
+        following = start + seconds_between
         if start > now:
             await asyncio.sleep(start - now)
+
+    return wait
 
 
 def connect(settings: ServerSettings) -> openai.AsyncOpenAI:
@@ -178,11 +166,10 @@ def connect(settings: ServerSettings) -> openai.AsyncOpenAI:
     import httpx2
     import openai
 
+    most = settings.concurrency
     http_client = openai.DefaultAsyncHttpxClient(
-        limits=httpx2.Limits(
-            max_connections=settings.concurrency, max_keepalive_connections=settings.concurrency
-        ),
-        event_hooks={"request": [Pace(settings.requests_per_minute).wait], "response": [_look_at]},
+        limits=httpx2.Limits(max_connections=most, max_keepalive_connections=most),
+        event_hooks={"request": [_pace(settings.requests_per_minute)], "response": [_look_at]},
     )
     return openai.AsyncOpenAI(
         base_url=server_url(settings),
@@ -239,19 +226,12 @@ def served_models(settings: ServerSettings) -> dict[str, str]:
             f"{url}: what answers there is no OpenAI-compatible server ({scrub(str(listed), key)[:80]}); "
             "check the url, which mostly ends in /v1"
         )
-    return {
-        str(one["id"]): str(one.get("owned_by")) for one in models if isinstance(one, dict) and "id" in one
-    }
+    named = [one for one in models if isinstance(one, dict) and "id" in one]
+    return {str(one["id"]): str(one.get("owned_by")) for one in named}
 
 
 def explain(error: openai.APIError, settings: ServerSettings, what: str) -> InputError:
-    """What went wrong for good, in one line: where, what the server said, and how to mend it.
-
-    Args:
-        error: As the library raised it, after its last try.
-        settings: Of the server.
-        what: What was asked for.
-    """
+    """What went wrong for good, in one line: where, what the server said, and how to mend it."""
     import openai
 
     url, key = server_url(settings), api_key(settings)

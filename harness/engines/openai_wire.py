@@ -10,9 +10,9 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
-from harness.engines.api import Completion, Request
+from harness.engines.api import Completion, Request, cut
 from sftkey_train.text import PromptStyle
 from tasks.errors import InputError
 
@@ -117,8 +117,7 @@ def request_body(
     return {key: value for key, value in fields.items() if value is not None}
 
 
-@dataclass(frozen=True)
-class Choice:
+class Choice(NamedTuple):
     """One response of an answer, as the server wrote it."""
 
     text: str
@@ -174,21 +173,11 @@ def read_completions(answer: dict[str, Any], request: Request) -> tuple[list[Com
     counts = [usage.get(name) if isinstance(usage, dict) else None for name in _COUNTS]
     num_prompt, num_output = (count if isinstance(count, int) else 0 for count in counts)
     shares = _shares(num_output, [len(choice.text) for choice in choices])
-    return [
-        _completion(choice, request.sampling.stop, num_prompt, share)
-        for choice, share in zip(choices, shares, strict=True)
-    ], None not in counts
-
-
-def _completion(choice: Choice, stop: Sequence[str], num_prompt: int, num_output: int) -> Completion:
-    """Cut at the first stop string: some servers leave it in, or look for the first few only."""
-    end = min((at for string in stop if (at := choice.text.find(string)) >= 0), default=None)
-    return Completion(
-        text=choice.text[:end],
-        finish_reason=choice.finish_reason if end is None else "stop",
-        num_prompt_tokens=num_prompt,
-        num_output_tokens=num_output,
-    )
+    completions = []
+    for (written, finish_reason), share in zip(choices, shares, strict=True):
+        text = cut(written, request.sampling.stop)  # some servers leave it in, or look for the first few only
+        completions.append(Completion(text, finish_reason if text == written else "stop", num_prompt, share))
+    return completions, None not in counts
 
 
 def _shares(total: int, weights: Sequence[int]) -> list[int]:

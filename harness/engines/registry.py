@@ -10,6 +10,7 @@ import importlib.util
 import os
 import pkgutil
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -63,7 +64,6 @@ ENGINES: dict[str, EngineInfo] = {
         "harness.engines.openai:OpenAIEngine",
     ),
 }
-_IN_PROCESSES = "harness.engines.registry:ParallelEngine"
 
 
 def choose_engine(name: str) -> str:
@@ -84,13 +84,7 @@ def choose_engine(name: str) -> str:
 
 
 def create_engine(name: str, settings: EngineSettings, server: ServerSettings | None = None) -> Engine:
-    """Makes an engine that `choose_engine` has named, on all GPUs; it starts when a model is loaded.
-
-    Args:
-        name: Of the engine.
-        settings: For an engine on this machine.
-        server: For one that asks a server.
-    """
+    """Makes an engine that `choose_engine` has named, on all GPUs; it starts when a model is loaded."""
     if name == "openai":
         return _load(ENGINES[name].made_by, server or ServerSettings())
     import torch
@@ -110,13 +104,7 @@ def _load(made_by: str, *arguments: Any) -> Engine:
 
 
 class ParallelEngine:
-    """The same `Engine` in several processes; no completion depends on how many, nor does its key.
-
-    Args:
-        name: Of the engine in each process.
-        settings: Of each.
-        workers: How many processes.
-    """
+    """The same `Engine` in several processes; no completion depends on how many, nor does its key."""
 
     def __init__(self, name: str, settings: EngineSettings, workers: int) -> None:
         self._inner: Engine = new_engine(name, settings)  # never loaded: it says what the workers' are
@@ -135,30 +123,31 @@ class ParallelEngine:
         if not self._workers:
             ranks = range(self._num_workers)
             self._workers = [start_worker(_live, self.name, self._settings, rank) for rank in ranks]
-        for worker in self._workers:
-            self._tell(worker, ("load", (model_dir, tuple(adapters))))
-        answers = [self._hear(worker) for worker in self._workers]
+        with self._all_alive():
+            for worker in self._workers:
+                worker.send(("load", (model_dir, tuple(adapters))))
+            answers = [worker.hear() for worker in self._workers]
         failed = next((content for kind, content in answers if kind == "failed"), None)
         if failed is not None:
             raise failed
 
     def generate(self, requests: Sequence[Request]) -> Iterator[tuple[int, tuple[Completion, ...]]]:
         """Yields as any process finishes; requests that come longest first are shared out evenly."""
-        busy: dict[Worker, int] = {}
-        for rank, worker in enumerate(self._workers):
-            self._tell(worker, ("generate", requests[rank :: self._num_workers]))
-            busy[worker] = rank
+        busy = {worker: rank for rank, worker in enumerate(self._workers)}
         try:
-            while busy:
-                for worker in spoken(busy):
-                    kind, content = self._hear(worker)
-                    if kind == "failed":
-                        raise content
-                    if kind == "done":
-                        del busy[worker]
-                    else:
-                        index, completions = content
-                        yield busy[worker] + index * self._num_workers, completions
+            with self._all_alive():
+                for worker, rank in busy.items():
+                    worker.send(("generate", requests[rank :: self._num_workers]))
+                while busy:
+                    for worker in spoken(busy):
+                        kind, content = worker.hear()
+                        if kind == "failed":
+                            raise content
+                        if kind == "done":
+                            del busy[worker]
+                        else:
+                            index, completions = content
+                            yield busy[worker] + index * self._num_workers, completions
         finally:
             if busy:  # the caller stopped early, or a process failed: what they work on is of no use
                 self.close()
@@ -169,22 +158,15 @@ class ParallelEngine:
             worker.end(busy=True)  # what an engine holds needs no tidying
         self._workers = []
 
-    def _tell(self, worker: Worker, message: object) -> None:
+    @contextmanager
+    def _all_alive(self) -> Iterator[None]:
         try:
-            worker.send(message)
+            yield
         except WorkerLost as lost:
-            raise self._ended() from lost
-
-    def _hear(self, worker: Worker) -> tuple[str, Any]:
-        try:
-            message: tuple[str, Any] = worker.hear()
-            return message
-        except WorkerLost as lost:
-            raise self._ended() from lost
-
-    def _ended(self) -> RuntimeError:
-        self.close()
-        return RuntimeError(f"a process of the {self.name} engine ended unexpectedly; is memory short?")
+            self.close()
+            raise RuntimeError(
+                f"a process of the {self.name} engine ended unexpectedly; is memory short?"
+            ) from lost
 
 
 def _live(connection: Connection, name: str, settings: EngineSettings, rank: int) -> None:

@@ -37,9 +37,7 @@ class VllmEngine:
 
         self._settings = settings
         self._cpu = not torch.cuda.is_available()
-        self.dtype: str = (
-            settings.dtype if settings.dtype != "auto" else "float32" if self._cpu else "bfloat16"
-        )
+        self.dtype = settings.dtype_on("cpu" if self._cpu else "cuda")
         self.version = vllm_distribution() or "vllm"
         self._llm: Any = None
         self._shape = ""
@@ -63,7 +61,11 @@ class VllmEngine:
             AdapterRefused: It cannot serve one of the adapters; the engine goes on without any.
         """
         if adapters:
-            self._load_adapters(model_dir, adapters)
+            rack = Rack.of(model_dir, adapters)
+            if self._rack is None or not self._rack.holds(rack):
+                self._begin(model_dir, rack.options())
+                self._rack = rack
+            self._rack.fill(self._llm, adapters)
             return
         shape = _shape(model_dir)
         swappable = self._llm is not None and self._rack is None and shape == self._shape
@@ -74,20 +76,20 @@ class VllmEngine:
         self._begin(model_dir, {})
         self._shape = shape
 
-    def _load_adapters(self, model_dir: Path, adapters: Sequence[Path]) -> None:
-        rack = Rack.of(model_dir, adapters)
-        if self._rack is None or not self._rack.holds(rack):
-            self._begin(model_dir, rack.options())
-            self._rack = rack
-        self._rack.fill(self._llm, adapters)
-
     def _begin(self, model_dir: Path, options: dict[str, Any]) -> None:
-        """Ends the engine there is and starts one."""
+        """Ends the engine there is and starts one, with one token on trial.
+
+        Some models load but have no kernel on this machine, which is better known now. No chat and no text:
+        the model may have no template, and its tokenizer is not in question here.
+        """
+        from vllm import SamplingParams, TokensPrompt
+
         self.close()
         try:
             with warnings.catch_warnings(action="ignore"):
                 self._llm = self._start(model_dir, options)
-            self._try_out()
+            trial = TokensPrompt(prompt_token_ids=[1])
+            self._llm.generate([trial], SamplingParams(max_tokens=1), use_tqdm=False)
         except (ValueError, RuntimeError, OSError) as error:
             self.close()
             detail = " ".join(str(error).split())[-200:]
@@ -96,13 +98,6 @@ class VllmEngine:
             raise InputError(
                 f"{model_dir}: vLLM cannot run this model ({detail}); try --engine hf"
             ) from error
-
-    def _try_out(self) -> None:
-        """One token: some models load but have no kernel on this machine, which is better known now."""
-        from vllm import SamplingParams, TokensPrompt
-
-        # No chat and no text: the model may have no template, and its tokenizer is not in question here.
-        self._llm.generate([TokensPrompt(prompt_token_ids=[1])], SamplingParams(max_tokens=1), use_tqdm=False)
 
     def _start(self, model_dir: Path, options: dict[str, Any]) -> Any:
         import torch

@@ -11,20 +11,19 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import islice
+from itertools import islice, zip_longest
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
-from harness.config import Config, EvalSettings
+from harness.config import Config
 from harness.engines import Request, Sampling
+from harness.engines.openai_wire import ServedPrompts
 from harness.models import Checkpoint
-from sftkey_train.text import PromptStyle, TextPath
+from sftkey_train.text import TextPath
 from tasks.benchmarks import TASKS_DIR, Benchmark
 from tasks.errors import InputError
 
 if TYPE_CHECKING:
-    from lm_eval.api.instance import Instance
-
     from tasks.records import Record
     from tasks.tags import TagFormat
 
@@ -33,31 +32,8 @@ FEWSHOT_SEED = 1234
 NUM_COMPARED = 8
 """Prompts that are written both ways before a checkpoint is asked."""
 _SEARCHED = 2000
-
-
-class Prompts(Protocol):
-    """How prompts are written for a checkpoint: its `TextPath`, or what a server takes."""
-
-    @property
-    def style(self) -> PromptStyle:
-        """Whether lm-eval applies a chat template."""
-
-    @property
-    def stop_strings(self) -> tuple[str, ...]:
-        """What ends a response, beside what the benchmark says."""
-
-    @property
-    def stop_ids(self) -> tuple[int, ...]:
-        """Likewise, as tokens."""
-
-    def render(self, turns: list[dict[str, str]], add_generation_prompt: bool) -> str:
-        """Turns of a conversation as one text."""
-
-    def ids(self, wrapped: list[str]) -> Sequence[Sequence[int] | str]:
-        """Rendered prompts as the engine takes them."""
-
-    def digest(self) -> str:
-        """Digest of all that decides the prompts."""
+Prompts = TextPath | ServedPrompts
+"""How prompts are written for a checkpoint on this machine, or on a server."""
 
 
 @dataclass(frozen=True)
@@ -78,12 +54,7 @@ class Asked:
 
 
 class Questionnaire:
-    """The run's benchmarks as requests.
-
-    Args:
-        config: What is asked, and how it is to be answered.
-        benchmarks: Resolved from the configuration.
-    """
+    """The run's benchmarks as requests."""
 
     def __init__(self, config: Config, benchmarks: Sequence[Benchmark]) -> None:
         self._config = config
@@ -93,8 +64,6 @@ class Questionnaire:
     def prompts(self, checkpoint: Checkpoint) -> Prompts:
         """How prompts are written for a checkpoint."""
         if checkpoint.served:
-            from harness.engines.openai_wire import ServedPrompts
-
             return ServedPrompts.of(self._config.prompt_style)
         from sftkey_train.model import load_tokenizer
 
@@ -123,12 +92,16 @@ class Questionnaire:
         # lm-eval's own tasks left out: looking through their thousands of files takes 5 to 7 seconds.
         manager = TaskManager(include_path=str(TASKS_DIR), include_defaults=False, metadata=metadata)
         tasks: dict[str, Any] = manager.load([benchmark.task for benchmark in self.benchmarks])["tasks"]
+        # What the configuration says of generation, in lm-eval's words: its files tell how it was asked.
+        drawn: dict[str, Any] = {"max_gen_toks": own.max_new_tokens} if own.max_new_tokens else {}
+        if own.temperature:
+            drawn |= {"do_sample": True, "temperature": own.temperature, "top_p": own.top_p}
         for task in tasks.values():
             _check_fewshot(task, own.num_fewshot)
             task.set_config("num_fewshot", own.num_fewshot)
             task.set_config("repeats", own.num_samples)
             # A new dict: tasks that include the same YAML share the one that was read.
-            task.set_config("generation_kwargs", {**task.config.generation_kwargs, **_drawn(own)})
+            task.set_config("generation_kwargs", {**task.config.generation_kwargs, **drawn})
             if own.num_samples > 1:  # lm-eval's default filter hands on the first draw alone
                 task._filters = [build_filter_ensemble("all", [["take_first_k", {"k": own.num_samples}]])]
         return tasks
@@ -147,19 +120,13 @@ class Questionnaire:
                 chat_template=prompts.render if chat else None,
             )
             texts = tuple(instance.args[0] for instance in task.instances)
-            asked.append(Asked(checkpoint, benchmark, self._requests(task.instances, prompts), texts))
-        return asked
-
-    def _requests(self, instances: Sequence[Instance], prompts: Prompts) -> tuple[Request, ...]:
-        """One request for each of lm-eval's instances."""
-        written = prompts.ids([instance.args[0] for instance in instances])
-        return tuple(
-            Request(
-                prompt if isinstance(prompt, str) else tuple(prompt),
-                self.sampling(instance.args[1], prompts),
+            written: Sequence[str | list[int]] = prompts.ids(list(texts))
+            requests = tuple(
+                Request(ids if isinstance(ids, str) else tuple(ids), self.sampling(one.args[1], prompts))
+                for ids, one in zip(written, task.instances, strict=True)
             )
-            for prompt, instance in zip(written, instances, strict=True)
-        )
+            asked.append(Asked(checkpoint, benchmark, requests, texts))
+        return asked
 
     def sampling(self, kwargs: dict[str, Any], prompts: Prompts) -> Sampling:
         """A task's generation_kwargs as sampling parameters, the configuration's own values first."""
@@ -173,13 +140,6 @@ class Questionnaire:
             seed=own.seed,
             n=own.num_samples,
         )
-
-
-def _drawn(own: EvalSettings) -> dict[str, Any]:
-    """What the configuration says of generation, in lm-eval's words: its files tell how it was asked."""
-    budget = {"max_gen_toks": own.max_new_tokens} if own.max_new_tokens else {}
-    how = {"do_sample": True, "temperature": own.temperature, "top_p": own.top_p} if own.temperature else {}
-    return {**budget, **how}
 
 
 def _check_fewshot(task: Any, wanted: int) -> None:
@@ -196,13 +156,6 @@ def check_prompt_parity(
     benchmark: Benchmark, task: Any, path: TextPath, tag_format: TagFormat, data_dir: Path | None
 ) -> int:
     """Writes a few training records both ways and compares their ids.
-
-    Args:
-        benchmark: Whose training records are taken.
-        task: lm-eval's task of it, as it will be asked, without examples and instruction.
-        path: The checkpoint's text path.
-        tag_format: The one it was trained with.
-        data_dir: Folder of benchmark data in place of the Hub.
 
     Returns:
         How many prompts were compared; none where the benchmark has no training records.
@@ -248,7 +201,7 @@ def _evaluated(task: Any, doc: Any, path: TextPath) -> list[int]:
         num_fewshot=0,
         apply_chat_template=chat,
         fewshot_as_multiturn=True,
-        chat_template=(lambda turns, add_generation_prompt: path.render(turns, add_generation_prompt)),
+        chat_template=path.render,
     )
     return path.ids([text])[0]
 
@@ -263,12 +216,10 @@ def _check_bos(record: Record, ids: Sequence[int], path: TextPath) -> None:
 
 
 def _check_same(record: Record, trained: Sequence[int], evaluated: Sequence[int], path: TextPath) -> None:
-    if list(trained) == list(evaluated):
-        return
-    pairs = zip(trained, evaluated, strict=False)
-    position = next((i for i, (one, other) in enumerate(pairs) if one != other), None)
+    pairs = enumerate(zip_longest(trained, evaluated))
+    position = next((i for i, (one, other) in pairs if one != other), None)
     if position is None:
-        position = min(len(trained), len(evaluated))
+        return
     raise InputError(
         f"record {record.id!r}: training and evaluation see different prompts from token {position} on: "
         f"{_token(trained, position, path)} in training, {_token(evaluated, position, path)} in evaluation; "

@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import islice
+from itertools import groupby, islice
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from harness.config import Config, dump_config
 from harness.engines import Completion, Engine, Sampling, choose_engine, create_engine
 from harness.evaluation.ask import Asked, Prompts, Questionnaire, check_prompt_parity
 from harness.evaluation.evaluations import EvaluationStore, evaluation_key, sample_of
-from harness.evaluation.generations import GenerationStore
+from harness.evaluation.generations import GenerationStore, Queue
 from harness.evaluation.lm import about_the_run, evaluate_task, save_report, write_lm_eval_files
-from harness.evaluation.queue import Queue
 from harness.models import Checkpoint, check_context
 from harness.progress import Reporter
 from harness.provenance import provenance
@@ -35,14 +35,7 @@ if TYPE_CHECKING:
 
 
 class Evaluator:
-    """Evaluates checkpoints on benchmarks with one engine, which starts only when something is missing.
-
-    Args:
-        config: What to evaluate on, and how.
-        benchmarks: Resolved from the configuration.
-        generations: Where completions are kept.
-        reporter: Shows progress.
-    """
+    """Evaluates checkpoints on benchmarks with one engine, which starts only when something is missing."""
 
     def __init__(
         self,
@@ -149,17 +142,18 @@ class Evaluator:
 
     def _make(self, cells: Sequence[_Cell]) -> None:
         """Answers and scores what no earlier run has."""
-        _quiet()
-        of_checkpoint: dict[int, list[_Cell]] = {}
-        for cell in cells:
-            of_checkpoint.setdefault(id(cell.checkpoint), []).append(cell)
+        for name in ("lm_eval", "lm-eval", "datasets"):  # of what these say, the reporter says enough
+            logging.getLogger(name).setLevel(logging.ERROR)
         asked = []
-        for own in of_checkpoint.values():
-            checkpoint = own[0].checkpoint
+        for checkpoint, own in groupby(cells, key=lambda cell: cell.checkpoint):
             self._check_parity(checkpoint)
             some = self.questions.ask(checkpoint, [cell.benchmark for cell in own])
-            self._check_context(checkpoint, some)
             asked += some
+            if not checkpoint.served:  # a server looks after its context itself
+                requests = [request for one in some for request in one.requests]
+                longest = max(len(one.prompt) + one.sampling.max_new_tokens for one in requests)
+                limit = self._config.eval.engine_settings.max_model_len
+                check_context(checkpoint.weights.model_dir, longest, limit)
         self._queue.answer(asked)
         self.engine.close()  # its memory is the scorers' now
         for cell, answered in zip(cells, self._judged(asked), strict=True):
@@ -177,27 +171,25 @@ class Evaluator:
                 check_prompt_parity(benchmark, tasks[benchmark.task], path, tag_format, self._config.data_dir)
             self._checked.add(way)
 
-    def _check_context(self, checkpoint: Checkpoint, asked: Sequence[Asked]) -> None:
-        """Prompt and response must have room; a server looks after that itself."""
-        if checkpoint.served:
-            return
-        longest = max(
-            len(request.prompt) + request.sampling.max_new_tokens for one in asked for request in one.requests
-        )
-        limit = self._config.eval.engine_settings.max_model_len
-        check_context(checkpoint.weights.model_dir, longest, limit)
-
     def _judged(self, asked: Sequence[Asked]) -> Iterator[list[_Answered]]:
         """All that was asked with its completions and verdicts, benchmark by benchmark.
 
         One crew of processes judges everything, and is some hundreds of outputs ahead.
         """
         waiting: deque[list[list[tuple[Completion, float]]]] = deque()
+        alpha = self._config.alpha
 
         def items() -> Iterator[Item]:
             for one in asked:
-                waiting.append(self._queue.completions(one.checkpoint, one.requests))
-                yield from self._items(one, waiting[-1])
+                drawn = self._queue.completions(one.checkpoint, one.requests)
+                waiting.append(drawn)
+                tag_format, records = get_tag_format(one.checkpoint.tags), self.records(one.benchmark)
+                for record, prompt, some in zip(records, one.prompts, drawn, strict=True):
+                    for completion, _ in some:
+                        cut = completion.finish_reason == "length"
+                        yield Item.of(
+                            record, completion.text, tag_format, truncated=cut, alpha=alpha, prompt=prompt
+                        )
 
         scores = score_many(items())
         for one in asked:
@@ -208,21 +200,6 @@ class Evaluator:
                 _Answered(record, prompt, request.sampling, tuple((*drawn, next(verdicts)) for drawn in some))
                 for record, prompt, request, some in answered
             ]
-
-    def _items(
-        self, asked: Asked, completions: Sequence[Sequence[tuple[Completion, float]]]
-    ) -> Iterator[Item]:
-        tag_format, records = get_tag_format(asked.checkpoint.tags), self.records(asked.benchmark)
-        for record, prompt, drawn in zip(records, asked.prompts, completions, strict=True):
-            for completion, _ in drawn:
-                yield Item.of(
-                    record,
-                    completion.text,
-                    tag_format,
-                    truncated=completion.finish_reason == "length",
-                    alpha=self._config.alpha,
-                    prompt=prompt,
-                )
 
     def _keep(self, cell: _Cell, answered: Sequence[_Answered]) -> None:
         """Has lm-eval aggregate a checkpoint's judged answers on a benchmark, and keeps all of it."""
@@ -236,7 +213,7 @@ class Evaluator:
             if any(instance.args[0] != one.prompt for instance, one in asked):
                 raise LookupError(f"{checkpoint.label}: lm-eval asks other prompts than were answered")
             texts = [[completion.text for completion, _, _ in one.drawn] for _, one in asked]
-            return texts, {one.record.id: one.metrics() for one in answered}
+            return texts, {one.record.id: metrics(*(score for *_, score in one.drawn)) for one in answered}
 
         task = self.questions.tasks(checkpoint.tags)[benchmark.task]
         report = evaluate_task(task, prompts, limit, answer)
@@ -248,16 +225,16 @@ class Evaluator:
         )
         about = about_the_run(checkpoint, evaluation, limit, self._provenance)
         self._evaluations.put(
-            cell.key,
-            checkpoint,
-            evaluation,
-            cell.samples,
+            cell.key, checkpoint, evaluation, cell.samples,
             lambda folder: save_report(folder, report, about, prompts, evaluation.wall_seconds),
-        )
+        )  # fmt: skip
 
     def _evaluation(self, benchmark: Benchmark, answered: Sequence[_Answered]) -> Evaluation:
         drawn = [one for some in answered for one in some.drawn]
         own, sampling = self._config.eval, answered[0].sampling
+        digest = hashlib.sha256()
+        for some in answered:
+            digest.update(some.prompt.encode("utf-8", "surrogatepass") + b"\0")
         return Evaluation(
             benchmark=benchmark.name,
             n=len(answered),
@@ -280,7 +257,7 @@ class Evaluator:
             kind=benchmark.kind,
             num_samples=sampling.n,
             scorer=scorer_digest(),
-            prompts=_texts_digest(one.prompt for one in answered),
+            prompts=digest.hexdigest()[:12],
         )
 
 
@@ -295,31 +272,10 @@ class _Cell:
     samples: pd.DataFrame | None
 
 
-@dataclass(frozen=True)
-class _Answered:
+class _Answered(NamedTuple):
     """A question with all that was drawn for it: completion, wall seconds, verdict."""
 
     record: Record
     prompt: str
     sampling: Sampling
     drawn: tuple[tuple[Completion, float, Score], ...]
-
-    def metrics(self) -> dict[str, float]:
-        """lm-eval's metrics of the question: means over the draws."""
-        found = [metrics(score) for _, _, score in self.drawn]
-        return {name: sum(one[name] for one in found) / len(found) for name in found[0]}
-
-
-def _texts_digest(texts: Iterable[str]) -> str:
-    digest = hashlib.sha256()
-    for text in texts:
-        digest.update(text.encode("utf-8", "surrogatepass") + b"\0")
-    return digest.hexdigest()[:12]
-
-
-def _quiet() -> None:
-    """lm-eval and datasets speak of every step; the reporter does that here."""
-    import logging
-
-    for name in ("lm_eval", "lm-eval", "datasets"):
-        logging.getLogger(name).setLevel(logging.ERROR)

@@ -26,9 +26,9 @@ from leaderboards.results.store import read_results, write_results
 from tasks.benchmarks import Benchmark
 from tasks.errors import InputError
 from tasks.files import whole_folder
-from tasks.records import Record, render_prompt
-from tasks.scoring import Score, reference_answer, scorer_digest
-from tasks.tags import get_tag_format
+from tasks.records import Kind, Record, render_prompt
+from tasks.scoring import DEFAULT_ALPHA, Item, Score, reference_answer, scorer_digest
+from tasks.tags import TagFormat, get_tag_format, opens_reasoning
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -37,23 +37,13 @@ if TYPE_CHECKING:
 def evaluation_key(
     checkpoint: Checkpoint,
     benchmark: Benchmark,
-    data: tuple[str, Record],
+    data: tuple[str, Record],  # digest of the questions, and the first, which shows how prompts are worded
     prompts: Prompts,
     sampling: Sampling,
     engine: Engine,
     config: Config,
 ) -> str:
-    """Content address of a checkpoint's scored samples on a benchmark.
-
-    Args:
-        checkpoint: The checkpoint.
-        benchmark: What it is asked.
-        data: Digest of the questions, and the first of them, which shows how prompts are worded.
-        prompts: How they are written for the checkpoint.
-        sampling: How answers are drawn.
-        engine: What generates.
-        config: Of the run.
-    """
+    """Content address of a checkpoint's scored samples on a benchmark."""
     tag_format = get_tag_format(checkpoint.tags)
     instruction = tag_format.instruction if config.eval.instruct else None
     content = [
@@ -76,11 +66,7 @@ def evaluation_key(
 
 
 class EvaluationStore:
-    """Finished evaluations on disk, a folder each: its samples, its figures, and lm-eval's own files of it.
-
-    Args:
-        directory: Where they are.
-    """
+    """Finished evaluations on disk, a folder each: samples, figures, and lm-eval's own files of it."""
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
@@ -134,17 +120,7 @@ def sample_of(
     completion: Completion,
     score: Score,
 ) -> Sample:
-    """A judged output as it is stored.
-
-    Args:
-        checkpoint: Whose it is.
-        benchmark: Of the question.
-        record: The question.
-        prompt: As the model read it.
-        index: Of the draw, from 0.
-        completion: What the engine gave.
-        score: The verdict on it.
-    """
+    """A judged output as it is stored."""
     return Sample(
         entry=checkpoint.name,
         model=checkpoint.model,
@@ -163,13 +139,22 @@ def sample_of(
     )
 
 
-def judged_fields(score: Score, gold: str) -> dict[str, Any]:
-    """The fields of a sample that the scorer decides.
+def item_of(row: Any, kind: Kind, tag_format: TagFormat, alpha: float = DEFAULT_ALPHA) -> Item:
+    """A stored sample, a row of the table's `itertuples`, as the scorer takes it."""
+    return Item(
+        output=row.output,
+        gold=row.gold,
+        kind=kind,
+        choices=None if row.choices is None else tuple(row.choices),
+        tag_format=tag_format,
+        truncated=bool(row.truncated),
+        alpha=alpha,
+        reasoning_open=opens_reasoning(row.prompt, tag_format),
+    )
 
-    Args:
-        score: The verdict.
-        gold: The reference that it was compared with.
-    """
+
+def judged_fields(score: Score, gold: str) -> dict[str, Any]:
+    """The fields of a sample that the scorer decides."""
     thinking, answer = score.thinking or (None, None), score.answer or (None, None)
     return {
         "extracted": score.extracted,

@@ -5,19 +5,19 @@ from __future__ import annotations
 import random
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from harness.config import Config
 from harness.engines import Completion, Engine, new_engine
 from harness.evaluation.ask import Asked, Questionnaire
-from harness.evaluation.generations import GenerationStore
-from harness.evaluation.queue import Queue
+from harness.evaluation.evaluations import item_of
+from harness.evaluation.generations import GenerationStore, Queue
 from harness.models import Checkpoint
 from harness.progress import Reporter
 from leaderboards.results.schema import Entry, Evaluation, ExactCheck
 from tasks.errors import InputError
-from tasks.scoring import Item, score
-from tasks.tags import get_tag_format, opens_reasoning
+from tasks.scoring import score
+from tasks.tags import get_tag_format
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -33,16 +33,7 @@ def check_exactness(
     store: GenerationStore,
     reporter: Reporter,
 ) -> list[tuple[Entry, pd.DataFrame]]:
-    """Fills in `Evaluation.exact` from `eval.exact` outputs of each benchmark, the same questions for all.
-
-    Args:
-        config: Of the run.
-        questions: Its benchmarks.
-        checkpoints: What was evaluated.
-        found: The entry and the samples of each.
-        store: Where completions are kept, those of the reference too.
-        reporter: Says what was found.
-    """
+    """Fills in `Evaluation.exact` from `eval.exact` outputs of each benchmark, the same questions for all."""
     dtype = found[0][0].evaluations[0].dtype
     engine = new_engine(REFERENCE, replace(config.eval.engine_settings, dtype=dtype))  # type: ignore[arg-type]
     queue = Queue(engine, store, reporter, config.store_dir / "merged")
@@ -74,10 +65,8 @@ def refuse_comparison(checkpoints: Sequence[Checkpoint], engine: Engine) -> None
 
 def _some(asked: Asked, number: int) -> Asked:
     chosen = _chosen(asked.benchmark.name, len(asked.requests), number)
-    requests, prompts = asked.requests, asked.prompts
-    return replace(
-        asked, requests=tuple(requests[i] for i in chosen), prompts=tuple(prompts[i] for i in chosen)
-    )
+    requests = tuple(asked.requests[i] for i in chosen)
+    return replace(asked, requests=requests, prompts=tuple(asked.prompts[i] for i in chosen))
 
 
 def _chosen(benchmark: str, n: int, number: int) -> list[int]:
@@ -96,7 +85,9 @@ def _checked(
         rows = rows.iloc[_chosen(evaluation.benchmark, len(rows), len(one.requests))]
         made = [drawn[0][0] for drawn in queue.completions(one.checkpoint, one.requests)]
         check = _compare(evaluation, one.checkpoint.tags, rows, made, queue.engine)
-        reporter.line(f"  {one.checkpoint.label}, {evaluation.benchmark}: {wording(check)}")
+        found = f"{check.n - check.texts_differ} of {check.n} texts are the same"
+        found += f", {check.verdicts_differ} verdicts differ"
+        reporter.line(f"  {one.checkpoint.label}, {evaluation.benchmark}: {found}")
         evaluations.append(replace(evaluation, exact=check))
     return replace(entry, evaluations=tuple(evaluations)), samples
 
@@ -104,29 +95,10 @@ def _checked(
 def _compare(
     evaluation: Evaluation, tags: str, rows: pd.DataFrame, made: Sequence[Completion], engine: Engine
 ) -> ExactCheck:
-    texts = verdicts = 0
+    texts, verdicts, tag_format = 0, 0, get_tag_format(tags)
     for row, completion in zip(rows.itertuples(index=False), made, strict=True):
         texts += completion.text != row.output
-        verdicts += _is_right(completion, row, evaluation, tags) != row.accuracy
+        stored, cut = item_of(row, evaluation.kind, tag_format), completion.finish_reason == "length"
+        verdicts += score(replace(stored, output=completion.text, truncated=cut)).accuracy != row.accuracy
     name = f"{engine.name} ({engine.version})"
     return ExactCheck(len(made), name, engine.dtype, int(texts), int(verdicts))
-
-
-def _is_right(completion: Completion, row: Any, evaluation: Evaluation, tags: str) -> bool:
-    tag_format = get_tag_format(tags)
-    item = Item(
-        completion.text,
-        gold=row.gold,
-        kind=evaluation.kind,
-        choices=None if row.choices is None else tuple(row.choices),
-        tag_format=tag_format,
-        truncated=completion.finish_reason == "length",
-        reasoning_open=opens_reasoning(row.prompt, tag_format),
-    )
-    return score(item).accuracy
-
-
-def wording(check: ExactCheck) -> str:
-    """What was found, in words."""
-    same = check.n - check.texts_differ
-    return f"{same} of {check.n} texts are the same, {check.verdicts_differ} verdicts differ"

@@ -1,4 +1,7 @@
-"""The generation store: every completion made so far, keyed by all that decides it. SQLite, append only."""
+"""Completions: the store of all that were made, and the queue that has an engine make those it lacks.
+
+The store is SQLite, append only, keyed by all that decides a completion.
+"""
 
 from __future__ import annotations
 
@@ -7,11 +10,15 @@ import json
 import sqlite3
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import asdict
+from contextlib import ExitStack
+from dataclasses import asdict, astuple, dataclass, replace
 from pathlib import Path
-from types import TracebackType
 
-from harness.engines import Completion, Sampling
+from harness.engines import Completion, Engine, Request, Sampling
+from harness.engines.lora_slots import AdapterRefused
+from harness.evaluation.ask import Asked
+from harness.models import Checkpoint, merged
+from harness.progress import Reporter
 from tasks.errors import InputError
 
 _COLUMNS = "text, finish_reason, num_prompt_tokens, num_output_tokens, wall_seconds"
@@ -43,18 +50,13 @@ def generation_key(
         sample_index: From 0.
         made_by: The engine, its version, its dtype, and how it held the weights.
     """
-    how = _settings(sampling)
-    prompt = prompt if isinstance(prompt, str) else list(prompt)
-    content = [weights_digest, prompt, how, sample_index, *made_by]
-    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
-
-
-def _settings(sampling: Sampling) -> dict[str, object]:
     how = asdict(sampling)
     # Greedy decoding draws nothing, so what only draws depend on must not make another key of it.
     for name in ("n", "seed", "top_p") if sampling.temperature == 0 else ("n",):
         del how[name]
-    return how
+    prompt = prompt if isinstance(prompt, str) else list(prompt)
+    content = [weights_digest, prompt, how, sample_index, *made_by]
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
 class GenerationStore:
@@ -84,9 +86,7 @@ class GenerationStore:
     def __enter__(self) -> GenerationStore:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._db.close()
 
     def get(self, keys: Iterable[str]) -> dict[str, tuple[Completion, float]]:
@@ -104,14 +104,7 @@ class GenerationStore:
         """Stores one completion; a key that is there is left as it is."""
         self._db.execute(
             "INSERT OR IGNORE INTO generations VALUES (?, ?, ?, ?, ?, ?)",
-            (
-                key,
-                completion.text,
-                completion.finish_reason,
-                completion.num_prompt_tokens,
-                completion.num_output_tokens,
-                wall_seconds,
-            ),
+            (key, *astuple(completion), wall_seconds),
         )
 
     def put_as_finished(
@@ -132,3 +125,143 @@ class GenerationStore:
                 self.put(key, completion, (now - last) / len(completions))
             yield index, completions
             last = now
+
+
+MAX_ADAPTERS = 32
+"""Beside one base at a time: each takes memory, and work in every batch."""
+
+
+@dataclass(frozen=True)
+class _Missing:
+    checkpoint: Checkpoint
+    request: Request
+    keys: tuple[str, ...]
+
+    def after(self, num_drawn: int) -> _Missing:
+        """What is left to draw: samples are drawn in order, so the first ones are those that are there."""
+        how = self.request.sampling
+        rest = replace(how, seed=how.seed + num_drawn, n=how.n - num_drawn) if num_drawn else how
+        return replace(self, request=replace(self.request, sampling=rest), keys=self.keys[num_drawn:])
+
+
+class Queue:
+    """Answers requests from the store, and with the engine those that are not in it.
+
+    The engine holds one base model at a time, with its LoRA adapters beside it where it can serve them; full
+    checkpoints, and adapters that can only be merged, take turns.
+    """
+
+    def __init__(self, engine: Engine, store: GenerationStore, reporter: Reporter, scratch: Path) -> None:
+        self.engine = engine
+        self._store = store
+        self._reporter = reporter
+        self._scratch = scratch
+        self._beside: dict[str, bool] = {}
+
+    def answer(self, asked: Sequence[Asked]) -> None:
+        """Generates what the store lacks; each completion is there the moment it is finished."""
+        of_checkpoint: dict[str, list[Asked]] = {}
+        for one in asked:
+            of_checkpoint.setdefault(one.checkpoint.weights.digest, []).append(one)
+        for group in self._groups(list(of_checkpoint.values())):
+            self._answer_group(group)
+
+    def completions(
+        self, checkpoint: Checkpoint, requests: Sequence[Request]
+    ) -> list[list[tuple[Completion, float]]]:
+        """The n completions of each request, from the store, with the wall seconds that each took.
+
+        Raises:
+            LookupError: One is missing: `answer` was not asked this.
+        """
+        keys = [self._keys(checkpoint, request) for request in requests]
+        found = self._store.get(key for some in keys for key in some)
+        lacking = next((i for i, some in enumerate(keys) for key in some if key not in found), None)
+        if lacking is not None:
+            raise LookupError(f"{checkpoint.label}: request {lacking} was never answered")
+        return [[found[key] for key in some] for some in keys]
+
+    def _beside_base(self, checkpoint: Checkpoint) -> bool:
+        """Whether an adapter is served as such, rather than merged into its base."""
+        adapter, digest = checkpoint.weights.adapter_dir, checkpoint.weights.digest
+        if digest not in self._beside:
+            self._beside[digest] = adapter is not None and self.engine.refusal(adapter) is None
+        return self._beside[digest]
+
+    def _keys(self, checkpoint: Checkpoint, request: Request) -> tuple[str, ...]:
+        # Served and merged adapters differ in rounding, so what one has said is not what the other says.
+        held = "beside its base" if self._beside_base(checkpoint) else "whole"
+        made_by = (self.engine.name, self.engine.version, self.engine.dtype, held)
+        return tuple(
+            generation_key(checkpoint.weights.digest, request.prompt, request.sampling, i, made_by)
+            for i in range(request.sampling.n)
+        )
+
+    def _groups(self, of_checkpoint: list[list[Asked]]) -> Iterator[list[Asked]]:
+        """What the engine can hold at once: a base with its adapters, or one checkpoint."""
+        racks: dict[Path, list[list[Asked]]] = {}
+        for some in of_checkpoint:
+            if self._beside_base(some[0].checkpoint):
+                racks.setdefault(some[0].checkpoint.weights.model_dir, []).append(some)
+        for some in of_checkpoint:
+            weights = some[0].checkpoint.weights
+            if weights.adapter_dir is None and weights.model_dir in racks:
+                racks[weights.model_dir][0] = some + racks[weights.model_dir][0]
+            elif not self._beside_base(some[0].checkpoint):
+                yield some
+        for rack in racks.values():
+            for start in range(0, len(rack), MAX_ADAPTERS):
+                yield [one for some in rack[start : start + MAX_ADAPTERS] for one in some]
+
+    def _answer_group(self, group: list[Asked]) -> None:
+        missing, total = self._missing(group)
+        names = list(dict.fromkeys(one.checkpoint.label for one in group))
+        label = names[0] if len(names) == 1 else f"{len(names)} checkpoints in one queue"
+        with self._reporter.evaluation(label, total, total - sum(len(m.keys) for m in missing)) as progress:
+            if not missing:
+                return
+            try:
+                with ExitStack() as stack:
+                    self._load([m.checkpoint for m in missing], stack)
+                    answers = self.engine.generate([m.request for m in missing])
+                    for _, made in self._store.put_as_finished(answers, [m.keys for m in missing]):
+                        progress.advance(sum(completion.num_output_tokens for completion in made))
+                return
+            except AdapterRefused as refused:
+                again = self._refuse(refused, group)
+        self.answer(again)
+
+    def _missing(self, group: Sequence[Asked]) -> tuple[list[_Missing], int]:
+        """What is not in the store, longest first, and how many completions are wanted in all."""
+        wanted: dict[tuple[str, ...], _Missing] = {}
+        for one in group:
+            for request in one.requests:
+                keys = self._keys(one.checkpoint, request)
+                adapter = one.checkpoint.weights.adapter_dir if self._beside_base(one.checkpoint) else None
+                wanted.setdefault(keys, _Missing(one.checkpoint, replace(request, adapter=adapter), keys))
+        found = self._store.get(key for keys in wanted for key in keys)
+        missing = [m.after(sum(key in found for key in m.keys)) for m in wanted.values()]
+        missing = [m for m in missing if m.keys]
+        # Long ones at the end would leave the engine with a batch of a few.
+        missing.sort(key=lambda m: len(m.request.prompt) + m.request.sampling.max_new_tokens, reverse=True)
+        return missing, sum(map(len, wanted))
+
+    def _load(self, checkpoints: Sequence[Checkpoint], stack: ExitStack) -> None:
+        weights = checkpoints[0].weights
+        adapters = dict.fromkeys(
+            checkpoint.weights.adapter_dir for checkpoint in checkpoints if self._beside_base(checkpoint)
+        )
+        if adapters:
+            self.engine.load(weights.model_dir, [path for path in adapters if path is not None])
+            return
+        self.engine.load(stack.enter_context(merged(weights, self._scratch))())
+
+    def _refuse(self, refused: AdapterRefused, group: list[Asked]) -> list[Asked]:
+        """Marks what the engine does not serve, so that it is merged."""
+        for one in group:
+            adapter = one.checkpoint.weights.adapter_dir
+            if adapter is not None and refused.adapter in (None, adapter):
+                self._beside[one.checkpoint.weights.digest] = False
+        what = refused.adapter or "adapters"
+        self._reporter.line(f"  {what}: merged, as {self.engine.name} does not serve it ({refused})")
+        return group

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from string import Template
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from harness.config import JudgeSettings
 from harness.engines import Completion, EngineSettings, Request, Sampling, create_engine, server_url
@@ -35,14 +35,9 @@ _VERDICTS = {"CORRECT": True, "INCORRECT": False}
 
 @dataclass(frozen=True)
 class JudgePrompt:
-    """A prompt from `harness/evaluation/judge_prompts`.
+    """A prompt from `harness/evaluation/judge_prompts`, with $question, $reference and $candidate."""
 
-    Attributes:
-        version: Its name and the digest of its text.
-        template: With $question, $reference and $candidate.
-    """
-
-    version: str
+    version: str  # its name and the digest of its text
     template: Template
 
     @classmethod
@@ -94,11 +89,6 @@ def final_part(output: str, tag_format: TagFormat, *, truncated: bool) -> str | 
 class JudgeModel:
     """Asks a judge model on a server; verdicts are kept in the generation store, and asked for once.
 
-    Args:
-        settings: Who judges, and where.
-        store: Where verdicts are kept.
-        reporter: Shows progress.
-
     Raises:
         InputError: The server cannot be asked which model it has, or the prompt is not there.
     """
@@ -118,7 +108,12 @@ class JudgeModel:
 
     def ask(self, prompts: Iterable[str]) -> dict[str, Completion]:
         """What the judge says to each prompt; the same prompt is asked once."""
-        key_of = {prompt: self._key(prompt) for prompt in prompts}
+        # The prompt's version too: the same words of another prompt are another question.
+        made_by = (self._engine.name, self._engine.version, self._engine.dtype, self.prompt.version)
+        key_of = {
+            prompt: generation_key(self._digest, self._path.wrap(prompt), self._sampling, 0, made_by)
+            for prompt in prompts
+        }
         found = {key: completion for key, (completion, _) in self._store.get(key_of.values()).items()}
         missing = [prompt for prompt, key in key_of.items() if key not in found]
         stored = len(key_of) - len(missing)
@@ -133,11 +128,6 @@ class JudgeModel:
                     found[keys[index][0]] = completion
                     progress.advance(completion.num_output_tokens)
         return {prompt: found[key] for prompt, key in key_of.items()}
-
-    def _key(self, prompt: str) -> str:
-        # The prompt's version too: the same words of another prompt are another question.
-        made_by = (self._engine.name, self._engine.version, self._engine.dtype, self.prompt.version)
-        return generation_key(self._digest, self._path.wrap(prompt), self._sampling, 0, made_by)
 
 
 def _only_model(settings: JudgeSettings) -> str:
@@ -161,14 +151,7 @@ def judge_results(
 ) -> list[tuple[Entry, pd.DataFrame]]:
     """Has every output judged; an output with nothing to judge is incorrect without a question.
 
-    Args:
-        results: Entries, each with its samples.
-        tags: The tag format of each entry: a name, or the path of a YAML file.
-        records: Benchmark -> its questions.
-        settings: Who judges.
-        store: Where verdicts are kept.
-        reporter: Shows progress.
-        run_dir: Gets `judge_differences.jsonl`: where judge and rule differ, and what could not be read.
+    Where judge and rule differ, and what could not be read, goes to `judge_differences.jsonl` in `run_dir`.
 
     Returns:
         The same, with each sample's verdict and each evaluation's `JudgeCheck`.
@@ -194,8 +177,7 @@ def judge_results(
     return judged
 
 
-@dataclass(frozen=True)
-class _Asked:
+class _Asked(NamedTuple):
     """What the judge is shown of a sample; no prompt where there is nothing to judge."""
 
     record: Record
@@ -224,24 +206,19 @@ def _with_verdicts(
     import pandas as pd
 
     frame = frame.assign(judge=pd.array(list(verdicts), dtype="boolean"))
-    evaluations = tuple(
-        replace(
-            evaluation,
-            judge=_check(frame[frame["benchmark"] == evaluation.benchmark], judge, evaluation.benchmark),
-        )
-        for evaluation in entry.evaluations
-    )
-    return replace(entry, evaluations=evaluations), frame
-
-
-def _check(frame: pd.DataFrame, judge: JudgeModel, benchmark: str) -> JudgeCheck:
-    unreadable = int(frame["judge"].isna().sum())
-    if unreadable == len(frame):
-        raise InputError(
-            f"judge {judge.shown}: none of its {len(frame)} verdicts on {benchmark} can be read; take a "
-            "model that follows instructions, or raise eval.judge.max_new_tokens if it reasons at length"
-        )
-    return JudgeCheck(judge.shown, judge.prompt.version, len(frame), unreadable)
+    evaluations = []
+    for one in entry.evaluations:
+        own = frame.loc[frame["benchmark"] == one.benchmark, "judge"]
+        unreadable = int(own.isna().sum())
+        if unreadable == len(own):
+            raise InputError(
+                f"judge {judge.shown}: none of its {len(own)} verdicts on {one.benchmark} can be read; take "
+                "a model that follows instructions, or raise eval.judge.max_new_tokens if it reasons at "
+                "length"
+            )
+        check = JudgeCheck(judge.shown, judge.prompt.version, len(own), unreadable)
+        evaluations.append(replace(one, judge=check))
+    return replace(entry, evaluations=tuple(evaluations)), frame
 
 
 def _differences(

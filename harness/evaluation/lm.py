@@ -42,20 +42,8 @@ _BOOTSTRAP = 100_000
 """lm-eval's default; at 0 it gives no standard errors. For means, all there is here, nothing is drawn."""
 
 
-def evaluate_task(
-    task: Any,
-    prompts: Prompts,
-    limit: int | None,
-    answer: Answer,
-) -> Report:
-    """Runs lm-eval's `evaluate()` on one task whose questions have all been answered and judged.
-
-    Args:
-        task: lm-eval's task.
-        prompts: How the chat template is applied.
-        limit: Most questions; all where None.
-        answer: Instances, each once, to the outputs of each, and the metrics by the id of the document.
-    """
+def evaluate_task(task: Any, prompts: Prompts, limit: int | None, answer: Answer) -> Report:
+    """Runs lm-eval's `evaluate()` on one task whose questions have all been answered and judged."""
     from lm_eval.evaluator import evaluate
 
     report: Report = evaluate(
@@ -91,17 +79,14 @@ def _store_lm(task: Any, prompts: Prompts, answer: Answer) -> Any:
         ) -> str:
             return prompts.render(chat_history, add_generation_prompt)
 
-        def loglikelihood(self, requests: list[Instance]) -> list[tuple[float, bool]]:
-            raise _generates_only()
+        def loglikelihood(self, requests: list[Instance]) -> Any:
+            raise InputError(
+                "this harness evaluates generated responses; a benchmark asks for log-likelihoods"
+            )
 
-        def loglikelihood_rolling(self, requests: list[Instance]) -> list[float]:
-            raise _generates_only()
+        loglikelihood_rolling = loglikelihood
 
     return StoreLM()
-
-
-def _generates_only() -> InputError:
-    return InputError("this harness evaluates generated responses; a benchmark asks for log-likelihoods")
 
 
 def _looked_up(verdicts: Verdicts) -> Callable[[Mapping[str, Any], object], dict[str, float]]:
@@ -213,7 +198,9 @@ def _write_entry(parent: Path, name: str, folders: Sequence[Path]) -> Path:
     paths = [path for own in folders for path in own.glob("results_*.json")]
     reports = [json.loads(path.read_text(encoding="utf-8")) for path in paths]
     time = max(path.stem.removeprefix("results_") for path in paths)
-    joined = reports[0] | {part: _joined(part, reports) for part in _BY_TASK}
+    joined = dict(reports[0])
+    for key in _BY_TASK:
+        joined[key] = {task: found for report in reports for task, found in report[key].items()}
     joined[_SECONDS] = str(sum(float(report[_SECONDS]) for report in reports))
     joined |= {"model_name": name, "model_name_sanitized": sanitized(name)}
     written = [folder / f"results_{time}.json"]
@@ -225,10 +212,6 @@ def _write_entry(parent: Path, name: str, folders: Sequence[Path]) -> Path:
     for path in {*folder.glob("results_*.json"), *folder.glob("samples_*.jsonl")} - {*written}:
         path.unlink()
     return written[0]
-
-
-def _joined(part: str, reports: Sequence[Report]) -> Report:
-    return {task: found for report in reports for task, found in report[part].items()}
 
 
 def _link(source: Path, target: Path) -> None:

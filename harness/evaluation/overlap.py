@@ -16,13 +16,13 @@ import hashlib
 import re
 import unicodedata
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from leaderboards.results.schema import Overlap
+from leaderboards.results.schema import Entry, Overlap
 from tasks.errors import InputError
 from tasks.records import Record, iter_objects
 
@@ -71,6 +71,14 @@ def find_overlaps(train: Iterable[Record], tests: Mapping[str, Sequence[Record]]
         first += len(test_records)
         overlaps[name] = _overlap(test_records, mine, whole.found, shared, num_train)
     return overlaps
+
+
+def with_overlap(entry: Entry, overlaps: Mapping[str, Overlap]) -> Entry:
+    """What was trained here knows its training data; of the base nothing is known."""
+    if entry.role != "trained":
+        return entry
+    known = (replace(one, overlap=overlaps[one.benchmark]) for one in entry.evaluations)
+    return replace(entry, evaluations=tuple(known))
 
 
 def iter_questions(path: Path, field: str = "question") -> Iterator[Record]:
@@ -154,13 +162,10 @@ class _WholeQuestions:
     def seek(self, records: Sequence[Record], words: Sequence[list[str]]) -> None:
         for record, question in zip(records, words, strict=True):
             for place in self._places.get(" ".join(question), ()):
-                if place not in self.found and self._same_choices(place, record):
+                mine, theirs = self._choices[place], _choices(record)
+                # In any order; a question that was trained on without its choices is still the same.
+                if place not in self.found and (not mine or not theirs or mine == theirs):
                     self.found[place] = record.id
-
-    def _same_choices(self, place: int, record: Record) -> bool:
-        """In any order; a question that was trained on without its choices is still the same."""
-        mine, theirs = self._choices[place], _choices(record)
-        return not mine or not theirs or mine == theirs
 
 
 def _choices(record: Record) -> frozenset[str]:
@@ -187,7 +192,10 @@ class _Index:
 
     @classmethod
     def of(cls, questions: Sequence[list[str]]) -> _Index:
-        codes = {word: _code(word) for word in sorted({word for words in questions for word in words})}
+        codes = {}
+        for word in sorted({word for words in questions for word in words}):
+            hashed = hashlib.blake2b(word.encode("utf-8", "replace"), digest_size=8).digest()
+            codes[word] = int.from_bytes(hashed, "little") | 1  # never 0: a word that no test question has
         by_size: dict[int, list[int]] = {}
         for place, words in enumerate(questions):
             if len(words) >= SHORTEST_RUN:
@@ -233,13 +241,11 @@ class _Runs:
             runs_N[runs_N == len(index.runs_R)] = 0  # beyond the last: any place will do, as it is no hit
             hits_H = np.flatnonzero(index.runs_R[runs_N] == hashes_N) if len(index.runs_R) else ()
             for hit in hits_H:
-                self._note(int(runs_N[hit]), records[owners_N[hit]].id, words[owners_N[hit]])
-
-    def _note(self, run: int, record_id: str, words: list[str]) -> None:
-        known = self.questions.setdefault(run, set())
-        self.ids.setdefault(run, record_id)
-        if len(known) <= LARGEST_SHARE:  # one more shows that it is template text; the rest would be memory
-            known.add(hash(" ".join(words)))
+                run, owner = int(runs_N[hit]), owners_N[hit]
+                known = self.questions.setdefault(run, set())
+                self.ids.setdefault(run, records[owner].id)
+                if len(known) <= LARGEST_SHARE:  # one more shows template text; the rest would be memory
+                    known.add(hash(" ".join(words[owner])))
 
     def found(self) -> dict[int, str]:
         """Test question -> id of a training record that shares a run which is no template text."""
@@ -281,10 +287,3 @@ def _distinct_pairs(
     is_new = np.ones(len(runs_N), np.bool_)
     is_new[1:] = (runs_N[1:] != runs_N[:-1]) | (places_N[1:] != places_N[:-1])
     return runs_N[is_new], places_N[is_new]
-
-
-def _code(word: str) -> int:
-    """Never 0, which stands for a word that no test question has."""
-    return (
-        int.from_bytes(hashlib.blake2b(word.encode("utf-8", "replace"), digest_size=8).digest(), "little") | 1
-    )

@@ -4,8 +4,8 @@ Weights made elsewhere are data, not code, and are looked at before any engine s
 fail or falsify its figures is refused here with one line.
 """
 
+from harness.models.architecture import check_context
 from harness.models.checkpoint import Checkpoint, Weights, merged, whole_model, with_adapter
-from harness.models.limits import check_context
 from harness.models.locate import cache_dir, locate_model, model_name
 
 __all__ = [

@@ -2,35 +2,17 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from harness.models.shards import Tensor, read_tensors
+from harness.models.shards import Tensor, read_json, read_tensors
 from tasks.errors import InputError, did_you_mean
 
 if TYPE_CHECKING:
-    from transformers import PreTrainedModel
-
-
-def read_json(path: Path) -> dict[str, Any]:
-    """A JSON file that holds keys and values.
-
-    Raises:
-        InputError: It cannot be read.
-    """
-    try:
-        data = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise InputError(f"{path.parent}: no {path.name}; copy or download the folder again") from None
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path}: cannot be read ({' '.join(str(error).split())})") from error
-    if not isinstance(data, dict):
-        raise InputError(f"{path}: expected keys and values")
-    return data
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 
 def check_architecture(folder: Path) -> None:
@@ -47,7 +29,11 @@ def check_architecture(folder: Path) -> None:
     config = read_json(path)
     kind, classes = str(config.get("model_type", "")), config.get("architectures") or []
     # The names alone: the classes themselves would import every model there is.
-    causal = {name for item in MODEL_FOR_CAUSAL_LM_MAPPING_NAMES.values() for name in _names(item)}
+    causal = {
+        name
+        for item in MODEL_FOR_CAUSAL_LM_MAPPING_NAMES.values()
+        for name in ([item] if isinstance(item, str) else item)
+    }
     foreign = kind not in CONFIG_MAPPING_NAMES or (classes and not causal & set(classes))
     if foreign and config.get("auto_map"):
         raise InputError(
@@ -72,10 +58,6 @@ def _nearest(name: str, known: Iterable[str]) -> str:
     if suggestion.startswith("did you mean"):
         return suggestion
     return "a newer transformers may know it" if name else "its config.json lacks the key"
-
-
-def _names(item: str | tuple[str, ...]) -> tuple[str, ...]:
-    return (item,) if isinstance(item, str) else item
 
 
 def skeleton(folder: Path) -> PreTrainedModel:
@@ -124,7 +106,10 @@ def check_shapes(folder: Path) -> None:
                 f"{tensor.path}: {tensor.name} has the shape {list(tensor.shape)}, but by config.json "
                 f"{list(parameter.shape)}; weights and config.json are not of one model"
             )
-    missing = [name for name in missing if not _may_be_missing(name, model)]
+    # What transformers itself does not miss: its own lists, which have no public name.
+    unmissed = [*(model._keys_to_ignore_on_load_missing or ())]
+    unmissed += (model._tied_weights_keys or ()) if is_tied(model) else ()
+    missing = [name for name in missing if not any(re.search(pattern, name) for pattern in unmissed)]
     if missing:
         raise InputError(
             f"{folder}: its weights lack {len(missing)} tensors of {type(model).__name__}, such as "
@@ -173,14 +158,6 @@ def is_tied(model: PreTrainedModel) -> bool:
     return bool(model.config.get_text_config().tie_word_embeddings)
 
 
-def _may_be_missing(name: str, model: PreTrainedModel) -> bool:
-    # What transformers itself does not miss: its own lists, which have no public name.
-    patterns = [*(model._keys_to_ignore_on_load_missing or ())]
-    if is_tied(model):
-        patterns += [*(model._tied_weights_keys or ())]
-    return any(re.search(pattern, name) for pattern in patterns)
-
-
 def num_embeddings(folder: Path) -> int:
     """Rows of the input embedding: on disk where it can be found there, else by config.json."""
     model = skeleton(folder)
@@ -193,3 +170,106 @@ def embedding_name(model: PreTrainedModel) -> str:
     """Name of the input embedding's module."""
     embedding = model.get_input_embeddings()
     return next(name for name, module in model.named_modules() if module is embedding)
+
+
+_TOKENIZER_FILES = (
+    "tokenizer.json", "tokenizer.model", "spiece.model", "sentencepiece.bpe.model", "vocab.json", "vocab.txt",
+    "tekken.json",
+)  # fmt: skip
+_CONTEXT_KEYS = (
+    "max_position_embeddings", "n_positions", "max_seq_len", "seq_length", "model_max_length", "n_ctx",
+)  # fmt: skip
+_ALREADY_SCALED = ("default", "su", "longrope", "llama3", "yarn", "proportional")
+"""Kinds of RoPE scaling whose limit in config.json is the one after scaling, as vLLM reads it."""
+
+
+def has_tokenizer(folder: Path) -> bool:
+    """Whether a folder holds the files of a tokenizer."""
+    return any((folder / name).is_file() for name in _TOKENIZER_FILES)
+
+
+def usable_tokenizer(folder: Path) -> PreTrainedTokenizerBase:
+    """The folder's tokenizer.
+
+    Raises:
+        InputError: There is none, or it needs code of its own, has no fast form, or does not know an end.
+    """
+    from sftkey_train.model import load_tokenizer
+    from sftkey_train.text import TextPath
+
+    config = folder / "tokenizer_config.json"
+    if not has_tokenizer(folder) and not config.is_file():
+        raise InputError(f"{folder}: no tokenizer (tokenizer.json); save the one it was trained with there")
+    try:
+        tokenizer = load_tokenizer(str(folder))
+    except InputError as error:
+        if config.is_file() and "AutoTokenizer" in (read_json(config).get("auto_map") or {}):
+            raise InputError(
+                f"{config}: the tokenizer needs code of its own (auto_map), which is never run; "
+                "save it as a tokenizer.json"
+            ) from error
+        raise
+    except Exception as error:  # transformers raises whatever its converters met
+        detail = " ".join(str(error).split())[:200]
+        raise InputError(f"{folder}: its tokenizer cannot be loaded ({detail})") from error
+    TextPath.of(tokenizer, "plain")  # refuses one that knows no end
+    return tokenizer
+
+
+def check_vocabulary(folder: Path) -> None:
+    """Refuses a tokenizer with tokens that the embedding lacks; a padded embedding is fine.
+
+    Raises:
+        InputError: It is so.
+    """
+    check_fits(usable_tokenizer(folder), num_embeddings(folder), folder)
+
+
+def check_fits(tokenizer: PreTrainedTokenizerBase, num_rows: int, folder: Path) -> None:
+    """Refuses a tokenizer with tokens beyond an embedding's rows.
+
+    Raises:
+        InputError: It is so.
+    """
+    token, largest = max(tokenizer.get_vocab().items(), key=lambda item: item[1])
+    if largest >= num_rows:
+        raise InputError(
+            f"{folder}: the tokenizer has token ids up to {largest} ({token!r}), but the embedding only "
+            f"{num_rows} rows; resize the embedding, or take the tokenizer it was trained with"
+        )
+
+
+def context_length(config: Mapping[str, Any]) -> int | None:
+    """The longest prompt and response together, in tokens, by config.json; None where it names no limit.
+
+    A sliding window is no limit: it bounds what a token sees, not where it may stand.
+    """
+    inner = config.get("text_config") or config  # a model that also sees has its language model within
+    limits = [int(inner[key]) for key in _CONTEXT_KEYS if inner.get(key)]
+    if not limits:
+        return None
+    factors = []
+    for key in ("rope_parameters", "rope_scaling"):  # the new name and the old
+        settings = inner.get(key) or {}  # of the whole model, or by kind of layer
+        for rope in [value for value in settings.values() if isinstance(value, Mapping)] or [settings]:
+            scaled = rope.get("rope_type", rope.get("type", "default")) in _ALREADY_SCALED
+            factors.append(1.0 if scaled else float(rope.get("factor") or 1.0))
+    return int(min(limits) * max(factors))
+
+
+def check_context(model_dir: Path, longest: int, max_model_len: int | None = None) -> None:
+    """Refuses prompts that the model, or the engine as it is set, has no room for; all counts are of tokens.
+
+    Raises:
+        InputError: It is longer than the context.
+    """
+    own = context_length(read_json(model_dir / "config.json"))
+    limit = min(filter(None, (own, max_model_len)), default=None)
+    if limit is not None and longest > limit:
+        whose = (
+            f"{model_dir}: its context" if limit == own else "eval.engine_settings.max_model_len: a context"
+        )
+        raise InputError(
+            f"{whose} of {limit} tokens is too short for a prompt and response of {longest}; lower "
+            "eval.max_new_tokens or leave the benchmark out"
+        )

@@ -7,31 +7,35 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
-from harness.models.adapters import check_adapter, check_adapter_config, saved_rows
-from harness.models.architecture import check_architecture, check_shapes
-from harness.models.limits import check_tokenizer, check_vocabulary, has_tokenizer
-from harness.models.locate import cache_dir, is_adapter
-from harness.models.shards import check_finite, read_tensors
+from harness.models import architecture
+from harness.models.architecture import embedding_name, has_tokenizer, skeleton, usable_tokenizer
+from harness.models.locate import adapter_config, cache_dir
+from harness.models.shards import Tensor, check_finite, read_tensors
 from leaderboards.results.schema import Entry, Evaluation, Role, TrainingCost
 from sftkey_train.stored import weights_digest
 from tasks.errors import InputError
 from tasks.files import whole_folder, write_whole
 from tasks.tags import get_tag_format
 
+if TYPE_CHECKING:
+    import torch
+
+_LORA = re.compile(r"(?P<module>.+)\.(?P<part>lora_[A-Za-z_]+)(?P<bias>\.bias)?(?:\.weight)?$")
 Check = Callable[[Path], object]
 MODEL_CHECKS: tuple[Check, ...] = (
-    check_architecture,
+    architecture.check_architecture,
     read_tensors,
-    check_shapes,
-    check_tokenizer,
-    check_vocabulary,
+    architecture.check_shapes,
+    usable_tokenizer,
+    architecture.check_vocabulary,
     check_finite,
 )
 
@@ -57,11 +61,7 @@ class Folders:
 
 @dataclass(frozen=True)
 class Weights(Folders):
-    """Weights that can be evaluated.
-
-    Attributes:
-        digest: Digest of all weights that count.
-    """
+    """Weights that can be evaluated, with a digest of all that count."""
 
     digest: str
 
@@ -136,10 +136,8 @@ def with_adapter(base: Weights, adapter_dir: Path) -> Weights:
     """A PEFT adapter on a base.
 
     Raises:
-        InputError: The folder is no adapter, or it cannot be evaluated on this base; says why.
+        InputError: It cannot be evaluated on this base; says why.
     """
-    if not is_adapter(adapter_dir):
-        raise InputError(f"{adapter_dir}: no adapter_config.json, so not a PEFT adapter")
     own = _vetted(adapter_dir, adapter_checks(base.model_dir), base.digest)
     digest = hashlib.sha256(f"{base.digest}+{own}".encode()).hexdigest()
     return Weights(base.model_dir, adapter_dir, digest)
@@ -150,9 +148,77 @@ def adapter_checks(base_dir: Path) -> tuple[Check, ...]:
     return (check_adapter_config, lambda adapter_dir: check_adapter(base_dir, adapter_dir), check_finite)
 
 
+def check_adapter_config(adapter_dir: Path) -> None:
+    """Refuses adapters of another kind than LoRA.
+
+    Raises:
+        InputError: It is one.
+    """
+    kind = adapter_config(adapter_dir).get("peft_type")
+    if kind != "LORA":
+        raise InputError(
+            f"{adapter_dir}: peft_type is {kind}; LoRA, DoRA and rsLoRA are taken; merge it into its base "
+            "and evaluate that"
+        )
+
+
+def check_adapter(base_dir: Path, adapter_dir: Path) -> None:
+    """Refuses an adapter whose weights are not whole or do not fit the base.
+
+    Raises:
+        InputError: One line that names the first module that does not fit.
+    """
+    tensors = read_tensors(adapter_dir)
+    named = adapter_config(adapter_dir).get("base_model_name_or_path")
+    # Where transformers does more than rename, the base's modules are not those that the adapter names.
+    if architecture.named_tensors(base_dir) is not None:
+        modules = dict(skeleton(base_dir).named_modules())
+        for tensor in tensors.values():
+            fault = _fault(tensor, modules)
+            if fault:
+                raise InputError(
+                    f"{adapter_dir}: the adapter does not fit {base_dir}: {fault}; it was trained on "
+                    f"{named or 'another base'}, so name that with --base"
+                )
+    if has_tokenizer(adapter_dir):
+        rows = saved_rows(tensors, base_dir) or architecture.num_embeddings(base_dir)
+        architecture.check_fits(usable_tokenizer(adapter_dir), rows, adapter_dir)
+
+
+def saved_rows(tensors: Mapping[str, Tensor], base_dir: Path) -> int | None:
+    """Rows of the embedding that an adapter carries in place of its base's; None where it carries none."""
+    wanted = f"{embedding_name(skeleton(base_dir))}.weight"
+    return next((tensor.shape[0] for name, tensor in tensors.items() if _own_name(name) == wanted), None)
+
+
+def _own_name(name: str) -> str:
+    """A tensor's name without what PEFT puts around it."""
+    return re.sub(
+        r"\.(modules_to_save|original_module|base_layer)(?=\.)", "", name.removeprefix("base_model.model.")
+    )
+
+
+def _fault(tensor: Tensor, modules: Mapping[str, torch.nn.Module]) -> str | None:
+    name = _own_name(tensor.name)
+    match = _LORA.match(name)
+    module = modules.get(match["module"] if match else name.rpartition(".")[0])
+    if module is None:
+        return f"it has no {match['module'] if match else name}"
+    weight = getattr(module, "weight", None)
+    if match is None or match["bias"] or weight is None or weight.dim() != 2:
+        return None
+    # A linear layer has inputs and outputs in the other order than an embedding or GPT-2's Conv1D.
+    num_in, num_out = reversed(weight.shape) if hasattr(module, "in_features") else weight.shape
+    sides = {"lora_A": (1, num_in), "lora_B": (0, num_out)}
+    axis, size = sides.get(match["part"].replace("embedding_", ""), (0, None))
+    if size is None or tensor.shape[axis] == size:
+        return None
+    return f"{match['module']} is {size} wide, where the adapter's is {tensor.shape[axis]}"
+
+
 def problems(folder: Path, checks: tuple[Check, ...]) -> Iterator[str]:
     """Why a folder would be refused, a line for each reason."""
-    seen = set()
+    seen = set[str]()
     for check in checks:
         try:
             check(folder)
@@ -196,10 +262,6 @@ def merged(weights: Weights, scratch: Path) -> Iterator[Callable[[], Path]]:
     Merged weights run on every engine and need no guard against what serving adapters gets wrong. The folder
     is made when first asked for, and removed at the end.
 
-    Args:
-        weights: What to merge.
-        scratch: Where to put the merged folder.
-
     Raises:
         InputError: From the function: the adapter does not fit its base, or changes nothing.
     """
@@ -216,6 +278,7 @@ def merged(weights: Weights, scratch: Path) -> Iterator[Callable[[], Path]]:
 
 def _merge(weights: Weights, adapter_dir: Path, target: Path) -> Path:
     import torch
+    from peft import PeftModel
 
     from sftkey_train.model import load_base, load_tokenizer
 
@@ -225,7 +288,11 @@ def _merge(weights: Weights, adapter_dir: Path, target: Path) -> Path:
     # peft loads embeddings that were saved whole only into a base of as many rows.
     if rows and rows != base.get_input_embeddings().weight.shape[0]:
         base.resize_token_embeddings(rows)  # for tokens that were added in training
-    model = _applied(base, weights.model_dir, adapter_dir)
+    try:
+        model = PeftModel.from_pretrained(base, str(adapter_dir)).merge_and_unload()
+    except (ValueError, RuntimeError, KeyError, OSError, AttributeError) as error:
+        detail = " ".join(str(error).split())[:200]
+        raise InputError(f"{adapter_dir}: the adapter does not fit {weights.model_dir} ({detail})") from error
     after = model.state_dict()
     if all(name in before and torch.equal(tensor, before[name]) for name, tensor in after.items()):
         raise InputError(f"{adapter_dir}: the adapter changes nothing in {weights.model_dir}; is it trained?")
@@ -234,14 +301,3 @@ def _merge(weights: Weights, adapter_dir: Path, target: Path) -> Path:
         model.save_pretrained(partial, safe_serialization=True)
         load_tokenizer(str(weights.tokenizer_dir)).save_pretrained(partial)
     return target
-
-
-def _applied(base: Any, model_dir: Path, adapter_dir: Path) -> Any:
-    """The base with an adapter merged into it."""
-    from peft import PeftModel
-
-    try:
-        return PeftModel.from_pretrained(base, str(adapter_dir)).merge_and_unload()
-    except (ValueError, RuntimeError, KeyError, OSError, AttributeError) as error:
-        detail = " ".join(str(error).split())[:200]
-        raise InputError(f"{adapter_dir}: the adapter does not fit {model_dir} ({detail})") from error

@@ -10,8 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness.engines.lora_slots import serving_refusal
-from harness.models.adapters import adapter_config, locate_base
-from harness.models.architecture import is_tied, num_embeddings, read_json, skeleton
+from harness.models import architecture, locate
 from harness.models.checkpoint import (
     MODEL_CHECKS,
     Folders,
@@ -20,26 +19,16 @@ from harness.models.checkpoint import (
     whole_model,
     with_adapter,
 )
-from harness.models.limits import check_context, context_length, has_tokenizer, usable_tokenizer
-from harness.models.locate import (
-    adapter_is_meant,
-    card_licence,
-    is_adapter,
-    locate,
-    locate_adapter,
-    locate_model,
-)
-from harness.models.shards import read_tensors
+from harness.models.shards import read_json, read_tensors
 from sftkey_train.text import TextPath
 from tasks.benchmarks import load_benchmark
 from tasks.errors import InputError
 from tasks.records import render_prompt
-from tasks.tags import TAG_FORMATS, TagFormat, get_tag_format
+from tasks.tags import TAG_FORMATS, get_tag_format
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
-    from harness.models.shards import Tensor
 
 Facts = Mapping[str, Any]
 
@@ -54,7 +43,6 @@ class Question:
         prompt_style: `auto`, `plain` or `chat`.
         instruct: Whether the prompt says in which format to answer.
         data_dir: Folder of benchmark data, in place of the Hub.
-        max_model_len: The engine's own limit.
     """
 
     benchmark: str = "world_number"
@@ -62,7 +50,6 @@ class Question:
     prompt_style: str = "auto"
     instruct: bool = False
     data_dir: Path | None = None
-    max_model_len: int | None = None
 
 
 @dataclass(frozen=True)
@@ -89,11 +76,7 @@ class Inspection:
 
 @dataclass(frozen=True)
 class FoundFolders(Folders):
-    """The parts of a checkpoint.
-
-    Attributes:
-        notes: What is taken of a folder that holds more than one thing.
-    """
+    """The parts of a checkpoint, and what is taken of a folder that holds more than one thing."""
 
     notes: tuple[str, ...] = ()
 
@@ -104,13 +87,13 @@ def find_folders(model: str, adapter: str | None = None, base: str | None = None
     Raises:
         InputError: One cannot be found.
     """
-    path = locate(model)
-    if adapter_is_meant(path, base) and adapter is None:
-        return FoundFolders(locate_base(path, base)[0], path)
-    both = adapter is None and is_adapter(path)
+    path = locate.locate(model)
+    if locate.adapter_is_meant(path, base) and adapter is None:
+        return FoundFolders(locate.locate_base(path, base)[0], path)
+    both = adapter is None and locate.is_adapter(path)
     note = f"{path} also holds an adapter, which is left out; --adapter takes it"
-    own = locate_adapter(adapter) if adapter else None
-    return FoundFolders(locate_model(model), own, (note,) if both else ())
+    own = locate.locate_adapter(adapter) if adapter else None
+    return FoundFolders(locate.locate_model(model), own, (note,) if both else ())
 
 
 def inspect(folders: FoundFolders, question: Question) -> Inspection:
@@ -124,14 +107,17 @@ def inspect(folders: FoundFolders, question: Question) -> Inspection:
     refused = list(problems(folders.model_dir, MODEL_CHECKS))
     if folders.adapter_dir and not refused:
         refused += problems(folders.adapter_dir, adapter_checks(folders.model_dir))
-    digest = None if refused else _digest(folders)
+    digest = None
+    if not refused:
+        base = whole_model(folders.model_dir)
+        digest = (with_adapter(base, folders.adapter_dir) if folders.adapter_dir else base).digest
     parts: dict[str, Callable[[], Facts]] = {
         "checkpoint": lambda: _checkpoint(folders, digest),
         "model": lambda: _model(folders.model_dir),
         "adapter": lambda: _adapter(folders.adapter_dir) if folders.adapter_dir else {},
         "tokenizer": lambda: _tokenizer(folders),
         "prompt": lambda: _prompt(folders, question),
-        "tags": lambda: _tags(usable_tokenizer(folders.tokenizer_dir), question.tags),
+        "tags": lambda: _tags(architecture.usable_tokenizer(folders.tokenizer_dir), question.tags),
     }
     sections: dict[str, Facts] = {}
     for title, part in parts.items():
@@ -142,49 +128,40 @@ def inspect(folders: FoundFolders, question: Question) -> Inspection:
     return Inspection(sections, (*folders.notes, *_warnings(folders, sections, question)), tuple(refused))
 
 
-def _digest(folders: Folders) -> str:
-    base = whole_model(folders.model_dir)
-    return (with_adapter(base, folders.adapter_dir) if folders.adapter_dir else base).digest
-
-
 def _checkpoint(folders: Folders, digest: str | None) -> Facts:
     adapter = folders.adapter_dir
     return {
         "folder": str(adapter or folders.model_dir),
         **({"base": str(folders.model_dir)} if adapter else {}),
         "digest": digest,
-        "licence": card_licence(adapter or folders.model_dir),
+        "licence": locate.card_licence(adapter or folders.model_dir),
     }
 
 
 def _model(folder: Path) -> Facts:
     config = read_json(folder / "config.json")
     tensors = read_tensors(folder)
-    model = skeleton(folder)
+    model = architecture.skeleton(folder)
     files = {tensor.path for tensor in tensors.values()}
+    sizes: Counter[str] = Counter()
+    for tensor in tensors.values():
+        sizes[tensor.dtype] += tensor.size
     return {
         "architecture": type(model).__name__,
         "parameters": sum(parameter.numel() for parameter in model.parameters()),
         "bytes": sum(path.stat().st_size for path in files),
         "shards": len(files),
-        "dtype": _dtypes(tensors),
-        "context": context_length(config),
+        "dtype": ", ".join(name for name, _ in sizes.most_common()),
+        "context": architecture.context_length(config),
         "sliding_window": config.get("sliding_window") if config.get("use_sliding_window", True) else None,
-        "embedding_rows": num_embeddings(folder),
-        "head": "tied to the embedding" if is_tied(model) else "of its own",
+        "embedding_rows": architecture.num_embeddings(folder),
+        "head": "tied to the embedding" if architecture.is_tied(model) else "of its own",
         "quantised": (config.get("quantization_config") or {}).get("quant_method"),
     }
 
 
-def _dtypes(tensors: Mapping[str, Tensor]) -> str:
-    sizes: Counter[str] = Counter()
-    for tensor in tensors.values():
-        sizes[tensor.dtype] += tensor.size
-    return ", ".join(name for name, _ in sizes.most_common())
-
-
 def _adapter(folder: Path) -> Facts:
-    config = adapter_config(folder)
+    config = locate.adapter_config(folder)
     rank, targets = config.get("r"), config.get("target_modules")
     refusal = serving_refusal(folder)
     return {
@@ -202,7 +179,7 @@ def _adapter(folder: Path) -> Facts:
 
 
 def _tokenizer(folders: Folders) -> Facts:
-    tokenizer = usable_tokenizer(folders.tokenizer_dir)
+    tokenizer = architecture.usable_tokenizer(folders.tokenizer_dir)
     template = tokenizer.chat_template
     ids = tokenizer("a")["input_ids"]
     return {
@@ -217,13 +194,14 @@ def _tokenizer(folders: Folders) -> Facts:
 
 
 def _prompt(folders: Folders, question: Question) -> Facts:
-    path = TextPath.of(usable_tokenizer(folders.tokenizer_dir), question.prompt_style)
+    path = TextPath.of(architecture.usable_tokenizer(folders.tokenizer_dir), question.prompt_style)
     benchmark = load_benchmark(question.benchmark)
     record = next(iter(benchmark.iter_records("test", question.data_dir)))
     tag_format = get_tag_format(question.tags or "none")
     text = path.wrap(render_prompt(record, instruction=tag_format.instruction if question.instruct else None))
     ids = path.ids([text])[0]
-    check_context(folders.model_dir, len(ids) + benchmark.max_new_tokens, question.max_model_len)
+    opening = {one.think_open for one in TAG_FORMATS.values() if one.think_open}
+    architecture.check_context(folders.model_dir, len(ids) + benchmark.max_new_tokens)
     return {
         "style": path.style,
         "benchmark": benchmark.name,
@@ -232,44 +210,28 @@ def _prompt(folders: Folders, question: Question) -> Facts:
         "response_budget": benchmark.max_new_tokens,
         "stop_strings": [*benchmark.stop, *path.stop_strings],
         "stop_ids": {str(token): str(path.tokenizer.convert_ids_to_tokens(token)) for token in path.stop_ids},
-        "opens": opened_tag(text),
+        "opens": next((tag for tag in sorted(opening) if text.rstrip().endswith(tag)), None),
         "first_tokens": path.tokenizer.convert_ids_to_tokens(ids[:4]),
         "text": text,
     }
 
 
-def opened_tag(prompt: str) -> str | None:
-    """The tag with which a prompt ends, so that a response begins inside it; None where there is none."""
-    opening = {tag_format.think_open for tag_format in TAG_FORMATS.values() if tag_format.think_open}
-    end = prompt.rstrip()
-    return next((tag for tag in sorted(opening) if end.endswith(tag)), None)
-
-
 def _tags(tokenizer: PreTrainedTokenizerBase, name: str | None) -> Facts:
     """How the tags of each format come out of the tokenizer, and which the checkpoint seems to know."""
-    formats = [get_tag_format(name)] if name else [*TAG_FORMATS.values()]
-    return {
-        tag_format.name: _tags_of(tokenizer, tag_format) for tag_format in formats if tag_format.tag_strings
-    }
-
-
-def _tags_of(tokenizer: PreTrainedTokenizerBase, tag_format: TagFormat) -> Facts:
-    tags, template = tag_format.tag_strings, str(tokenizer.chat_template or "")
-    return {
-        "tags": {tag: _how(tokenizer, tag) for tag in tags},
-        "seen": [tag for tag in tags if tag in template or _token(tokenizer, tag) is not None],
-    }
-
-
-def _token(tokenizer: PreTrainedTokenizerBase, tag: str) -> int | None:
-    ids = tokenizer(tag, add_special_tokens=False)["input_ids"]
-    return int(ids[0]) if len(ids) == 1 else None
+    template = str(tokenizer.chat_template or "")
+    found = {}
+    for tag_format in [get_tag_format(name)] if name else TAG_FORMATS.values():
+        if tags := {tag: _how(tokenizer, tag) for tag in tag_format.tag_strings}:
+            seen = [tag for tag, how in tags.items() if tag in template or not how.startswith("plain text")]
+            found[tag_format.name] = {"tags": tags, "seen": seen}
+    return found
 
 
 def _how(tokenizer: PreTrainedTokenizerBase, tag: str) -> str:
-    token = _token(tokenizer, tag)
-    if token is None:
-        return f"plain text, {len(tokenizer(tag, add_special_tokens=False)['input_ids'])} tokens"
+    ids = tokenizer(tag, add_special_tokens=False)["input_ids"]
+    if len(ids) != 1:
+        return f"plain text, {len(ids)} tokens"
+    token = int(ids[0])
     added = tokenizer.added_tokens_decoder.get(token)
     if token in tokenizer.all_special_ids or (added is not None and added.special):
         return f"special token {token}: vanishes from decoded text"
@@ -297,7 +259,7 @@ def _warnings(folders: FoundFolders, sections: Mapping[str, Facts], question: Qu
     if "tokenizer" in sections and (line := _replaced(folders.tokenizer_dir)):
         yield line
     adapter = sections.get("adapter", {})
-    if adapter and not has_tokenizer(folders.model_dir):
+    if adapter and not architecture.has_tokenizer(folders.model_dir):
         yield f"{folders.model_dir}: the base has no tokenizer; the adapter's is taken"
 
 
@@ -308,7 +270,7 @@ def _replaced(folder: Path) -> str | None:
     path = folder / "tokenizer.json"
     if not path.is_file():
         return None
-    loaded = usable_tokenizer(folder)
+    loaded = architecture.usable_tokenizer(folder)
     # Digits, signs, spaces, line ends, a combining accent, tags: what replaced tokenizers treat otherwise.
     probe = "Question: Tom has 1,234 apples (3/4 red).\n\n  He'd sell π² at the cafe\u0301 … <think>x</think>"
     own_ids = Tokenizer.from_file(str(path)).encode(probe, add_special_tokens=False).ids

@@ -5,9 +5,10 @@ from __future__ import annotations
 import hashlib
 import os
 from pathlib import Path
+from typing import Any
 
 from harness.config import EMBEDDED
-from harness.models.shards import INDEX, SINGLE, weight_files
+from harness.models.shards import INDEX, SINGLE, read_json, weight_files
 from tasks.errors import InputError
 from tasks.files import parse_yaml, whole_folder
 
@@ -67,7 +68,7 @@ def locate_model(name: str) -> Path:
         InputError: It cannot be found, or holds an adapter alone.
     """
     path = locate(name)
-    if _is_adapter_alone(path):
+    if is_adapter(path) and not is_whole(path):
         raise InputError(
             f"{path}: an adapter, not a whole model; name its base with --model and it with --adapter"
         )
@@ -88,6 +89,50 @@ def locate_adapter(name: str) -> Path:
     return path
 
 
+def adapter_config(adapter_dir: Path) -> dict[str, Any]:
+    """What an adapter says of itself.
+
+    Raises:
+        InputError: It cannot be read.
+    """
+    return read_json(adapter_dir / "adapter_config.json")
+
+
+def base_of(adapter_dir: Path) -> str:
+    """Name of the base that an adapter was trained on: a folder that is here, or a Hub id.
+
+    A relative folder counts from where the command runs, from the adapter, or from what holds the adapter.
+
+    Raises:
+        InputError: The adapter names none.
+    """
+    config = adapter_config(adapter_dir)
+    name = config.get("base_model_name_or_path")
+    if not name:
+        raise InputError(f"{adapter_dir}: its adapter_config.json names no base; name it with --base ID|PATH")
+    for start in (Path(), adapter_dir, adapter_dir.parent):
+        if (start / name).is_dir():
+            return str(start / name)
+    revision = config.get("revision")
+    return f"{name}@{revision}" if revision and "@" not in name else str(name)
+
+
+def locate_base(adapter_dir: Path, given: str | None) -> tuple[Path, str]:
+    """Folder of an adapter's base and its name: the one given, else the one it was trained on.
+
+    Raises:
+        InputError: It cannot be found.
+    """
+    name = given or base_of(adapter_dir)
+    try:
+        path = locate_model(name)
+    except InputError as error:
+        if given:
+            raise
+        raise InputError(f"{adapter_dir}: its base {error}; name it with --base ID|PATH") from error
+    return path, model_name(name, path)
+
+
 def model_name(name: str, path: Path) -> str:
     """What a leaderboard calls a model: its Hub id, or the last part of its folder."""
     return path.resolve().name if Path(name).expanduser().is_dir() else name
@@ -101,22 +146,14 @@ def is_adapter(path: Path) -> bool:
 def adapter_is_meant(path: Path, base: str | None) -> bool:
     """Whether what a folder stands for is its adapter: it holds nothing else.
 
-    Args:
-        path: The folder.
-        base: The adapter's base, where one is given.
-
     Raises:
         InputError: A base is given, but the folder holds a whole model.
     """
-    if _is_adapter_alone(path):
+    if is_adapter(path) and not is_whole(path):
         return True
     if base:
         raise InputError(f"{path}: a whole model, no adapter; leave --base out")
     return False
-
-
-def _is_adapter_alone(path: Path) -> bool:
-    return is_adapter(path) and not is_whole(path)
 
 
 def is_whole(path: Path) -> bool:

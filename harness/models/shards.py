@@ -29,6 +29,23 @@ _FLOATS = ("F64", "F32", "F16", "BF16", "F8_E4M3", "F8_E5M2")
 _BLOCK_NUMBERS = 1 << 20
 
 
+def read_json(path: Path) -> dict[str, Any]:
+    """A JSON file that holds keys and values.
+
+    Raises:
+        InputError: It cannot be read.
+    """
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise InputError(f"{path.parent}: no {path.name}; copy or download the folder again") from None
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path}: cannot be read ({' '.join(str(error).split())})") from error
+    if not isinstance(data, dict):
+        raise InputError(f"{path}: expected keys and values")
+    return data
+
+
 @dataclass(frozen=True, slots=True)
 class Tensor:
     """One tensor of a file.
@@ -116,7 +133,12 @@ def read_tensors(folder: Path) -> dict[str, Tensor]:
     Raises:
         InputError: A file is missing, truncated or unreadable, or lacks a tensor that the index says it has.
     """
-    found = {name: tensor for path in weight_files(folder) for name, tensor in _read_header(path).items()}
+    found = {}
+    for path in weight_files(folder):
+        with _opened(path, "np") as file:
+            for name in file.keys():  # noqa: SIM118 - no mapping
+                header = file.get_slice(name)
+                found[name] = Tensor(name, header.get_dtype(), tuple(header.get_shape()), path)
     if (folder / INDEX).is_file():
         lacking = [name for name in _weight_map(folder) if name not in found]
         if lacking:
@@ -125,15 +147,6 @@ def read_tensors(folder: Path) -> dict[str, Tensor]:
                 "copy or download the folder again"
             )
     return found
-
-
-def _read_header(path: Path) -> dict[str, Tensor]:
-    """The tensors of one file, from its header."""
-    with _opened(path, "np") as file:
-        slices = {name: file.get_slice(name) for name in file.keys()}  # noqa: SIM118 - no mapping
-        return {
-            name: Tensor(name, one.get_dtype(), tuple(one.get_shape()), path) for name, one in slices.items()
-        }
 
 
 @contextmanager

@@ -13,18 +13,9 @@ from pathlib import Path
 from harness.config import Config
 from harness.sharing.hub import Card, card_data, evaluation_files
 from leaderboards.board.rows import Board, Cell, Row
+from leaderboards.report import wording
 from leaderboards.report.findings import sentences
-from leaderboards.report.wording import (
-    METRIC_NAMES,
-    bounds,
-    duration,
-    enumerated,
-    figure,
-    large,
-    p_value,
-    percent,
-    points,
-)
+from leaderboards.report.wording import METRIC_NAMES, enumerated, large
 from leaderboards.results.schema import METRICS, Entry, RunResults, describe
 from leaderboards.stats import MACRO
 from tasks.errors import InputError
@@ -45,12 +36,6 @@ _ROLES = {
 
 def make_card(results: RunResults, config: Config, name: str, seed: int | None) -> Card:
     """Makes the card of one checkpoint of a run.
-
-    Args:
-        results: The stored run.
-        config: Its configuration.
-        name: The entry.
-        seed: Of its training; the only one where None.
 
     Raises:
         InputError: There is no such checkpoint, or several.
@@ -141,15 +126,14 @@ def _description(name: str) -> str:
 
 
 def _cells(row: Row) -> list[Cell]:
-    several = row.macro is not None and len(row.cells) > 1
-    return [*row.cells, *([row.macro] if several and row.macro else [])]
+    return [*row.cells, row.macro] if row.macro is not None and len(row.cells) > 1 else [*row.cells]
 
 
 def _result(cell: Cell, entry: Entry) -> list[str]:
     name = "macro average" if cell.benchmark == MACRO else cell.benchmark
     asked = sum(one.n for one in entry.evaluations if cell.benchmark in (one.benchmark, MACRO))
-    figures = [figure(cell, metric) for metric in METRICS]
-    return [name, str(asked), *figures, percent(cell.truncated)]
+    figures = [wording.figure(cell, metric) for metric in METRICS]
+    return [name, str(asked), *figures, wording.percent(cell.truncated)]
 
 
 def _comparison(row: Row, board: Board) -> list[str]:
@@ -166,10 +150,11 @@ def _verdict(cell: Cell, board: Board) -> Iterator[str]:
     found = cell.metric(board.rank_by).comparison
     if found is not None:
         where = "over all benchmarks" if cell.benchmark == MACRO else f"on {cell.benchmark}"
-        between = bounds(found.difference.low, found.difference.high)
+        difference, p = wording.points(found.difference.mean), wording.p_value(found.p_holm)
+        between = wording.bounds(found.difference.low, found.difference.high)
         yield (
-            f"{METRIC_NAMES[board.rank_by].capitalize()} {where}: {points(found.difference.mean)} points "
-            f"({100 * board.confidence:.0f} % interval {between}; p = {p_value(found.p_holm)} after Holm's "
+            f"{METRIC_NAMES[board.rank_by].capitalize()} {where}: {difference} points "
+            f"({100 * board.confidence:.0f} % interval {between}; p = {p} after Holm's "
             f"correction): **{found.verdict}**."
         )
 
@@ -184,7 +169,7 @@ def _training(entry: Entry, config: Config) -> list[tuple[str, str]]:
         ("budget", cost.budget or "not noted"),
         ("optimiser steps", str(cost.steps)),
         ("tokens seen / with loss", f"{large(cost.tokens_forward)} / {large(cost.tokens_loss)}"),
-        ("compute", f"{large(cost.flops)} FLOP in {duration(cost.wall_seconds)}"),
+        ("compute", f"{large(cost.flops)} FLOP in {wording.duration(cost.wall_seconds)}"),
         ("learning rate", f"{settings.learning_rate:g}"),
         ("examples a step", str(settings.batch_size)),
         ("training questions from", enumerated(config.benchmarks)),
@@ -197,30 +182,26 @@ def _training(entry: Entry, config: Config) -> list[tuple[str, str]]:
 def _integrity(entry: Entry) -> list[str]:
     lines = []
     for one in entry.evaluations:
-        if one.overlap is None:
-            lines.append(f"{one.benchmark}: whether its questions were trained on is not known.")
-        else:
-            found = one.overlap
-            lines.append(
-                f"{one.benchmark}: of {found.n} test questions {found.exact} stand word for word in the "
-                f"{found.num_train} training records, {found.ngram} share {found.ngram_size} words in a row."
+        said = "whether its questions were trained on is not known."
+        if found := one.overlap:
+            said = (
+                f"of {found.n} test questions {found.exact} stand word for word in the {found.num_train} "
+                f"training records, {found.ngram} share {found.ngram_size} words in a row."
             )
+        lines.append(f"{one.benchmark}: {said}")
     return lines
 
 
 def _evaluation(entry: Entry, config: Config) -> list[tuple[str, str]]:
-    first = entry.evaluations[0]
-    how = first.generation
+    one, first = entry.evaluations[0], f", first {config.limit}" if config.limit else ""
+    how = one.generation
     decoding = "greedy" if not how.get("temperature") else f"temperature {how['temperature']}"
     budgets = dict.fromkeys(str(one.generation.get("max_new_tokens")) for one in entry.evaluations)
     return [
-        ("engine", f"{first.engine}, {first.dtype}"),
+        ("engine", f"{one.engine}, {one.dtype}"),
         ("decoding", f"{decoding}, at most {' / '.join(budgets)} new tokens"),
-        ("outputs a question", str(first.num_samples)),
+        ("outputs a question", str(one.num_samples)),
         ("examples before a question", str(how.get("num_fewshot") or 0)),
         ("told the format in the prompt", "yes" if how.get("instruct") else "no"),
-        (
-            "split",
-            f"{how.get('split', config.eval.split)}{f', first {config.limit}' if config.limit else ''}",
-        ),
+        ("split", f"{how.get('split', config.eval.split)}{first}"),
     ]

@@ -74,38 +74,23 @@ def push(card: Card, repo: str, *, weights: bool) -> str:
     Raises:
         InputError: No token, no right to write there, no network, or no weights; one line.
     """
-    from huggingface_hub import HfApi, get_token
-    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, OfflineModeIsEnabled
+    from huggingface_hub import CommitOperationAdd, HfApi, get_token
 
     if get_token() is None:
         raise InputError(f"--push-to-hub {repo}: no token; log in with 'hf auth login' or set HF_TOKEN")
-    operations = [*_card_files(card), *(_weight_files(card) if weights else ())]
+    texts = {"README.md": card.readme}
+    texts |= {f".eval_results/{name}": text for name, text in card.evaluations.items()}
+    operations = [CommitOperationAdd(name, text.encode("utf-8")) for name, text in texts.items()]
+    operations += _weight_files(card) if weights else ()
     api = HfApi()
     try:
         api.create_repo(repo, exist_ok=True)
         commit = api.create_commit(
             repo, operations, commit_message="Card and weights" if weights else "Card with results"
         )
-    except HFValidationError as error:
-        raise InputError(f"--push-to-hub {repo}: {_line(error)}; expected user/name") from error
-    except OfflineModeIsEnabled as error:
-        raise InputError(f"--push-to-hub {repo}: HF_HUB_OFFLINE is set; unset it to upload") from error
-    except HfHubHTTPError as error:
-        raise InputError(f"--push-to-hub {repo}: {_refusal(error)}") from error
-    except Exception as error:  # the client's transport is its own affair, and so are its errors
-        raise InputError(
-            f"--push-to-hub {repo}: {api.endpoint} cannot be reached ({type(error).__name__}: {_line(error)})"
-            "; the card is written, push it when there is a network"
-        ) from error
+    except Exception as error:
+        raise InputError(f"--push-to-hub {repo}: {_problem(error, api.endpoint)}") from error
     return str(commit.commit_url)
-
-
-def _card_files(card: Card) -> list[CommitOperationAdd]:
-    from huggingface_hub import CommitOperationAdd
-
-    texts = {"README.md": card.readme}
-    texts |= {f".eval_results/{name}": text for name, text in card.evaluations.items()}
-    return [CommitOperationAdd(name, text.encode("utf-8")) for name, text in texts.items()]
 
 
 def _weight_files(card: Card) -> list[CommitOperationAdd]:
@@ -114,36 +99,37 @@ def _weight_files(card: Card) -> list[CommitOperationAdd]:
     folder = Path(card.checkpoint)
     if not any(folder.glob("*.safetensors")):
         raise InputError(f"{folder}: no weights (*.safetensors) here; leave --weights out or put them back")
-    files = sorted(path for path in folder.rglob("*") if path.is_file())
-    named = [(path.relative_to(folder).as_posix(), path) for path in files]
+    named = {path.relative_to(folder): path for path in sorted(folder.rglob("*")) if path.is_file()}
     return [
-        CommitOperationAdd(name, path)
-        for name, path in named
-        if name not in _LEFT_OUT and not any(part.startswith(".") for part in Path(name).parts)
+        CommitOperationAdd(name.as_posix(), path)
+        for name, path in named.items()
+        if name.as_posix() not in _LEFT_OUT and not any(part.startswith(".") for part in name.parts)
     ]
 
 
-def _refusal(error: Exception) -> str:
+def _problem(error: Exception, endpoint: str) -> str:
+    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, OfflineModeIsEnabled
+
+    line = " ".join(str(error).split())[:200]
+    if isinstance(error, HFValidationError):
+        return f"{line}; expected user/name"
+    if isinstance(error, OfflineModeIsEnabled):
+        return "HF_HUB_OFFLINE is set; unset it to upload"
+    # The client's transport is its own affair, and so are its errors.
+    if not isinstance(error, HfHubHTTPError):
+        kind = type(error).__name__
+        later = "the card is written, push it when there is a network"
+        return f"{endpoint} cannot be reached ({kind}: {line}); {later}"
     status = getattr(getattr(error, "response", None), "status_code", None)
     if status == 401:
         return "the Hub does not know this token (401); log in with 'hf auth login'"
     if status == 403:
         return "this token may not write there (403); use one with write access, or another name"
-    return f"the Hub refused it ({status}): {_line(error)}"
-
-
-def _line(error: Exception) -> str:
-    return " ".join(str(error).split())[:200]
+    return f"the Hub refused it ({status}): {line}"
 
 
 def card_data(entry: Entry, own: Row, config: Config) -> ModelCardData:
-    """The metadata of a checkpoint's card; what is not known is left out.
-
-    Args:
-        entry: The checkpoint.
-        own: The row of a board of this checkpoint alone.
-        config: The run's configuration.
-    """
+    """The metadata of a checkpoint's card; what is not known is left out."""
     from huggingface_hub import ModelCardData
 
     trained = entry.role == "trained"
@@ -171,19 +157,20 @@ def evaluation_files(entry: Entry, own: Row, config: Config, created: str | None
     import yaml
     from huggingface_hub import EvalResultEntry, eval_result_entries_to_yaml
 
-    files = {}
+    files, form = {}, f"tag format {entry.tags}" if entry.tagged else "no tags"
     for evaluation in entry.evaluations:
         benchmark = _benchmark(evaluation)
         hub = benchmark.data.hub if benchmark else None
         if hub is None or config.limit is not None or evaluation.generation.get("split", "test") != "test":
             continue
+        shots = evaluation.generation.get("num_fewshot") or 0
         result = EvalResultEntry(
             dataset_id=hub.path,
             task_id=hub.name or "default",
             value=_percent(own, evaluation, "accuracy"),
             dataset_revision=hub.revision,
             date=created,
-            notes=_notes(entry, evaluation),
+            notes=f"generated answers in %, {shots}-shot, {form}, n = {evaluation.n}, {evaluation.engine}",
         )
         files[f"{evaluation.benchmark}.yaml"] = yaml.safe_dump(
             eval_result_entries_to_yaml([result]), sort_keys=False, allow_unicode=True
@@ -227,12 +214,6 @@ def _percent(own: Row, evaluation: Evaluation, metric: Metric) -> float:
     return round(100 * cell.metric(metric).estimate.mean, 2)
 
 
-def _notes(entry: Entry, evaluation: Evaluation) -> str:
-    shots = evaluation.generation.get("num_fewshot") or 0
-    form = f"tag format {entry.tags}" if entry.tagged else "no tags"
-    return f"generated answers in %, {shots}-shot, {form}, n = {evaluation.n}, {evaluation.engine}"
-
-
 def _split(benchmark: Benchmark | None, hub: HubSource | None, split: str) -> str:
     """The source's name of a split of ours."""
     known: Any = split
@@ -249,12 +230,9 @@ def _benchmark(evaluation: Evaluation) -> Benchmark | None:
 
 def _training_sets(config: Config) -> list[str] | None:
     """Data sets on the Hub whose training split the run used."""
-    found = []
-    for name in config.benchmarks:
-        benchmark = load_benchmark(name)
-        if benchmark.train_split is not None and benchmark.data.hub is not None:
-            found.append(benchmark.data.hub.path)
-    return list(dict.fromkeys(found)) or None
+    found = [load_benchmark(name) for name in config.benchmarks]
+    sets = [one.data.hub.path for one in found if one.train_split is not None and one.data.hub is not None]
+    return list(dict.fromkeys(sets)) or None
 
 
 def _base_model(entry: Entry, config: Config) -> str | None:

@@ -185,11 +185,12 @@ def _reasoning(parsed: Parsed) -> Offsets | None:
     return parsed.thinking_span
 
 
-def metrics(score: Score) -> dict[str, float]:
-    """Spread a verdict into lm-eval's metrics, one for each defect included."""
+def metrics(*scores: Score) -> dict[str, float]:
+    """Spread a verdict into lm-eval's metrics, one for each defect included; several into their means."""
     names = ("accuracy", "accuracy_strict", "format_valid", "score", "truncated")
-    found = {name: float(getattr(score, name)) for name in names}
-    return found | {f"defect_{defect}": float(defect in score.defects) for defect in DEFECTS}
+    sums = {name: sum(getattr(score, name) for score in scores) for name in names}
+    sums |= {f"defect_{defect}": sum(defect in score.defects for score in scores) for defect in DEFECTS}
+    return {name: total / len(scores) for name, total in sums.items()}
 
 
 @cache

@@ -211,7 +211,7 @@ def test_an_error_in_one_of_several_processes_is_one_line(base: Path, tmp_path: 
 
 def test_completions_that_were_never_asked_for_are_missed(base: Path, tmp_path: Path) -> None:
     from harness.engines import Sampling, create_engine
-    from harness.evaluation.queue import Queue
+    from harness.evaluation.generations import Queue
 
     config = config_of(tmp_path, "hf")
     with GenerationStore(tmp_path / "generations.sqlite") as store:

@@ -19,9 +19,8 @@ from checkpoints import (
 )
 
 from harness.models import check_context, locate_model, merged, whole_model, with_adapter
-from harness.models.adapters import base_of, locate_base
-from harness.models.limits import context_length
-from harness.models.locate import split_revision
+from harness.models.architecture import context_length
+from harness.models.locate import base_of, locate_base, split_revision
 from tasks.errors import InputError
 
 Break = Callable[[Path], object]
