@@ -16,14 +16,12 @@ from multiprocessing.connection import Connection
 from harness.plan import Plan
 from harness.progress import ShowStep, StageReporter
 from sftkey_train import distributed
+from sftkey_train.settings import SMALL_MODEL
 from sftkey_train.stages import StageNode
 from tasks.workers import Worker, WorkerLost, see_one_gpu, spoken, start_worker
 
 TrainNode = Callable[[Plan, StageNode, StageReporter], None]
 """Trains one stage, whose parent and reference are in the store, and puts it there."""
-
-SMALL_MODEL_BYTES = 12_000_000
-"""Weights of a model that is trained on one thread, see `trainer.SMALL_MODEL`."""
 
 STEPS_WORTH_A_WORKER = 200
 """A small model is this many steps further by the time that another process has started."""
@@ -66,8 +64,8 @@ def _num_workers(plan: Plan, todo: Sequence[StageNode]) -> int:
     if wanted is None and torch.cuda.is_available():
         wanted = torch.cuda.device_count()
     elif wanted is None:
-        weights = sum(path.stat().st_size for path in plan.base.path.glob("*.safetensors"))
-        cores = len(os.sched_getaffinity(0)) if weights < SMALL_MODEL_BYTES else 1
+        size = sum(path.stat().st_size for path in plan.base.path.glob("*.safetensors"))
+        cores = len(os.sched_getaffinity(0)) if size < 4 * SMALL_MODEL else 1  # float32
         wanted = min(cores, sum(node.num_steps for node in todo) // STEPS_WORTH_A_WORKER)
     return max(1, min(wanted, len(todo)))
 

@@ -20,17 +20,15 @@ from importlib import import_module
 from typing import Any
 
 _ROOMS = {
-    "corpus": ["Corpus"],
     "model": ["load_for_training", "load_tokenizer"],
     "objectives": ["OBJECTIVES", "objective"],
-    "segments": ["SEGMENTS"],
     "settings": ["TrainSettings"],
     "spans": ["encode"],
-    "stages": ["StageGraph", "StageNode", "build_graph"],
-    "stored": ["StageCost", "StageResult", "StepMetrics", "save_stage"],
+    "stages": ["build_graph"],
+    "stored": ["save_stage"],
     "text": ["TextPath"],
     "trainer": ["train_stage"],
-    "variants": ["Stage", "Variant", "load_variant", "variant_names"],
+    "variants": ["load_variant", "variant_names"],
 }
 _HOME = {name: room for room, names in _ROOMS.items() for name in names}
 __all__ = sorted(_HOME)

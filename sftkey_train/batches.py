@@ -115,15 +115,14 @@ class Collator:
         import torch
 
         lengths = [len(example["input_ids"]) for example in examples]
-        ids = self._lay([example["input_ids"] for example in examples], 0)
         batch = {
-            "input_ids": ids,
+            "input_ids": self._lay([example["input_ids"] for example in examples], 0),
             "examples": self._lay([np.full(n, i, np.int64) for i, n in enumerate(lengths)], -1),
             "targets": self._lay([_shifted(example["input_ids"], -1) for example in examples], -1),
-            "segments": self._lay([_shifted(example["segments"], -1) for example in examples], -1),
         }
-        for name in examples[0].keys() - {"input_ids", "segments"}:
-            batch[name] = self._lay([_shifted(example[name], 0) for example in examples], 0)
+        for name in examples[0].keys() - {"input_ids"}:
+            none = -1 if name == "segments" else 0
+            batch[name] = self._lay([_shifted(example[name], none) for example in examples], none)
         batch["weights"] = self._weight_of_segment[batch["segments"]]
         if self._packing:
             batch["position_ids"] = self._lay([np.arange(n) for n in lengths], 0)
@@ -142,7 +141,6 @@ class Collator:
 
 def _shifted(values: NDArray[Any], last: int) -> NDArray[Any]:
     """Each position gets the value of the next token."""
-    shifted = np.empty_like(values)
-    shifted[:-1] = values[1:]
+    shifted = np.roll(values, -1, axis=0)
     shifted[-1] = last
     return shifted

@@ -14,16 +14,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import DTypeLike, NDArray
 
 from sftkey_train.segments import SEGMENTS
 from tasks.errors import InputError
 from tasks.files import whole_folder
-
-if TYPE_CHECKING:
-    from numpy.typing import DTypeLike, NDArray
 
 FACTS = "corpus.json"
 _DTYPES: dict[str, DTypeLike] = {"ids": np.int32, "segments": np.uint8, "starts": np.int64}
@@ -80,15 +78,20 @@ class Corpus:
 
     def tokens_by_segment(self) -> dict[str, int]:
         """Number of tokens of each segment."""
-        return dict(self._stored.tokens_by_segment) if self._stored else _count_segments(self.segments_N)
+        if self._stored:
+            return dict(self._stored.tokens_by_segment)
+        counts = np.zeros(len(SEGMENTS), np.int64)
+        for start in range(0, len(self.segments_N), _SLICE):
+            counts += np.bincount(self.segments_N[start : start + _SLICE], minlength=len(SEGMENTS))
+        return dict(zip(SEGMENTS, counts.tolist(), strict=True))
 
     def digest(self) -> str:
         """Digest of what training sees: ids, segments and boundaries."""
         if self._stored:
             return self._stored.digest
-        digest = _Digest()
-        digest.update(self.ids_N, self.segments_N, self.lengths_E)
-        return digest.hexdigest()
+        # Each array by itself; views of mapped files are hashed without a copy.
+        arrays = map(np.ascontiguousarray, (self.ids_N, self.segments_N, self.lengths_E))
+        return hashlib.sha256(b"".join(hashlib.sha256(array.data).digest() for array in arrays)).hexdigest()
 
 
 def join(parts: Sequence[Corpus]) -> Corpus:
@@ -116,13 +119,10 @@ def open_corpus(directory: Path) -> Corpus:
     """
     try:
         facts = json.loads((directory / FACTS).read_text(encoding="utf-8"))
-        arrays = {name: np.asarray(np.load(directory / f"{name}.npy", mmap_mode="r")) for name in _DTYPES}
-        shapes = {"ids": facts["tokens"], "segments": facts["tokens"], "starts": facts["examples"] + 1}
-        if any(arrays[name].shape != (size,) for name, size in shapes.items()):
+        corpus = _mapped(directory, facts["num_straddling"], facts["dropped"])
+        shapes = [array.shape for array in (corpus.ids_N, corpus.segments_N, corpus.starts_E)]
+        if shapes != [(facts["tokens"],), (facts["tokens"],), (facts["examples"] + 1,)]:
             raise ValueError("its arrays have other sizes than it says")
-        corpus = Corpus(
-            arrays["ids"], arrays["segments"], arrays["starts"], facts["num_straddling"], facts["dropped"]
-        )
         stored = _Stored(directory, facts["digest"], facts["tokens_by_segment"])
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise InputError(
@@ -142,32 +142,36 @@ def write_corpus(directory: Path, parts: Iterable[Corpus], versions: Mapping[str
         parts: What it is made of, in order; an error that they raise leaves nothing behind.
         versions: Package name -> version, noted beside the counts.
     """
-    digest, by_segment, dropped = _Digest(), Counter[str](), Counter[str]()
-    num_straddling = 0
-    with whole_folder(directory) as folder, ExitStack() as stack:
-        ids, segments, starts = (
-            stack.enter_context(closing(_ArrayFile(folder / f"{name}.npy", np.dtype(dtype))))
-            for name, dtype in _DTYPES.items()
-        )
-        starts.append(np.zeros(1, np.int64))
-        for part in parts:
-            starts.append(ids.size + part.starts_E[1:])
-            ids.append(part.ids_N)
-            segments.append(part.segments_N)
-            digest.update(part.ids_N, part.segments_N, part.lengths_E)
-            by_segment.update(_count_segments(part.segments_N))
-            num_straddling += part.num_straddling
-            dropped.update(part.dropped)
+    dropped, num_straddling = Counter[str](), 0
+    with whole_folder(directory) as folder:
+        with ExitStack() as stack:
+            ids, segments, starts = (
+                stack.enter_context(closing(_ArrayFile(folder / f"{name}.npy", np.dtype(dtype))))
+                for name, dtype in _DTYPES.items()
+            )
+            starts.append(np.zeros(1, np.int64))
+            for part in parts:
+                starts.append(ids.size + part.starts_E[1:])
+                ids.append(part.ids_N)
+                segments.append(part.segments_N)
+                num_straddling += part.num_straddling
+                dropped.update(part.dropped)
+        corpus = _mapped(folder, num_straddling, dict(dropped))
         facts = {
-            "examples": starts.size - 1,
-            "tokens": ids.size,
-            "tokens_by_segment": {name: by_segment[name] for name in SEGMENTS},
+            "examples": len(corpus),
+            "tokens": len(corpus.ids_N),
+            "tokens_by_segment": corpus.tokens_by_segment(),
             "num_straddling": num_straddling,
-            "dropped": dict(dropped),
-            "digest": digest.hexdigest(),
+            "dropped": corpus.dropped,
+            "digest": corpus.digest(),
             "versions": dict(versions),
         }
         (folder / FACTS).write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
+
+
+def _mapped(folder: Path, num_straddling: int, dropped: dict[str, int]) -> Corpus:
+    ids, segments, starts = (np.asarray(np.load(folder / f"{name}.npy", mmap_mode="r")) for name in _DTYPES)
+    return Corpus(ids, segments, starts, num_straddling, dropped)
 
 
 class _ArrayFile:
@@ -192,24 +196,3 @@ class _ArrayFile:
         """NumPy leaves room in a header for the digits of a growing first axis, so its size stays."""
         header = {"descr": self._dtype.str, "fortran_order": False, "shape": (self.size,)}
         np.lib.format.write_array_header_1_0(self._file, header)  # type: ignore[no-untyped-call]
-
-
-class _Digest:
-    """Each array by itself, so that the digest is the same however the examples come in parts."""
-
-    def __init__(self) -> None:
-        self._parts = [hashlib.sha256() for _ in range(3)]
-
-    def update(self, *arrays: NDArray[Any]) -> None:
-        for part, array in zip(self._parts, arrays, strict=True):
-            part.update(np.ascontiguousarray(array).data)
-
-    def hexdigest(self) -> str:
-        return hashlib.sha256(b"".join(part.digest() for part in self._parts)).hexdigest()
-
-
-def _count_segments(segments_N: NDArray[np.uint8]) -> dict[str, int]:
-    counts = np.zeros(len(SEGMENTS), np.int64)
-    for start in range(0, len(segments_N), _SLICE):
-        counts += np.bincount(segments_N[start : start + _SLICE], minlength=len(SEGMENTS))
-    return {name: int(count) for name, count in zip(SEGMENTS, counts, strict=True)}

@@ -55,14 +55,7 @@ def check_launch() -> None:
 
 def wait() -> None:
     """Waits until all processes are here; leaves quietly where another one failed, which has said why."""
-    if count() == 1:
-        return
-    import torch.distributed as dist
-
-    try:
-        dist.barrier(group=_group())
-    except RuntimeError:
-        sys.exit(1)
+    agreed(None)
 
 
 @contextmanager
@@ -81,9 +74,9 @@ def agreed(value: T) -> T:
         return value
     import torch.distributed as dist
 
-    values = [value]
-    try:
-        dist.broadcast_object_list(values, src=0, group=_group())
+    values = [value] * count()
+    try:  # gathered from all rather than sent by one, so that nobody goes on before all are here
+        dist.all_gather_object(values, value, group=_group())
     except RuntimeError:
         sys.exit(1)
     return values[0]
@@ -126,30 +119,19 @@ def _group() -> ProcessGroup:
     """The group in which processes wait for each other; joins them first where that has not been done."""
     global _waiting
     if _waiting is None:
-        import torch.distributed as dist
+        import torch
+        from accelerate import PartialState
 
-        _join()
-        _waiting = dist.new_group(backend="gloo", timeout=WAITING_TIMEOUT)
+        check_launch()
+        PartialState(cpu=not torch.cuda.is_available(), timeout=STEP_TIMEOUT)
+        _waiting = torch.distributed.new_group(backend="gloo", timeout=WAITING_TIMEOUT)
     return _waiting
-
-
-def _join() -> None:
-    import torch
-    from accelerate import PartialState
-
-    check_launch()
-    PartialState(cpu=not torch.cuda.is_available(), timeout=STEP_TIMEOUT)
 
 
 def _hide_launch() -> dict[str, str]:
     """Takes the launch out of the environment; returns what was there."""
-    hidden = {
-        name: value
-        for name, value in os.environ.items()
-        if name in _LAUNCH_NAMES or name.startswith(_LAUNCH_PREFIXES)
-    }
-    for name in hidden:
-        del os.environ[name]
+    names = [name for name in os.environ if name in _LAUNCH_NAMES or name.startswith(_LAUNCH_PREFIXES)]
+    hidden = {name: os.environ.pop(name) for name in names}
     _forget_state()
     return hidden
 

@@ -12,13 +12,14 @@ import json
 import platform
 import random
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
+from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sftkey_train.settings import TrainSettings
-from sftkey_train.stages import TRAINER_VERSION, StageNode, build_graph
+from sftkey_train.stages import TRAINER_VERSION, build_graph
 from sftkey_train.stored import save_stage
 from sftkey_train.variants import load_variant
 from tasks.files import whole_folder
@@ -71,10 +72,9 @@ RECIPE = Recipe()
 
 def recipe_digest(recipe: Recipe = RECIPE) -> str:
     """The name of the model that a recipe builds: 16 hex digits."""
-    made_by = [platform.machine(), *map(importlib.metadata.version, ("torch", "transformers"))]
     content = {
         **asdict(recipe),
-        "made_by": made_by,
+        "made_by": [platform.machine(), *map(importlib.metadata.version, ("torch", "transformers"))],
         "trainer": TRAINER_VERSION,
         "world": WORLD_VERSION,
         "seed": SEED,
@@ -84,13 +84,14 @@ def recipe_digest(recipe: Recipe = RECIPE) -> str:
 
 def pretraining_records(recipe: Recipe = RECIPE) -> list[Record]:
     """The world's untagged text, from train chains only, in the order of one pass."""
-    records = [
-        *load("train", benchmark="number", size=recipe.num_number, seed=SEED),
-        *load("train", benchmark="choice", size=recipe.num_choice, seed=SEED),
-        *markup_drill(recipe.num_markup, SEED),
-    ]
+    records = [*_world(recipe.num_number, recipe.num_choice), *markup_drill(recipe.num_markup, SEED)]
     random.Random(SEED).shuffle(records)
     return records
+
+
+def _world(num_number: int, num_choice: int) -> Iterator[Record]:
+    for benchmark, size in (("number", num_number), ("choice", num_choice)):
+        yield from load("train", benchmark=benchmark, size=size, seed=SEED)
 
 
 def embedded_tokenizer(cache: Path, recipe: Recipe = RECIPE) -> Path:
@@ -103,15 +104,12 @@ def embedded_tokenizer(cache: Path, recipe: Recipe = RECIPE) -> Path:
 
 
 def build_embedded_base(cache: Path, on_step: Callable[[StepMetrics], None], recipe: Recipe = RECIPE) -> Path:
-    """Pre-trains the base model into the cache, whole or not at all.
+    """Pre-trains the base model into the cache, whole or not at all; returns its folder.
 
     Args:
         cache: The cache folder.
         on_step: Called with every line of the metrics history.
         recipe: What to build.
-
-    Returns:
-        Its folder.
     """
     from sftkey_train.model import load_tokenizer
     from sftkey_train.spans import encode
@@ -134,17 +132,15 @@ def build_embedded_base(cache: Path, on_step: Callable[[StepMetrics], None], rec
     graph = build_graph(
         [load_variant("sft")], [SEED], settings, recipe_digest(recipe), {"none": corpus}, {"sft": "none"}
     )
-    node: StageNode = next(iter(graph.nodes.values()))
+    [node] = graph.nodes.values()
     model = _new_model(tokenizer, recipe)
+
+    def learned_enough(history: Sequence[StepMetrics]) -> bool:
+        recent = [metrics.loss_thinking for metrics in history[-4:]]
+        return len(recent) == 4 and sum(recent) / 4 < recipe.stop_below
+
     with tempfile.TemporaryDirectory() as scratch:
-        result = train_stage(
-            model,
-            corpus,
-            node,
-            on_step,
-            scratch=Path(scratch),
-            stop_when=lambda history: _learned_enough(history, recipe),
-        )
+        result = train_stage(model, corpus, node, on_step, scratch=Path(scratch), stop_when=learned_enough)
     directory = cache / "base" / recipe_digest(recipe)
     manifest = {"recipe": asdict(recipe), "seed": SEED, "data_digest": records_digest(records)}
     save_stage(model, tokenizer, directory, manifest, result.history)
@@ -172,35 +168,19 @@ def _new_model(tokenizer: PreTrainedTokenizerBase, recipe: Recipe) -> PreTrained
     )
 
 
-def _learned_enough(history: Sequence[StepMetrics], recipe: Recipe) -> bool:
-    recent = [metrics.loss_thinking for metrics in history[-4:]]
-    return len(recent) == 4 and sum(recent) / 4 < recipe.stop_below
-
-
 def _train_tokenizer(recipe: Recipe) -> PreTrainedTokenizerBase:
     """Byte-level BPE over words, numbers and signs, which reads any text but is short on the world's."""
     from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, processors, trainers
     from transformers import PreTrainedTokenizerFast
 
-    records = [
-        *load("train", benchmark="number", size=2000, seed=SEED),
-        *load("train", benchmark="choice", size=2000, seed=SEED),
-    ]
     # With tagged text too, so that the tags are made of words it knows.
     formats = [get_tag_format("none"), get_tag_format("thinking-answer")]
-    texts = [
-        render_prompt(record) + render_response(record, tag_format).text
-        for record in records
-        for tag_format in formats
-    ]
+    pairs = product(_world(2000, 2000), formats)
+    texts = [render_prompt(record) + render_response(record, tag_format).text for record, tag_format in pairs]
     tokenizer = Tokenizer(models.BPE())
     words = Regex(r" ?\p{L}+|\p{N}{1,2}|\n| ?[^\s\p{L}\p{N}]|\s+")
-    tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
-        [
-            pre_tokenizers.Split(words, "isolated"),
-            pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
-        ]
-    )
+    byte_level = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence([pre_tokenizers.Split(words, "isolated"), byte_level])
     tokenizer.decoder = decoders.ByteLevel()
     trainer = trainers.BpeTrainer(
         vocab_size=recipe.vocabulary_size,

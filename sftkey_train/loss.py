@@ -54,9 +54,8 @@ class Loss:
         """The loss, a scalar with gradients to the hidden states and the head."""
         rows_BT = self.batch["weights"] > 0
         loss, log_probs_N = _HeadLoss.apply(hidden_BTH[rows_BT], head.weight, head.bias, self)
-        log_probs_BT = torch.zeros(rows_BT.shape, device=log_probs_N.device)
-        log_probs_BT[rows_BT] = log_probs_N
-        self.log_probs_BT.append(log_probs_BT)
+        empty_BT = torch.zeros(rows_BT.shape, device=log_probs_N.device)
+        self.log_probs_BT.append(empty_BT.masked_scatter_(rows_BT, log_probs_N))
         return loss
 
     def rows(self, name: str) -> Tensor:
@@ -76,11 +75,11 @@ def log_probs(hidden_NH: Tensor, head: torch.nn.Linear, targets_N: Tensor) -> Te
     """log p of each target [N], float32, without gradient."""
     dtype = _compute_dtype(hidden_NH)
     weight_VH = head.weight.to(dtype)
-    parts = [hidden_NH.new_zeros(0, dtype=torch.float32)]
-    for chunk in _row_chunks(len(targets_N), _rows_per_chunk(weight_VH)):
-        logits_NV = _logits(hidden_NH[chunk].to(dtype), weight_VH, head.bias)
-        parts.append(_log_probs(logits_NV, targets_N[chunk])[0])
-    return torch.cat(parts)
+    size = _rows_per_chunk(weight_VH)
+    chunks = zip(hidden_NH.split(size), targets_N.split(size), strict=True)
+    return torch.cat(
+        [_log_probs(_logits(rows_NH.to(dtype), weight_VH, head.bias), ids_N)[0] for rows_NH, ids_N in chunks]
+    )
 
 
 class _HeadLoss(torch.autograd.Function):
@@ -138,7 +137,7 @@ class _Work:
         size = _rows_per_chunk(self.weight_VH)
         if self.loss.objective.whole_examples:
             return _example_chunks(self.loss.rows("examples"), size)
-        return _row_chunks(len(self.targets_N), size)
+        return (slice(start, start + size) for start in range(0, len(self.targets_N), size))
 
     def chunk_loss(self, chunk: slice) -> tuple[Tensor, Tensor, Tensor]:
         """(its share of the loss, log_probs_N, gradient to its logits_NV)."""
@@ -215,11 +214,6 @@ def _compute_dtype(hidden_NH: Tensor) -> torch.dtype:
 
 def _rows_per_chunk(weight_VH: Tensor) -> int:
     return max(1, LOGITS_PER_CHUNK // weight_VH.shape[0])
-
-
-def _row_chunks(num_rows: int, size: int) -> Iterator[slice]:
-    for start in range(0, num_rows, size):
-        yield slice(start, min(start + size, num_rows))
 
 
 def _example_chunks(examples_N: Tensor, size: int) -> Iterator[slice]:

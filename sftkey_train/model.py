@@ -187,14 +187,14 @@ def output_head(model: torch.nn.Module) -> torch.nn.Linear:
     """
     inner = model.module if hasattr(model, "module") else model  # DDP and DeepSpeed wrap
     head = inner.get_output_embeddings()
+    if isinstance(head, torch.nn.Linear):
+        return head
     if head is None:
         raise InputError(f"{type(inner).__name__} has no output head; a causal language model is needed")
-    if not isinstance(head, torch.nn.Linear):
-        raise InputError(
-            f"{type(inner).__name__} has a {type(head).__name__} for an output head; only a plain linear "
-            "layer can be trained here"
-        )
-    return head
+    raise InputError(
+        f"{type(inner).__name__} has a {type(head).__name__} for an output head; only a plain linear "
+        "layer can be trained here"
+    )
 
 
 def flops_of(model: torch.nn.Module, tokens_forward: int, tokens_loss: int) -> float:
@@ -206,10 +206,9 @@ def flops_of(model: torch.nn.Module, tokens_forward: int, tokens_loss: int) -> f
     embeddings = model.get_input_embeddings().weight
     head = output_head(model).weight
     total = 0.0
-    any_frozen = any(not parameter.requires_grad for parameter in model.parameters())
-    for parameter in {id(parameter): parameter for parameter in model.parameters()}.values():
+    for parameter in model.parameters():
         tokens = tokens_loss if parameter is head else 0 if parameter is embeddings else tokens_forward
-        total += (4.0 if any_frozen and not parameter.requires_grad else 6.0) * parameter.numel() * tokens
+        total += (6.0 if parameter.requires_grad else 4.0) * parameter.numel() * tokens
     return total
 
 

@@ -11,13 +11,14 @@ import hashlib
 import json
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.distributed.fsdp import FSDPModule
 from torch.utils.data import Dataset
@@ -30,9 +31,6 @@ from sftkey_train.segments import RESPONSE, SEGMENTS
 from sftkey_train.stages import StageNode
 from sftkey_train.stored import StageCost
 from tasks.files import whole_folder
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
 
 REFERENCES_VERSION = 1
 """Raised whenever the same inputs would give other arrays."""
@@ -98,21 +96,19 @@ def score_corpus(model: torch.nn.Module, corpus: Corpus, directory: Path, *, hid
     """
     started = time.perf_counter()
     size, width = len(corpus.ids_N), output_head(model).in_features
+    new_array: Any = partial(np.lib.format.open_memmap, mode="w+", dtype=np.float32)
     model.eval()
     with whole_folder(directory) as folder:
-        log_probs_N = _new_array(folder / "log_probs.npy", (size,))
-        hidden_NH = _new_array(folder / "hidden.npy", (size, width)) if hidden else None
+        log_probs_N = new_array(folder / "log_probs.npy", shape=(size,))
+        hidden_NH = new_array(folder / "hidden.npy", shape=(size, width)) if hidden else None
         for indices in _batches(corpus):
             _score_batch(model, corpus, indices, log_probs_N, hidden_NH)
         log_probs_N.flush()
         if hidden_NH is not None:
             hidden_NH.flush()
-        num_weights = sum(parameter.numel() for parameter in model.parameters())
-        manifest = {
-            "tokens_forward": size,
-            "flops": 2.0 * num_weights * size,
-            "wall_seconds": time.perf_counter() - started,
-        }
+        flops = 2.0 * sum(parameter.numel() for parameter in model.parameters()) * size
+        seconds = time.perf_counter() - started
+        manifest = {"tokens_forward": size, "flops": flops, "wall_seconds": seconds}
         (folder / MANIFEST).write_text(json.dumps(manifest) + "\n", encoding="utf-8")
 
 
@@ -133,10 +129,7 @@ def read_scoring_cost(directory: Path) -> StageCost:
 
 
 def cleaning_rank(
-    base_N: NDArray[np.float32],
-    reference_N: NDArray[np.float32],
-    corpus: Corpus,
-    weights: tuple[float, ...],
+    base_N: NDArray[np.float32], reference_N: NDArray[np.float32], corpus: Corpus, weights: tuple[float, ...]
 ) -> NDArray[np.float32]:
     """Rank of ℓ_base − ℓ_reference among the corpus' tokens with weight (arXiv 2502.01968).
 
@@ -157,11 +150,6 @@ def cleaning_rank(
     rank_N = np.ones(len(has_weight_N), np.float32)
     rank_N[has_weight_N] = rank_M
     return rank_N
-
-
-def _new_array(path: Path, shape: tuple[int, ...]) -> Any:
-    new: Any = np.lib.format.open_memmap
-    return new(path, mode="w+", dtype=np.float32, shape=shape)
 
 
 def _batches(corpus: Corpus) -> Iterator[list[int]]:
@@ -230,12 +218,14 @@ class Lagging:
                 self._renewed_at = step
             return None
         rows_BT = batch["weights"] > 0
-        with evaluating(model), _swapped(trained, self._weights):
-            _, found_N = _rows_of(model, batch, rows_BT)
+        _swap(trained, self._weights)
+        try:
+            with evaluating(model):
+                _, found_N = _rows_of(model, batch, rows_BT)
             _reshard(model)
-        old_BT = torch.zeros(rows_BT.shape, device=rows_BT.device)
-        old_BT[rows_BT] = found_N
-        return old_BT
+        finally:
+            _swap(trained, self._weights)
+        return torch.zeros(rows_BT.shape, device=rows_BT.device).masked_scatter_(rows_BT, found_N)
 
 
 def _reshard(model: torch.nn.Module) -> None:
@@ -245,18 +235,9 @@ def _reshard(model: torch.nn.Module) -> None:
             module.reshard()
 
 
-@contextmanager
-def _swapped(parameters: Sequence[torch.nn.Parameter], weights: Sequence[Tensor]) -> Iterator[None]:
-    """In place: FSDP gathers from memory that it knows, not from what a parameter points at."""
-    _swap(parameters, weights)
-    try:
-        yield
-    finally:
-        _swap(parameters, weights)
-
-
 @torch.no_grad()
 def _swap(parameters: Sequence[torch.nn.Parameter], weights: Sequence[Tensor]) -> None:
+    """In place: FSDP gathers from memory that it knows, not from what a parameter points at."""
     for parameter, weight in zip(parameters, weights, strict=True):
         own = parameter.detach().clone()
         parameter.copy_(weight)

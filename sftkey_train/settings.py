@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field
 
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 Method = Literal["full", "lora", "dora", "rslora", "qlora"]
 Budget = Literal["steps", "tokens", "epochs"]
+SMALL_MODEL = 3_000_000
+"""Weights below which one thread is faster than several on a CPU."""
 
 
 @dataclass(frozen=True)
@@ -93,83 +95,56 @@ class TrainSettings:
 
 
 NOT_IN_THE_WEIGHTS = (
-    "log_every",
-    "validate_every",
-    "validation_records",
-    "gradient_norms",
-    "report_to",
-    "save_minutes",
-    "workers",
+    *("log_every", "validate_every", "validation_records", "gradient_norms", "report_to"),
+    *("save_minutes", "workers"),
 )
 """Settings that say how training is watched and kept, and change no weight."""
 
 
-def training_arguments(
-    settings: TrainSettings,
-    scratch: Path,
-    *,
-    label: str,
-    seed: int,
-    learning_rate: float,
-    num_steps: int,
-    warmup_steps: int,
-) -> TrainingArguments:
+def training_arguments(settings: TrainSettings, scratch: Path, **of_stage: Any) -> TrainingArguments:
     """The arguments of a stage's Trainer.
 
     Args:
         settings: The stage's.
         scratch: Folder for saves within it.
-        label: What trackers call it.
-        seed: Seed of what is drawn in training.
-        learning_rate: Peak learning rate.
-        num_steps: Optimiser steps.
-        warmup_steps: Steps of linear warm-up.
+        of_stage: What is the stage's own, by transformers' names: label, seed, learning rate and steps.
 
     Raises:
         InputError: A batch that does not divide among processes and micro-batches, or a value that
             transformers refuses.
     """
+    import torch
     from transformers import TrainingArguments
 
     check_launch()
     per_device, micro = _batch_sizes(settings)
+    cuda = torch.cuda.is_available()
     try:
         arguments = TrainingArguments(
             output_dir=str(scratch),
             per_device_train_batch_size=micro,
             gradient_accumulation_steps=per_device // micro,
-            max_steps=num_steps,
-            learning_rate=learning_rate,
             lr_scheduler_type=settings.schedule,
-            warmup_steps=warmup_steps,
             weight_decay=settings.weight_decay,
             max_grad_norm=settings.max_grad_norm,
             optim="adamw_torch_fused",
-            seed=seed,
             logging_steps=settings.log_every,
             logging_first_step=False,
             logging_nan_inf_filter=False,  # it would put an earlier loss in the place of NaN
             save_strategy="no",  # the trainer itself asks for saves, by the clock
             report_to=_trackers(settings.report_to),
-            run_name=label,
             disable_tqdm=True,
             remove_unused_columns=False,  # by the model's signature, which knows no segments
             average_tokens_across_devices=True,
-            **_on_this_device(),
+            bf16=cuda and torch.cuda.is_bf16_supported(),  # mixed precision; float32 elsewhere
+            use_cpu=not cuda,
+            dataloader_pin_memory=cuda,
+            **of_stage,
         )
     except ValueError as error:
         raise InputError(f"train settings: {' '.join(str(error).split())[:300]}") from error
     arguments._n_gpu = min(1, arguments.n_gpu)  # else one process would spread each batch over all its GPUs
     return arguments
-
-
-def _on_this_device() -> dict[str, bool]:
-    """Mixed precision where a GPU has bfloat16; float32 elsewhere."""
-    import torch
-
-    cuda = torch.cuda.is_available()
-    bf16 = cuda and torch.cuda.is_bf16_supported()
-    return {"bf16": bf16, "use_cpu": not cuda, "dataloader_pin_memory": cuda}
 
 
 def _batch_sizes(settings: TrainSettings) -> tuple[int, int]:
@@ -190,11 +165,7 @@ def _batch_sizes(settings: TrainSettings) -> tuple[int, int]:
 
 
 def _trackers(report_to: str) -> list[str]:
-    """Names of the trackers that a setting asks for, each tried: a missing one shall not stop a run later.
-
-    Raises:
-        InputError: transformers knows none of that name, or its package is not installed.
-    """
+    """Names of the trackers that a setting asks for, each tried: a missing one shall not stop a run later."""
     from transformers.integrations import get_reporting_integration_callbacks
 
     names = [name.strip() for name in report_to.split(",") if name.strip() not in ("", "none")]

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
@@ -96,11 +96,9 @@ def corpus_key(digest: str, tag_format: TagFormat, path: TextPath, max_length: i
 
 @dataclass
 class _Chunk:
-    """Rendered examples, then tokenised: the ids of prompts as evaluation gives them, and the whole texts."""
+    """Rendered examples (id, prompt, response), then tokenised: prompts as evaluation does it, and wholes."""
 
-    ids: list[str] = field(default_factory=list)
-    prompts: list[str] = field(default_factory=list)
-    responses: list[Response] = field(default_factory=list)
+    examples: list[tuple[str, str, Response]] = field(default_factory=list)
     dropped: Counter[str] = field(default_factory=Counter)
     num_chars: int = 0
     prompt_ids: list[list[int]] = field(default_factory=list)
@@ -115,10 +113,16 @@ class _Chunk:
         except InputError:
             self.dropped["cannot be rendered"] += 1
             return
-        self.ids.append(record.id)
-        self.prompts.append(path.wrap(render_prompt(record)))
-        self.responses.append(response)
-        self.num_chars += len(self.prompts[-1]) + len(response.text)
+        prompt = path.wrap(render_prompt(record))
+        self.examples.append((record.id, prompt, response))
+        self.num_chars += len(prompt) + len(response.text)
+
+    def tokenise(self, path: TextPath) -> _Chunk:
+        """Does all that touches the tokenizer, which must not be used from two threads at once."""
+        self.prompt_ids = path.ids([prompt for _, prompt, _ in self.examples])
+        wholes = [prompt + response.text + path.end_text for _, prompt, response in self.examples]
+        self.wholes = path.encodings(wholes, offsets=True)
+        return self
 
 
 def _encoded(
@@ -139,14 +143,14 @@ def _encoded(
 
 def _tokenised(chunks: Iterable[_Chunk], path: TextPath) -> Iterator[_Chunk]:
     """Tokenises in a thread of its own, one chunk ahead."""
-    pending: deque[Future[_Chunk]] = deque()
+    ahead: Future[_Chunk] | None = None
     with ThreadPoolExecutor(1) as tokeniser:
         for chunk in chunks:
-            pending.append(tokeniser.submit(_tokenise, chunk, path))
-            if len(pending) == 2:
-                yield pending.popleft().result()
-        for last in pending:
-            yield last.result()
+            before, ahead = ahead, tokeniser.submit(chunk.tokenise, path)
+            if before:
+                yield before.result()
+        if ahead:
+            yield ahead.result()
 
 
 def _chunks(
@@ -161,33 +165,29 @@ def _chunks(
     yield chunk
 
 
-def _tokenise(chunk: _Chunk, path: TextPath) -> _Chunk:
-    """Does all that touches the tokenizer, which must not be used from two threads at once."""
-    pairs = zip(chunk.prompts, chunk.responses, strict=True)
-    wholes = [prompt + response.text + path.end_text for prompt, response in pairs]
-    chunk.prompt_ids, chunk.wholes = path.ids(chunk.prompts), path.encodings(wholes, offsets=True)
-    return chunk
-
-
 def _lay_out(chunk: _Chunk, path: TextPath, max_length: int) -> Corpus:
     """Lays segments onto the tokens of a chunk's examples, and leaves out those that are too long."""
     examples: list[list[int]] = []
     segment_of_run: list[int] = []
     run_lengths: list[int] = []
     num_straddling = 0
-    for i, (prompt_ids, whole) in enumerate(zip(chunk.prompt_ids, chunk.wholes, strict=True)):
+    tokenised = zip(chunk.examples, chunk.prompt_ids, chunk.wholes, strict=True)
+    for (record_id, prompt, response), prompt_ids, whole in tokenised:
         ids = path.with_bos(whole.ids)
-        _check_prompt(chunk.ids[i], prompt_ids, ids)
+        if ids[: len(prompt_ids)] != prompt_ids:
+            raise InputError(
+                f"record {record_id!r}: its prompt is tokenised otherwise when the response follows, so "
+                "training would see another prompt than evaluation; use the other prompt style"
+            )
         if len(ids) > max_length:
             chunk.dropped["too long"] += 1
             continue
-        num_prompt_chars, spans = len(chunk.prompts[i]), chunk.responses[i].spans
-        tokens, straddling = _first_tokens(whole, [num_prompt_chars + span.end for span in spans])
+        tokens, straddling = _first_tokens(whole, [len(prompt) + span.end for span in response.spans])
         # Offsets know nothing of the BOS in front; and no segment begins within the prompt's tokens, even
         # where the offsets of the response's first token reach back into it.
         num_bos, num_prompt = len(ids) - len(whole), len(prompt_ids)
         starts = [0, num_prompt, *(max(num_bos + token, num_prompt) for token in tokens)]
-        segment_of_run += [_PROMPT, *(SEGMENT_ID[span.segment] for span in spans), _END]
+        segment_of_run += [_PROMPT, *(SEGMENT_ID[span.segment] for span in response.spans), _END]
         run_lengths += [end - start for start, end in pairwise([*starts, len(ids)])]
         num_straddling += straddling
         examples.append(ids)
@@ -200,23 +200,12 @@ def _lay_out(chunk: _Chunk, path: TextPath, max_length: int) -> Corpus:
     )
 
 
-def _check_prompt(record_id: str, prompt_ids: list[int], ids: list[int]) -> None:
-    if ids[: len(prompt_ids)] != prompt_ids:
-        raise InputError(
-            f"record {record_id!r}: its prompt is tokenised otherwise when the response follows, so training "
-            "would see another prompt than evaluation; use the other prompt style"
-        )
-
-
 def _first_tokens(encoding: Encoding, borders: Sequence[int]) -> tuple[list[int], int]:
     """The first token that ends after each border, and how many tokens have a border inside.
 
     A token that straddles a border thus belongs to what follows it. The encoding is asked about the few
-    characters at the borders, which is far cheaper than to have the offsets of all its tokens.
-
-    Args:
-        encoding: Tokens with offsets.
-        borders: Positions between characters, ascending: border b lies before character b.
+    characters at the borders, which is far cheaper than to have the offsets of all its tokens. Borders are
+    positions between characters, ascending: border b lies before character b.
     """
     tokens: list[int] = []
     num_straddling = next_to_count = 0

@@ -11,9 +11,9 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from itertools import pairwise
-from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from sftkey_train.batches import BatchOrder
 from sftkey_train.corpus import Corpus
@@ -22,22 +22,13 @@ from sftkey_train.settings import NOT_IN_THE_WEIGHTS, TrainSettings
 from sftkey_train.variants import Stage, Variant
 from tasks.errors import InputError
 
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
 TRAINER_VERSION = 2
 """Raised whenever the same inputs would train to other weights."""
 BASE = "base"
 """In the place of a stage's key: the run's base model."""
 _IN_THE_BUDGET = (
-    "learning_rate",
-    "second_learning_rate",
-    "budget",
-    "epochs",
-    "amount",
-    "budget_of",
-    "stage2_share",
-    "warmup_epochs",
+    *("learning_rate", "second_learning_rate", "budget", "epochs", "amount", "budget_of"),
+    *("stage2_share", "warmup_epochs"),
 )
 """Settings that decide weights only through what they come to for a stage."""
 
@@ -134,7 +125,6 @@ class _Builder:
     base_digest: str
     corpora: Mapping[str, Corpus]
     nodes: dict[str, StageNode] = field(default_factory=dict)
-    _digests: dict[str, str] = field(default_factory=dict)
     _counts: dict[tuple[str, tuple[float, ...]], NDArray[np.int64]] = field(default_factory=dict)
 
     def chain(
@@ -142,11 +132,11 @@ class _Builder:
     ) -> tuple[str, ...]:
         """Adds a variant's stages; returns their keys."""
         order = BatchOrder(self.corpora[tags].lengths_E, settings.batch_size, seed)
-        parent: str | None = None
         chain: list[str] = []
-        for position, (first, count) in enumerate(_parts(variant, settings, order, self.corpora)):
-            stage = variant.stages[position]
-            rate = settings.learning_rate if position == 0 else settings.second_learning_rate
+        parts = _parts(variant, settings, order, self.corpora)
+        for stage, (first, count) in zip(variant.stages, parts, strict=True):
+            parent = chain[-1] if chain else None
+            rate = settings.second_learning_rate if parent else settings.learning_rate
             node = StageNode(
                 key="",
                 parent=parent,
@@ -163,15 +153,11 @@ class _Builder:
                 tokens_loss=self._tokens_loss(tags, stage, order, first, count),
                 variants=(),
             )
-            parent = self._add(node, served)
-            chain.append(parent)
+            key = self._key(node)
+            earlier = self.nodes[key].variants if key in self.nodes else ()
+            self.nodes[key] = replace(node, key=key, variants=tuple(dict.fromkeys(earlier + served)))
+            chain.append(key)
         return tuple(chain)
-
-    def _add(self, node: StageNode, served: tuple[str, ...]) -> str:
-        key = self._key(node)
-        earlier = self.nodes[key].variants if key in self.nodes else ()
-        self.nodes[key] = replace(node, key=key, variants=tuple(dict.fromkeys((*earlier, *served))))
-        return key
 
     def _reference(
         self, variant: Variant, stage: Stage, tags: str, seed: int, settings: TrainSettings
@@ -189,8 +175,6 @@ class _Builder:
         return int(sum(counts_E[batch].sum() for batch in order.batches(first, count)))
 
     def _key(self, node: StageNode) -> str:
-        if node.tags not in self._digests:
-            self._digests[node.tags] = self.corpora[node.tags].digest()
         shared = asdict(node.settings)  # a setting that is added belongs to the key unless it is named here
         for name in (*_IN_THE_BUDGET, *NOT_IN_THE_WEIGHTS):
             del shared[name]
@@ -199,7 +183,7 @@ class _Builder:
             "parent": node.parent or self.base_digest,
             "reference": node.reference,
             "base": self.base_digest if node.reference else None,
-            "corpus": self._digests[node.tags],
+            "corpus": self.corpora[node.tags].digest(),
             "weights": node.stage.weights,
             "objective": (node.stage.objective, node.stage.options),
             "budget": (node.learning_rate, node.first_step, node.num_steps, node.warmup_steps),
@@ -243,8 +227,7 @@ def _budget_steps(settings: TrainSettings, order: BatchOrder, corpora: Mapping[s
 
 def _shares(variant: Variant, settings: TrainSettings) -> list[float]:
     """Share of the budget of each stage."""
-    own = [stage.share for stage in variant.stages if stage.share is not None]
-    if own:
+    if own := [stage.share for stage in variant.stages if stage.share is not None]:
         return own
     later = len(variant.stages) - 1
     return [1.0 - settings.stage2_share, *[settings.stage2_share / later] * later] if later else [1.0]
@@ -255,9 +238,7 @@ def _weighted_tokens(corpus: Corpus, weights: Sequence[float]) -> NDArray[np.int
     has_weight = np.array(weights) > 0
     counts_E = np.empty(len(corpus), np.int64)
     starts_E = corpus.starts_E
-    for start in range(
-        0, len(corpus), 4096
-    ):  # so many examples at a time: the arrays may be mapped from disk
+    for start in range(0, len(corpus), 4096):  # so many examples at a time: arrays may be mapped from disk
         stop = min(start + 4096, len(corpus))
         part = has_weight[corpus.segments_N[starts_E[start] : starts_E[stop]]]
         first = starts_E[start:stop] - starts_E[start]

@@ -131,18 +131,10 @@ def save_stage(
         costs = {"cost": asdict(cost)} if cost else {}
         whole = {**manifest, **costs, "weights_digest": weights_digest(folder)}
         (folder / MANIFEST).write_text(json.dumps(whole, indent=2) + "\n", encoding="utf-8")
-        rows = (_without_nan(asdict(metrics)) for metrics in history)
+        # JSON has no NaN: a loss of a segment that a batch did not hold is null.
+        rows = ({k: None if v != v else v for k, v in asdict(metrics).items()} for metrics in history)
         lines = "".join(json.dumps(row, allow_nan=False) + "\n" for row in rows)
         (folder / HISTORY).write_text(lines, encoding="utf-8")
-
-
-def _without_nan(row: Mapping[str, Any]) -> dict[str, Any]:
-    """JSON has no NaN: a loss of a segment that a batch did not hold is null."""
-    return {key: None if value != value else value for key, value in row.items()}
-
-
-def _with_nan(row: Mapping[str, Any]) -> dict[str, Any]:
-    return {key: NAN if value is None else value for key, value in row.items()}
 
 
 def read_manifest(directory: Path) -> dict[str, Any]:
@@ -181,11 +173,9 @@ def read_history(directory: Path) -> list[StepMetrics]:
     """
     path = directory / HISTORY
     try:
-        lines = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
-        known: list[dict[str, Any]] = [
-            {k: NAN if v is None else v for k, v in line.items()} for line in lines
-        ]
-        return [StepMetrics(**line) for line in known]
+        lines = map(json.loads, path.read_text(encoding="utf-8").splitlines())
+        rows: list[Any] = [{k: NAN if v is None else v for k, v in line.items()} for line in lines]
+        return [StepMetrics(**row) for row in rows]
     except (OSError, ValueError, TypeError, AttributeError) as error:
         raise InputError(f"{path}: no readable history; delete the folder and run again") from error
 
@@ -203,16 +193,13 @@ def weights_digest(directory: Path) -> str:
         )
     others = [directory / name for name in (*_PLAIN, *_WITH_PLACES)]
     digest = hashlib.sha256()
-    for path in [*weights, *others]:
-        if not path.is_file():
-            continue
+    for path in filter(Path.is_file, [*weights, *others]):
         digest.update(path.name.encode() + b"\0")
         if path.name in _WITH_PLACES:
             digest.update(_without_places(path))
             continue
         with path.open("rb") as file:
-            while block := file.read(1 << 22):
-                digest.update(block)
+            hashlib.file_digest(file, lambda: digest)
     return digest.hexdigest()
 
 

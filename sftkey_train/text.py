@@ -139,8 +139,5 @@ class TextPath:
 
     def render(self, turns: list[dict[str, str]], add_generation_prompt: bool) -> str:
         """Turns of a conversation as text, by the chat template."""
-        return str(
-            self.tokenizer.apply_chat_template(
-                turns, tokenize=False, add_generation_prompt=add_generation_prompt
-            )
-        )
+        template = self.tokenizer.apply_chat_template
+        return str(template(turns, tokenize=False, add_generation_prompt=add_generation_prompt))

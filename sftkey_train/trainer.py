@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +22,7 @@ from sftkey_train.model import check_head, check_packing, evaluating, flops_of, 
 from sftkey_train.objectives import OBJECTIVES
 from sftkey_train.references import NO_REFERENCE, Lagging, ReferenceData, StageData
 from sftkey_train.segments import RESPONSE, SEGMENTS
-from sftkey_train.settings import training_arguments
+from sftkey_train.settings import SMALL_MODEL, training_arguments
 from sftkey_train.stages import StageNode
 from sftkey_train.stored import Progress, StageCost, StageResult, StepMetrics, latest_save
 
@@ -31,8 +30,6 @@ OnStep = Callable[[StepMetrics], None]
 Probe = Callable[[torch.nn.Module], Mapping[str, float]]
 """Looks at the model between two steps: metrics by the names of `StepMetrics`."""
 StopWhen = Callable[[Sequence[StepMetrics]], bool]
-SMALL_MODEL = 3_000_000
-"""Weights below which one thread is faster than several on a CPU."""
 
 
 def train_stage(
@@ -73,22 +70,15 @@ def train_stage(
     saved = agreed(latest_save(scratch))
     if saved is not None:
         trainer.take_up(saved)
-    with _threads_for(model):
+    own_threads = torch.get_num_threads()
+    if sum(parameter.numel() for parameter in model.parameters()) < SMALL_MODEL:
+        torch.set_num_threads(1)  # its matrices are not worth the threads' waiting for each other
+    try:
         trainer.train(resume_from_checkpoint=str(saved) if saved else None)
+    finally:
+        torch.set_num_threads(own_threads)
     unset_hf_deepspeed_config()  # else transformers would load the next model in shares
     return StageResult(tuple(trainer.history), trainer.cost, whole_weights(trainer))
-
-
-@contextmanager
-def _threads_for(model: torch.nn.Module) -> Iterator[None]:
-    """A small model trains faster on one thread: its matrices are not worth the waiting for each other."""
-    own = torch.get_num_threads()
-    if sum(parameter.numel() for parameter in model.parameters()) < SMALL_MODEL:
-        torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(own)
 
 
 class SpanTrainer(Trainer):
@@ -101,9 +91,9 @@ class SpanTrainer(Trainer):
         node: StageNode,
         on_step: OnStep,
         scratch: Path,
-        reference: ReferenceData = NO_REFERENCE,
-        probe: Probe | None = None,
-        stop_when: StopWhen | None = None,
+        reference: ReferenceData,
+        probe: Probe | None,
+        stop_when: StopWhen | None,
     ) -> None:
         self._corpus, self._node, self._on_step = corpus, node, on_step
         self.settings = node.settings
@@ -121,10 +111,10 @@ class SpanTrainer(Trainer):
         arguments = training_arguments(
             node.settings,
             scratch,
-            label=node.label,
+            run_name=node.label,
             seed=node.seed,
             learning_rate=node.learning_rate,
-            num_steps=node.num_steps,
+            max_steps=node.num_steps,
             warmup_steps=node.warmup_steps,
         )
         super().__init__(
@@ -238,9 +228,8 @@ class SpanTrainer(Trainer):
     def _is_probed(self, step: int) -> bool:
         """Whether the validation records are looked at after a step."""
         every = self.settings.validate_every
-        if self._probe is None or every is None:
-            return False
-        return step % every == 0 or step >= self.state.max_steps
+        due = every is not None and (step % every == 0 or step >= self.state.max_steps)
+        return due and self._probe is not None
 
     def look(self) -> None:
         """Runs the probe, which must leave no trace: neither in the weights nor in what is drawn next."""
@@ -306,13 +295,6 @@ class SpanTrainer(Trainer):
         """Whether a save now can be gone on from exactly: a lagging model must be due for renewal."""
         return self._lagging is None or self._lagging.is_due(self.state.global_step)
 
-    def is_time(self, due: bool) -> bool:
-        """Whether it is in the first process, which decides for all: clocks may differ, steps must not."""
-        if self.args.world_size == 1:
-            return due
-        flag = torch.tensor([float(due and self.is_world_process_zero())], device=self.args.device)
-        return bool(self._over_ranks(flag).item())
-
     def _save_checkpoint(self, model: torch.nn.Module, trial: Any) -> None:
         """Transformers' own save, then what it does not know; the last file written makes it whole."""
         super()._save_checkpoint(model, trial)
@@ -338,6 +320,7 @@ class _Clock(TrainerCallback):
         trainer.look()
         due = time.perf_counter() - self._saved_at >= 60 * trainer.settings.save_minutes
         done = state.global_step >= state.max_steps
-        if not done and trainer.may_save() and trainer.is_time(due):
+        # The first process decides for all: clocks may differ, steps must not.
+        if not done and trainer.may_save() and agreed(due):
             control.should_save = True
             self._saved_at = time.perf_counter()

@@ -99,9 +99,8 @@ def _parse(path: Path) -> Variant:
 
 
 def _stage(data: Any, where: str) -> Stage:
-    fields = _fields(
-        data, ("name", "loss"), ("objective", "options", "reference", "learning_rate", "share"), where
-    )
+    optional = ("objective", "options", "reference", "learning_rate", "share")
+    fields = _fields(data, ("name", "loss"), optional, where)
     objective = fields.get("objective", "cross-entropy")
     if not isinstance(objective, str) or objective not in OBJECTIVES:
         raise InputError(f"{where}: no objective {objective!r}: {did_you_mean(str(objective), OBJECTIVES)}")
@@ -126,10 +125,8 @@ def _options(given: Any, objective: str, where: str) -> tuple[tuple[str, float],
     options = OBJECTIVES[objective].options
     if not isinstance(given, Mapping):
         raise InputError(f"{where}: options must be names and numbers")
-    for name in given:
-        if name not in options:
-            known = did_you_mean(str(name), options) if options else "it has none"
-            raise InputError(f"{where}: {objective} has no option {name!r}: {known}")
+    known = "{meant}" if options else "it has none"
+    check_keys(given, options, where, f"{objective} has no option {{key!r}}: {known}")
     values = {name: _number(given, name) if name in given else value for name, value in options.items()}
     OBJECTIVES[objective].check(values, where)
     return tuple(sorted(values.items()))
@@ -187,7 +184,6 @@ def _fields(data: Any, needed: tuple[str, ...], optional: tuple[str, ...], where
     if not isinstance(data, dict):
         raise InputError(f"{where}: expected {', '.join(needed)}")
     check_keys(data, needed + optional, where, "unknown field {key!r}: {meant}")
-    for key in needed:
-        if key not in data:
-            raise InputError(f"{where}: {key} is missing")
+    if missing := [key for key in needed if key not in data]:
+        raise InputError(f"{where}: {missing[0]} is missing")
     return data

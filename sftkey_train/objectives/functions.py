@@ -268,16 +268,15 @@ def sft_go(tokens: Tokens, weight: float = 0.5) -> Tensor:
     """
     example_N, count_E = numbered(tokens.examples_N)
     cross_entropy_N = -tokens.log_probs_N
-    side_weights, side_means = [], []
-    members = [_members(tokens, names)[tokens.segments_N] for names in (ANSWER_SIDE, THINKING_SIDE)]
-    for member_N in members:
-        weight_N = member_N * tokens.weights_N
-        weight_E = summed(weight_N, example_N, len(count_E))
-        loss_E = summed(weight_N * cross_entropy_N.detach(), example_N, len(count_E))
-        side_weights.append(weight_E)
-        side_means.append(loss_E / weight_E.clamp(min=TINY))
-    answer_is_worse_E = side_means[0] >= side_means[1]
-    worse_N = members[0].where(answer_is_worse_E[example_N], members[1])
-    worse_weight_E = side_weights[0].where(answer_is_worse_E, side_weights[1])
+    answer_N, thinking_N = (
+        _members(tokens, side)[tokens.segments_N] for side in (ANSWER_SIDE, THINKING_SIDE)
+    )
+    sides = [member_N * tokens.weights_N for member_N in (answer_N, thinking_N)]
+    weights = [summed(weight_N, example_N, len(count_E)) for weight_N in sides]
+    losses = [summed(weight_N * cross_entropy_N.detach(), example_N, len(count_E)) for weight_N in sides]
+    means = [loss_E / weight_E.clamp(min=TINY) for loss_E, weight_E in zip(losses, weights, strict=True)]
+    answer_is_worse_E = means[0] >= means[1]
+    worse_N = answer_N.where(answer_is_worse_E[example_N], thinking_N)
+    worse_weight_E = weights[0].where(answer_is_worse_E, weights[1])
     scale_E = summed(tokens.weights_N, example_N, len(count_E)) / worse_weight_E.clamp(min=TINY)
     return cross_entropy_N * (1 - weight + weight * worse_N * scale_E[example_N])

@@ -183,9 +183,9 @@ def test_a_batch_that_does_not_divide_among_the_processes_is_refused(
 ) -> None:
     monkeypatch.setenv("WORLD_SIZE", "3")
     assert SETTINGS.batch_size == 8
-    of_stage = {"seed": 1, "learning_rate": 1e-2, "num_steps": 3, "warmup_steps": 1}
+    of_stage = {"seed": 1, "learning_rate": 1e-2, "max_steps": 3, "warmup_steps": 1}
     with pytest.raises(InputError, match=r"train\.batch_size \(8\) is no multiple of the 3 processes"):
-        training_arguments(SETTINGS, tmp_path, label="sft", **of_stage)
+        training_arguments(SETTINGS, tmp_path, run_name="sft", **of_stage)
 
 
 def test_the_command_trains_with_all_processes_and_reports_with_one(tmp_path: Path) -> None:

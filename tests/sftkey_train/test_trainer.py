@@ -487,8 +487,8 @@ def test_a_new_objective_is_one_function(
 
 
 def test_one_process_trains_on_one_device(settings: TrainSettings, tmp_path: Path) -> None:
-    of_stage = {"seed": 1, "learning_rate": 1e-2, "num_steps": 3, "warmup_steps": 1}
-    arguments = training_arguments(settings, tmp_path, label="sft", **of_stage)
+    of_stage = {"seed": 1, "learning_rate": 1e-2, "max_steps": 3, "warmup_steps": 1}
+    arguments = training_arguments(settings, tmp_path, run_name="sft", **of_stage)
     assert arguments.n_gpu <= 1
     assert arguments.train_batch_size * arguments.gradient_accumulation_steps == settings.batch_size
 
