@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from harness.models import architecture
+import harness.models.architecture as architecture
 from harness.models.architecture import embedding_name, has_tokenizer, skeleton, usable_tokenizer
 from harness.models.locate import adapter_config, cache_dir
 from harness.models.shards import Tensor, check_finite, read_tensors
