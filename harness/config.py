@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from harness.engines import EngineSettings, ServerSettings, api_key, server_url
+from harness.engines.api import EngineSettings, ServerSettings, api_key, server_url
 from leaderboards.results.schema import METRICS
 from sftkey_train.settings import TrainSettings
 from tasks.checks import Count, CountOr0, CountOrNone, NotNegative, checked

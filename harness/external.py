@@ -148,7 +148,7 @@ def _checkpoint(
 
 def _served(config: Config, external: External) -> Checkpoint:
     """A model on a server, which alone has seen its weights."""
-    from harness.engines import server_url
+    from harness.engines.api import server_url
     from harness.engines.openai_wire import served_digest
 
     if external.adapters or external.base:

@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness.config import EMBEDDED
-from harness.models import Checkpoint, Weights, cache_dir, whole_model, with_adapter
+from harness.models.checkpoint import Checkpoint, Weights, whole_model, with_adapter
+from harness.models.locate import cache_dir
 from harness.plan import UNTAGGED, Plan
 from harness.progress import StageReporter
 from harness.provenance import package_versions

@@ -13,8 +13,9 @@ from pathlib import Path
 import numpy as np
 
 from harness.config import EMBEDDED, Config
-from harness.engines import choose_engine
-from harness.models import cache_dir, locate_model, model_name, whole_model
+from harness.engines.registry import choose_engine
+from harness.models.checkpoint import whole_model
+from harness.models.locate import cache_dir, locate_model, model_name
 from sftkey_train import distributed
 from sftkey_train.corpus import Corpus
 from sftkey_train.spans import corpus_key, encode

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING
 
-from harness.engines import EngineSettings, Request, Sampling
+from harness.engines.api import EngineSettings, Request, Sampling
 from harness.plan import Plan
 from sftkey_train.text import TextPath
 from tasks.errors import InputError

@@ -20,7 +20,7 @@ from harness.evaluation.judge import judge_results
 from harness.evaluation.overlap import find_overlaps, with_overlap
 from harness.files import run_folder
 from harness.jobs import checkpoints, curves, ensure_base, train_node
-from harness.models import Checkpoint
+from harness.models.checkpoint import Checkpoint
 from harness.plan import Plan
 from harness.pool import train_all
 from harness.progress import Reporter

@@ -318,9 +318,17 @@ class _Clock(TrainerCallback):
         trainer = self._trainer
         control.should_log = trainer.is_logged(state.global_step)
         trainer.look()
-        due = time.perf_counter() - self._saved_at >= 60 * trainer.settings.save_minutes
         done = state.global_step >= state.max_steps
-        # The first process decides for all: clocks may differ, steps must not.
-        if not done and trainer.may_save() and agreed(due):
+        if not done and trainer.may_save() and self._is_time():
             control.should_save = True
             self._saved_at = time.perf_counter()
+
+    def _is_time(self) -> bool:
+        """The first process decides for all: their clocks may differ, their steps must not."""
+        trainer = self._trainer
+        due = time.perf_counter() - self._saved_at >= 60 * trainer.settings.save_minutes
+        if trainer.args.world_size == 1:
+            return due
+        # A reduce on the device, since this runs after each step: gathering objects would wait for gloo.
+        flag = torch.tensor([float(due and trainer.is_world_process_zero())], device=trainer.args.device)
+        return bool(trainer.accelerator.reduce(flag, "sum").item())

@@ -11,7 +11,7 @@ from benchmarks import ROOT
 from benchmarks.lm_eval.environment import command
 from benchmarks.measure.children import run_command
 from benchmarks.measure.environments import has_cuda
-from harness.engines import EngineSettings
+from harness.engines.api import EngineSettings
 from tasks.benchmarks import load_benchmark
 from tasks.errors import InputError
 

@@ -49,7 +49,7 @@ QWEN_4_LAYERS = Shape("4 layers of Qwen2.5-0.5B's shape", 896, 4864, 4, 14, 2)
 
 def embedded_tokenizer() -> PreTrainedTokenizerBase:
     """The embedded model's tokenizer, trained where the cache lacks it."""
-    from harness.models import cache_dir
+    from harness.models.locate import cache_dir
     from sftkey_train import embedded
     from sftkey_train.model import load_tokenizer
 
@@ -87,7 +87,7 @@ def write_llama(
 
 def embedded_base() -> Path:
     """Folder of the embedded model, which is built where the cache lacks it; that takes a minute."""
-    from harness.models import cache_dir
+    from harness.models.locate import cache_dir
     from sftkey_train.embedded import build_embedded_base, recipe_digest
 
     folder = cache_dir() / "base" / recipe_digest()

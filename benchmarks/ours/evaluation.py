@@ -16,7 +16,7 @@ from harness.engines.vllm import VllmEngine, _parameters
 from harness.evaluation.ask import Asked, Questionnaire
 from harness.evaluation.evaluate import Evaluator
 from harness.evaluation.generations import GenerationStore, Queue
-from harness.models import Checkpoint, whole_model
+from harness.models.checkpoint import Checkpoint, whole_model
 from harness.progress import Reporter
 from tasks.benchmarks import Benchmark, load_benchmark
 

@@ -14,12 +14,12 @@ from rich.console import Console
 from benchmarks.measure.children import answer
 from harness import run
 from harness.config import Config, load_config
-from harness.engines import Completion, Request
+from harness.engines.api import Completion, Request
 from harness.engines.vllm import VllmEngine
 from harness.evaluation.ask import Asked, Questionnaire
 from harness.evaluation.generations import GenerationStore, Queue
 from harness.external import External, external_checkpoints
-from harness.models import Checkpoint
+from harness.models.checkpoint import Checkpoint
 from harness.progress import Reporter
 from tasks.benchmarks import Benchmark, load_benchmark
 from tasks.errors import InputError

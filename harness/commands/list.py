@@ -99,7 +99,7 @@ def _tags() -> Iterator[Line]:
 
 
 def _engines() -> Iterator[Line]:
-    from harness.engines import ENGINES
+    from harness.engines.registry import ENGINES
 
     for engine in ENGINES.values():
         installed = "" if engine.installed else " Not installed."

@@ -16,9 +16,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness.config import Config
-from harness.engines import Request, Sampling
+from harness.engines.api import Request, Sampling
 from harness.engines.openai_wire import ServedPrompts
-from harness.models import Checkpoint
+from harness.models.checkpoint import Checkpoint
 from sftkey_train.text import TextPath
 from tasks.benchmarks import TASKS_DIR, Benchmark
 from tasks.errors import InputError

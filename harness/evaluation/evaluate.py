@@ -13,12 +13,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from harness.config import Config, dump_config
-from harness.engines import Completion, Engine, Sampling, choose_engine, create_engine
+from harness.engines.api import Completion, Engine, Sampling
+from harness.engines.registry import choose_engine, create_engine
 from harness.evaluation.ask import Asked, Prompts, Questionnaire, check_prompt_parity
 from harness.evaluation.evaluations import EvaluationStore, evaluation_key, sample_of
 from harness.evaluation.generations import GenerationStore, Queue
 from harness.evaluation.lm import about_the_run, evaluate_task, save_report, write_lm_eval_files
-from harness.models import Checkpoint, check_context
+from harness.models.architecture import check_context
+from harness.models.checkpoint import Checkpoint
 from harness.progress import Reporter
 from harness.provenance import provenance
 from leaderboards.results.schema import Entry, Evaluation

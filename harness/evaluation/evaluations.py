@@ -16,10 +16,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness.config import Config
-from harness.engines import Completion, Engine, Sampling
+from harness.engines.api import Completion, Engine, Sampling
 from harness.evaluation.ask import Prompts
 from harness.evaluation.lm import FOLDER as LM_EVAL_FOLDER
-from harness.models import Checkpoint
+from harness.models.checkpoint import Checkpoint
 from harness.provenance import package_versions
 from leaderboards.results.schema import Evaluation, Sample
 from leaderboards.results.store import read_results, write_results

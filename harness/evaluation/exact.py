@@ -8,11 +8,12 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from harness.config import Config
-from harness.engines import Completion, Engine, new_engine
+from harness.engines.api import Completion, Engine
+from harness.engines.registry import new_engine
 from harness.evaluation.ask import Asked, Questionnaire
 from harness.evaluation.evaluations import item_of
 from harness.evaluation.generations import GenerationStore, Queue
-from harness.models import Checkpoint
+from harness.models.checkpoint import Checkpoint
 from harness.progress import Reporter
 from leaderboards.results.schema import Entry, Evaluation, ExactCheck
 from tasks.errors import InputError

@@ -14,10 +14,10 @@ from contextlib import ExitStack
 from dataclasses import asdict, astuple, dataclass, replace
 from pathlib import Path
 
-from harness.engines import Completion, Engine, Request, Sampling
+from harness.engines.api import Completion, Engine, Request, Sampling
 from harness.engines.lora_slots import AdapterRefused
 from harness.evaluation.ask import Asked
-from harness.models import Checkpoint, merged
+from harness.models.checkpoint import Checkpoint, merged
 from harness.progress import Reporter
 from tasks.errors import InputError
 

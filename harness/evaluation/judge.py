@@ -15,7 +15,8 @@ from string import Template
 from typing import TYPE_CHECKING, NamedTuple
 
 from harness.config import JudgeSettings
-from harness.engines import Completion, EngineSettings, Request, Sampling, create_engine, server_url
+from harness.engines.api import Completion, EngineSettings, Request, Sampling, server_url
+from harness.engines.registry import create_engine
 from harness.evaluation.generations import GenerationStore, generation_key
 from harness.progress import Reporter
 from leaderboards.results.schema import Entry, JudgeCheck

@@ -18,7 +18,7 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 from harness.evaluation.ask import FEWSHOT_SEED, Prompts
-from harness.models import Checkpoint
+from harness.models.checkpoint import Checkpoint
 from leaderboards.results.schema import Evaluation
 from tasks.errors import InputError
 from tasks.files import whole_file, write_whole

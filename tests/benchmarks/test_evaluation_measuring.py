@@ -27,7 +27,7 @@ from benchmarks.rerun_speed import NUM_BENCHMARKS, benchmarks_of
 from benchmarks.start_speed import commands
 from harness.commands.list import LISTS
 from harness.config import load_config
-from harness.engines import Request, Sampling
+from harness.engines.api import Request, Sampling
 from tasks.benchmarks import benchmark_names
 from tasks.errors import InputError
 from tasks.scoring import Item, score

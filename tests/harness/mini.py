@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from harness.config import Config
-from harness.engines import ENGINES, EngineSettings
+from harness.engines.api import EngineSettings
+from harness.engines.registry import ENGINES
 from harness.plan import text_path
 from sftkey_train.embedded import Recipe
 from tasks.records import render_prompt

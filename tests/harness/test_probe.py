@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from mini import MINI
 
-from harness.engines import Completion, Request, Sampling
+from harness.engines.api import Completion, Request, Sampling
 from harness.probe import ValidationProbe
 from sftkey_train.embedded import embedded_tokenizer
 from sftkey_train.text import TextPath

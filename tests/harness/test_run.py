@@ -12,7 +12,8 @@ import pandas as pd
 import pytest
 from command_line import command, environment, hear_interrupts
 
-from harness.engines import ENGINES, Completion, Request
+from harness.engines.api import Completion, Request
+from harness.engines.registry import ENGINES
 from leaderboards import read_results
 
 ENGINE = "vllm" if ENGINES["vllm"].installed else "hf"
@@ -166,7 +167,7 @@ def test_the_prompt_that_is_trained_is_the_prompt_that_is_evaluated(
     from harness.engines.hf import HfEngine
     from harness.evaluation.evaluate import Evaluator
     from harness.evaluation.generations import GenerationStore
-    from harness.models import Checkpoint, whole_model
+    from harness.models.checkpoint import Checkpoint, whole_model
     from harness.plan import make_plan
     from harness.progress import Reporter
     from tasks.world import generate

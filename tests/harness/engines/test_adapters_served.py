@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 from mini import SETTINGS, adapter, needs_vllm, prompts, random_llama
 
-from harness.engines import Completion, Engine, Request, Sampling, create_engine
+from harness.engines.api import Completion, Engine, Request, Sampling
 from harness.engines.lora_slots import AdapterRefused, serving_refusal
-from harness.models import merged, whole_model, with_adapter
+from harness.engines.registry import create_engine
+from harness.models.checkpoint import merged, whole_model, with_adapter
 from tasks.errors import InputError
 
 HOW = Sampling(max_new_tokens=16)

@@ -6,14 +6,8 @@ import pytest
 from mini import SETTINGS, needs_vllm, prompts, random_llama
 
 from harness.config import Config
-from harness.engines import (
-    ENGINES,
-    Completion,
-    Request,
-    Sampling,
-    choose_engine,
-    create_engine,
-)
+from harness.engines.api import Completion, Request, Sampling
+from harness.engines.registry import ENGINES, choose_engine, create_engine
 from harness.plan import text_path
 from tasks.errors import InputError
 

@@ -19,18 +19,10 @@ import pytest
 from fake_server import MODEL, STALL, FakeServer, Reply, chat, completion, error
 
 from harness.config import load_config
-from harness.engines import (
-    ENGINES,
-    Completion,
-    EngineSettings,
-    Request,
-    Sampling,
-    ServerSettings,
-    create_engine,
-)
-from harness.engines.api import server_url
+from harness.engines.api import Completion, EngineSettings, Request, Sampling, ServerSettings, server_url
 from harness.engines.openai import OpenAIEngine
 from harness.engines.openai_wire import ServedPrompts, served_digest
+from harness.engines.registry import ENGINES, create_engine
 from sftkey_train.text import TextPath
 from tasks.errors import InputError
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.engines import Completion, Sampling
+from harness.engines.api import Completion, Sampling
 from harness.evaluation.generations import GenerationStore, generation_key
 from tasks.errors import InputError
 

@@ -14,7 +14,7 @@ from rich.console import Console
 
 from harness.commands.options import given_by
 from harness.config import JudgeSettings
-from harness.engines import Completion, ServerSettings
+from harness.engines.api import Completion, ServerSettings
 from harness.evaluation.generations import GenerationStore
 from harness.evaluation.judge import (
     DIFFERENCES_FILE,

@@ -10,12 +10,12 @@ import pytest
 from rich.console import Console
 
 from harness.config import Config, load_config
-from harness.engines import Completion, Request
+from harness.engines.api import Completion, Request
 from harness.engines.hf import HfEngine
 from harness.evaluation.evaluate import Evaluator
 from harness.evaluation.generations import GenerationStore
 from harness.evaluation.lm import sanitized
-from harness.models import Checkpoint, whole_model
+from harness.models.checkpoint import Checkpoint, whole_model
 from harness.progress import Reporter
 from sftkey_train.model import load_tokenizer
 from sftkey_train.text import TextPath

@@ -10,11 +10,11 @@ from mini import adapter, needs_vllm, random_llama
 from rich.console import Console
 
 from harness.config import Config, load_config
-from harness.engines import Request
+from harness.engines.api import Request
 from harness.engines.hf import HfEngine
 from harness.evaluation.evaluate import Evaluator
 from harness.evaluation.generations import GenerationStore
-from harness.models import Checkpoint, Weights, whole_model, with_adapter
+from harness.models.checkpoint import Checkpoint, Weights, whole_model, with_adapter
 from harness.progress import Reporter
 from tasks.benchmarks import load_benchmark
 from tasks.errors import InputError
@@ -199,7 +199,8 @@ def test_several_processes_answer_as_one(engine: str, base: Path, tiny_base: Pat
 
 
 def test_an_error_in_one_of_several_processes_is_one_line(base: Path, tmp_path: Path) -> None:
-    from harness.engines import EngineSettings, create_engine
+    from harness.engines.api import EngineSettings
+    from harness.engines.registry import create_engine
 
     engine = create_engine("hf", EngineSettings(data_parallel=2))
     try:
@@ -210,7 +211,8 @@ def test_an_error_in_one_of_several_processes_is_one_line(base: Path, tmp_path: 
 
 
 def test_completions_that_were_never_asked_for_are_missed(base: Path, tmp_path: Path) -> None:
-    from harness.engines import Sampling, create_engine
+    from harness.engines.api import Sampling
+    from harness.engines.registry import create_engine
     from harness.evaluation.generations import Queue
 
     config = config_of(tmp_path, "hf")

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from checkpoints import CHAT_TEMPLATE, copied, save_adapter, save_model, save_tokenizer, to_hub_cache
 
-from harness.models import whole_model, with_adapter
+from harness.models.checkpoint import whole_model, with_adapter
 from harness.models.inspection import Inspection, Question, find_folders, inspect
 from tasks.errors import InputError
 
@@ -49,7 +49,7 @@ def test_the_facts_of_a_model_are_told(model: Path) -> None:
 def test_the_prompt_is_exactly_what_the_evaluator_sends(model: Path, style: str) -> None:
     from harness.config import load_config
     from harness.evaluation.ask import Questionnaire
-    from harness.models import Checkpoint
+    from harness.models.checkpoint import Checkpoint
     from tasks.benchmarks import load_benchmark
 
     flags = {"model": str(model), "benchmarks": "world_choice", "prompt_style": style, "limit": 1}

@@ -18,9 +18,9 @@ from checkpoints import (
     save_tokenizer,
 )
 
-from harness.models import check_context, locate_model, merged, whole_model, with_adapter
-from harness.models.architecture import context_length
-from harness.models.locate import base_of, locate_base, split_revision
+from harness.models.architecture import check_context, context_length
+from harness.models.checkpoint import merged, whole_model, with_adapter
+from harness.models.locate import base_of, locate_base, locate_model, split_revision
 from tasks.errors import InputError
 
 Break = Callable[[Path], object]
