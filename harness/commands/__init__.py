@@ -1,5 +1,1 @@
-"""The `harness` command. Heavy imports are inside the functions that need them, so that help is instant."""
-
-from harness.commands.main import app, main
-
-__all__ = ["app", "main"]
+"""The commands, a file each: its options, its call, its view. `harness/__main__.py` names them."""

@@ -10,9 +10,9 @@ from typing import IO, TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
+import tasks.scoring as scoring
 from harness.commands.options import Tags, Workers
 from harness.progress import console
-from tasks import scoring
 from tasks.errors import InputError, did_you_mean
 from tasks.files import whole_file
 from tasks.records import KINDS, LETTERS, Kind, iter_objects

@@ -9,8 +9,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import harness.models.architecture as architecture
+import harness.models.locate as locate
 from harness.engines.lora_slots import serving_refusal
-from harness.models import architecture, locate
 from harness.models.checkpoint import (
     MODEL_CHECKS,
     Folders,

@@ -1,21 +1,53 @@
-"""Writes a board as files: an HTML page, Markdown, CSV, LaTeX, JSON, and a manifest of what made them."""
+"""Writes a board as files: an HTML page, Markdown, CSV, LaTeX, JSON, and a manifest of what made them.
 
+The JSON stands under a published schema, `leaderboard.schema.json`, made from the dataclasses of the board.
+`python -m leaderboards.report.write` writes it again after these have changed; then raise `SCHEMA_VERSION`
+where something was renamed, removed, or means something else.
+"""
+
+from __future__ import annotations
+
+import dataclasses
 import hashlib
+import inspect
 import json
+import re
 from collections.abc import Mapping, Sequence
+from functools import cache
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, get_type_hints
 
+from leaderboards.board import rows
 from leaderboards.board.rows import Board
-from leaderboards.report.json_form import json_text
+from leaderboards.report.findings import sentences
 from leaderboards.report.latex import latex
 from leaderboards.report.markdown import csv_text, markdown
 from leaderboards.report.page.render import page_html
 from leaderboards.report.page.samples import MOST_SAMPLES, collect_samples
+from leaderboards.results.reported import ReportedFigure
 from leaderboards.results.schema import RESULTS_FILE, SAMPLES_FILE, TRAINING_FILE, RunResults
 from tasks.files import write_whole
 
+if TYPE_CHECKING:
+    from pydantic import TypeAdapter
+
 MANIFEST_FILE = "manifest.json"
+SCHEMA_VERSION = 2
+SCHEMA_PATH = Path(__file__).parents[1] / "leaderboard.schema.json"
+_DIALECT = "https://json-schema.org/draft/2020-12/schema"
+# Comparisons to every entry that a reader of the page may choose are nearly all of the size, and those to the
+# reference stand in the cells; the stages of a training stand in its curve.
+_LEFT_OUT: dict[str, Any] = {"versus": True, "rows": {"__all__": {"cost": {"stages"}}}}
+_ABOUT = (
+    "A leaderboard of the SFT harness. Units: accuracies, format validity, scores, their standard errors, "
+    "intervals and differences are shares of 1 (0.712 is 71.2 %, a difference of 0.015 is 1.5 points); times "
+    "are seconds, lengths are characters or tokens as their names say. There is no NaN: "
+    "what is not known is null. Rows are best first, and a position counts from 0."
+)
+# A whole number is a number in JSON Schema, so that naming both says nothing.
+_COUNT = {"anyOf": [{"type": "integer"}, {"type": "number"}]}
+_IN_WORDS = ("summary", "notes", "checks")
+_ATTRIBUTE = re.compile(r"^    (\w+): (.+(?:\n {8}.+)*)", re.MULTILINE)
 
 
 class ReportPaths(NamedTuple):
@@ -89,3 +121,77 @@ def _run(run: RunResults) -> dict[str, object]:
 def _sha256(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def json_text(board: Board) -> str:
+    """The board as JSON that `leaderboard.schema.json` describes, without the comparisons `versus`."""
+    fields = {field.name: getattr(board, field.name) for field in dataclasses.fields(board)}
+    worded = {name: sentences(fields[name], board) for name in _IN_WORDS}
+    data = json.loads(_adapter().dump_json(_written()(**fields | worded), exclude=_LEFT_OUT))
+    return json.dumps({"schema_version": SCHEMA_VERSION, **data}, indent=1, ensure_ascii=False) + "\n"
+
+
+def schema_text() -> str:
+    """The JSON Schema (draft 2020-12), as it stands in `leaderboard.schema.json`."""
+    made = _adapter().json_schema(mode="serialization")
+    definitions = made.pop("$defs")
+    del made["properties"]["versus"], definitions["TrainingCost"]["properties"]["stages"]
+    made["properties"] = {"schema_version": {"const": SCHEMA_VERSION}, **made["properties"]}
+    for name, part in (*definitions.items(), ("Board", made)):
+        _describe(part, name)
+    schema = {
+        "$schema": _DIALECT,
+        "title": "Leaderboard",
+        **made,
+        "description": _ABOUT,
+        "$defs": dict(sorted(definitions.items())),
+    }
+    return json.dumps(schema, indent=1, ensure_ascii=False) + "\n"
+
+
+@cache
+def _written() -> type[Any]:
+    """A board as it is written: its findings are sentences."""
+    kinds = get_type_hints(Board) | dict.fromkeys(_IN_WORDS, tuple[str, ...])
+    return dataclasses.make_dataclass("Board", list(kinds.items()))
+
+
+@cache
+def _adapter() -> TypeAdapter[Any]:
+    from pydantic import TypeAdapter
+
+    return TypeAdapter(_written())
+
+
+def _describe(part: dict[str, Any], name: str) -> None:
+    """Says what the docstring says: of the whole before `Attributes`, of each property what stands there."""
+    kind = ReportedFigure if name == "ReportedFigure" else getattr(rows, name)
+    about, _, attributes = (inspect.getdoc(kind) or "").partition("\n\nAttributes:\n")
+    said = {found[1]: found[2] for found in _ATTRIBUTE.finditer(attributes)}
+    part.pop("title", None)
+    part["description"] = _worded(about)
+    part["properties"] = {
+        key: _plain(value) | ({"description": _worded(said[key])} if key in said else {})
+        for key, value in part["properties"].items()
+    }
+    part["required"] = list(part["properties"])
+    part["additionalProperties"] = False
+
+
+def _worded(text: str) -> str:
+    return re.sub(r"\bNone\b", "null", " ".join(text.split()))
+
+
+def _plain(value: Any) -> Any:
+    """Without pydantic's titles and defaults: every property is always there."""
+    if value == _COUNT:
+        return {"type": "number"}
+    if isinstance(value, list):
+        return [_plain(each) for each in value]
+    if not isinstance(value, dict):
+        return value
+    return {key: _plain(each) for key, each in value.items() if key not in ("title", "default")}
+
+
+if __name__ == "__main__":
+    SCHEMA_PATH.write_text(schema_text(), encoding="utf-8")

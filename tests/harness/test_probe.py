@@ -7,7 +7,7 @@ import pytest
 from mini import MINI
 
 from harness.engines.api import Completion, Request, Sampling
-from harness.probe import ValidationProbe
+from harness.jobs import ValidationProbe
 from sftkey_train.embedded import embedded_tokenizer
 from sftkey_train.text import TextPath
 from tasks.records import Record

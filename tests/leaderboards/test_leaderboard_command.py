@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from synthetic_board import BENCHMARKS, VARIANTS, synthetic_run
 
-from harness.commands import app
+from harness.__main__ import app
 from leaderboards.results.schema import Entry, RunResults
 from leaderboards.results.store import write_results
 from tasks.errors import InputError

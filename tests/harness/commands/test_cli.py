@@ -33,7 +33,7 @@ def test_help_says_of_a_command_what_the_command_says_of_itself() -> None:
     import inspect
     import pkgutil
 
-    from harness.commands.main import COMMANDS
+    from harness.__main__ import COMMANDS
 
     for made_by, said in COMMANDS.values():
         own = inspect.getdoc(pkgutil.resolve_name(f"harness.commands.{made_by}")) or ""

@@ -111,7 +111,7 @@ def test_two_entries_of_one_name_are_refused(tmp_path: Path) -> None:
 
 def evaluate(*arguments: object) -> None:
     """`harness eval` in this process, where lm-eval is imported once for all."""
-    from harness.commands import app
+    from harness.__main__ import app
 
     app(["eval", *map(str, arguments)], standalone_mode=False)
 

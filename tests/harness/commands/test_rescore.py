@@ -174,7 +174,7 @@ def test_what_cannot_be_scored_again_is_one_line(tmp_path: Path) -> None:
 def test_the_command_needs_no_torch(tmp_path: Path) -> None:
     store(tmp_path, [replace(ROWS[0], accuracy=False), *ROWS[1:]])
     code = (
-        "import sys; from harness.commands import app\n"
+        "import sys; from harness.__main__ import app\n"
         f"app(['rescore', {str(tmp_path)!r}, '--workers', '1'], standalone_mode=False)\n"
         "print(json.dumps(sorted({'torch', 'lm_eval', 'transformers'} & set(sys.modules))))"
     )

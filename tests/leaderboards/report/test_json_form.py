@@ -12,7 +12,7 @@ from synthetic_samples import sampled_run
 
 from leaderboards.board.build import build_board
 from leaderboards.board.rows import Board
-from leaderboards.report.json_form import SCHEMA_PATH, SCHEMA_VERSION, json_text, schema_text
+from leaderboards.report.write import SCHEMA_PATH, SCHEMA_VERSION, json_text, schema_text
 from leaderboards.results.reported import Reported, ReportedFigure
 from leaderboards.results.schema import RunResults
 from leaderboards.results.tables import CURVES
@@ -35,7 +35,7 @@ def board(run: RunResults) -> Board:
 
 
 def test_the_published_schema_is_the_one_that_the_dataclasses_give() -> None:
-    assert SCHEMA_PATH.read_text(encoding="utf-8") == schema_text(), "python -m leaderboards.report.json_form"
+    assert SCHEMA_PATH.read_text(encoding="utf-8") == schema_text(), "python -m leaderboards.report.write"
     Draft202012Validator.check_schema(SCHEMA)
 
 
