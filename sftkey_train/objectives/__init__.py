@@ -22,9 +22,9 @@ methods of tensors alone and never import torch, so that listing objectives is i
 
 Below stand first those that look at nothing but how sure the model is of a token; then those that compare it
 with another model: the base model, plain SFT, or its own past; then those that treat the parts of an example
-differently. The last know two sides: the answer with its tags and the end-of-sequence token, as in the loss preset `key`,
-and the thinking with its tags. The prompt is on neither side. In all of them `tokens` are the positions with
-weight, and the other arguments are options of a variant's YAML.
+differently. The last know two sides: the answer with its tags and the end-of-sequence token, as in the loss
+preset `key`, and the thinking with its tags. The prompt is on neither side. In all of them `tokens` are the
+positions with weight, and the other arguments are options of a variant's YAML.
 """
 
 from __future__ import annotations
