@@ -309,11 +309,11 @@ def test_requests_keep_their_distance_those_that_are_repeated_too() -> None:
         GOOD,
     ]
     with FakeServer(replies) as server:
-        ask(server, ["Q"] * 8, settings=replace(FAST, requests_per_minute=600))
+        ask(server, ["Q"] * 8, settings=replace(FAST, requests_per_minute=200))
     gaps = [later - earlier for earlier, later in zip(server.times, server.times[1:], strict=False)]
     assert len(server.times) == 10
-    assert server.times[-1] - server.times[0] >= 0.9 - 0.02
-    assert min(gaps) > 0.05
+    assert server.times[-1] - server.times[0] >= 2.7 - 0.02
+    assert min(gaps) > 0.15  # half the distance: a busy machine may be slow to note an arrival
 
 
 def test_results_come_as_they_are_finished() -> None:

@@ -79,7 +79,7 @@ def test_puts_and_gets_any_text(tmp_path: Path) -> None:
 def test_a_process_killed_after_put_loses_nothing(tmp_path: Path) -> None:
     path = tmp_path / "store.sqlite"
     code = (
-        "import sys, time; from pathlib import Path; from harness.engines import Completion\n"
+        "import sys, time; from pathlib import Path; from harness.engines.api import Completion\n"
         "from harness.evaluation.generations import GenerationStore\n"
         f"store = GenerationStore(Path({str(path)!r}))\n"
         "for i in range(50): store.put(str(i), Completion('t', 'stop', 1, 1), 0.1)\n"
