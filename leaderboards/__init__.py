@@ -14,18 +14,8 @@ if TYPE_CHECKING:
     from leaderboards.results.schema import RunResults, Sample
     from leaderboards.results.store import read_outcomes, read_results, write_results
 
-__all__ = [
-    "Board",
-    "ReportPaths",
-    "RunResults",
-    "Sample",
-    "build_board",
-    "read_outcomes",
-    "read_results",
-    "render",
-    "write_report",
-    "write_results",
-]
+__all__ = ["Board", "ReportPaths", "RunResults", "Sample", "build_board", "read_outcomes", "read_results"]
+__all__ += ["render", "write_report", "write_results"]
 
 _HOMES = {
     "board.build": ("build_board",),

@@ -43,19 +43,10 @@ class Form:
 
 @dataclass(frozen=True, slots=True)
 class BenchmarkDifference:
-    """Two entries on one benchmark, or on all (`macro`).
+    """Two entries on one benchmark, or on all (`macro`): pairs of outputs with both, one or none right.
 
-    Attributes:
-        benchmark: Its name.
-        both: Pairs of outputs of which both are right.
-        only_a: Pairs of which only A's is right.
-        only_b: Pairs of which only B's is right.
-        neither: Pairs of which none is right.
-        difference: Accuracy of A minus that of B, paired by question and seed; shares of 1. Its McNemar
-            p-values are those of the seed pairs.
-        seed_pairs: Seed of A and of B.
-        form_a: Form of A's outputs, each counted once.
-        form_b: Form of B's outputs, each counted once.
+    `difference` is the accuracy of A minus that of B, paired by question and seed, shares of 1; its McNemar
+    p-values are those of the seed pairs (A's, B's). The forms count each side's outputs once.
     """
 
     benchmark: str
@@ -73,13 +64,7 @@ class BenchmarkDifference:
 class Spot:
     """A question on which the two differ in the way that was asked for.
 
-    Attributes:
-        benchmark: Which it is of.
-        sample_id: The question's.
-        seeds: The first pair, A's and B's, that differs so.
-        sample_index: Which of several outputs.
-        times: How many of all pairs of outputs to the question differ so.
-        pairs: How many there are.
+    Seeds and index are those of the first pair of outputs that differs so; of all `pairs`, `times` do.
     """
 
     benchmark: str
@@ -92,12 +77,10 @@ class Spot:
 
 @dataclass(frozen=True, slots=True)
 class Differing:
-    """Two entries beside each other.
+    """Two entries on what both were asked (and `macro` where that is more than one), and where they differ.
 
-    Attributes:
-        benchmarks: What both were asked, and `macro` where that is more than one.
-        spots: Questions of the kind that was asked for, those first that differ for most seeds.
-        cautions: In what the two evaluations differ beside their weights.
+    Of the `spots` those come first that differ for most seeds; `cautions` say in what the evaluations differ
+    beside their weights.
     """
 
     benchmarks: tuple[BenchmarkDifference, ...]
@@ -120,8 +103,6 @@ def compare(
     """Counts and tests on every benchmark that both were asked, and the questions of one kind.
 
     Args:
-        a: the first entry.
-        b: the second.
         benchmark: one benchmark instead of all.
         seed: one training seed of either instead of all.
         only: questions that only A has right, only B, neither, or exactly one of them (`differing`).

@@ -39,14 +39,9 @@ _Groups = Mapping[tuple[str, str], Group]
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """What must not happen.
+    """What must not happen: a metric of an entry (None: of every one) drops by more than the margin.
 
-    Attributes:
-        text: As it was written.
-        metric: What must not drop.
-        benchmark: A name, `macro` or `*`.
-        entry: Which must not drop; None for every entry.
-        margin: The drop that is let pass, a share of 1.
+    `benchmark` is a name, `macro` or `*`; `margin`, the drop that is let pass, is a share of 1.
     """
 
     text: str
@@ -63,17 +58,10 @@ class Condition:
 
 @dataclass(frozen=True, slots=True)
 class GateTest:
-    """What a condition says of one entry on one benchmark, now and in the baseline; shares of 1.
+    """What a condition says of one entry on one benchmark, or on all (`macro`), now and in the baseline.
 
-    Attributes:
-        condition: What asked for it.
-        entry: Its name.
-        model: The entry's model.
-        benchmark: A name, or `macro` for all.
-        before: Mean in the baseline over the paired seeds.
-        now: Mean in the current run over the paired seeds.
-        difference: Now minus before.
-        p_holm: The p-value against the margin, corrected over all tests of the gate.
+    Means over the paired seeds, and the difference, now minus before, are shares of 1; `p_holm` is the
+    p-value against the margin, corrected over all tests of the gate.
     """
 
     condition: Condition
@@ -139,9 +127,7 @@ def check_gate(
     """Tests every condition.
 
     Args:
-        current: the runs that are looked at.
         baseline: the earlier runs, which may hold entries of the same names with other weights.
-        conditions: as the module says.
         alpha: the weight of accuracy in score.
 
     Raises:
@@ -196,11 +182,7 @@ class _Asked:
         return (now.model, now.name, condition.metric, self.benchmark, condition.margin)
 
     def check(self) -> Iterator[str]:
-        """What to know of the two sides, such as another engine.
-
-        Raises:
-            InputError: the two are not comparable.
-        """
+        """What to know of the two sides, such as another engine; InputError where they are not comparable."""
         now, before = self.paired.entry, self.paired.other
         metric, here, there = self.condition.metric, now.entries[0], before.entries[0]
         if metric in FORMAT_DEPENDENT and here.tags != there.tags:
@@ -251,9 +233,8 @@ class _Asked:
             shares = [take_seeds(one, values(one, metric, self.alpha), seeds).mean() for one in found]
             means.append(float(sum(shares) / len(shares)))
         difference = self.paired.difference(metric, self.alpha)
-        return GateTest(
-            self.condition, now.name, now.model, self.benchmark, means[1], means[0], difference, p_holm
-        )
+        who = (self.condition, now.name, now.model, self.benchmark)
+        return GateTest(*who, before=means[1], now=means[0], difference=difference, p_holm=p_holm)
 
 
 def _entries(

@@ -17,12 +17,7 @@ from tasks.errors import InputError, did_you_mean
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Side:
-    """One entry over its seeds, and the runs that hold it, cut to it.
-
-    Attributes:
-        group: Its outcomes.
-        runs: At least one.
-    """
+    """One entry over its seeds, and the runs that hold it, at least one, cut to it."""
 
     group: Group
     runs: tuple[RunResults, ...]

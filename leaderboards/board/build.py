@@ -4,23 +4,32 @@ Everything is measured and compared first; then each row, and the board, is made
 validity of an untagged entry, which is another thing, is never compared with that of a tagged one.
 """
 
+from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields, replace
 from itertools import chain
+from pathlib import Path
+from typing import Any
 
-from leaderboards.board import conclusions
-from leaderboards.board.cells import CellMaker, buckets_of, mean_cost, votes_of, without_home
+import numpy as np
+
+from leaderboards.board import conclusions, rows
 from leaderboards.board.comparing import Comparer, alpha_changes, tiers
 from leaderboards.board.curves import curve_of
-from leaderboards.board.rows import FORMAT_DEPENDENT, Board, Comparison, FigureKey, Row
-from leaderboards.board.values import Measured, bootstrap
+from leaderboards.board.sampling import ValuesBySize, sampled_points, values_by_size
+from leaderboards.board.values import Measured, bootstrap, buckets_of, seeds_on_all, take_seeds
 from leaderboards.results.comparability import checked_aspects
 from leaderboards.results.merge import Group, merge_runs
 from leaderboards.results.reported import Reported
-from leaderboards.results.schema import METRICS, Metric, RunResults
+from leaderboards.results.schema import METRICS, Evaluation, GenerationValue, Metric, RunResults, TrainingCost
 from leaderboards.stats import CONFIDENCE, MACRO
 from tasks.errors import InputError
+from tasks.scoring import cohens_kappa
 
 DEFAULT_REFERENCES = ("sft-tag-x2", "sft-tag", "sft")
+_COSTS = [each.name for each in fields(TrainingCost) if each.name not in ("stages", "budget")]
+_OF_ENTRY = ("role", "tags", "tagged", "method", "licence", "link")
+_OF_EVALUATION = ("data_digest", "engine", "dtype", "scorer", "prompts")
 
 
 def build_board(
@@ -31,7 +40,7 @@ def build_board(
     alpha: float = 0.7,
     allow_different: Collection[str] = (),
     reported: Sequence[Reported] = (),
-) -> Board:
+) -> rows.Board:
     """Builds the leaderboard of one or several stored runs.
 
     Args:
@@ -47,7 +56,9 @@ def build_board(
         InputError: an unknown reference or metric, runs that contradict each other or are not comparable, or
             a row and its reference that were not asked the same questions.
     """
-    metric = _checked_metric(rank_by)
+    metric = next((each for each in METRICS if each == rank_by), None)
+    if metric is None:
+        raise InputError(f"rank_by: unknown metric {rank_by!r}; choose one of {', '.join(METRICS)}")
     if not 0 <= alpha <= 1:
         raise InputError(f"alpha: {alpha} is outside 0 to 1; it weighs accuracy against format in the score")
     groups = merge_runs(runs, checked_aspects(allow_different))
@@ -57,16 +68,14 @@ def build_board(
     measured, ranks = _ranked([Measured.of(group, benchmarks, alpha, any_tagged) for group in groups], metric)
     groups = tuple(each.group for each in measured)
     comparer = Comparer(measured, benchmarks, alpha)
-    versus = {
-        other: comparer.against(other, permuted=other == name)
-        for other in dict.fromkeys(group.name for group in groups)
-    }
+    names = dict.fromkeys(group.name for group in groups)
+    versus = {other: comparer.against(other, permuted=other == name) for other in names}
     ranked = [row for row, rank in enumerate(ranks) if rank is not None]
     pairs = comparer.all_pairs(metric, ranked)
     changes = alpha_changes([one.score_by_alpha for one in measured], comparer.both_differ())
-    rows = tuple(_rows(measured, ranks, tiers(ranked, pairs), versus[name], benchmarks, alpha, name))
-    return Board(
-        rows=rows,
+    made = tuple(_rows(measured, ranks, tiers(ranked, pairs), versus[name], benchmarks, alpha, name))
+    return rows.Board(
+        rows=made,
         benchmarks=benchmarks,
         reference=name,
         rank_by=metric,
@@ -74,22 +83,15 @@ def build_board(
         confidence=CONFIDENCE,
         family_macro=sum(where == MACRO and of == metric for _, where, of in versus[name]),
         family_cells=sum(where != MACRO and of == metric for _, where, of in versus[name]),
-        summary=conclusions.summary(rows, metric),
-        notes=conclusions.cautions(rows, groups, benchmarks, metric),
-        checks=conclusions.checks(rows, groups, benchmarks, changes),
+        summary=conclusions.summary(made, metric),
+        notes=conclusions.cautions(made, groups, benchmarks, metric),
+        checks=conclusions.checks(made, groups, benchmarks, changes),
         provenance=tuple((run.source, dict(run.provenance)) for run in runs),
         pairs=pairs,
         alpha_changes=changes,
         reported=tuple(reported),
         versus=versus,
     )
-
-
-def _checked_metric(name: str) -> Metric:
-    for metric in METRICS:
-        if metric == name:
-            return metric
-    raise InputError(f"rank_by: unknown metric {name!r}; choose one of {', '.join(METRICS)}")
 
 
 def _reference_name(groups: Sequence[Group], asked: str | None) -> str:
@@ -111,7 +113,7 @@ def _ranked(
         return (MACRO, metric) in one.estimates
 
     def own_format(one: Measured) -> bool:
-        return metric in FORMAT_DEPENDENT and one.own_format
+        return metric in rows.FORMAT_DEPENDENT and one.own_format
 
     any_comparable = any(has_mean(one) and not own_format(one) for one in measured)
 
@@ -131,36 +133,163 @@ def _rows(
     measured: Sequence[Measured],
     ranks: Sequence[int | None],
     tier_of: Mapping[int, int],
-    compared: Mapping[FigureKey, Comparison],
+    compared: Mapping[rows.FigureKey, rows.Comparison],
     benchmarks: tuple[str, ...],
     alpha: float,
     reference: str,
-) -> Iterator[Row]:
+) -> Iterator[rows.Row]:
     groups = [one.group for one in measured]
     intervals, buckets = bootstrap(groups, benchmarks, alpha), buckets_of(groups, benchmarks)
     for row, group in enumerate(groups):
-        maker = CellMaker(row, measured[row], intervals, compared, buckets, votes_of(group))
+        votes = {name: values_by_size(one.draws) for name, one in group.outcomes.items() if one.draws}
+        maker = _CellMaker(row, measured[row], intervals, compared, buckets, votes)
         cells = (maker.cell(benchmark, (benchmark,)) for benchmark in benchmarks)
         first = group.entries[0]
-        yield Row(
+        yield rows.Row(
             rank=ranks[row],
             tier=tier_of.get(row),
             name=group.name,
             model=group.model,
-            role=first.role,
+            **{name: getattr(first, name) for name in _OF_ENTRY},
             seeds=tuple(entry.seed for entry in group.entries),
-            tags=first.tags,
-            tagged=first.tagged,
-            method=first.method,
-            checkpoints=tuple(without_home(entry.checkpoint) for entry in group.entries),
+            checkpoints=tuple(_without_home(entry.checkpoint) for entry in group.entries),
             is_reference=group.name == reference,
             macro=maker.cell(MACRO, benchmarks),
             cells=tuple(cell for cell in cells if cell),
-            cost=mean_cost(group),
+            cost=_mean_cost(group),
             curve=curve_of(group.curves),
             evaluation_seconds=sum(evaluation.wall_seconds for evaluation in group.evaluations),
-            licence=first.licence,
-            link=first.link,
             marks=tuple(dict.fromkeys(f"{one.benchmark}: {one.mark()}" for one in group.unlike)),
             score_by_alpha=measured[row].score_by_alpha,
         )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _CellMaker:
+    """What the cells of the row at this position are made of; all but its figures and votes: of all rows."""
+
+    row: int
+    measured: Measured
+    bootstrap: Mapping[rows.FigureKey, tuple[float, float]]
+    comparisons: Mapping[rows.FigureKey, rows.Comparison]
+    buckets: Mapping[tuple[int, str], tuple[rows.Bucket, ...]]
+    votes: Mapping[str, ValuesBySize]
+
+    @property
+    def group(self) -> Group:
+        """Whose cells they are."""
+        return self.measured.group
+
+    def cell(self, where: str, benchmarks: Sequence[str]) -> rows.Cell | None:
+        """The row on these benchmarks; None where it was not measured on all of them."""
+        if (where, METRICS[0]) not in self.measured.estimates:
+            return None
+        outcomes = [self.group.outcomes[benchmark] for benchmark in benchmarks]
+        defects = sum((one.defects for one in outcomes), Counter[str]())
+        return rows.Cell(
+            benchmark=where,
+            metrics=tuple(self._metric(where, metric) for metric in METRICS),
+            num_outputs=sum(one.accuracy.size * one.num_samples for one in outcomes),
+            num_samples=min(one.num_samples for one in outcomes),
+            truncated=float(np.mean([one.truncated.mean() for one in outcomes])),
+            output_tokens=float(np.mean([one.output_tokens.mean() for one in outcomes])),
+            defects=tuple(sorted(defects.items(), key=lambda item: (-item[1], item[0]))),
+            sampled=self._sampled(benchmarks),
+            judged=None if where == MACRO else self._judged(where),
+            buckets=self.buckets.get((self.row, where), ()),
+            origins=() if where == MACRO else tuple(self._origins(where)),
+        )
+
+    def _metric(self, where: str, metric: Metric) -> rows.MetricCell:
+        key = (self.row, where, metric)
+        return rows.MetricCell(
+            metric=metric,
+            estimate=replace(self.measured.estimates[where, metric], bootstrap=self.bootstrap.get(key)),
+            own_format=metric in rows.FORMAT_DEPENDENT and self.measured.own_format,
+            comparison=self.comparisons.get(key),
+        )
+
+    def _sampled(self, benchmarks: Sequence[str]) -> rows.Sampled | None:
+        """None unless all of the benchmarks have the same number of outputs for each question, over one."""
+        if any(name not in self.votes for name in benchmarks):
+            return None
+        outcomes = [self.group.outcomes[name] for name in benchmarks]
+        if len({one.num_samples for one in outcomes}) > 1:
+            return None
+        seeds = seeds_on_all(self.group, benchmarks)
+        found = [
+            {
+                size: (take_seeds(one, passing, seeds), take_seeds(one, majority, seeds))
+                for size, (passing, majority) in self.votes[name].items()
+            }
+            for name, one in zip(benchmarks, outcomes, strict=True)
+        ]
+        evaluations = [each for each in self.group.evaluations if each.benchmark in benchmarks]
+        return rows.Sampled(
+            num_samples=outcomes[0].num_samples,
+            temperature=_recorded(evaluations, "temperature"),
+            seeds=_recorded(evaluations, "seed"),
+            points=sampled_points(found),
+        )
+
+    def _origins(self, benchmark: str) -> Iterator[rows.Origin]:
+        outcomes = self.group.outcomes[benchmark]
+        right_S = outcomes.accuracy.sum(axis=1) * outcomes.num_samples
+        for one in self.group.evaluated:
+            entry, evaluation = one.entry, one.evaluation
+            if evaluation.benchmark == benchmark:
+                yield rows.Origin(
+                    seed=entry.seed,
+                    source=one.source,
+                    checkpoint=_without_home(entry.checkpoint),
+                    digest=entry.digest,
+                    **{name: getattr(evaluation, name) for name in _OF_EVALUATION},
+                    generation=tuple((key, _worded(value)) for key, value in evaluation.generation.items()),
+                    num_right=round(right_S[outcomes.seeds.index(entry.seed)]),
+                    num_outputs=evaluation.n * evaluation.num_samples,
+                )
+
+    def _judged(self, benchmark: str) -> rows.Judged | None:
+        """All seeds together; None where no verdict could be read."""
+        verdicts = self.group.outcomes[benchmark].judged
+        if not verdicts or not (n := sum(verdicts)):
+            return None
+        checks = [each.judge for each in self.group.evaluations if each.benchmark == benchmark and each.judge]
+        judges = dict.fromkeys(f"{check.model}, prompt {check.prompt_version}" for check in checks)
+        return rows.Judged(
+            judge=" / ".join(judges),
+            n=n,
+            unreadable=sum(check.unreadable for check in checks),
+            rule_only=verdicts.rule_only,
+            judge_only=verdicts.judge_only,
+            rule_accuracy=(verdicts.both + verdicts.rule_only) / n,
+            judge_accuracy=(verdicts.both + verdicts.judge_only) / n,
+            agreement=(verdicts.both + verdicts.neither) / n,
+            kappa=cohens_kappa(*verdicts),
+        )
+
+
+def _recorded(evaluations: Sequence[Evaluation], setting: str) -> str:
+    """The values that a generation setting had, such as `0.7` or `0, 1, 2`; empty where none is recorded."""
+    found = (each.generation.get(setting) for each in evaluations)
+    return ", ".join(dict.fromkeys(str(value) for value in found if value is not None))
+
+
+def _worded(value: GenerationValue) -> str:
+    return ", ".join(map(repr, value)) if isinstance(value, tuple) else str(value)
+
+
+def _without_home(path: str) -> str:
+    """A path as a report may show it to anyone: the writer's home folder as `~`."""
+    home = str(Path.home())
+    return f"~{path[len(home) :]}" if path.startswith(f"{home}/") else path
+
+
+def _mean_cost(group: Group) -> TrainingCost | None:
+    """The mean over the seeds that were trained here; None for the base and for external checkpoints."""
+    costs = [entry.training for entry in group.entries if entry.training is not None]
+    if not costs:
+        return None
+    means: dict[str, Any] = {name: float(np.mean([getattr(cost, name) for cost in costs])) for name in _COSTS}
+    budgets = dict.fromkeys(cost.budget for cost in costs if cost.budget)
+    return replace(costs[0], **means, budget=" / ".join(budgets))

@@ -7,15 +7,7 @@ p-values are corrected for each reference as if it were the only one.
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import combinations
 
-from leaderboards.board.rows import (
-    FORMAT_DEPENDENT,
-    AlphaChange,
-    Comparison,
-    FigureKey,
-    Pair,
-    Row,
-    Verdict,
-)
+from leaderboards.board.rows import FORMAT_DEPENDENT, AlphaChange, Comparison, FigureKey, Pair, Row, Verdict
 from leaderboards.board.values import Measured, Paired
 from leaderboards.results.merge import Group
 from leaderboards.results.schema import METRICS, Metric
@@ -35,17 +27,11 @@ _ENDS: tuple[Metric, Metric] = ("accuracy", "format_valid")
 
 
 class Comparer:
-    """Compares the rows of a board, given in its order: each two of them once, on whatever they share.
-
-    Args:
-        measured: One a row.
-        benchmarks: The board's.
-        alpha: The weight of accuracy in score.
-    """
+    """Compares the rows of a board, given in its order: each two of them once, on whatever they share."""
 
     def __init__(self, measured: Sequence[Measured], benchmarks: Sequence[str], alpha: float) -> None:
         self._measured, self._groups = measured, [one.group for one in measured]
-        self._benchmarks, self._alpha = benchmarks, alpha
+        self._benchmarks, self._alpha = benchmarks, alpha  # alpha: the weight of accuracy in score
         # By the positions of two rows, the first above the second; then benchmark or `macro`, and metric.
         self._found: dict[tuple[int, int, str, Metric], Difference] = {
             (first, second, where, metric): paired_difference(matrices)
@@ -58,9 +44,8 @@ class Comparer:
 
         With the paired permutation test too where `permuted`: it takes longer than all the rest.
         """
-        partner_of = {
-            row: other for row, other in enumerate(partners(self._groups, name)) if other is not None
-        }
+        paired = enumerate(partners(self._groups, name))
+        partner_of = {row: other for row, other in paired if other is not None}
         differing = {
             (row, where, metric): difference
             for row, other in partner_of.items()

@@ -116,11 +116,8 @@ def _same_compute(trained: Sequence[tuple[int, TrainingCost]]) -> tuple[findings
 def _detectable(rows: Sequence[Row], rank_by: Metric) -> Iterator[findings.Detectable]:
     """What could have been found: else "not distinguishable" is read as "the same"."""
     compared = ((at, _comparison(row, rank_by)) for at, row in enumerate(rows))
-    found = [
-        (at, of.difference.detectable) for at, of in compared if of and of.verdict == "not distinguishable"
-    ]
-    if found:
-        found.sort(key=lambda each: each[1])
+    untold = [(at, of.difference) for at, of in compared if of and of.verdict == "not distinguishable"]
+    if found := sorted([(at, of.detectable) for at, of in untold], key=lambda each: each[1]):
         yield findings.Detectable(found[0], found[-1])
 
 
@@ -135,13 +132,11 @@ def _few_questions(
     rows: Sequence[Row], benchmarks: Sequence[str], rank_by: Metric
 ) -> Iterator[findings.FewQuestions]:
     for benchmark in benchmarks:
-        cells = [cell for row in rows if (cell := row.cell(benchmark))]
-        estimates = [cell.metric(rank_by).estimate for cell in cells]
+        estimates = [cell.metric(rank_by).estimate for row in rows if (cell := row.cell(benchmark))]
         n = min(estimate.num_questions for estimate in estimates)
+        width = max(estimate.high - estimate.low for estimate in estimates)
         if n < MIN_QUESTIONS:
-            yield findings.FewQuestions(
-                benchmark, n, max(estimate.high - estimate.low for estimate in estimates)
-            )
+            yield findings.FewQuestions(benchmark, n, width)
 
 
 def _of_rows(rows: Sequence[Row]) -> Iterator[findings.NotRanked | findings.NearZero | findings.Truncated]:
@@ -198,9 +193,9 @@ def _spans(
 def _no_overlap(evaluated: Sequence[_Evaluated]) -> Iterator[findings.NoOverlap]:
     """Benchmarks of which no question stands in the training data, for rows of which this is equally true."""
     clean = _grouped(
-        ((at, found.num_train, found.ngram_size), (evaluation.benchmark, found.n))
-        for at, evaluation in evaluated
-        if (found := evaluation.overlap) and not found.ngram
+        ((at, found.num_train, found.ngram_size), (of.benchmark, found.n))
+        for at, of in evaluated
+        if (found := of.overlap) and not found.ngram
     )
     # Seeds of one row have the same benchmarks: each counts once.
     rows = _grouped(

@@ -1,13 +1,17 @@
-"""What entries are measured and compared by: metrics as matrices, means of them, and seeds put in pairs."""
+"""What entries are measured and compared by: metrics as matrices, means of them, and seeds put in pairs.
 
-from collections.abc import Mapping, Sequence
+And accuracy by length, in buckets whose edges all rows share, so that rows can be compared bucket by bucket.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
-from leaderboards.board.rows import ALPHAS, FigureKey
+from leaderboards.board.rows import ALPHAS, Bucket, BucketBy, FigureKey
 from leaderboards.results.merge import Group
-from leaderboards.results.outcomes import Outcomes, check_same_questions
+from leaderboards.results.outcomes import LENGTHS, Lengths, Outcomes, check_same_questions
 from leaderboards.results.schema import METRICS, Metric
 from leaderboards.stats import (
     MACRO,
@@ -17,10 +21,10 @@ from leaderboards.stats import (
     bootstrap_intervals,
     mean_interval,
     paired_difference,
+    wilson_interval,
 )
 
-Where = tuple[str, Metric]
-"""Benchmark or `macro`, and metric."""
+NUM_BUCKETS = 4
 Seeds = tuple[int | None, ...]
 SeedPairs = tuple[tuple[int | None, int | None], ...]
 
@@ -62,13 +66,8 @@ def take_seeds(outcomes: Outcomes, matrix: Matrix, seeds: Seeds) -> Matrix:
 class Paired:
     """Two entries on some benchmarks, their seeds in pairs: the one way in which entries are compared.
 
-    What is compared is the entry minus the other, on the same questions.
-
-    Attributes:
-        entry: The first.
-        other: What it is compared with.
-        benchmarks: On which.
-        seeds: Those with results on all the benchmarks, in pairs (`seed_pairs`); empty where there are none.
+    What is compared is the entry minus the other, on the same questions. `seeds` pairs those with results on
+    all the benchmarks (`seed_pairs`); it is empty where there are none.
     """
 
     entry: Group
@@ -112,15 +111,13 @@ class Paired:
 class Measured:
     """What a group's row shows without any other row: rows are ranked by it.
 
-    Attributes:
-        group: Whose figures they are.
-        estimates: By benchmark (or `macro`, where it can be compared on all of them) and metric.
-        own_format: Whether its format validity means something else than that of tagged rows.
-        score_by_alpha: Macro score at each of `ALPHAS`; None where its format means something else.
+    The estimates are by benchmark (or `macro`, where it can be compared on all of them) and metric.
+    `own_format`: its format validity means something else than that of tagged rows. `score_by_alpha` is the
+    macro score at each of `ALPHAS`; None where its format means something else.
     """
 
     group: Group
-    estimates: Mapping[Where, Estimate]
+    estimates: Mapping[tuple[str, Metric], Estimate]
     own_format: bool
     score_by_alpha: tuple[Estimate, ...] | None
 
@@ -175,13 +172,60 @@ def bootstrap(
 
 
 def _resampled(group: Group, benchmarks: Sequence[str]) -> list[tuple[list[str], list[str]]]:
-    """What is resampled together, and the intervals wanted of it.
-
-    All benchmarks where the row has the same seeds on all of them, as nearly every row has; else each by
-    itself, and all of them with the seeds that they share.
-    """
+    """What is resampled together, and the intervals wanted of it: nearly every row has one set of seeds."""
     own = [benchmark for benchmark in benchmarks if benchmark in group.outcomes]
     shared = seeds_on_all(group, own)
     if all(group.outcomes[benchmark].seeds == shared for benchmark in own):
         return [(own, [*own, MACRO])]
     return [*(([one], [one]) for one in own), *([(own, [MACRO])] if shared else [])]
+
+
+def buckets_of(
+    groups: Sequence[Group], benchmarks: Sequence[str]
+) -> dict[tuple[int, str], tuple[Bucket, ...]]:
+    """The buckets of each row, by its position, on each benchmark; their edges are quartiles of all outputs.
+
+    Reasoning is that of the output, which the row chose to write: a row that is right where it reasons long
+    may just reason long where the question is hard. The answer is the reference's, the same for all rows.
+    """
+    buckets: dict[tuple[int, str], tuple[Bucket, ...]] = {}
+    for benchmark in benchmarks:
+        outcomes = ((row, group.outcomes.get(benchmark)) for row, group in enumerate(groups))
+        lengths = {row: one.lengths for row, one in outcomes if one and one.lengths}
+        edges = {by: _edges([found.chars[by] for found in lengths.values()]) for by in LENGTHS}
+        buckets |= {(row, benchmark): tuple(_buckets(found, edges)) for row, found in lengths.items()}
+    return buckets
+
+
+def _buckets(lengths: Lengths, edges: Mapping[BucketBy, Matrix]) -> Iterator[Bucket]:
+    for by, length_N in lengths.chars.items():
+        # One bucket says nothing that the accuracy itself does not.
+        if len(edges[by]) > 1:
+            number_N = np.searchsorted(edges[by], length_N, side="right") - 1
+            number_N[np.isnan(length_N)] = -1  # NaN sorts behind everything, which is no length
+            for number, low in enumerate(edges[by].tolist()):
+                if (here_N := number_N == number).any():
+                    yield _bucket(by, int(low), length_N[here_N], lengths, here_N)
+
+
+def _bucket(by: BucketBy, low: int, length_M: Matrix, lengths: Lengths, here_N: NDArray[np.bool_]) -> Bucket:
+    """Its interval counts the questions alone: the seeds' outputs for one question are not independent."""
+    mean = float(lengths.right_N[here_N].mean())
+    num_questions = len(np.unique(lengths.question_N[here_N]))
+    interval = wilson_interval(mean, num_questions)
+    return Bucket(
+        by=by,
+        low=low,
+        high=int(length_M.max()),
+        num_outputs=int(here_N.sum()),
+        num_questions=num_questions,
+        accuracy=Estimate(mean, *interval, num_questions, 1),
+    )
+
+
+def _edges(lengths: Sequence[Matrix]) -> Matrix:
+    """The lowest length of each bucket: quartiles of all outputs, fewer where many are equally long."""
+    known = np.concatenate([np.empty(0), *(each[~np.isnan(each)] for each in lengths)])
+    if not len(known):
+        return known
+    return np.unique(np.quantile(known, np.arange(NUM_BUCKETS) / NUM_BUCKETS, method="inverted_cdf"))

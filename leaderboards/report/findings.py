@@ -5,16 +5,8 @@ from functools import singledispatch
 
 from leaderboards.board import findings as found
 from leaderboards.board.rows import Board
-from leaderboards.report.wording import (
-    METRIC_NAMES,
-    UNLIKE_MARK,
-    VERDICT_WORDS,
-    enumerated,
-    label,
-    large,
-    percent,
-    tested,
-)
+from leaderboards.report import wording
+from leaderboards.report.wording import METRIC_NAMES, enumerated, label, large, percent
 
 _MAX_NAMED = 6
 _MAX_GROUPS = 6
@@ -32,8 +24,12 @@ def sentence(finding: found.Finding, board: Board) -> str:
     raise NotImplementedError(type(finding))
 
 
+def _label(row: int, board: Board) -> str:
+    return label(board.rows[row], board)
+
+
 def _labels(rows: Sequence[int], board: Board) -> list[str]:
-    return [label(board.rows[row], board) for row in rows]
+    return [_label(row, board) for row in rows]
 
 
 def _few(rows: Sequence[int], board: Board) -> str:
@@ -63,10 +59,11 @@ def _(finding: found.AgainstReference, board: Board) -> str:
     undecided = apart and comparison.verdict == "not distinguishable"
     correction = f" once corrected for {board.family_macro} comparisons" if undecided else ""
     ratio = finding.compute_ratio
+    test = wording.tested(comparison, board.confidence)
     compute = "" if ratio is None else f", with {ratio:.2f} times its training compute"
     return (
-        f"{label(row, board)} {VERDICT_WORDS[comparison.verdict]} {board.reference} on "
-        f"{METRIC_NAMES[board.rank_by]}{correction} ({tested(comparison, board.confidence)}){compute}."
+        f"{label(row, board)} {wording.VERDICT_WORDS[comparison.verdict]} {board.reference} on "
+        f"{METRIC_NAMES[board.rank_by]}{correction} ({test}){compute}."
     )
 
 
@@ -75,13 +72,9 @@ def _(finding: found.ComputeMatch, board: Board) -> str:
     first, *others = finding.groups
     if others:
         rest = sum(len(group.rows) for group in finding.groups[_MAX_GROUPS:])
-        shown = [
-            *(
-                f"{enumerated(_labels(of.rows, board))} took {_amount(of)}"
-                for of in finding.groups[:_MAX_GROUPS]
-            ),
-            *([f"{rest} more took yet other amounts"] if rest else []),
-        ]
+        named = finding.groups[:_MAX_GROUPS]
+        shown = [f"{enumerated(_labels(of.rows, board))} took {_amount(of)}" for of in named]
+        shown += [f"{rest} more took yet other amounts"] if rest else []
         text = f"Not compute-matched: {'; '.join(shown)}."
     else:
         of_model = f" of {finding.model}" if finding.model is not None else ""
@@ -89,9 +82,7 @@ def _(finding: found.ComputeMatch, board: Board) -> str:
             f"Compute-matched: all {len(first.rows)} trained entries{of_model} took {_amount(first)} "
             f"(within {100 * found.UNMATCHED:.0f} %)."
         )
-    prepared = [
-        f"{label(board.rows[row], board)} {large(tokens)}" for row, tokens in finding.reference_tokens
-    ]
+    prepared = [f"{_label(row, board)} {large(tokens)}" for row, tokens in finding.reference_tokens]
     on_top = f" On top of that, forward tokens to prepare a reference model: {', '.join(prepared)}."
     return text + (on_top if prepared else "")
 
@@ -103,9 +94,9 @@ def _amount(group: found.SameCompute) -> str:
 @sentence.register
 def _(finding: found.Detectable, board: Board) -> str:
     (least, smallest), (most, largest) = finding.least, finding.most
-    span = f"{percent(smallest)} points ({label(board.rows[least], board)})"
+    span = f"{percent(smallest)} points ({_label(least, board)})"
     if most != least:
-        span += f" to {percent(largest)} ({label(board.rows[most], board)})"
+        span += f" to {percent(largest)} ({_label(most, board)})"
     return (
         f"Not distinguishable does not mean equal: before any correction, the questions and seeds here "
         f"find a true difference to {board.reference} four times in five only from {span} on."
@@ -153,10 +144,7 @@ def _(finding: found.NearZero, board: Board) -> str:
 
 @sentence.register
 def _(finding: found.Truncated, board: Board) -> str:
-    many = [
-        f"{label(board.rows[row], board)} on {benchmark} ({percent(share)} %)"
-        for row, benchmark, share in finding.cells
-    ]
+    many = [f"{_label(row, board)} on {place} ({percent(share)} %)" for row, place, share in finding.cells]
     rest = f" and {len(many) - _MAX_CELLS} more" if len(many) > _MAX_CELLS else ""
     return (
         f"Generation budget too small: more than {100 * found.MANY_TRUNCATED:.0f} % of the outputs were "
@@ -179,10 +167,7 @@ def _(finding: found.Overlapping, board: Board) -> str:
 
 @sentence.register
 def _(finding: found.OtherVerdicts, board: Board) -> str:
-    many = [
-        f"{label(board.rows[row], board)} on {benchmark} ({differ:,} of {n:,})"
-        for row, benchmark, differ, n in finding.cells
-    ]
+    many = [f"{_label(row, board)} on {on} ({differ:,} of {n:,})" for row, on, differ, n in finding.cells]
     return (
         f"The engine does not give what the reference engine gives: over {100 * found.MANY_VERDICTS:.0f} % "
         f"of the outputs made again were judged otherwise: {', '.join(many)}."
@@ -191,9 +176,8 @@ def _(finding: found.OtherVerdicts, board: Board) -> str:
 
 @sentence.register
 def _(finding: found.NotComparable, board: Board) -> str:
-    return (
-        f"{UNLIKE_MARK} {finding.entry} is not comparable on {enumerated(finding.benchmarks)}: {finding.how}."
-    )
+    where = enumerated(finding.benchmarks)
+    return f"{wording.UNLIKE_MARK} {finding.entry} is not comparable on {where}: {finding.how}."
 
 
 @sentence.register
@@ -210,12 +194,11 @@ def _(finding: found.UnequalSettings, board: Board) -> str:
 
 @sentence.register
 def _(finding: found.ScoreLeaders, board: Board) -> str:
-    spans = [(label(board.rows[row], board), low, high) for low, high, row in finding.spans]
-    lead = f"{spans[0][0]} leads for every α from 0 to 1"
-    if len(spans) > 1:
-        lead = (
-            enumerated([f"{name} for α from {low:.2f} to {high:.2f}" for name, low, high in spans]) + " lead"
-        )
+    spans = [(_label(row, board), low, high) for low, high, row in finding.spans]
+    ranges = [f"{name} for α from {low:.2f} to {high:.2f}" for name, low, high in spans]
+    lead = f"{enumerated(ranges)} lead"
+    if len(spans) == 1:
+        lead = f"{spans[0][0]} leads for every α from 0 to 1"
     changes = finding.num_changes
     places = {0: "no two entries change places", 1: "there is 1 change of place"}.get(
         changes, f"there are {changes} changes of place"
@@ -245,7 +228,7 @@ def _(finding: found.MadeAgain, board: Board) -> str:
 
 @sentence.register
 def _(finding: found.JudgeBesideRule, board: Board) -> str:
-    named = ", ".join(f"{label(board.rows[row], board)} {count:,}" for row, count in finding.differ if count)
+    named = ", ".join(f"{_label(row, board)} {count:,}" for row, count in finding.differ if count)
     unreadable = finding.unreadable
     return (
         f"{finding.benchmark}: judge and rule differ on {sum(count for _, count in finding.differ):,} of "

@@ -12,10 +12,10 @@ from leaderboards.report.tables import TextTable, text_table
 from leaderboards.report.wording import legend, origins, title
 from leaderboards.stats import Estimate
 
+_ESTIMATE = ("mean", "ci_low", "ci_high", "se", "bootstrap_low", "bootstrap_high", "n", "seeds")
 CSV_COLUMNS = (
     *("entry", "model", "role", "tags", "tagged", "method", "rank", "tier", "marks", "benchmark", "metric"),
-    *("mean", "ci_low", "ci_high", "se", "bootstrap_low", "bootstrap_high"),
-    *("n", "seeds", "samples", "own_format"),
+    *(*_ESTIMATE, "samples", "own_format"),
     *("reference", "diff", "diff_low", "diff_high", "p", "p_holm", "verdict"),
     *("permutation_p", "mcnemar_p", "gained", "lost", "cohens_h", "detectable"),
     *("truncated", "output_tokens"),
@@ -108,21 +108,11 @@ def _row_fields(row: Row) -> dict[str, object]:
 def _figures(figures: MetricCell) -> dict[str, object]:
     fields = {"metric": figures.metric, **_estimate(figures.estimate), "own_format": figures.own_format}
     if found := figures.comparison:
-        difference = found.difference
-        fields |= {
-            "diff": difference.mean,
-            "diff_low": difference.low,
-            "diff_high": difference.high,
-            "p": difference.p,
-            "p_holm": found.p_holm,
-            "verdict": found.verdict,
-            "permutation_p": found.permutation_p,
-            "mcnemar_p": " ".join(map(_number, difference.mcnemar_p)),
-            "gained": difference.gained,
-            "lost": difference.lost,
-            "cohens_h": found.effect,
-            "detectable": difference.detectable,
-        }
+        of = found.difference
+        fields |= {"diff": of.mean, "diff_low": of.low, "diff_high": of.high, "p": of.p}
+        fields |= {"p_holm": found.p_holm, "verdict": found.verdict, "permutation_p": found.permutation_p}
+        fields |= {"mcnemar_p": " ".join(map(_number, of.mcnemar_p)), "gained": of.gained, "lost": of.lost}
+        fields |= {"cohens_h": found.effect, "detectable": of.detectable}
     return fields
 
 
@@ -141,17 +131,8 @@ def _more_figures(cell: Cell) -> Iterator[dict[str, object]]:
 
 
 def _estimate(found: Estimate) -> dict[str, object]:
-    low, high = found.bootstrap or (None, None)
-    return {
-        "mean": found.mean,
-        "ci_low": found.low,
-        "ci_high": found.high,
-        "se": found.se,
-        "bootstrap_low": low,
-        "bootstrap_high": high,
-        "n": found.num_questions,
-        "seeds": found.num_seeds,
-    }
+    ends = (found.low, found.high, found.se, *(found.bootstrap or (None, None)))
+    return dict(zip(_ESTIMATE, (found.mean, *ends, found.num_questions, found.num_seeds), strict=True))
 
 
 def _number(value: float) -> str:

@@ -21,15 +21,9 @@ Column = tuple[str, Callable[[Row], str]]
 
 @dataclass(frozen=True, slots=True)
 class TextTable:
-    """Cells as text under a heading.
+    """Cells as text under a heading, and what is said below them.
 
-    Attributes:
-        heading: What it holds.
-        columns: The headings of its columns.
-        lines: The cells of each line.
-        captions: What is said below it.
-        detail: Whether a narrow terminal may leave it out.
-        in_terminal: False where it is too long for any terminal.
+    A narrow terminal may leave out a `detail`; `in_terminal` is False for what is too long for any.
     """
 
     heading: str
@@ -243,9 +237,7 @@ def _sampled_tables(board: Board) -> Iterator[TextTable]:
         )
         yield TextTable("With fewer of them", ("entry", "k", "maj@k", "pass@k"), lines, detail=True)
     if not overall or len(board.benchmarks) > 1:
-        lines = tuple(
-            (label(row, board), cell.benchmark, *_draws(cell, found)) for row, cell, found in single
-        )
+        lines = tuple((label(row, board), cell.benchmark, *_draws(cell, of)) for row, cell, of in single)
         columns = ("entry", "benchmark", "k", "mean@k", "maj@k", "pass@k")
         captions = () if overall else captions
         yield TextTable(f"{heading}, by benchmark", columns, lines, captions, detail=bool(overall))

@@ -26,6 +26,7 @@ from leaderboards.report.page.render import page_html
 from leaderboards.report.page.samples import MOST_SAMPLES, collect_samples
 from leaderboards.results.reported import ReportedFigure
 from leaderboards.results.schema import RESULTS_FILE, SAMPLES_FILE, TRAINING_FILE, RunResults
+from leaderboards.results.tables import sha256_of
 from tasks.files import write_whole
 
 if TYPE_CHECKING:
@@ -69,7 +70,6 @@ def write_report(
     Each is moved into its place when it is complete, the manifest, which has their digests, last.
 
     Args:
-        board: the board.
         out_dir: the folder, made where it is missing.
         runs: what the board was built from; with them the page holds the samples.
         most_samples: how many of them at most.
@@ -114,13 +114,8 @@ def _run(run: RunResults) -> dict[str, object]:
         "training_tokens_charged": sum(each.tokens_forward for each in trainings),
         "evaluation_seconds": round(sum(each.wall_seconds for each in evaluations), 1),
         "output_tokens": sum(each.output_tokens for each in evaluations),
-        "sha256": {path.name: _sha256(path) for path in stored if path.is_file()},
+        "sha256": {path.name: sha256_of(path) for path in stored if path.is_file()},
     }
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def json_text(board: Board) -> str:
@@ -139,13 +134,8 @@ def schema_text() -> str:
     made["properties"] = {"schema_version": {"const": SCHEMA_VERSION}, **made["properties"]}
     for name, part in (*definitions.items(), ("Board", made)):
         _describe(part, name)
-    schema = {
-        "$schema": _DIALECT,
-        "title": "Leaderboard",
-        **made,
-        "description": _ABOUT,
-        "$defs": dict(sorted(definitions.items())),
-    }
+    schema = {"$schema": _DIALECT, "title": "Leaderboard", **made, "description": _ABOUT}
+    schema["$defs"] = dict(sorted(definitions.items()))
     return json.dumps(schema, indent=1, ensure_ascii=False) + "\n"
 
 

@@ -46,15 +46,9 @@ class Evaluated:
 
 @dataclass(frozen=True, slots=True)
 class Unlike:
-    """An evaluation that differs in one aspect from most others of its benchmark.
+    """An evaluation that differs in one aspect from most others of its benchmark: its value, and theirs.
 
-    Attributes:
-        benchmark: On which.
-        aspect: In what.
-        value: What it has.
-        usual: What most others have.
-        of: The evaluation.
-        norm: The first of the others.
+    `norm` is the first of the others.
     """
 
     benchmark: str

@@ -179,11 +179,9 @@ def read_entries(folder: Path = ENTRIES_DIR) -> list[EntryFile]:
     entries = [_entry(data, path) for path, data in read_folder(folder, reported=False)]
     seen: dict[str, Path] = {}
     for entry in entries:
-        if entry.name in seen:
-            raise InputError(
-                f"{entry.path}: '{entry.name}' is also the name in {seen[entry.name]}; rename one"
-            )
-        seen[entry.name] = entry.path
+        first = seen.setdefault(entry.name, entry.path)
+        if first != entry.path:
+            raise InputError(f"{entry.path}: '{entry.name}' is also the name in {first}; rename one")
     return entries
 
 
@@ -195,14 +193,11 @@ class Joined(NamedTuple):
 
 
 def join_entries(
-    runs: Sequence[RunResults],
-    entries: Sequence[EntryFile],
-    allowed: Collection[Aspect] = (),
+    runs: Sequence[RunResults], entries: Sequence[EntryFile], allowed: Collection[Aspect] = ()
 ) -> Joined:
     """The stored evaluations of entries that were asked what these runs were asked.
 
     Args:
-        runs: The runs of the board.
         entries: As `read_entries` gives them.
         allowed: In what their results may differ from the runs'.
 

@@ -20,16 +20,9 @@ _SETTINGS = ("engine", "dtype", "generation", "n", "num_samples", "scorer", "dat
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Group:
-    """One entry of one model, over its seeds.
+    """One entry of one model over its seeds: an `Entry` a seed, outcomes by benchmark, its curves' points.
 
-    Attributes:
-        name: Of the entry.
-        model: Of the entry.
-        entries: One a seed.
-        evaluated: Its evaluations, and the runs that hold them.
-        outcomes: By benchmark.
-        curves: Points of its training.
-        unlike: In what its results differ from most others, where the user allowed that.
+    `unlike` says in what its results differ from most others, where the user allowed that.
     """
 
     name: str

@@ -23,6 +23,7 @@ from tasks.records import Kind
 _MEANS = ("accuracy", "accuracy_strict", "format_valid", "truncated", "output_tokens")
 LENGTHS: dict[BucketBy, str] = {"reasoning": "thinking_chars", "answer": "gold_chars"}
 """Columns that outputs are put into buckets by."""
+_NUMBERS = (*_MEANS, *LENGTHS.values())
 
 Choices = tuple[str, ...] | None
 
@@ -77,13 +78,9 @@ class Outcomes:
 class RunSamples:
     """One run's N samples as columns, made once, and the rows of each (checkpoint, benchmark) among them.
 
-    Attributes:
-        question_N: Numbers of the questions, the same for the same id in all runs.
-        question_ids: Their ids, by number.
-        frame: What is read only where it is needed.
-        columns: Those that are averaged, and lengths, which are NaN where not known.
-        rows: Positions of the samples of each key, ordered by question and then by sample index.
-        defects: How often each defect occurs, for each key that has any.
+    Question numbers are the same for the same id in all runs. `columns` holds those that are averaged, and
+    lengths, which are NaN where not known; `frame` what is read only where it is needed. `rows` are ordered
+    by question and then by sample index; `defects` are counted for each key that has any.
     """
 
     question_N: NDArray[np.intp]
@@ -132,10 +129,7 @@ def _load(frame: pd.DataFrame, question_N: NDArray[np.intp], question_ids: NDArr
         question_N=question_N,
         question_ids=question_ids,
         frame=frame,
-        columns={
-            name: frame[name].to_numpy(dtype=np.float64, na_value=np.nan)
-            for name in (*_MEANS, *LENGTHS.values())
-        },
+        columns={name: frame[name].to_numpy(np.float64, na_value=np.nan) for name in _NUMBERS},
         rows=dict(zip(keys, np.split(order_N, ends[:-1]), strict=True)),
         defects=_count_defects(frame["defects"], key_N, keys),
     )

@@ -105,9 +105,8 @@ def _rows(data: Mapping[str, Any], path: Path) -> list[Reported]:
         if not row.figures:
             raise InputError(f"{where} has no figures; add some, or take the row out")
         figures = tuple(_figures(row, file.averages, where))
-        rows[row.name, row.model] = Reported(
-            row.name, row.model, file.source, file.link, file.note.rstrip("."), figures
-        )
+        note = file.note.rstrip(".")
+        rows[row.name, row.model] = Reported(row.name, row.model, file.source, file.link, note, figures)
     return list(rows.values())
 
 

@@ -91,14 +91,9 @@ class Overlap:
 
 @dataclass(frozen=True, slots=True)
 class ExactCheck:
-    """A sample of the outputs made again by the reference engine (transformers), greedily.
+    """A sample of n outputs made again by the reference engine (transformers), greedily.
 
-    Attributes:
-        n: Outputs made again.
-        engine: What made them, with its version.
-        dtype: In which numbers.
-        texts_differ: How many texts are not the same.
-        verdicts_differ: How many were judged otherwise.
+    How many of them have another text, and how many were judged otherwise.
     """
 
     n: int
@@ -110,13 +105,9 @@ class ExactCheck:
 
 @dataclass(frozen=True, slots=True)
 class JudgeCheck:
-    """What a judge model said, beside the rule.
+    """What a judge model (and where it was served) said of n outputs, beside the rule.
 
-    Attributes:
-        model: Which model judged, and where it was served.
-        prompt_version: Of the judge's prompt.
-        n: Outputs judged.
-        unreadable: Of them, those whose verdict could not be read; they count in no agreement with the rule.
+    Those whose verdict could not be read (`unreadable`) count in no agreement with the rule.
     """
 
     model: str
@@ -130,7 +121,6 @@ class Evaluation:
     """One checkpoint on one benchmark: how many samples, on what data, generated how, at what cost.
 
     Attributes:
-        benchmark: Its name.
         n: Questions.
         data_digest: Of the questions and their answers.
         engine: What generated, with its version.
@@ -202,15 +192,12 @@ def column(page: PagePart | None = None, since: int = 2) -> dict[str, Any]:
 class Sample:
     """One judged output; the fields are the columns of `samples.parquet`, in this order.
 
+    Entry, model and seed (None where the entry has none) say whose it is, benchmark and sample id to which
+    question. Offsets are in characters of the output, None where nothing was found.
+
     Attributes:
-        entry: Whose output it is; so model and seed.
-        model: Of the entry.
-        seed: Of the entry; None where it has none.
-        benchmark: Of the question.
-        sample_id: The question's.
         sample_index: Counts the outputs drawn for one question from 0.
         prompt: As it was asked.
-        output: The text that came back.
         gold: The reference answer, as the benchmark has it.
         choices: The texts of a choice question.
         extracted: The answer found in the output; None where none was.
@@ -221,15 +208,11 @@ class Sample:
         truncated: Whether the output was cut at the token limit.
         defects: In what it does not keep to the tag format.
         finish_reason: Why the engine stopped.
-        prompt_tokens: Tokens of the prompt.
-        output_tokens: Tokens of the output.
         judge: A judge model's verdict; None where there is none.
         thinking_chars: Length of the output's own reasoning; None where none was found.
         gold_chars: Length of the reference answer.
-        thinking_start: Where the reasoning begins, in characters of the output; None where none was found.
-        thinking_end: Where it ends.
-        answer_start: Where the answer begins; None where none was found.
-        answer_end: Where it ends.
+        thinking_start: Where the reasoning begins, up to `thinking_end`.
+        answer_start: Where the answer begins, up to `answer_end`.
     """
 
     entry: str = field(metadata=column())

@@ -14,23 +14,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from leaderboards.results.schema import (
-    READABLE_VERSIONS,
-    RESULTS_FILE,
-    SAMPLES_FILE,
-    SCHEMA_VERSION,
-    TRAINING_FILE,
-    Entry,
-    RunResults,
-    Sample,
-)
+from leaderboards.results import schema
+from leaderboards.results.schema import Entry, RunResults, Sample
 from tasks.errors import InputError
 from tasks.files import write_whole
 
 if TYPE_CHECKING:
     import pandas as pd
 
-_VERSIONS = f"{', '.join(map(str, READABLE_VERSIONS[:-1]))} and {READABLE_VERSIONS[-1]}"
+_VERSIONS = f"{', '.join(map(str, schema.READABLE_VERSIONS[:-1]))} and {schema.READABLE_VERSIONS[-1]}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,13 +60,13 @@ def write_results(
     check_samples(entries, sample_frame, str(run_dir))
     check_curves(entries, curve_frame, str(run_dir))
     run_dir.mkdir(parents=True, exist_ok=True)
-    digest = SAMPLES.write(sample_frame, run_dir / SAMPLES_FILE)
-    training = CURVES.write(curve_frame, run_dir / TRAINING_FILE) if len(curve_frame) else None
-    run_file = _RunFile(SCHEMA_VERSION, dict(provenance), digest, tuple(entries), training)
+    digest = SAMPLES.write(sample_frame, run_dir / schema.SAMPLES_FILE)
+    training = CURVES.write(curve_frame, run_dir / schema.TRAINING_FILE) if len(curve_frame) else None
+    run_file = _RunFile(schema.SCHEMA_VERSION, dict(provenance), digest, tuple(entries), training)
     text = json.dumps(dataclasses.asdict(run_file), indent=1, ensure_ascii=False, allow_nan=False)
-    write_whole(run_dir / RESULTS_FILE, text + "\n")
+    write_whole(run_dir / schema.RESULTS_FILE, text + "\n")
     if training is None:
-        (run_dir / TRAINING_FILE).unlink(missing_ok=True)
+        (run_dir / schema.TRAINING_FILE).unlink(missing_ok=True)
 
 
 def read_results(run_dir: Path, *, checked: bool = True) -> RunResults:
@@ -101,11 +93,11 @@ def read_outcomes(run_dir: Path) -> RunResults:
 def _read(run_dir: Path, *, with_texts: bool, checked: bool) -> RunResults:
     from leaderboards.results.tables import CURVES, SAMPLES, check_curves, check_samples, outcome_columns
 
-    run_file = _read_run_file(run_dir / RESULTS_FILE)
+    run_file = _read_run_file(run_dir / schema.RESULTS_FILE)
     columns = None if with_texts else outcome_columns(run_file.entries)
-    samples = SAMPLES.read(run_dir / SAMPLES_FILE, run_file.samples_sha256, columns)
+    samples = SAMPLES.read(run_dir / schema.SAMPLES_FILE, run_file.samples_sha256, columns)
     digest = run_file.training_sha256
-    curves = CURVES.read(run_dir / TRAINING_FILE, digest) if digest else CURVES.to_frame(())
+    curves = CURVES.read(run_dir / schema.TRAINING_FILE, digest) if digest else CURVES.to_frame(())
     if checked:
         check_samples(run_file.entries, samples, str(run_dir))
         check_curves(run_file.entries, curves, str(run_dir))
@@ -120,11 +112,10 @@ def _read_run_file(path: Path) -> _RunFile:
     except FileNotFoundError:
         raise InputError(f"{path}: no such file; is this the directory of a finished run?") from None
     except (OSError, ValueError) as error:
-        raise InputError(
-            f"{path}: damaged ({str(error).splitlines()[0]}); run the evaluation again"
-        ) from None
+        reason = str(error).splitlines()[0]
+        raise InputError(f"{path}: damaged ({reason}); run the evaluation again") from None
     version = raw.get("schema_version") if isinstance(raw, dict) else None
-    if version not in READABLE_VERSIONS:
+    if version not in schema.READABLE_VERSIONS:
         raise InputError(
             f"{path}: schema version {version!r}, but this harness reads {_VERSIONS}; "
             "run the evaluation again with this version"

@@ -21,15 +21,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from leaderboards.results.schema import (
-    READABLE_VERSIONS,
-    RESULTS_FILE,
-    SAMPLES_FILE,
-    TRAINING_FILE,
-    Entry,
-    Sample,
-    describe,
-)
+from leaderboards.results import schema as stored_run
+from leaderboards.results.schema import Entry, Sample, describe
 from tasks.errors import InputError
 from tasks.files import whole_file
 
@@ -81,13 +74,12 @@ class Table:
         columns = {name: frame[name] for name in self.schema.names}
         with whole_file(path) as part:
             pq.write_table(self._to_arrow(columns), part, compression="zstd")
-            return _sha256(part)
+            return sha256_of(part)
 
     def read(self, path: Path, sha256: str, columns: Sequence[str] | None = None) -> pd.DataFrame:
         """Reads the table back, after comparing the file with the digest that `results.json` holds.
 
         Args:
-            path: the file.
             sha256: the digest that it must have.
             columns: those to read; by default all of them. Where they are chosen, lists stay in Arrow's form,
                 since a million small Python arrays cost more than all the rest.
@@ -96,7 +88,7 @@ class Table:
             InputError: the file is missing, damaged, of another run, or of another schema.
         """
         try:
-            found = _sha256(path)
+            found = sha256_of(path)
         except OSError:
             raise InputError(f"{path}: no such file; {self.mend}") from None
         if found != sha256:
@@ -141,7 +133,8 @@ class Table:
         return frame.astype({field.name: plain[field.type] for field in whole})
 
 
-def _sha256(path: Path) -> str:
+def sha256_of(path: Path) -> str:
+    """Of a whole file, in hexadecimal digits."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
@@ -160,13 +153,13 @@ def _stored(name: str, kind: str) -> pa.Field:
     return pa.field(name, _TYPES[kind.removesuffix(" | None")], nullable=kind.endswith(" | None"))
 
 
+_FIELDS = dataclasses.fields(Sample)
+_OLDEST = stored_run.READABLE_VERSIONS[0]
 SAMPLES = Table(
     rows="samples",
     mend="run the evaluation again",
-    schema=pa.schema([_stored(field.name, str(field.type)) for field in dataclasses.fields(Sample)]),
-    later=frozenset(
-        field.name for field in dataclasses.fields(Sample) if field.metadata["since"] > READABLE_VERSIONS[0]
-    ),
+    schema=pa.schema([_stored(field.name, str(field.type)) for field in _FIELDS]),
+    later=frozenset(field.name for field in _FIELDS if field.metadata["since"] > _OLDEST),
 )
 
 
@@ -207,8 +200,8 @@ def check_samples(entries: Sequence[Entry], samples: pd.DataFrame, where: str) -
     for key in [*expected, *(key for key in counts if key not in expected)]:
         if expected.get(key, 0) != counts.get(key, 0):
             raise InputError(
-                f"{where}: {describe(key[1], key[2])} on {key[3]}: {RESULTS_FILE} says "
-                f"{expected.get(key, 0)} samples, {SAMPLES_FILE} holds {counts.get(key, 0)}"
+                f"{where}: {describe(key[1], key[2])} on {key[3]}: {stored_run.RESULTS_FILE} says "
+                f"{expected.get(key, 0)} samples, {stored_run.SAMPLES_FILE} holds {counts.get(key, 0)}"
             )
 
 
@@ -251,7 +244,7 @@ def check_curves(entries: Sequence[Entry], curves: pd.DataFrame, where: str) -> 
     known = {(entry.model, entry.name, entry.seed) for entry in entries}
     for _, points in curves.groupby(_CURVE_KEY, sort=False):
         model, name, seed = points.iloc[0][_CURVE_KEY]
-        owner = f"{where}: {TRAINING_FILE}: {describe(name, seed)}"
+        owner = f"{where}: {stored_run.TRAINING_FILE}: {describe(name, seed)}"
         if (model, name, seed) not in known:
             raise InputError(f"{owner} of {model} is not among the entries")
         _check_order(points.sort_values(["stage", "step"]), owner)

@@ -30,13 +30,7 @@ _BUFFER_BYTES = 1 << 20
 
 
 class Wanted(NamedTuple):
-    """The samples of one checkpoint on one benchmark that are to be read.
-
-    Attributes:
-        key: Whose, and on what.
-        tags: The entry's tag format, by name.
-        number_of: A number for each question that is wanted, by its id.
-    """
+    """The samples of one checkpoint on one benchmark that are to be read: a number for each question's id."""
 
     key: EvaluationKey
     tags: str
@@ -45,16 +39,10 @@ class Wanted(NamedTuple):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class RunTexts:
-    """A run that has its texts, in memory or in its Parquet.
+    """A run that has its texts, in memory or in the Parquet at `path`; `_N` runs over its samples.
 
-    Attributes:
-        run: The run.
-        path: Its Parquet; None where the texts are in memory.
-        has_offsets: Whether the samples say where reasoning and answer stand; those of older runs do not.
-        code_N: Number of each row's (checkpoint, benchmark) among `codes`.
-        codes: Those there are.
-        sample_id_N: Id of each row's question.
-        output_tokens_N: Tokens of each row's output.
+    `code_N` numbers each row's (checkpoint, benchmark) among `codes`. Samples of older runs do not say where
+    reasoning and answer stand (`has_offsets`).
     """
 
     run: RunResults

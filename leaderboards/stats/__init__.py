@@ -14,19 +14,6 @@ from leaderboards.stats.intervals import mean_interval, wilson_interval
 from leaderboards.stats.paired import cohens_h, holm, mcnemar_p, paired_difference
 from leaderboards.stats.resampling import bootstrap_intervals, permutation_p_values
 
-__all__ = [
-    "CONFIDENCE",
-    "MACRO",
-    "POWER",
-    "Difference",
-    "Estimate",
-    "Matrix",
-    "bootstrap_intervals",
-    "cohens_h",
-    "holm",
-    "mcnemar_p",
-    "mean_interval",
-    "paired_difference",
-    "permutation_p_values",
-    "wilson_interval",
-]
+__all__ = ["CONFIDENCE", "MACRO", "POWER", "Difference", "Estimate", "Matrix"]
+__all__ += ["bootstrap_intervals", "cohens_h", "holm", "mcnemar_p", "mean_interval", "paired_difference"]
+__all__ += ["permutation_p_values", "wilson_interval"]

@@ -112,7 +112,6 @@ def variance(parts: Components, num_variants: int = 1) -> tuple[Matrix, Matrix]:
       92.2 %), 94.9 to 95.5 % at 4 and 5; `docs/statistics.md` has the table. W counts as Q - 1 degrees.
 
     Args:
-        parts: The components.
         num_variants: 1 for a mean, 2 for a difference of two variants.
 
     Returns:
@@ -174,14 +173,8 @@ def mean_interval(matrices: Sequence[Matrix], draws: Sequence[float] | None = No
     mean = float(np.mean([matrix.mean() for matrix in matrices]))
     parts = components([sums_of(matrix) for matrix in matrices])
     low, high, error = interval_of(np.asarray(mean), parts, draws)
-    return Estimate(
-        mean=mean,
-        low=float(low),
-        high=float(high),
-        num_questions=int(parts.sizes_B.sum()),
-        num_seeds=parts.num_seeds,
-        se=float(error),
-    )
+    num_questions = int(parts.sizes_B.sum())
+    return Estimate(mean, float(low), float(high), num_questions, parts.num_seeds, se=float(error))
 
 
 def interval_of(

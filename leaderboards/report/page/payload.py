@@ -77,19 +77,14 @@ def payload(board: Board) -> dict[str, object]:
         "curveGroups": [group for group in groups if group],
         "rows": [
             _row(row, board, texts, settings)
-            | {
-                "position": at,
-                "curve": row.curve and _curve(row.curve, shown=at in first or row.is_reference),
-            }
+            | {"position": at, "curve": row.curve and _curve(row.curve, at in first or row.is_reference)}
             for at, row in enumerate(board.rows)
         ],
         "comparisons": _comparisons(board),
         "pairs": {f"{pair.first}-{pair.second}": _pair(pair.comparison) for pair in board.pairs},
         "numPairs": len(board.pairs),
         "alphas": rows.ALPHAS,
-        "alphaChanges": [
-            [each.alpha, each.rises, each.falls, each.distinguishable] for each in board.alpha_changes
-        ],
+        "alphaChanges": [list(asdict(change).values()) for change in board.alpha_changes],
         "reported": [_reported(entry, board) for entry in board.reported],
         "texts": list(texts),
         "settings": list(settings),
@@ -128,17 +123,9 @@ def packed_p(p: float) -> float | str:
 
 def packed_difference(found: Difference, effect: float) -> Packed:
     """One record; `state.js` reads it by position."""
-    return [
-        *_ends(found),
-        packed_p(found.p),
-        _hundredths(100 * found.se),
-        _hundredths(effect),
-        found.num_questions,
-        found.gained,
-        found.lost,
-        tenths(found.detectable),
-        *map(packed_p, found.mcnemar_p),
-    ]
+    sizes = (_hundredths(100 * found.se), _hundredths(effect), found.num_questions, found.gained, found.lost)
+    p_values = map(packed_p, found.mcnemar_p)
+    return [*_ends(found), packed_p(found.p), *sizes, tenths(found.detectable), *p_values]
 
 
 def _ends(found: Difference | Estimate) -> list[int]:
@@ -267,18 +254,12 @@ def _reported(entry: Reported, board: Board) -> dict[str, object]:
         has_column = each.benchmark in board.benchmarks
         name = "" if has_column or wording.is_macro(each, board.benchmarks) else each.benchmark
         figures.append([each.benchmark if has_column else MACRO, each.metric, tenths(each.value), name])
-    return {
-        "label": wording.reported_label(entry),
-        "name": entry.name,
-        "model": entry.model,
-        "source": entry.source,
-        "link": wording.web_link(entry.link),
-        "note": entry.note,
-        "figures": figures,
-    }
+    about = {"label": wording.reported_label(entry), "name": entry.name, "model": entry.model}
+    source = {"source": entry.source, "link": wording.web_link(entry.link), "note": entry.note}
+    return {**about, **source, "figures": figures}
 
 
-def _curve(curve: Curve, *, shown: bool) -> dict[str, object]:
+def _curve(curve: Curve, shown: bool) -> dict[str, object]:
     """A row's training: few digits, and the grids that its lines share."""
     grids = list(dict.fromkeys(line.grid for line in curve.lines))
     numbers = [stage.number for stage in curve.stages]

@@ -37,9 +37,7 @@ class PairCell(NamedTuple):
 def page_html(board: Board, samples: PackedSamples | None = None) -> str:
     """The whole page as one string, about 5 MB with plotly.js in it; it makes no network request.
 
-    Args:
-        board: the board.
-        samples: of the board (`collect_samples`), for the sample browser.
+    The samples are those of the board (`collect_samples`), for the sample browser.
     """
     from jinja2 import Environment, FunctionLoader, StrictUndefined
     from markupsafe import Markup

@@ -43,10 +43,8 @@ _FLAGS = [
 class PackedSamples:
     """What the page's template needs.
 
-    Attributes:
-        chunks: Base64 texts by the id of the script element that each belongs in.
-        index: What is in which chunk; goes into the page as JSON.
-        caption: How many samples of how many are in the page.
+    `chunks` are base64 texts by the id of the script element that each belongs in, `index` says as JSON what
+    is in which of them, and `caption` how many samples of how many are in the page.
     """
 
     chunks: Mapping[str, str]
@@ -72,7 +70,6 @@ def collect_samples(
     evenly spaced subset of each benchmark's questions, the same for all entries.
 
     Args:
-        board: the board.
         runs: what it was built from; texts are read from a run's folder where it has none in memory.
         most: samples that the page may hold.
         most_tokens: tokens of outputs that the page may hold.
