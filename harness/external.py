@@ -7,19 +7,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import harness.models.locate as locate
 from harness.config import EMBEDDED, Config
 from harness.models.checkpoint import Checkpoint, Weights, whole_model, with_adapter
-from harness.models.locate import (
-    adapter_config,
-    adapter_is_meant,
-    card_licence,
-    is_adapter,
-    locate,
-    locate_adapter,
-    locate_base,
-    locate_model,
-    model_name,
-)
 from harness.progress import Reporter
 from harness.run import evaluate_checkpoints
 from leaderboards.results.schema import RESULTS_FILE
@@ -30,33 +20,20 @@ from tasks.tags import get_tag_format
 
 @dataclass(frozen=True)
 class External:
-    """What the user says of checkpoints trained elsewhere, beside the configuration.
+    """What the user says of checkpoints trained elsewhere, beside the configuration."""
 
-    Attributes:
-        adapters: Folders or Hub ids of PEFT adapters on the configuration's model.
-        base: Base of the model, where that is an adapter itself and its own record of it does not serve.
-        name: As the leaderboard shows it.
-        licence: Of the weights; what their card says where None.
-        link: To where they come from.
-    """
-
-    adapters: tuple[str, ...] = ()
+    adapters: tuple[str, ...] = ()  # folders or Hub ids of PEFT adapters on the configuration's model
+    # Base of the model, where that is an adapter itself and its own record of it does not serve.
     base: str | None = None
-    name: str | None = None
-    licence: str | None = None
-    link: str | None = None
+    name: str | None = None  # as the leaderboard shows it
+    licence: str | None = None  # of the weights; what their card says where None
+    link: str | None = None  # to where they come from
 
 
 def evaluate_external(config: Config, external: External, reporter: Reporter | None = None) -> None:
     """Looks at checkpoints trained elsewhere, then evaluates them.
 
-    Args:
-        config: Its `model` is the checkpoint, or the base of adapters.
-        external: What else is known of them.
-        reporter: Shows progress.
-
-    Raises:
-        InputError: They cannot be evaluated, or results in the run's folder would be lost.
+    InputError where they cannot be evaluated, or results in the run's folder would be lost.
     """
     reporter = reporter or Reporter()
     get_tag_format(config.tags)
@@ -72,13 +49,9 @@ def external_checkpoints(
 ) -> list[Checkpoint]:
     """A model trained elsewhere, or adapters, as evaluation wants them.
 
-    Args:
-        config: Its `model` is the checkpoint: a whole model, an adapter, or the base of `external.adapters`.
-        external: What else is known of them.
-        say: Told what is taken where a folder holds more than one thing.
-
-    Raises:
-        InputError: A checkpoint cannot be found or evaluated, or one name would stand for several.
+    The configuration's `model` is a whole model, an adapter, or the base of `external.adapters`; `say` is
+    told what is taken where a folder holds more than one thing. InputError where a checkpoint cannot be found
+    or evaluated, or one name would stand for several.
     """
     if config.eval.engine == "openai":
         return [_served(config, external)]
@@ -88,14 +61,14 @@ def external_checkpoints(
         raise InputError("name the checkpoint: harness eval --model ID|PATH")
     adapters, base = _what_is_meant(config.model, external, say)
     if not adapters:
-        path = locate_model(config.model)
-        shown = model_name(config.model, path)
+        path = locate.locate_model(config.model)
+        shown = locate.model_name(config.model, path)
         return [_checkpoint(config, external, shown, whole_model(path), config.model)]
     names = [external.name] if external.name else _names(adapters)
     wanted = []
     for name, adapter in zip(names, adapters, strict=True):
-        path = locate_adapter(adapter)
-        base_dir, shown = locate_base(path, base)
+        path = locate.locate_adapter(adapter)
+        base_dir, shown = locate.locate_base(path, base)
         weights = with_adapter(whole_model(base_dir), path)
         wanted.append(_checkpoint(config, external, shown, weights, adapter, name))
     return wanted
@@ -105,14 +78,14 @@ def _what_is_meant(
     model: str, external: External, say: Callable[[str], None]
 ) -> tuple[tuple[str, ...], str | None]:
     """The adapters, and their base where it is given; a model that is an adapter itself is one of them."""
-    path = locate(model)
+    path = locate.locate(model)
     if external.adapters:
         if external.base:
             raise InputError("--base and --model both name the adapter's base; give one of them")
         return external.adapters, model
-    if adapter_is_meant(path, external.base):
+    if locate.adapter_is_meant(path, external.base):
         return (model,), external.base
-    if is_adapter(path):
+    if locate.is_adapter(path):
         say(
             f"{path} holds a whole model and an adapter: the whole model is taken (--adapter takes the other)"
         )
@@ -129,7 +102,7 @@ def _checkpoint(
     served: bool = False,
 ) -> Checkpoint:
     adapter = weights.adapter_dir
-    own = adapter_config(adapter) if adapter else {}
+    own = locate.adapter_config(adapter) if adapter else {}
     method = "dora" if own.get("use_dora") else "rslora" if own.get("use_rslora") else "lora"
     return Checkpoint(
         name=name or external.name or model.rsplit("/", 1)[-1],
@@ -140,7 +113,7 @@ def _checkpoint(
         method=method if adapter else None,
         shown_path=shown_path,
         weights=weights,
-        licence=external.licence or (None if served else card_licence(adapter or weights.model_dir)),
+        licence=external.licence or (None if served else locate.card_licence(adapter or weights.model_dir)),
         link=external.link,
         served=served,
     )
@@ -174,8 +147,7 @@ def _names(adapters: Sequence[str]) -> list[str]:
 def check_out(out: Path, wanted: Sequence[Checkpoint], benchmarks: Sequence[str]) -> None:
     """Refuses to write over results that the same command would not make again.
 
-    Raises:
-        InputError: The folder holds results of other checkpoints, or of these on further benchmarks.
+    InputError where the folder holds results of other checkpoints, or of these on further benchmarks.
     """
     try:
         stored = json.loads((out / RESULTS_FILE).read_text(encoding="utf-8"))["entries"]

@@ -7,25 +7,20 @@ from typing import Annotated
 
 import typer
 
+from harness.commands.options import option
+
+_OUT = "Where to write it; RUN_DIR/cards/… by default."
+_PUSH = "Upload it to this repository on the Hub."
+_WEIGHTS = "With --push-to-hub: upload the checkpoint's folder too."
+
 
 def card(
     run_dir: Annotated[Path, typer.Argument(help="Folder of a finished run.", metavar="RUN_DIR")],
     entry: Annotated[str, typer.Option(help="Entry of the run.")],
-    seed: Annotated[
-        int | None, typer.Option(help="Of its training, where it has several.", show_default=False)
-    ] = None,
-    out: Annotated[
-        Path | None, typer.Option(help="Where to write it; RUN_DIR/cards/… by default.", show_default=False)
-    ] = None,
-    push_to_hub: Annotated[
-        str | None,
-        typer.Option(
-            help="Upload it to this repository on the Hub.", metavar="USER/NAME", show_default=False
-        ),
-    ] = None,
-    weights: Annotated[
-        bool, typer.Option("--weights", help="With --push-to-hub: upload the checkpoint's folder too.")
-    ] = False,
+    seed: Annotated[int | None, option("Of its training, where it has several.")] = None,
+    out: Annotated[Path | None, option(_OUT)] = None,
+    push_to_hub: Annotated[str | None, option(_PUSH, metavar="USER/NAME")] = None,
+    weights: Annotated[bool, typer.Option("--weights", help=_WEIGHTS)] = False,
 ) -> None:
     """Write a checkpoint's card for the Hub: what it is, its results, and what they are worth."""
     from harness.config import load_config

@@ -7,13 +7,13 @@ is shown, never interpreted: no markup, no escape sequence, nothing invisible.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from functools import partial
 from itertools import repeat
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from harness.commands.options import option
 from harness.progress import console
 from leaderboards.report.wording import p_value, points, printable
 
@@ -40,7 +40,6 @@ _JSON_FIELDS = {
     **{name: name for name in ("format_valid", "truncated", "defects", "output_tokens", "judge")},
 }
 """What is said of an output, by the names that a reader of the JSON meets."""
-_option = partial(typer.Option, show_default=False)
 _SIDE = "An entry's name, a RUN_DIR that holds one, or RUN_DIR:ENTRY."
 _RUN = "Run to look for names in; may be repeated. By default runs/embedded."
 _ONLY = "Questions that only A has right, only B, neither, or just one of them."
@@ -49,9 +48,9 @@ _ONLY = "Questions that only A has right, only B, neither, or just one of them."
 def diff(
     a: Annotated[str, typer.Argument(help=_SIDE, metavar="A")],
     b: Annotated[str, typer.Argument(help="The other, likewise.", metavar="B")],
-    run: Annotated[list[Path] | None, _option(help=_RUN)] = None,
-    benchmark: Annotated[str | None, _option(help="Only this one.")] = None,
-    seed: Annotated[int | None, _option(help="Only this training seed.")] = None,
+    run: Annotated[list[Path] | None, option(_RUN)] = None,
+    benchmark: Annotated[str | None, option("Only this one.")] = None,
+    seed: Annotated[int | None, option("Only this training seed.")] = None,
     only: Annotated[str, typer.Option(help=_ONLY, metavar="a|b|both-wrong|differing")] = "differing",
     limit: Annotated[int, typer.Option(help="Questions to show; 0 for the summary alone.", min=0)] = 10,
     full: Annotated[bool, typer.Option("--full", help="Whole prompts and outputs.")] = False,

@@ -7,9 +7,7 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import typer
-
-from harness.commands.options import Base, Given, configured
+from harness.commands.options import Base, Given, configured, option
 from harness.progress import Reporter, console
 from tasks.errors import InputError
 
@@ -18,6 +16,10 @@ if TYPE_CHECKING:
     from harness.external import External
     from leaderboards.results.entry_files import EntryFile
 
+_MODEL = "Checkpoint, or base of the adapters: folder, Hub id or ID@REVISION."
+_ADAPTER = "PEFT adapter, folder or Hub id; may be repeated."
+_ENTRY = "Entry file that says all of this; flags win over it; may be repeated."
+
 
 @configured(
     *("model", "benchmarks", "adapter", "base", "entry", "tags", "name", "instruct"),
@@ -25,26 +27,11 @@ if TYPE_CHECKING:
 )
 def evaluate(
     given: Given,
-    model: Annotated[
-        str | None,
-        typer.Option(
-            help="Checkpoint, or base of the adapters: folder, Hub id or ID@REVISION.",
-            metavar="ID|PATH",
-            show_default=False,
-        ),
-    ] = None,
-    adapter: Annotated[
-        list[str] | None,
-        typer.Option(help="PEFT adapter, folder or Hub id; may be repeated.", metavar="ID|PATH"),
-    ] = None,
+    model: Annotated[str | None, option(_MODEL, metavar="ID|PATH")] = None,
+    adapter: Annotated[list[str] | None, option(_ADAPTER, metavar="ID|PATH")] = None,
     base: Base = None,
-    entry: Annotated[
-        list[Path] | None,
-        typer.Option(
-            help="Entry file that says all of this; flags win over it; may be repeated.", metavar="FILE.yaml"
-        ),
-    ] = None,
-    name: Annotated[str | None, typer.Option(help="Name on the leaderboard.", show_default=False)] = None,
+    entry: Annotated[list[Path] | None, option(_ENTRY, metavar="FILE.yaml")] = None,
+    name: Annotated[str | None, option("Name on the leaderboard.")] = None,
 ) -> None:
     """Evaluate checkpoints trained elsewhere."""
     from harness.external import External

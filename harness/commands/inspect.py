@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from harness.commands.options import Base, DataDir, Instruct, Tags
+from harness.commands.options import Base, DataDir, Instruct, Tags, option
 from harness.progress import console
 
 if TYPE_CHECKING:
@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
     from harness.models.inspection import Facts, Inspection
 
+_MODEL = "Folder, Hub id or ID@REVISION; an adapter too."
+_BENCHMARK = "Whose first question is shown as it would be sent."
 _DIGEST_DIGITS = 16
 _WORDS = {
     "bytes": "on disk", "bos": "BOS", "eos": "EOS", "adds_bos": "adds BOS", "stop_ids": "stop token ids",
@@ -24,18 +26,11 @@ _WORDS = {
 
 
 def inspect(
-    model: Annotated[
-        str, typer.Argument(help="Folder, Hub id or ID@REVISION; an adapter too.", metavar="ID|PATH")
-    ],
-    adapter: Annotated[
-        str | None,
-        typer.Option(help="PEFT adapter on the model.", metavar="ID|PATH", show_default=False),
-    ] = None,
+    model: Annotated[str, typer.Argument(help=_MODEL, metavar="ID|PATH")],
+    adapter: Annotated[str | None, option("PEFT adapter on the model.", metavar="ID|PATH")] = None,
     base: Base = None,
     tags: Tags = None,
-    benchmark: Annotated[
-        str, typer.Option(help="Whose first question is shown as it would be sent.")
-    ] = "world_number",
+    benchmark: Annotated[str, typer.Option(help=_BENCHMARK)] = "world_number",
     prompt_style: Annotated[str, typer.Option(help="auto, plain or chat.")] = "auto",
     instruct: Instruct = False,
     data_dir: DataDir = None,

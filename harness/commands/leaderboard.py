@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from harness.commands.options import option
 from harness.progress import console
 from leaderboards.report.wording import METRIC_NAMES, bounds, p_value, percent, points, printable
 
@@ -16,7 +16,6 @@ if TYPE_CHECKING:
 
     from leaderboards.gate import GateReport, GateTest
 
-_option = partial(typer.Option, show_default=False)
 _ENTRIES = "Folder of entry files; those evaluated on the same questions join the board."
 _ALLOW = "Show results marked that are not comparable: data, prompt, generation, scorer."
 _FAIL_IF = (
@@ -27,17 +26,15 @@ _FAIL_IF = (
 
 def leaderboard(
     run_dirs: Annotated[list[Path], typer.Argument(help="Folders of finished runs.", metavar="RUN_DIR…")],
-    out: Annotated[Path | None, _option(help="Where to write the report.")] = None,
-    reference: Annotated[str | None, _option(help="Entry that differences are taken to.")] = None,
-    rank_by: Annotated[str | None, _option(help="accuracy, accuracy_strict, format_valid or score.")] = None,
-    alpha: Annotated[float | None, _option(help="Weight of accuracy in score.")] = None,
-    entries: Annotated[Path | None, _option(help=_ENTRIES)] = None,
-    allow_different: Annotated[str | None, _option(help=_ALLOW, metavar="a,b")] = None,
+    out: Annotated[Path | None, option("Where to write the report.")] = None,
+    reference: Annotated[str | None, option("Entry that differences are taken to.")] = None,
+    rank_by: Annotated[str | None, option("accuracy, accuracy_strict, format_valid or score.")] = None,
+    alpha: Annotated[float | None, option("Weight of accuracy in score.")] = None,
+    entries: Annotated[Path | None, option(_ENTRIES)] = None,
+    allow_different: Annotated[str | None, option(_ALLOW, metavar="a,b")] = None,
     samples: Annotated[int, typer.Option(help="At most so many samples in the page.", min=0)] = 100_000,
-    baseline: Annotated[
-        list[Path] | None, _option(help="Earlier run to compare with; may be repeated.")
-    ] = None,
-    fail_if: Annotated[list[str] | None, _option(help=_FAIL_IF, metavar='"METRIC(BENCHMARK) drops"')] = None,
+    baseline: Annotated[list[Path] | None, option("Earlier run to compare with; may be repeated.")] = None,
+    fail_if: Annotated[list[str] | None, option(_FAIL_IF, metavar='"METRIC(BENCHMARK) drops"')] = None,
 ) -> None:
     """Write the report again from stored results alone; what is not said is as in the first run."""
     from harness.config import load_config

@@ -15,12 +15,10 @@ if TYPE_CHECKING:
 
     from sftkey_train.variants import Stage
 
+_WHAT = "benchmarks, variants, objectives, tags or engines"
 
-def list_known(
-    what: Annotated[
-        str, typer.Argument(help="benchmarks, variants, objectives, tags or engines", metavar="WHAT")
-    ],
-) -> None:
+
+def list_known(what: Annotated[str, typer.Argument(help=_WHAT, metavar="WHAT")]) -> None:
     """Show what there is: benchmarks, variants, objectives, tags or engines."""
     console().print(listing(what))
 

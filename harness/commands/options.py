@@ -40,19 +40,12 @@ def _judge(judge: str) -> dict[str, object]:
 
 @dataclass(frozen=True)
 class Given:
-    """What a command line says of the configuration.
+    """What a command line says of the configuration."""
 
-    Attributes:
-        file: The YAML file.
-        flags: Configuration key -> value, for the options that were given.
-        settings: What `--set` said.
-        quick: Whether the first look is wanted.
-    """
-
-    file: Path | None
-    flags: Mapping[str, Any]
-    settings: tuple[str, ...]
-    quick: bool
+    file: Path | None  # the YAML file
+    flags: Mapping[str, Any]  # configuration key -> value, for the options that were given
+    settings: tuple[str, ...]  # what `--set` said
+    quick: bool  # whether the first look is wanted
 
     def config(self, defaults: Mapping[str, Any] | None = None) -> Config:
         """The configuration that it comes to; `defaults` stand below the file's values."""
@@ -65,7 +58,7 @@ class Given:
         return replace(self, flags={**self.flags, **flags})
 
 
-def _option(said: str, *, metavar: str | None = None) -> Any:
+def option(said: str, *, metavar: str | None = None) -> Any:
     """An option that is left out unless it is given."""
     return typer.Option(help=said, metavar=metavar, show_default=False)
 
@@ -74,32 +67,30 @@ Text = str | None
 Number = int | None
 Folder = Path | None
 
-DataDir = Annotated[Folder, _option("Folder of benchmark data, in place of the Hub."), _sets("data_dir")]
-Tags = Annotated[Text, _option("Tag format (harness list tags)."), _sets("tags")]
-Base = Annotated[
-    Text, _option("Base of a model that is an adapter, in place of the one it names.", metavar="ID|PATH")
-]
-Instruct = Annotated[
-    bool,
-    typer.Option("--instruct", help="Say in the prompt in which format to answer."),
-    _sets("eval.instruct"),
-]
-Workers = Annotated[
-    Number, typer.Option(help="Processes at most; as many as cores.", min=1, show_default=False)
-]
+DataDir = Annotated[Folder, option("Folder of benchmark data, in place of the Hub."), _sets("data_dir")]
+Tags = Annotated[Text, option("Tag format (harness list tags)."), _sets("tags")]
+_BASE = option("Base of a model that is an adapter, in place of the one it names.", metavar="ID|PATH")
+Base = Annotated[Text, _BASE]
+_INSTRUCT = typer.Option("--instruct", help="Say in the prompt in which format to answer.")
+Instruct = Annotated[bool, _INSTRUCT, _sets("eval.instruct")]
+_WORKERS = typer.Option(help="Processes at most; as many as cores.", min=1, show_default=False)
+Workers = Annotated[Number, _WORKERS]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Print the resolved plan and do nothing.")]
 
-_BENCHMARKS = _option("Benchmarks, with commas (harness list benchmarks).", metavar="a,b")
-_VARIANTS = _option("Variants, with commas (harness list variants).", metavar="a,b")
-_BUDGET = _option(
+_MODEL = option("Model: 'embedded', a folder or a Hub id.", metavar="ID|PATH")
+_BENCHMARKS = option("Benchmarks, with commas (harness list benchmarks).", metavar="a,b")
+_VARIANTS = option("Variants, with commas (harness list variants).", metavar="a,b")
+_METHOD = option("full, lora, dora, rslora or qlora.", metavar="full|lora|…")
+_BUDGET = option(
     "What is equal between variants: steps, tokens or epochs; with =N, how much.",
     metavar="steps|tokens|epochs[=N]",
 )
-_LIMIT = _option("Use at most N records of each benchmark, in training and in evaluation.")
-_EXACT = _option(
+_ENGINE = option("auto, vllm, hf or openai.", metavar="auto|vllm|hf|openai")
+_LIMIT = option("Use at most N records of each benchmark, in training and in evaluation.")
+_EXACT = option(
     "Make N outputs of each benchmark again with the hf engine, and say how many differ.", metavar="N"
 )
-_JUDGE = _option(
+_JUDGE = option(
     "A model that judges too, by name or address; verdicts stand beside the rule's.", metavar="MODEL|URL"
 )
 _SETTING = typer.Option(
@@ -108,27 +99,21 @@ _SETTING = typer.Option(
 _QUICK = typer.Option("--quick", help="A first look at the embedded world, in about a minute.")
 
 _OPTIONS: dict[str, Any] = {
-    "config": Annotated[Folder, _option("YAML file; flags and --set override it.")],
-    "model": Annotated[
-        Text, _option("Model: 'embedded', a folder or a Hub id.", metavar="ID|PATH"), _sets("model")
-    ],
+    "config": Annotated[Folder, option("YAML file; flags and --set override it.")],
+    "model": Annotated[Text, _MODEL, _sets("model")],
     "benchmarks": Annotated[Text, _BENCHMARKS, _sets("benchmarks")],
     "variants": Annotated[Text, _VARIANTS, _sets("variants")],
-    "seeds": Annotated[Number, _option("Number of seeds."), _sets("seeds")],
-    "method": Annotated[
-        Text, _option("full, lora, dora, rslora or qlora.", metavar="full|lora|…"), _sets("train.method")
-    ],
+    "seeds": Annotated[Number, option("Number of seeds."), _sets("seeds")],
+    "method": Annotated[Text, _METHOD, _sets("train.method")],
     "budget": Annotated[Text, _BUDGET, _budget],
-    "engine": Annotated[
-        Text, _option("auto, vllm, hf or openai.", metavar="auto|vllm|hf|openai"), _sets("eval.engine")
-    ],
+    "engine": Annotated[Text, _ENGINE, _sets("eval.engine")],
     "data_dir": DataDir,
     "limit": Annotated[Number, _LIMIT, _sets("limit", "train_limit")],
     "exact": Annotated[Number, _EXACT, _sets("eval.exact")],
     "judge": Annotated[Text, _JUDGE, _judge],
     "tags": Tags,
     "instruct": Instruct,
-    "out": Annotated[Folder, _option("Folder of the run."), _sets("out")],
+    "out": Annotated[Folder, option("Folder of the run."), _sets("out")],
     "setting": Annotated[list[str] | None, _SETTING],
     "quick": Annotated[bool, _QUICK],
 }
@@ -140,9 +125,7 @@ TRAINING = ("config", "model", "benchmarks", "variants", "seeds", "method", "bud
 def configured(*names: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
     """Gives a command shared options by name, and hands it a `Given` made of their values.
 
-    Args:
-        names: Of options, in the order of the help; the command's own parameters that are not named
-            come last.
+    The help has them in this order; the command's own parameters that are not named come last.
     """
 
     def decorate(command: Callable[..., None]) -> Callable[..., None]:

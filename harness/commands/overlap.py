@@ -15,11 +15,11 @@ if TYPE_CHECKING:
 
     from leaderboards.results.schema import Overlap
 
+_TRAIN = 'What was trained on, JSONL: {"question", …}.'
+
 
 def overlap(
-    train: Annotated[
-        Path, typer.Argument(help='What was trained on, JSONL: {"question", …}.', metavar="TRAIN.jsonl")
-    ],
+    train: Annotated[Path, typer.Argument(help=_TRAIN, metavar="TRAIN.jsonl")],
     benchmarks: Annotated[str, typer.Option(help="Benchmarks, with commas.", metavar="a,b")],
     field: Annotated[str, typer.Option(help="Field that holds the question.")] = "question",
     data_dir: DataDir = None,
@@ -41,10 +41,15 @@ def overlap(
 def _overlap_table(overlaps: dict[str, Overlap]) -> Table:
     from rich.table import Table
 
-    size = next(iter(overlaps.values())).ngram_size
-    num_train = next(iter(overlaps.values())).num_train
-    table = Table(title=f"test questions in {num_train} training records")
-    for header in ("benchmark", "questions", "word for word", f"or {size} words in a row", "share"):
+    first = next(iter(overlaps.values()))
+    table = Table(title=f"test questions in {first.num_train} training records")
+    for header in (
+        "benchmark",
+        "questions",
+        "word for word",
+        f"or {first.ngram_size} words in a row",
+        "share",
+    ):
         table.add_column(header, justify="left" if header == "benchmark" else "right")
     for name, one in overlaps.items():
         table.add_row(name, str(one.n), str(one.exact), str(one.ngram), f"{100 * one.ngram / one.n:.1f} %")

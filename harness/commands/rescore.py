@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from harness.commands.options import Workers
+from harness.commands.options import Workers, option
 from harness.evaluation.evaluations import item_of, judged_fields
 from harness.evaluation.lm import FOLDER as LM_EVAL_FOLDER
 from harness.files import locked
@@ -36,9 +36,7 @@ _EntryKey = tuple[str, str, int | None]
 
 def rescore_command(
     run_dir: Annotated[Path, typer.Argument(help="Folder of a finished run.", metavar="RUN_DIR")],
-    out: Annotated[
-        Path | None, typer.Option(help="Write there instead of over the run's results.", show_default=False)
-    ] = None,
+    out: Annotated[Path | None, option("Write there instead of over the run's results.")] = None,
     workers: Workers = None,
 ) -> None:
     """Judge a stored run's outputs again, without an engine."""
@@ -70,30 +68,20 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class RescoreReport:
-    """What judging again has changed.
+    """What judging again has changed."""
 
-    Attributes:
-        n: benchmark -> number of samples.
-        changes: every sample whose accuracy is another now.
-        strict: benchmark -> how many changed in strict accuracy.
-        format_valid: benchmark -> how many changed in format validity.
-        same_scorer: the run was scored by this very scorer.
-        without_lm_eval: its files in lm-eval's form, which held the old verdicts, were removed.
-    """
-
-    n: Mapping[str, int]
-    changes: tuple[Change, ...]
-    strict: Mapping[str, int]
-    format_valid: Mapping[str, int]
-    same_scorer: bool
-    without_lm_eval: bool = False
+    n: Mapping[str, int]  # benchmark -> number of samples
+    changes: tuple[Change, ...]  # every sample whose accuracy is another now
+    strict: Mapping[str, int]  # benchmark -> how many changed in strict accuracy
+    format_valid: Mapping[str, int]  # benchmark -> how many changed in format validity
+    same_scorer: bool  # the run was scored by this very scorer
+    without_lm_eval: bool = False  # its files in lm-eval's form, which held the old verdicts, were removed
 
 
 def rescore(run_dir: Path, out: Path | None = None, workers: int | None = None) -> RescoreReport:
     """Score every stored sample again and write the results back, or to `out`, with the configuration.
 
-    Raises:
-        InputError: no stored run, a tag format that is no longer there, or another process works there.
+    InputError where there is no stored run, its tag format is gone, or another process works there.
     """
     if not run_dir.is_dir():
         raise InputError(f"{run_dir}: no such folder; name that of a finished run")

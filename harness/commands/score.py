@@ -11,7 +11,7 @@ from typing import IO, TYPE_CHECKING, Annotated, Any, NamedTuple
 import typer
 
 import tasks.scoring as scoring
-from harness.commands.options import Tags, Workers
+from harness.commands.options import Tags, Workers, option
 from harness.progress import console
 from tasks.errors import InputError, did_you_mean
 from tasks.files import whole_file
@@ -22,27 +22,20 @@ from tasks.tags import DEFECTS, TagFormat, get_tag_format, opens_reasoning
 if TYPE_CHECKING:
     from rich.console import Console
 
+_OUTPUTS = 'JSONL: {"id", "output", "gold"}, and "choices" where they exist.'
+_KIND = "number, choice, latex or text."
+_LABEL = "Field with another's verdict, true or false, to compare with."
+
 
 def score_command(
-    outputs: Annotated[
-        Path, typer.Argument(help='JSONL: {"id", "output", "gold"}, and "choices" where they exist.')
-    ],
-    kind: Annotated[
-        str, typer.Option(help="number, choice, latex or text.", metavar="number|choice|latex|text")
-    ],
+    outputs: Annotated[Path, typer.Argument(help=_OUTPUTS)],
+    kind: Annotated[str, typer.Option(help=_KIND, metavar="number|choice|latex|text")],
     tags: Tags = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
-    samples: Annotated[
-        Path | None, typer.Option(help="Write a verdict a line here.", show_default=False)
-    ] = None,
+    samples: Annotated[Path | None, option("Write a verdict a line here.")] = None,
     alpha: Annotated[float, typer.Option(help="Weight of accuracy in score.", min=0.0, max=1.0)] = 0.7,
     workers: Workers = None,
-    label: Annotated[
-        str | None,
-        typer.Option(
-            help="Field with another's verdict, true or false, to compare with.", show_default=False
-        ),
-    ] = None,
+    label: Annotated[str | None, option(_LABEL)] = None,
 ) -> None:
     """Score outputs made elsewhere."""
     known = next((item for item in KINDS if item == kind), None)
@@ -57,26 +50,16 @@ def score_command(
 
 @dataclass(frozen=True, slots=True)
 class ScoreReport:
-    """What a file of outputs scored.
+    """What a file of outputs scored."""
 
-    Attributes:
-        n: number of outputs.
-        accuracy: share judged right, the answer found as best one can.
-        accuracy_strict: share judged right whose answer stood where it should.
-        format_valid: share that keeps to the tag format.
-        score: mean of alpha * accuracy + (1 - alpha) * format_valid.
-        truncated: number of outputs cut at the token limit.
-        defects: number of outputs with each format defect; every defect is named.
-        label: agreement of `accuracy` with the lines' own labels, where asked for.
-    """
-
-    n: int
-    accuracy: float
-    accuracy_strict: float
-    format_valid: float
-    score: float
-    truncated: int
-    defects: dict[str, int]
+    n: int  # number of outputs
+    accuracy: float  # share judged right, the answer found as best one can
+    accuracy_strict: float  # share judged right whose answer stood where it should
+    format_valid: float  # share that keeps to the tag format
+    score: float  # mean of alpha * accuracy + (1 - alpha) * format_valid
+    truncated: int  # number of outputs cut at the token limit
+    defects: dict[str, int]  # number of outputs with each format defect; every defect is named
+    # agreement of `accuracy` with the lines' own labels, where asked for.
     label: scoring.Agreement | None = None
 
     def to_json(self) -> str:

@@ -14,9 +14,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
 
-import typer
-
-from harness.commands.options import TRAINING, Given, configured
+from harness.commands.options import TRAINING, Given, configured, option
 from harness.config import OWN_SETTINGS, Config, dump_config
 from harness.progress import Reporter, console
 from sftkey_train import distributed
@@ -32,39 +30,25 @@ Point = tuple[tuple[str, float], ...]
 """(setting, value) of one point of a variant's grid."""
 OF_LATER_STAGES = ("second_learning_rate", "stage2_share")
 CHOSEN_FILE = "chosen.yaml"
+_GRID = (
+    "A setting and its values, such as learning_rate=1e-5,3e-5; may be repeated. Half, once and twice the "
+    "learning rate × stage2_share 0.25 and 0.5 where none is given."
+)
 
 
 @dataclass(frozen=True)
 class Tried:
-    """One variant at one point, over seeds and benchmarks.
+    """One variant at one point, over seeds and benchmarks."""
 
-    Attributes:
-        variant: As the configuration names it.
-        point: The settings.
-        metric: Mean of the metric that ranks, over benchmarks and seeds, on validation questions.
-        format_valid: Likewise the share of outputs in the tag format.
-        chosen: Whether it is the variant's best; of equal ones the first of the grid.
-    """
-
-    variant: str
-    point: Point
-    metric: float
-    format_valid: float
-    chosen: bool = False
+    variant: str  # as the configuration names it
+    point: Point  # the settings
+    metric: float  # mean of the metric that ranks, over benchmarks and seeds, on validation questions
+    format_valid: float  # likewise the share of outputs in the tag format
+    chosen: bool = False  # whether it is the variant's best; of equal ones the first of the grid
 
 
 @configured("grid", *TRAINING, "engine", "data_dir", "limit", "out", "setting", "quick")
-def sweep(
-    given: Given,
-    grid: Annotated[
-        list[str] | None,
-        typer.Option(
-            help="A setting and its values, such as learning_rate=1e-5,3e-5; may be repeated. "
-            "Half, once and twice the learning rate × stage2_share 0.25 and 0.5 where none is given.",
-            metavar="name=a,b",
-        ),
-    ] = None,
-) -> None:
+def sweep(given: Given, grid: Annotated[list[str] | None, option(_GRID, metavar="name=a,b")] = None) -> None:
     """Choose each variant's settings on validation questions, never on the test's."""
     if distributed.count() > 1:
         raise InputError("a sweep is one process; stages run side by side on the GPUs there are")
@@ -96,8 +80,7 @@ def _table(tried: Sequence[Tried], metric: str) -> Table:
 def parse_grid(texts: Sequence[str]) -> dict[str, tuple[float, ...]]:
     """`name=1e-5,3e-5` texts as a grid.
 
-    Raises:
-        InputError: Not of that form, or a setting that variants may not have for themselves.
+    InputError where one is not of that form, or sets what variants may not have for themselves.
     """
     grid: dict[str, tuple[float, ...]] = {}
     for text in texts:
@@ -127,15 +110,7 @@ def choose_settings(config: Config, grid: Mapping[str, Sequence[float]], reporte
     """Trains and evaluates every variant at every point, and writes the choice beside the run.
 
     `sweep.json` holds all points; `chosen.yaml` is the run's configuration with each variant's best, ready
-    for `harness train-and-eval --config`.
-
-    Args:
-        config: The run that the choice is for.
-        grid: Setting -> values.
-        reporter: Shows progress.
-
-    Raises:
-        InputError: No benchmark has validation records.
+    for `harness train-and-eval --config`. InputError where no benchmark has validation records.
     """
     benchmarks = [name for name in config.benchmarks if load_benchmark(name).has_validation]
     if not benchmarks:

@@ -20,8 +20,7 @@ def train_and_eval(given: Given, dry_run: DryRun = False) -> None:
     import harness.run as run
 
     plan = _planned(given)
-    made = None if dry_run else run.train_and_eval(plan, Reporter())
-    if made:
+    if not dry_run and (made := run.train_and_eval(plan, Reporter())):
         made.show(console())
 
 

@@ -74,10 +74,7 @@ def server_url(settings: ServerSettings) -> str:
     """The server's address up to and with `/v1`, as `http://localhost:8000/v1`.
 
     An address that names the endpoint too, as lm-eval's `base_url` does, or that stops at the port, is
-    understood.
-
-    Raises:
-        InputError: No address is given, or it is none, or a secret stands in it.
+    understood. InputError where no address is given, or it is none, or a secret stands in it.
     """
     url = settings.url or os.environ.get("OPENAI_BASE_URL", "")
     if not url:
@@ -101,8 +98,7 @@ def server_url(settings: ServerSettings) -> str:
 def api_key(settings: ServerSettings) -> str:
     """The key; a word that is none where the environment holds none, since many servers want none.
 
-    Raises:
-        InputError: What should be a variable's name is none, and may be the key itself.
+    InputError where what should be a variable's name is none, and may be the key itself.
     """
     if not re.fullmatch(r"[A-Z][A-Z0-9_]*", settings.key_variable):
         raise InputError(
@@ -113,57 +109,36 @@ def api_key(settings: ServerSettings) -> str:
 
 @dataclass(frozen=True)
 class Sampling:
-    """How a response is drawn.
+    """How a response is drawn."""
 
-    Attributes:
-        max_new_tokens: Token budget; a response that reaches it is truncated.
-        stop: Strings that end a response; they are not part of it.
-        stop_ids: Tokens that end a response.
-        temperature: 0 for greedy decoding.
-        top_p: Nucleus.
-        seed: Of the draw; no effect on greedy decoding.
-        n: Responses drawn for the prompt; response i is drawn with seed + i.
-    """
-
-    max_new_tokens: int
-    stop: tuple[str, ...] = ()
-    stop_ids: tuple[int, ...] = ()
-    temperature: float = 0.0
-    top_p: float = 1.0
-    seed: int = 0
-    n: int = 1
+    max_new_tokens: int  # token budget; a response that reaches it is truncated
+    stop: tuple[str, ...] = ()  # strings that end a response; they are not part of it
+    stop_ids: tuple[int, ...] = ()  # tokens that end a response
+    temperature: float = 0.0  # 0 for greedy decoding
+    top_p: float = 1.0  # nucleus
+    seed: int = 0  # of the draw; no effect on greedy decoding
+    n: int = 1  # responses drawn for the prompt; response i is drawn with seed + i
 
 
 @dataclass(frozen=True)
 class Request:
-    """A prompt to answer.
+    """A prompt to answer."""
 
-    Attributes:
-        prompt: Token ids; its text for an engine that tokenises by itself (`Engine.wants_text`).
-        sampling: How its responses are drawn.
-        adapter: Folder of the LoRA adapter, one of those loaded, that answers; None for the model alone.
-    """
-
+    # Token ids; its text for an engine that tokenises by itself (`Engine.wants_text`).
     prompt: tuple[int, ...] | str
-    sampling: Sampling
+    sampling: Sampling  # how its responses are drawn
+    # Folder of the LoRA adapter, one of those loaded, that answers; None for the model alone.
     adapter: Path | None = None
 
 
 @dataclass(frozen=True)
 class Completion:
-    """One response.
+    """One response."""
 
-    Attributes:
-        text: Without special tokens and without the stop string.
-        finish_reason: `stop`, or `length` where the token budget ran out.
-        num_prompt_tokens: Tokens of the prompt.
-        num_output_tokens: Tokens generated.
-    """
-
-    text: str
-    finish_reason: str
-    num_prompt_tokens: int
-    num_output_tokens: int
+    text: str  # without special tokens and without the stop string
+    finish_reason: str  # `stop`, or `length` where the token budget ran out
+    num_prompt_tokens: int  # tokens of the prompt
+    num_output_tokens: int  # tokens generated
 
 
 def decode(tokenizer: PreTrainedTokenizerBase, ids: Sequence[int], stop: Sequence[str]) -> str:
@@ -181,19 +156,12 @@ def cut(text: str, stop: Sequence[str]) -> str:
 
 
 class Engine(Protocol):
-    """Generates with one model at a time, and with the LoRA adapters on it.
+    """Generates with one model at a time, and with the LoRA adapters on it."""
 
-    Attributes:
-        name: As `harness list engines` shows it.
-        version: Of what generates.
-        dtype: In which numbers.
-        wants_text: Prompts are texts, which it tokenises by itself, rather than token ids.
-    """
-
-    name: str
-    version: str
-    dtype: str
-    wants_text: bool
+    name: str  # as `harness list engines` shows it
+    version: str  # of what generates
+    dtype: str  # in which numbers
+    wants_text: bool  # prompts are texts, which it tokenises by itself, rather than token ids
 
     def refusal(self, adapter_dir: Path) -> str | None:
         """Why this engine cannot serve an adapter beside its base; None where it can."""

@@ -40,11 +40,7 @@ class HfEngine:
         return "the hf engine holds one model at a time"
 
     def load(self, model_dir: Path, adapters: Sequence[Path] = ()) -> None:
-        """Loads a model in place of the last one.
-
-        Raises:
-            InputError: transformers cannot load it.
-        """
+        """Loads a model in place of the last one; InputError where transformers cannot."""
         import torch
 
         from sftkey_train.model import load_base, load_tokenizer
@@ -69,9 +65,8 @@ class HfEngine:
         size = min(LARGEST_BATCH, self._settings.max_num_seqs)
         for batch in _alike([i for i in range(len(requests)) if i not in set(drawn)], requests, size):
             how = requests[batch[0]].sampling
-            for index, completion in zip(
-                batch, self._batch([requests[i].prompt for i in batch], how), strict=True
-            ):
+            made = self._batch([requests[i].prompt for i in batch], how)
+            for index, completion in zip(batch, made, strict=True):
                 yield index, (completion,) * how.n
 
     def _batch(self, prompts: list[Any], sampling: Sampling) -> list[Completion]:

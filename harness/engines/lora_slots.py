@@ -22,11 +22,7 @@ _CANARIES, _CANARY_TOKENS = 4, 8
 
 
 class AdapterRefused(Exception):
-    """vLLM does not serve an adapter beside its base; merged into it, it may still run.
-
-    Attributes:
-        adapter: Its folder; None where the model takes no adapter at all.
-    """
+    """vLLM does not serve `adapter` (all, where None) beside its base; merged into it, it may still run."""
 
     def __init__(self, adapter: Path | None, reason: str) -> None:
         super().__init__(reason)
@@ -38,10 +34,7 @@ class AdapterRefused(Exception):
 
 
 def serving_refusal(adapter_dir: Path) -> str | None:
-    """What in an adapter's configuration vLLM does not serve beside the base; None where nothing is known.
-
-    Such adapters are merged instead.
-    """
+    """What of an adapter vLLM does not serve beside its base, for which it is merged; None if not known."""
     config = _configuration(adapter_dir)
     initial, targets = config.get("init_lora_weights", True), config.get("target_modules")
     reasons = {
@@ -76,17 +69,11 @@ def largest_rank(adapter_config: dict[str, Any]) -> int:
 
 @dataclass
 class Rack:
-    """The adapters that one vLLM engine holds beside its base.
+    """The adapters that one vLLM engine holds beside its base."""
 
-    Attributes:
-        model_dir: Folder of the base.
-        slots: How many adapters and bases one batch may hold.
-        rank: Largest rank.
-    """
-
-    model_dir: Path
-    slots: int
-    rank: int
+    model_dir: Path  # folder of the base
+    slots: int  # how many adapters and bases one batch may hold
+    rank: int  # largest rank
     _served: dict[Path, Any] = field(default_factory=dict)
     _ids: Any = field(default_factory=lambda: count(1))
 
@@ -117,9 +104,8 @@ class Rack:
     def fill(self, llm: Any, adapters: Sequence[Path]) -> None:
         """Loads adapters in place of those that are there, and tries each of them.
 
-        Raises:
-            AdapterRefused: vLLM does not take one; the engine can be used on.
-            InputError: One changes nothing.
+        AdapterRefused where vLLM does not take one, after which the engine can be used on; InputError where
+        one changes nothing.
         """
         for request in self._served.values():
             llm.llm_engine.remove_lora(request.lora_int_id)

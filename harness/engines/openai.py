@@ -33,10 +33,7 @@ class OpenAIEngine:
     """The model is on a server, which also has its tokenizer, template and adapters.
 
     `version` is the server's address and the further fields that it is sent: what a server runs, and in which
-    numbers, it does not say.
-
-    Raises:
-        InputError: There is no server's address.
+    numbers, it does not say. InputError where no address is given.
     """
 
     name = "openai"
@@ -58,8 +55,7 @@ class OpenAIEngine:
     def load(self, model_dir: Path, adapters: Sequence[Path] = ()) -> None:
         """Checks that the server has the model of this name; some servers list none, and are believed.
 
-        Raises:
-            InputError: The server cannot be reached, or does not have the model.
+        InputError where it cannot be reached, or does not have the model.
         """
         for adapter in adapters:
             raise InputError(f"{adapter}: {self.refusal(adapter)}")
@@ -72,8 +68,7 @@ class OpenAIEngine:
     def generate(self, requests: Sequence[Request]) -> Iterator[_Found]:
         """Yields what is finished; the event loop runs while the next is waited for, in the caller's thread.
 
-        Raises:
-            InputError: A request failed for good. All that had been finished before was yielded.
+        InputError where a request failed for good, after all that had been finished before was yielded.
         """
         with asyncio.Runner() as runner:
             found = self._answers(requests)
@@ -158,11 +153,7 @@ def _pace(per_minute: float | None) -> Callable[[object], Awaitable[None]]:
 
 
 def connect(settings: ServerSettings) -> openai.AsyncOpenAI:
-    """A client for many requests.
-
-    Raises:
-        InputError: There is no server's address.
-    """
+    """A client for many requests; InputError where there is no server's address."""
     import httpx2
     import openai
 
@@ -171,20 +162,17 @@ def connect(settings: ServerSettings) -> openai.AsyncOpenAI:
         limits=httpx2.Limits(max_connections=most, max_keepalive_connections=most),
         event_hooks={"request": [_pace(settings.requests_per_minute)], "response": [_look_at]},
     )
-    return openai.AsyncOpenAI(
-        base_url=server_url(settings),
-        api_key=api_key(settings),
-        max_retries=settings.max_retries,
-        timeout=_time_limits(settings),
-        http_client=http_client,
-    )
+    options = _client_options(settings)
+    return openai.AsyncOpenAI(**options, max_retries=settings.max_retries, http_client=http_client)
 
 
-def _time_limits(settings: ServerSettings) -> Any:
+def _client_options(settings: ServerSettings) -> dict[str, Any]:
+    """Address, key and time limits, whatever is asked."""
     import openai
 
     connecting = min(_SECONDS_TO_CONNECT, settings.timeout_seconds)
-    return openai.Timeout(settings.timeout_seconds, connect=connecting, pool=None)
+    timeout = openai.Timeout(settings.timeout_seconds, connect=connecting, pool=None)
+    return {"base_url": server_url(settings), "api_key": api_key(settings), "timeout": timeout}
 
 
 async def _look_at(response: Any) -> None:
@@ -204,16 +192,13 @@ async def _look_at(response: Any) -> None:
 def served_models(settings: ServerSettings) -> dict[str, str]:
     """The names of the models that a server lists, each with who serves it; empty where it lists none.
 
-    Raises:
-        InputError: It cannot be reached, or refuses.
+    InputError where it cannot be reached, or refuses.
     """
     import openai
 
     url, key = server_url(settings), api_key(settings)
     retries = min(settings.max_retries, _RETRIES_OF_A_LOOK)
-    with openai.OpenAI(
-        base_url=url, api_key=key, max_retries=retries, timeout=_time_limits(settings)
-    ) as client:
+    with openai.OpenAI(**_client_options(settings), max_retries=retries) as client:
         try:
             listed = client.get("/models", cast_to=object)
         except openai.NotFoundError:

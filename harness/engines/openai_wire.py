@@ -32,24 +32,18 @@ class ChatText(str):
 
 @dataclass(frozen=True)
 class ServedPrompts:
-    """How prompts are written for a server, which applies its own template and tokenizer.
+    """How prompts are written for a server, which applies its own template and tokenizer."""
 
-    Attributes:
-        style: `chat` for the chat endpoint, `plain` for the one that completes text.
-        stop_strings: None beside the benchmark's: what ends a turn is the server's to know.
-        stop_ids: Likewise none.
-    """
-
-    style: PromptStyle
+    style: PromptStyle  # `chat` for the chat endpoint, `plain` for the one that completes text
+    # None beside the benchmark's: what ends a turn is the server's to know.
     stop_strings: tuple[str, ...] = ()
-    stop_ids: tuple[int, ...] = ()
+    stop_ids: tuple[int, ...] = ()  # likewise none
 
     @classmethod
     def of(cls, style: str = "auto") -> ServedPrompts:
         """Makes it; `auto` is the chat endpoint, which every server has: a base model wants `plain`.
 
-        Raises:
-            InputError: There is no such style.
+        InputError where there is no such style.
         """
         if style not in ("auto", "plain", "chat"):
             raise InputError(f"no prompt style {style!r}: there are auto, plain, chat")
@@ -62,8 +56,7 @@ class ServedPrompts:
     def render(self, turns: list[dict[str, str]], add_generation_prompt: bool) -> str:
         """Turns of a conversation as one text.
 
-        Raises:
-            InputError: The response is to go on from a given beginning, which no chat endpoint promises.
+        InputError where a response is to go on from a given beginning, which no chat endpoint promises.
         """
         if not add_generation_prompt:
             raise InputError(
@@ -125,11 +118,7 @@ class Choice(NamedTuple):
 
 
 def read_choices(answer: object) -> list[Choice]:
-    """The responses in an answer, in their order.
-
-    Raises:
-        ValueError: It is no completion, or one that was broken off; says what it is.
-    """
+    """The responses in an answer, in order; ValueError if it is no completion, or one that was broken off."""
     found = answer.get("choices") if isinstance(answer, dict) else None
     if not isinstance(found, list) or not found or not all(isinstance(choice, dict) for choice in found):
         raise ValueError(f"no choices in {json.dumps(answer)[:160]}")
@@ -149,10 +138,7 @@ def _read_choice(choice: dict[str, Any]) -> Choice:
 
 
 def _read_message(message: object) -> object:
-    """The text that the model wrote: reasoning that the server took out is put back between its tags.
-
-    It stays open where nothing follows, as it does where the token budget ended inside it.
-    """
+    """What the model wrote, reasoning that the server took out put back: left open if nothing follows."""
     if not isinstance(message, dict):
         return None
     content = message.get("content")

@@ -14,7 +14,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Any
 
 from harness.engines.api import Completion, Engine, EngineSettings, Request, ServerSettings
 from harness.engines.vllm import vllm_distribution
@@ -24,21 +23,13 @@ from tasks.workers import Worker, WorkerLost, see_one_gpu, spoken, start_worker
 
 @dataclass(frozen=True)
 class EngineInfo:
-    """An engine as `harness list engines` shows it.
+    """An engine as `harness list engines` shows it."""
 
-    Attributes:
-        name: As `--engine` takes it.
-        description: What it is.
-        source: The distribution that provides it, with its version where that matters.
-        installed: Whether it is there.
-        made_by: Its class, as `module:name`.
-    """
-
-    name: str
-    description: str
-    source: str
-    installed: bool
-    made_by: str
+    name: str  # as `--engine` takes it
+    description: str  # what it is
+    source: str  # the distribution that provides it, with its version where that matters
+    installed: bool  # whether it is there
+    made_by: str  # its class, as `module:name`
 
 
 ENGINES: dict[str, EngineInfo] = {
@@ -67,11 +58,7 @@ ENGINES: dict[str, EngineInfo] = {
 
 
 def choose_engine(name: str) -> str:
-    """Resolves `auto` and checks that the engine is there.
-
-    Raises:
-        InputError: There is no such engine, or it is not installed.
-    """
+    """Resolves `auto`; InputError where there is no such engine, or it is not installed."""
     if name == "auto":
         return "vllm" if ENGINES["vllm"].installed else "hf"
     if name not in ENGINES:
@@ -86,20 +73,16 @@ def choose_engine(name: str) -> str:
 def create_engine(name: str, settings: EngineSettings, server: ServerSettings | None = None) -> Engine:
     """Makes an engine that `choose_engine` has named, on all GPUs; it starts when a model is loaded."""
     if name == "openai":
-        return _load(ENGINES[name].made_by, server or ServerSettings())
+        return new_engine(name, server or ServerSettings())
     import torch
 
     workers = settings.data_parallel or torch.cuda.device_count()
     return ParallelEngine(name, settings, workers) if workers > 1 else new_engine(name, settings)
 
 
-def new_engine(name: str, settings: EngineSettings) -> Engine:
-    """Makes an engine on this machine, in this process."""
-    return _load(ENGINES[name].made_by, settings)
-
-
-def _load(made_by: str, *arguments: Any) -> Engine:
-    engine: Engine = pkgutil.resolve_name(made_by)(*arguments)
+def new_engine(name: str, settings: EngineSettings | ServerSettings) -> Engine:
+    """Makes an engine in this process."""
+    engine: Engine = pkgutil.resolve_name(ENGINES[name].made_by)(settings)
     return engine
 
 

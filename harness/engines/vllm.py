@@ -54,11 +54,9 @@ class VllmEngine:
         """Loads a model: by swapping weights where that is safe, else in a new engine.
 
         Safe means no adapters, the same shape, and an output head of its own: after a swap vLLM's CPU engine
-        goes on with the old head where it shares the embedding's weights.
-
-        Raises:
-            InputError: vLLM cannot load the model, or an adapter changes nothing in it.
-            AdapterRefused: It cannot serve one of the adapters; the engine goes on without any.
+        goes on with the old head where it shares the embedding's weights. InputError where vLLM cannot load
+        the model, or an adapter changes nothing in it; AdapterRefused where it cannot serve one of the
+        adapters, and then goes on without any.
         """
         if adapters:
             rack = Rack.of(model_dir, adapters)

@@ -38,19 +38,12 @@ Prompts = TextPath | ServedPrompts
 
 @dataclass(frozen=True)
 class Asked:
-    """What a checkpoint is asked on one benchmark, question by question.
+    """What a checkpoint is asked on one benchmark, question by question."""
 
-    Attributes:
-        checkpoint: Who is asked.
-        benchmark: What.
-        requests: As the engine takes them.
-        prompts: The texts that they were tokenised from.
-    """
-
-    checkpoint: Checkpoint
-    benchmark: Benchmark
-    requests: tuple[Request, ...]
-    prompts: tuple[str, ...]
+    checkpoint: Checkpoint  # who is asked
+    benchmark: Benchmark  # what
+    requests: tuple[Request, ...]  # as the engine takes them
+    prompts: tuple[str, ...]  # the texts that they were tokenised from
 
 
 class Questionnaire:
@@ -157,12 +150,8 @@ def check_prompt_parity(
 ) -> int:
     """Writes a few training records both ways and compares their ids.
 
-    Returns:
-        How many prompts were compared; none where the benchmark has no training records.
-
-    Raises:
-        InputError: A prompt differs, or has another number of BOS tokens than one; names the record and the
-            first position.
+    Returns how many were compared: none where the benchmark has no training records. InputError names the
+    record, and the first position, where a prompt differs or has another number of BOS tokens than one.
     """
     compared = 0
     for record, doc in _pairs(benchmark, task, data_dir):
@@ -197,11 +186,7 @@ def _evaluated(task: Any, doc: Any, path: TextPath) -> list[int]:
     """The ids that an engine gets for the document."""
     chat = path.style == "chat"
     text = task.fewshot_context(
-        doc,
-        num_fewshot=0,
-        apply_chat_template=chat,
-        fewshot_as_multiturn=True,
-        chat_template=path.render,
+        doc, num_fewshot=0, apply_chat_template=chat, fewshot_as_multiturn=True, chat_template=path.render
     )
     return path.ids([text])[0]
 

@@ -64,14 +64,11 @@ class Evaluator:
     def evaluate(self, checkpoints: Sequence[Checkpoint]) -> list[tuple[Entry, pd.DataFrame]]:
         """Evaluates all checkpoints; what an earlier run has evaluated is read back.
 
-        Raises:
-            InputError: A checkpoint cannot be loaded, or a prompt does not fit its context.
+        InputError where a checkpoint cannot be loaded, or a prompt does not fit its context.
         """
         import pandas as pd
 
-        cells = [
-            self._cell(checkpoint, benchmark) for checkpoint in checkpoints for benchmark in self._benchmarks
-        ]
+        cells = [self._cell(one, benchmark) for one in checkpoints for benchmark in self._benchmarks]
         todo = [cell for cell in cells if cell.evaluation is None]
         if len(todo) < len(cells):
             self._reporter.line(f"  {len(cells) - len(todo)} of {len(cells)} evaluations are in the store")
@@ -88,11 +85,7 @@ class Evaluator:
     def write_lm_eval_files(self, run_dir: Path) -> list[Path]:
         """Puts lm-eval's own files of what `evaluate` has evaluated under `RUN/lm-eval`.
 
-        Returns:
-            The results file of each checkpoint.
-
-        Raises:
-            InputError: They cannot be written.
+        Returns the results file of each checkpoint; InputError where they cannot be written.
         """
         several = len({cell.checkpoint.model for cell in self._cells}) > 1
         folders: dict[str, list[Path]] = {}
@@ -104,11 +97,7 @@ class Evaluator:
         return write_lm_eval_files(run_dir, folders)
 
     def records(self, benchmark: Benchmark) -> list[Record]:
-        """The questions of a benchmark that are asked.
-
-        Raises:
-            InputError: There are none.
-        """
+        """The questions of a benchmark that are asked; InputError where there are none."""
         if benchmark.name not in self._records:
             config = self._config
             records = benchmark.iter_records(config.eval.split, config.data_dir)
@@ -174,10 +163,7 @@ class Evaluator:
             self._checked.add(way)
 
     def _judged(self, asked: Sequence[Asked]) -> Iterator[list[_Answered]]:
-        """All that was asked with its completions and verdicts, benchmark by benchmark.
-
-        One crew of processes judges everything, and is some hundreds of outputs ahead.
-        """
+        """All that was asked with its completions and verdicts; one crew of processes judges ahead."""
         waiting: deque[list[list[tuple[Completion, float]]]] = deque()
         alpha = self._config.alpha
 

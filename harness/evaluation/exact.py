@@ -53,11 +53,7 @@ def check_exactness(
 
 
 def refuse_comparison(checkpoints: Sequence[Checkpoint], engine: Engine) -> None:
-    """Says before anything is generated where there is nothing to compare.
-
-    Raises:
-        InputError: A served model has no weights here, or the run's engine is the reference itself.
-    """
+    """Refuses (InputError) what leaves nothing to compare: a served model, and the reference as engine."""
     if any(checkpoint.served for checkpoint in checkpoints):
         raise InputError("--exact: a served model's weights are not here; leave it out")
     if engine.name == REFERENCE:

@@ -62,11 +62,7 @@ def generation_key(
 class GenerationStore:
     """Completions on disk; what is put is kept, also when the process is killed the moment after.
 
-    Args:
-        path: The SQLite file; made where missing.
-
-    Raises:
-        InputError: The file is not a store.
+    `path` is the SQLite file, made where missing; InputError where it is no store.
     """
 
     def __init__(self, path: Path) -> None:
@@ -110,13 +106,9 @@ class GenerationStore:
     def put_as_finished(
         self, answers: Iterable[tuple[int, tuple[Completion, ...]]], keys: Sequence[Sequence[str]]
     ) -> Iterator[tuple[int, tuple[Completion, ...]]]:
-        """Stores what an engine generates, as it comes, and hands it on.
+        """Stores what `Engine.generate` yields, as it comes, under the keys of each request, and hands it on.
 
         What takes time between two answers counts to the later one: their sum is the time spent.
-
-        Args:
-            answers: From `Engine.generate`.
-            keys: Of each request, one for each of its completions.
         """
         last = time.perf_counter()
         for index, completions in answers:
@@ -171,8 +163,7 @@ class Queue:
     ) -> list[list[tuple[Completion, float]]]:
         """The n completions of each request, from the store, with the wall seconds that each took.
 
-        Raises:
-            LookupError: One is missing: `answer` was not asked this.
+        LookupError where one is missing: `answer` was not asked this.
         """
         keys = [self._keys(checkpoint, request) for request in requests]
         found = self._store.get(key for some in keys for key in some)

@@ -43,11 +43,7 @@ class JudgePrompt:
 
     @classmethod
     def load(cls, name: str) -> JudgePrompt:
-        """Reads a prompt.
-
-        Raises:
-            InputError: There is none of this name.
-        """
+        """Reads a prompt; InputError where there is none of this name."""
         known = sorted(path.stem for path in _PROMPTS.glob("*.txt"))
         if name not in known:
             raise InputError(f"eval.judge.prompt: no prompt {name!r}: {did_you_mean(name, known)}")
@@ -90,8 +86,7 @@ def final_part(output: str, tag_format: TagFormat, *, truncated: bool) -> str | 
 class JudgeModel:
     """Asks a judge model on a server; verdicts are kept in the generation store, and asked for once.
 
-    Raises:
-        InputError: The server cannot be asked which model it has, or the prompt is not there.
+    InputError where the server cannot be asked which model it has, or the prompt is not there.
     """
 
     def __init__(self, settings: JudgeSettings, store: GenerationStore, reporter: Reporter) -> None:
@@ -152,13 +147,9 @@ def judge_results(
 ) -> list[tuple[Entry, pd.DataFrame]]:
     """Has every output judged; an output with nothing to judge is incorrect without a question.
 
-    Where judge and rule differ, and what could not be read, goes to `judge_differences.jsonl` in `run_dir`.
-
-    Returns:
-        The same, with each sample's verdict and each evaluation's `JudgeCheck`.
-
-    Raises:
-        InputError: The judge cannot be asked, or none of its verdicts on a benchmark can be read.
+    Returns the same with each sample's verdict and each evaluation's `JudgeCheck`. Where judge and rule
+    differ, and what could not be read, goes to `judge_differences.jsonl` in `run_dir`. InputError where the
+    judge cannot be asked, or none of its verdicts on a benchmark can be read.
     """
     judge = JudgeModel(settings, store, reporter)
     record_of = {(name, record.id): record for name, some in records.items() for record in some}

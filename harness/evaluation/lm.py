@@ -58,10 +58,7 @@ def evaluate_task(task: Any, prompts: Prompts, limit: int | None, answer: Answer
 
 
 def _store_lm(task: Any, prompts: Prompts, answer: Answer) -> Any:
-    """An LM that answers `generate_until`; the tagged benchmarks ask for nothing else.
-
-    A function, so that lm-eval is imported only where it is used.
-    """
+    """An LM that answers `generate_until`, all that is asked; a function, so that lm-eval loads only here."""
     from lm_eval.api.model import LM
 
     class StoreLM(LM):
@@ -138,14 +135,11 @@ def save_report(folder: Path, report: Report, about: Report, prompts: Prompts, s
     """Has lm-eval write what `evaluate()` returned: `results_<time>.json` and `samples_<task>_<time>.jsonl`.
 
     Args:
-        folder: Where to.
+        folder: Where to; InputError where that fails.
         report: As it was returned; lm-eval changes it on writing.
         about: What `about_the_run` says.
         prompts: Have the tokenizer and its template; a server's are not known.
         seconds: That generating took.
-
-    Raises:
-        InputError: They cannot be written.
     """
     from lm_eval.loggers import EvaluationTracker
     from lm_eval.loggers.utils import add_tokenizer_info
@@ -172,17 +166,8 @@ def save_report(folder: Path, report: Report, about: Report, prompts: Prompts, s
 def write_lm_eval_files(run_dir: Path, evaluations: Mapping[str, Sequence[Path]]) -> list[Path]:
     """Puts the files of a run's entries under `RUN/lm-eval/<entry>`, as `lm_eval --output_path` would.
 
-    Samples are those of the stored evaluations; their results are joined in one file, task by task.
-
-    Args:
-        run_dir: The run's folder.
-        evaluations: Name of an entry -> the folders of its evaluations' files.
-
-    Returns:
-        The results file of each entry.
-
-    Raises:
-        InputError: They cannot be written.
+    Samples are those of the stored evaluations, whose folders `evaluations` has by the entry's name; their
+    results are joined in one file an entry, which is returned. InputError where they cannot be written.
     """
     try:
         return [_write_entry(run_dir / FOLDER, name, folders) for name, folders in evaluations.items()]

@@ -44,16 +44,9 @@ _FACTOR = 0x9E3779B97F4A7C15
 
 
 def find_overlaps(train: Iterable[Record], tests: Mapping[str, Sequence[Record]]) -> dict[str, Overlap]:
-    """Seeks test questions in training data, which is read once for all benchmarks.
+    """Seeks test questions, given by benchmark, in training data, which is read once for all benchmarks.
 
     Memory grows with the test questions and with what is found, not with the training data.
-
-    Args:
-        train: Training records, in any number.
-        tests: Benchmark name -> its test records.
-
-    Returns:
-        Benchmark name -> what was found.
     """
     questions = {name: [_words(record.question) for record in records] for name, records in tests.items()}
     index = _Index.of([words for benchmark in questions.values() for words in benchmark])
@@ -84,12 +77,8 @@ def with_overlap(entry: Entry, overlaps: Mapping[str, Overlap]) -> Entry:
 def iter_questions(path: Path, field: str = "question") -> Iterator[Record]:
     """Reads what somebody trained on: a JSON object a line, of which only the question matters.
 
-    Args:
-        path: A JSONL file; `id` and `choices` are taken where they exist.
-        field: Name of the field that holds the question.
-
-    Raises:
-        InputError: A line is no object, or its question is missing or no text; names file and line.
+    `field` holds it; `id` and `choices` are taken where they exist. InputError names file and line where
+    there is no object, or its question is missing or no text.
     """
     for number, (where, fields) in enumerate(iter_objects(path), start=1):
         question, choices = fields.get(field), fields.get("choices")
@@ -144,11 +133,7 @@ def _batches(train: Iterable[Record]) -> Iterator[tuple[list[Record], list[list[
 
 
 class _WholeQuestions:
-    """Test questions by all their words.
-
-    Attributes:
-        found: Test question -> id of the first training record that has the same question and choices.
-    """
+    """Test questions by all their words; `found`: id of the first training record that asks the same."""
 
     def __init__(self, records: Sequence[Record], questions: Mapping[str, list[list[str]]]) -> None:
         self.found: dict[int, str] = {}
@@ -174,21 +159,14 @@ def _choices(record: Record) -> frozenset[str]:
 
 @dataclass(frozen=True)
 class _Index:
-    """The runs of all test questions.
+    """The runs of all test questions."""
 
-    Attributes:
-        codes: Word -> 64 random bits.
-        runs_R: Hash of each run that is no template text, ascending.
-        starts_R: Where the places of each run begin in `places_P`; the end of the last is added.
-        places_P: Test questions that hold a run.
-        sizes: Words in a run: 13, and those of shorter questions.
-    """
-
-    codes: dict[str, int]
-    runs_R: NDArray[np.uint64]
+    codes: dict[str, int]  # word -> 64 random bits
+    runs_R: NDArray[np.uint64]  # hash of each run that is no template text, ascending
+    # Where the places of each run begin in `places_P`; the end of the last is added.
     starts_R: NDArray[np.int64]
-    places_P: NDArray[np.int64]
-    sizes: tuple[int, ...]
+    places_P: NDArray[np.int64]  # test questions that hold a run
+    sizes: tuple[int, ...]  # words in a run: 13, and those of shorter questions
 
     @classmethod
     def of(cls, questions: Sequence[list[str]]) -> _Index:
@@ -221,18 +199,12 @@ class _Index:
 
 @dataclass
 class _Runs:
-    """Training questions that share a run with a test question.
+    """Training questions that share a run with a test question."""
 
-    Attributes:
-        index: The test questions' runs.
-        questions: Run -> the different training questions that hold it, by their words, at most one more
-            than a run may have.
-        ids: Run -> id of the first of them.
-    """
-
-    index: _Index
+    index: _Index  # the test questions' runs
+    # Run -> hashes of the different training questions that hold it, at most one more than a run may have.
     questions: dict[int, set[int]] = field(default_factory=dict)
-    ids: dict[int, str] = field(default_factory=dict)
+    ids: dict[int, str] = field(default_factory=dict)  # run -> id of the first of them
 
     def seek(self, records: Sequence[Record], words: Sequence[list[str]]) -> None:
         index = self.index

@@ -18,8 +18,7 @@ if TYPE_CHECKING:
 def check_architecture(folder: Path) -> None:
     """Refuses what transformers has no causal language model for, or only with code from the folder.
 
-    Raises:
-        InputError: One line that says which, with the nearest name where there is one.
+    InputError says which in one line, with the nearest name where there is one.
     """
     import transformers
     from transformers.models.auto.configuration_auto import CONFIG_MAPPING_NAMES
@@ -61,11 +60,7 @@ def _nearest(name: str, known: Iterable[str]) -> str:
 
 
 def skeleton(folder: Path) -> PreTrainedModel:
-    """The model without weights, as its config.json describes it.
-
-    Raises:
-        InputError: transformers cannot build it.
-    """
+    """The model without weights, by its config.json; InputError where transformers cannot build it."""
     return _skeleton(folder, (folder / "config.json").read_text(encoding="utf-8"))
 
 
@@ -88,8 +83,7 @@ def _skeleton(folder: Path, config_text: str) -> PreTrainedModel:
 def check_shapes(folder: Path) -> None:
     """Holds the weights against the architecture: what is missing would be filled with random numbers.
 
-    Raises:
-        InputError: A tensor is missing, or of another shape.
+    InputError where a tensor is missing, or of another shape.
     """
     read_json(folder / "config.json")
     tensors = named_tensors(folder)
@@ -132,11 +126,7 @@ def named_tensors(folder: Path) -> dict[str, Tensor] | None:
         type(change) is not WeightRenaming or change.scope_prefix for change in changes
     ):
         return None  # transformers splits, joins or unpacks tensors: names alone tell nothing
-    renamings = [
-        pair
-        for change in changes
-        for pair in zip(change.source_patterns, change.target_patterns, strict=True)
-    ]
+    renamings = [pair for c in changes for pair in zip(c.source_patterns, c.target_patterns, strict=True)]
     named = {}
     for name, tensor in tensors.items():
         for pattern, replacement in renamings:
@@ -147,10 +137,8 @@ def named_tensors(folder: Path) -> dict[str, Tensor] | None:
 
 def find_tensor(tensors: Mapping[str, Tensor], name: str, prefix: str) -> Tensor | None:
     """A tensor by its name in the model; on disk it may stand with or without the model's prefix."""
-    for candidate in (name, name.removeprefix(f"{prefix}."), f"{prefix}.{name}"):
-        if candidate in tensors:
-            return tensors[candidate]
-    return None
+    names = (name, name.removeprefix(f"{prefix}."), f"{prefix}.{name}")
+    return next((tensors[each] for each in names if each in tensors), None)
 
 
 def is_tied(model: PreTrainedModel) -> bool:
@@ -191,8 +179,7 @@ def has_tokenizer(folder: Path) -> bool:
 def usable_tokenizer(folder: Path) -> PreTrainedTokenizerBase:
     """The folder's tokenizer.
 
-    Raises:
-        InputError: There is none, or it needs code of its own, has no fast form, or does not know an end.
+    InputError where there is none, or it needs code of its own, has no fast form, or does not know an end.
     """
     from sftkey_train.model import load_tokenizer
     from sftkey_train.text import TextPath
@@ -217,20 +204,12 @@ def usable_tokenizer(folder: Path) -> PreTrainedTokenizerBase:
 
 
 def check_vocabulary(folder: Path) -> None:
-    """Refuses a tokenizer with tokens that the embedding lacks; a padded embedding is fine.
-
-    Raises:
-        InputError: It is so.
-    """
+    """Refuses (InputError) a tokenizer with tokens that the embedding lacks; a padded one is fine."""
     check_fits(usable_tokenizer(folder), num_embeddings(folder), folder)
 
 
 def check_fits(tokenizer: PreTrainedTokenizerBase, num_rows: int, folder: Path) -> None:
-    """Refuses a tokenizer with tokens beyond an embedding's rows.
-
-    Raises:
-        InputError: It is so.
-    """
+    """Refuses (InputError) a tokenizer with tokens beyond an embedding's rows."""
     token, largest = max(tokenizer.get_vocab().items(), key=lambda item: item[1])
     if largest >= num_rows:
         raise InputError(
@@ -258,11 +237,7 @@ def context_length(config: Mapping[str, Any]) -> int | None:
 
 
 def check_context(model_dir: Path, longest: int, max_model_len: int | None = None) -> None:
-    """Refuses prompts that the model, or the engine as it is set, has no room for; all counts are of tokens.
-
-    Raises:
-        InputError: It is longer than the context.
-    """
+    """Refuses (InputError) more tokens than the model, or the engine as it is set, has room for."""
     own = context_length(read_json(model_dir / "config.json"))
     limit = min(filter(None, (own, max_model_len)), default=None)
     if limit is not None and longest > limit:

@@ -42,15 +42,10 @@ MODEL_CHECKS: tuple[Check, ...] = (
 
 @dataclass(frozen=True)
 class Folders:
-    """Where weights are.
+    """Where weights are."""
 
-    Attributes:
-        model_dir: Folder of the whole model, or of the adapter's base.
-        adapter_dir: Folder of a PEFT adapter, or None.
-    """
-
-    model_dir: Path
-    adapter_dir: Path | None
+    model_dir: Path  # folder of the whole model, or of the adapter's base
+    adapter_dir: Path | None  # folder of a PEFT adapter, or None
 
     @property
     def tokenizer_dir(self) -> Path:
@@ -68,34 +63,20 @@ class Weights(Folders):
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A checkpoint to evaluate.
+    """A checkpoint to evaluate."""
 
-    Attributes:
-        name: As the leaderboard shows it.
-        role: The untrained base, a variant trained here, or a checkpoint trained elsewhere.
-        model: Its base model, as the leaderboard shows it.
-        seed: Of its training.
-        tags: Tag format of its outputs: a name, or the path of a YAML file.
-        method: How it was trained, where that is known.
-        shown_path: Where it is, in errors and on the leaderboard.
-        weights: Its weights.
-        training: What they cost.
-        licence: Of a checkpoint trained elsewhere.
-        link: Likewise.
-        served: A server holds the model: `weights.model_dir` is the name it has there, and no folder.
-    """
-
-    name: str
-    role: Role
-    model: str
-    seed: int | None
-    tags: str
-    method: str | None
-    shown_path: str
-    weights: Weights
-    training: TrainingCost | None = None
-    licence: str | None = None
-    link: str | None = None
+    name: str  # as the leaderboard shows it
+    role: Role  # the untrained base, a variant trained here, or a checkpoint trained elsewhere
+    model: str  # its base model, as the leaderboard shows it
+    seed: int | None  # of its training
+    tags: str  # tag format of its outputs: a name, or the path of a YAML file
+    method: str | None  # how it was trained, where that is known
+    shown_path: str  # where it is, in errors and on the leaderboard
+    weights: Weights  # its weights
+    training: TrainingCost | None = None  # what they cost
+    licence: str | None = None  # of a checkpoint trained elsewhere
+    link: str | None = None  # of one, too
+    # A server holds the model: `weights.model_dir` is the name it has there, and no folder.
     served: bool = False
 
     @property
@@ -124,20 +105,12 @@ class Checkpoint:
 
 
 def whole_model(model_dir: Path) -> Weights:
-    """A full checkpoint in a folder.
-
-    Raises:
-        InputError: It cannot be evaluated; says why.
-    """
+    """A full checkpoint in a folder; InputError says why it cannot be evaluated."""
     return Weights(model_dir, None, _vetted(model_dir, MODEL_CHECKS, ""))
 
 
 def with_adapter(base: Weights, adapter_dir: Path) -> Weights:
-    """A PEFT adapter on a base.
-
-    Raises:
-        InputError: It cannot be evaluated on this base; says why.
-    """
+    """A PEFT adapter on a base; InputError says why it cannot be evaluated there."""
     own = _vetted(adapter_dir, adapter_checks(base.model_dir), base.digest)
     digest = hashlib.sha256(f"{base.digest}+{own}".encode()).hexdigest()
     return Weights(base.model_dir, adapter_dir, digest)
@@ -149,11 +122,7 @@ def adapter_checks(base_dir: Path) -> tuple[Check, ...]:
 
 
 def check_adapter_config(adapter_dir: Path) -> None:
-    """Refuses adapters of another kind than LoRA.
-
-    Raises:
-        InputError: It is one.
-    """
+    """Refuses (InputError) adapters of another kind than LoRA."""
     kind = adapter_config(adapter_dir).get("peft_type")
     if kind != "LORA":
         raise InputError(
@@ -163,11 +132,7 @@ def check_adapter_config(adapter_dir: Path) -> None:
 
 
 def check_adapter(base_dir: Path, adapter_dir: Path) -> None:
-    """Refuses an adapter whose weights are not whole or do not fit the base.
-
-    Raises:
-        InputError: One line that names the first module that does not fit.
-    """
+    """Refuses an adapter that is not whole, or not of this base; InputError names the first such module."""
     tensors = read_tensors(adapter_dir)
     named = adapter_config(adapter_dir).get("base_model_name_or_path")
     # Where transformers does more than rename, the base's modules are not those that the adapter names.
@@ -260,10 +225,8 @@ def merged(weights: Weights, scratch: Path) -> Iterator[Callable[[], Path]]:
     """Gives a function that makes one folder of weights, an adapter's merged into its base's.
 
     Merged weights run on every engine and need no guard against what serving adapters gets wrong. The folder
-    is made when first asked for, and removed at the end.
-
-    Raises:
-        InputError: From the function: the adapter does not fit its base, or changes nothing.
+    is made when first asked for, and removed at the end. The function raises InputError where the adapter
+    does not fit its base, or changes nothing.
     """
     if weights.adapter_dir is None:
         yield lambda: weights.model_dir

@@ -10,16 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import harness.models.architecture as architecture
+import harness.models.checkpoint as checkpoint
 import harness.models.locate as locate
 from harness.engines.lora_slots import serving_refusal
-from harness.models.checkpoint import (
-    MODEL_CHECKS,
-    Folders,
-    adapter_checks,
-    problems,
-    whole_model,
-    with_adapter,
-)
 from harness.models.shards import read_json, read_tensors
 from sftkey_train.text import TextPath
 from tasks.benchmarks import load_benchmark
@@ -36,35 +29,23 @@ Facts = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Question:
-    """What is to be shown as an example.
+    """What is to be shown as an example."""
 
-    Attributes:
-        benchmark: Whose first question.
-        tags: Tag format that is asked about; all named ones where None.
-        prompt_style: `auto`, `plain` or `chat`.
-        instruct: Whether the prompt says in which format to answer.
-        data_dir: Folder of benchmark data, in place of the Hub.
-    """
-
-    benchmark: str = "world_number"
-    tags: str | None = None
-    prompt_style: str = "auto"
-    instruct: bool = False
-    data_dir: Path | None = None
+    benchmark: str = "world_number"  # whose first question
+    tags: str | None = None  # tag format that is asked about; all named ones where None
+    prompt_style: str = "auto"  # `auto`, `plain` or `chat`
+    instruct: bool = False  # whether the prompt says in which format to answer
+    data_dir: Path | None = None  # folder of benchmark data, in place of the Hub
 
 
 @dataclass(frozen=True)
 class Inspection:
-    """What was found.
+    """What was found."""
 
-    Attributes:
-        sections: Title -> facts; a section that cannot be known is not there.
-        warnings: What is taken, but not as one might think.
-        refused: Why it would not be evaluated, a line for each reason; empty where it would.
-    """
-
+    # Title -> facts; a section that cannot be known is not there.
     sections: dict[str, Facts] = field(default_factory=dict)
-    warnings: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()  # what is taken, but not as one might think
+    # Why it would not be evaluated, a line for each reason; empty where it would.
     refused: tuple[str, ...] = ()
 
     def to_json(self) -> str:
@@ -76,18 +57,14 @@ class Inspection:
 
 
 @dataclass(frozen=True)
-class FoundFolders(Folders):
+class FoundFolders(checkpoint.Folders):
     """The parts of a checkpoint, and what is taken of a folder that holds more than one thing."""
 
     notes: tuple[str, ...] = ()
 
 
 def find_folders(model: str, adapter: str | None = None, base: str | None = None) -> FoundFolders:
-    """The folders that a checkpoint's names stand for; `--model`, `--adapter` and `--base` of `harness eval`.
-
-    Raises:
-        InputError: One cannot be found.
-    """
+    """What `--model`, `--adapter` and `--base` of `harness eval` stand for; InputError if it is not found."""
     path = locate.locate(model)
     if locate.adapter_is_meant(path, base) and adapter is None:
         return FoundFolders(locate.locate_base(path, base)[0], path)
@@ -98,20 +75,16 @@ def find_folders(model: str, adapter: str | None = None, base: str | None = None
 
 
 def inspect(folders: FoundFolders, question: Question) -> Inspection:
-    """Looks at a checkpoint.
-
-    Raises:
-        InputError: The question itself is faulty.
-    """
+    """Looks at a checkpoint; InputError where the question itself is faulty."""
     get_tag_format(question.tags or "none")
     load_benchmark(question.benchmark)
-    refused = list(problems(folders.model_dir, MODEL_CHECKS))
+    refused = list(checkpoint.problems(folders.model_dir, checkpoint.MODEL_CHECKS))
     if folders.adapter_dir and not refused:
-        refused += problems(folders.adapter_dir, adapter_checks(folders.model_dir))
+        refused += checkpoint.problems(folders.adapter_dir, checkpoint.adapter_checks(folders.model_dir))
     digest = None
     if not refused:
-        base = whole_model(folders.model_dir)
-        digest = (with_adapter(base, folders.adapter_dir) if folders.adapter_dir else base).digest
+        base = checkpoint.whole_model(folders.model_dir)
+        digest = (checkpoint.with_adapter(base, folders.adapter_dir) if folders.adapter_dir else base).digest
     parts: dict[str, Callable[[], Facts]] = {
         "checkpoint": lambda: _checkpoint(folders, digest),
         "model": lambda: _model(folders.model_dir),
@@ -129,7 +102,7 @@ def inspect(folders: FoundFolders, question: Question) -> Inspection:
     return Inspection(sections, (*folders.notes, *_warnings(folders, sections, question)), tuple(refused))
 
 
-def _checkpoint(folders: Folders, digest: str | None) -> Facts:
+def _checkpoint(folders: checkpoint.Folders, digest: str | None) -> Facts:
     adapter = folders.adapter_dir
     return {
         "folder": str(adapter or folders.model_dir),
@@ -179,7 +152,7 @@ def _adapter(folder: Path) -> Facts:
     }
 
 
-def _tokenizer(folders: Folders) -> Facts:
+def _tokenizer(folders: checkpoint.Folders) -> Facts:
     tokenizer = architecture.usable_tokenizer(folders.tokenizer_dir)
     template = tokenizer.chat_template
     ids = tokenizer("a")["input_ids"]
@@ -194,7 +167,7 @@ def _tokenizer(folders: Folders) -> Facts:
     }
 
 
-def _prompt(folders: Folders, question: Question) -> Facts:
+def _prompt(folders: checkpoint.Folders, question: Question) -> Facts:
     path = TextPath.of(architecture.usable_tokenizer(folders.tokenizer_dir), question.prompt_style)
     benchmark = load_benchmark(question.benchmark)
     record = next(iter(benchmark.iter_records("test", question.data_dir)))

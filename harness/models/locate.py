@@ -36,8 +36,7 @@ def split_revision(name: str) -> tuple[str, str | None]:
 def locate(name: str) -> Path:
     """Folder of a model or adapter; one from the Hub is downloaded (data only, no code).
 
-    Raises:
-        InputError: There is no such folder, and the Hub has or gives none.
+    InputError where there is no such folder, and the Hub has or gives none.
     """
     path = Path(name).expanduser()
     if path.is_dir():
@@ -64,8 +63,7 @@ def locate(name: str) -> Path:
 def locate_model(name: str) -> Path:
     """Folder of a whole model: of nothing else, where the named one also holds other weights.
 
-    Raises:
-        InputError: It cannot be found, or holds an adapter alone.
+    InputError where it cannot be found, or holds an adapter alone.
     """
     path = locate(name)
     if is_adapter(path) and not is_whole(path):
@@ -78,11 +76,7 @@ def locate_model(name: str) -> Path:
 
 
 def locate_adapter(name: str) -> Path:
-    """Folder of an adapter.
-
-    Raises:
-        InputError: It cannot be found, or is none.
-    """
+    """Folder of an adapter; InputError where it cannot be found, or is none."""
     path = locate(name)
     if not is_adapter(path):
         raise InputError(f"{path}: no {_ADAPTER_CONFIG}, so not a PEFT adapter")
@@ -90,11 +84,7 @@ def locate_adapter(name: str) -> Path:
 
 
 def adapter_config(adapter_dir: Path) -> dict[str, Any]:
-    """What an adapter says of itself.
-
-    Raises:
-        InputError: It cannot be read.
-    """
+    """What an adapter says of itself; InputError where that cannot be read."""
     return read_json(adapter_dir / "adapter_config.json")
 
 
@@ -102,9 +92,7 @@ def base_of(adapter_dir: Path) -> str:
     """Name of the base that an adapter was trained on: a folder that is here, or a Hub id.
 
     A relative folder counts from where the command runs, from the adapter, or from what holds the adapter.
-
-    Raises:
-        InputError: The adapter names none.
+    InputError where the adapter names none.
     """
     config = adapter_config(adapter_dir)
     name = config.get("base_model_name_or_path")
@@ -118,11 +106,7 @@ def base_of(adapter_dir: Path) -> str:
 
 
 def locate_base(adapter_dir: Path, given: str | None) -> tuple[Path, str]:
-    """Folder of an adapter's base and its name: the one given, else the one it was trained on.
-
-    Raises:
-        InputError: It cannot be found.
-    """
+    """Folder and name of the base that is given, else of the one trained on; InputError if there is none."""
     name = given or base_of(adapter_dir)
     try:
         path = locate_model(name)
@@ -144,10 +128,9 @@ def is_adapter(path: Path) -> bool:
 
 
 def adapter_is_meant(path: Path, base: str | None) -> bool:
-    """Whether what a folder stands for is its adapter: it holds nothing else.
+    """Whether a folder stands for its adapter, as it holds nothing else.
 
-    Raises:
-        InputError: A base is given, but the folder holds a whole model.
+    InputError where a base is given, but the folder holds a whole model.
     """
     if is_adapter(path) and not is_whole(path):
         return True

@@ -30,11 +30,7 @@ _BLOCK_NUMBERS = 1 << 20
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """A JSON file that holds keys and values.
-
-    Raises:
-        InputError: It cannot be read.
-    """
+    """A JSON file that holds keys and values; InputError where it cannot be read."""
     try:
         data = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
@@ -48,19 +44,12 @@ def read_json(path: Path) -> dict[str, Any]:
 
 @dataclass(frozen=True, slots=True)
 class Tensor:
-    """One tensor of a file.
+    """One tensor of a file."""
 
-    Attributes:
-        name: As the file calls it.
-        dtype: As safetensors calls it, such as `BF16`.
-        shape: Of its elements.
-        path: The file.
-    """
-
-    name: str
-    dtype: str
-    shape: tuple[int, ...]
-    path: Path
+    name: str  # as the file calls it
+    dtype: str  # as safetensors calls it, such as `BF16`
+    shape: tuple[int, ...]  # of its elements
+    path: Path  # the file
 
     @property
     def size(self) -> int:
@@ -71,8 +60,7 @@ class Tensor:
 def weight_files(folder: Path) -> list[Path]:
     """The files that hold a folder's whole model or, where there is none, its adapter.
 
-    Raises:
-        InputError: There are none, or not all that the index names.
+    InputError where there are none, or not all that the index names.
     """
     if (folder / INDEX).is_file():
         return _indexed(folder)
@@ -130,8 +118,7 @@ def _weight_map(folder: Path) -> dict[str, str]:
 def read_tensors(folder: Path) -> dict[str, Tensor]:
     """All tensors of a model or adapter, by name, after checking that its files are whole.
 
-    Raises:
-        InputError: A file is missing, truncated or unreadable, or lacks a tensor that the index says it has.
+    InputError where a file is missing, truncated or unreadable, or lacks a tensor that the index says it has.
     """
     found = {}
     for path in weight_files(folder):
@@ -188,8 +175,7 @@ def _fault(path: Path) -> str:
 def check_finite(folder: Path) -> None:
     """Reads every weight of a model or adapter, in the order in which they lie, a block at a time.
 
-    Raises:
-        InputError: One is not finite; names its tensor.
+    InputError names the tensor of one that is not finite.
     """
     for path in weight_files(folder):
         with _opened(path, "pt") as file:

@@ -35,11 +35,7 @@ _ROLES = {
 
 
 def make_card(results: RunResults, config: Config, name: str, seed: int | None) -> Card:
-    """Makes the card of one checkpoint of a run.
-
-    Raises:
-        InputError: There is no such checkpoint, or several.
-    """
+    """Makes the card of one checkpoint of a run; InputError where there is no such one, or several."""
     from huggingface_hub import ModelCard
 
     from leaderboards.board.build import build_board

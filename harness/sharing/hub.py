@@ -32,24 +32,15 @@ _ADAPTER_METHODS = ("lora", "dora", "rslora", "qlora")
 
 @dataclass(frozen=True)
 class Card:
-    """A card, ready to be written.
+    """A card, ready to be written."""
 
-    Attributes:
-        readme: Content of `README.md`.
-        evaluations: Name in `.eval_results/` -> content; none where only a part of a benchmark was asked.
-        checkpoint: Where the weights are.
-    """
-
-    readme: str
+    readme: str  # content of `README.md`
+    # Name in `.eval_results/` -> content; none where only a part of a benchmark was asked.
     evaluations: Mapping[str, str]
-    checkpoint: str
+    checkpoint: str  # where the weights are
 
     def write(self, path: Path) -> None:
-        """Writes the card, and what the Hub reads beside it.
-
-        Raises:
-            InputError: It cannot be written there.
-        """
+        """Writes the card, and what the Hub reads beside it; InputError where that cannot be written."""
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             write_whole(path, self.readme)
@@ -61,18 +52,10 @@ class Card:
 
 
 def push(card: Card, repo: str, *, weights: bool) -> str:
-    """Uploads a card; makes the repository where there is none.
+    """Uploads a card to `user/name`, which is made where missing; with `weights` the checkpoint's folder too.
 
-    Args:
-        card: What to upload.
-        repo: Its place, `user/name`.
-        weights: The checkpoint's folder too.
-
-    Returns:
-        The address of the commit.
-
-    Raises:
-        InputError: No token, no right to write there, no network, or no weights; one line.
+    Returns the address of the commit. InputError, in one line, where there is no token, no right to write
+    there, no network, or no weights.
     """
     from huggingface_hub import CommitOperationAdd, HfApi, get_token
 
