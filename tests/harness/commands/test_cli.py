@@ -18,9 +18,9 @@ def test_help_imports_nothing_heavy() -> None:
     import sys
 
     code = (
-        "import sys, harness.commands\n"
+        "import sys, harness.__main__ as command\n"
         "from typer.testing import CliRunner\n"
-        "assert CliRunner().invoke(harness.commands.app, ['--help']).exit_code == 0\n"
+        "assert CliRunner().invoke(command.app, ['--help']).exit_code == 0\n"
         "heavy = {'torch', 'transformers', 'datasets', 'vllm', 'lm_eval', 'pandas', 'numpy', 'scipy'}\n"
         "print(heavy & set(sys.modules))\n"
     )
