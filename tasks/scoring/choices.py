@@ -179,4 +179,4 @@ def _is_symbol(text: str, letter: re.Match[str]) -> bool:
 
 def _is_article(letter: str, written: str | None, text: str, end: int) -> bool:
     """Whether a bare A or I, with words going on after it, is the English word and not a choice."""
-    return written == letter and letter in "AI" and _GOES_ON.match(text, end) is not None
+    return written == letter and letter in "AI" and _GOES_ON.match(text, end, end + 40) is not None
