@@ -282,9 +282,13 @@ def test_the_dark_theme_changes_the_colours(visit: Visit) -> None:
     visit.page.wait_for_selector("#forest text")
     before = visit.page.evaluate(colours)
     toggle = "document.querySelector('#theme').click()"
+    # Plotly draws the chart again in its own time.
+    filled = "fill => getComputedStyle(document.querySelector('#forest text')).fill "
     visit.page.evaluate(toggle)
+    visit.page.wait_for_function(filled + "!== fill", arg=before[1][1])
     after = visit.page.evaluate(colours)
     visit.page.evaluate(toggle)
+    visit.page.wait_for_function(filled + "=== fill", arg=before[1][1])
     assert before[0][0] != after[0][0]
     assert before[1][1] != after[1][1]
     assert visit.page.evaluate(colours) == before
