@@ -17,7 +17,7 @@ from leaderboards.results.schema import METRICS
 from sftkey_train.settings import TrainSettings
 from tasks.checks import Count, CountOr0, CountOrNone, NotNegative, checked
 from tasks.errors import InputError, check_keys, did_you_mean
-from tasks.files import parse_yaml, read_yaml
+from tasks.reading import parse_yaml, read_yaml
 
 EMBEDDED = "embedded"
 OWN_SETTINGS = ("learning_rate", "second_learning_rate", "stage2_share", "weight_decay", "warmup_epochs")

@@ -18,7 +18,6 @@ from typing import TYPE_CHECKING
 from harness.config import EMBEDDED
 from harness.engines.api import EngineSettings, Request, Sampling
 from harness.models.checkpoint import Checkpoint, Weights, whole_model, with_adapter
-from harness.models.locate import cache_dir
 from harness.plan import UNTAGGED, Plan
 from harness.progress import StageReporter
 from harness.provenance import package_versions
@@ -29,6 +28,7 @@ from sftkey_train.stages import BASE
 from sftkey_train.stored import StageCost, read_cost, read_history, read_manifest, save_stage
 from sftkey_train.text import TextPath
 from tasks.errors import InputError
+from tasks.files import cache_dir
 from tasks.records import Record, render_prompt
 from tasks.scoring import Item, score
 from tasks.tags import TagFormat, get_tag_format

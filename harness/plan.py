@@ -15,7 +15,7 @@ import numpy as np
 from harness.config import EMBEDDED, Config
 from harness.engines.registry import choose_engine
 from harness.models.checkpoint import whole_model
-from harness.models.locate import cache_dir, locate_model, model_name
+from harness.models.locate import locate_model, model_name
 from sftkey_train import distributed
 from sftkey_train.corpus import Corpus
 from sftkey_train.spans import corpus_key, encode
@@ -24,6 +24,7 @@ from sftkey_train.text import TextPath
 from sftkey_train.variants import Variant, load_variant
 from tasks.benchmarks import Benchmark, load_benchmark
 from tasks.errors import InputError, did_you_mean
+from tasks.files import cache_dir
 from tasks.records import Record, records_digest
 from tasks.tags import get_tag_format
 

@@ -21,7 +21,7 @@ from numpy.typing import DTypeLike, NDArray
 
 from sftkey_train.segments import SEGMENTS
 from tasks.errors import InputError
-from tasks.files import whole_folder
+from tasks.seals import whole_folder
 
 FACTS = "corpus.json"
 _DTYPES: dict[str, DTypeLike] = {"ids": np.int32, "segments": np.uint8, "starts": np.int64}

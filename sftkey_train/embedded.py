@@ -22,8 +22,8 @@ from sftkey_train.settings import TrainSettings
 from sftkey_train.stages import TRAINER_VERSION, build_graph
 from sftkey_train.stored import save_stage
 from sftkey_train.variants import load_variant
-from tasks.files import whole_folder
 from tasks.records import Record, records_digest, render_prompt
+from tasks.seals import whole_folder
 from tasks.tags import get_tag_format, render_response
 from tasks.world.generate import WORLD_VERSION, load, markup_drill
 

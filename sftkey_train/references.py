@@ -30,7 +30,7 @@ from sftkey_train.model import evaluating, head_replaced, model_inputs, output_h
 from sftkey_train.segments import RESPONSE, SEGMENTS
 from sftkey_train.stages import StageNode
 from sftkey_train.stored import StageCost
-from tasks.files import whole_folder
+from tasks.seals import whole_folder
 
 REFERENCES_VERSION = 1
 """Raised whenever the same inputs would give other arrays."""

@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tasks.errors import InputError
-from tasks.files import whole_folder, write_whole
+from tasks.files import write_whole
+from tasks.seals import whole_folder
 
 if TYPE_CHECKING:
     import torch

@@ -13,7 +13,7 @@ from typing import Any
 from sftkey_train.objectives import OBJECTIVES, Reference
 from sftkey_train.segments import LOSS_PRESETS, SEGMENT_ID, SEGMENTS, by_segment
 from tasks.errors import InputError, check_keys, did_you_mean
-from tasks.files import read_yaml
+from tasks.reading import read_yaml
 
 REFERENCES: tuple[Reference, ...] = ("base", "sft")
 VARIANT_DIR = Path(__file__).parent / "variants"

@@ -1,56 +1,36 @@
-"""How every floor reads YAML and writes to disk: errors of one line, and nothing that stands half written."""
+"""How every floor writes a file: it never stands half written, and no two writers share what they write."""
+
+from __future__ import annotations
 
 import os
+import secrets
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
 
-from tasks.errors import InputError
-
-
-def read_yaml(path: Path, unreadable: str = "cannot be read ({error})", loader: Any = None) -> Any:
-    """What a YAML file holds; an empty file holds None.
-
-    Args:
-        path: the file.
-        unreadable: what the error says after the path, where the file cannot be opened or is no text.
-        loader: a loader of PyYAML; the safe one where None.
-
-    Raises:
-        InputError: one line that names the file.
-    """
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: {unreadable.format(error=error)}") from error
-    return parse_yaml(text, str(path), loader)
+from tasks.leases import owned
 
 
-def parse_yaml(text: str | bytes, where: str, loader: Any = None, fault: str = "not YAML ({error})") -> Any:
-    """What a text in YAML holds; bytes are decoded as YAML says.
+def cache_dir() -> Path:
+    """The user's cache, or `HARNESS_CACHE`."""
+    import platformdirs
 
-    Raises:
-        InputError: it is not YAML; says `where`, and then `fault`.
-    """
-    import yaml
-
-    try:
-        return yaml.load(text, loader or yaml.SafeLoader)
-    except yaml.YAMLError as error:
-        raise InputError(f"{where}: {fault.format(error=' '.join(str(error).split()))}") from error
+    return Path(os.environ.get("HARNESS_CACHE") or platformdirs.user_cache_dir("sftkey-harness"))
 
 
 @contextmanager
 def whole_file(path: Path) -> Iterator[Path]:
     """A file beside `path` to write, which replaces it when the context ends well, and else is removed."""
-    part = path.with_name(f"{path.name}.part")
+    part = path.with_name(f".{path.name[:100]}.{secrets.token_hex(4)}.part")
+    held = owned(part, os.O_RDWR | os.O_CREAT)
     try:
         yield part
         part.replace(path)
     finally:
         part.unlink(missing_ok=True)
+        if held is not None:
+            os.close(held)
 
 
 def write_whole(path: Path, text: str) -> None:
@@ -59,22 +39,10 @@ def write_whole(path: Path, text: str) -> None:
         part.write_text(text, encoding="utf-8", newline="\n")
 
 
-@contextmanager
-def whole_folder(directory: Path) -> Iterator[Path]:
-    """An empty folder beside `directory`, which becomes it when the context ends well, and else is removed.
-
-    Where another process has filled the place meanwhile, that one's folder stays: both are made from the same
-    inputs, so either will do.
-    """
-    partial = directory.with_name(f".{directory.name}.{os.getpid()}.partial")
-    shutil.rmtree(partial, ignore_errors=True)
-    partial.mkdir(parents=True)
-    try:
-        yield partial
-        try:
-            partial.rename(directory)
-        except OSError:
-            if not directory.is_dir():
-                raise
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
+def remove(path: Path) -> None:
+    """Removes a file or a folder with all that is in it, if it is there."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        with suppress(FileNotFoundError):
+            path.unlink()

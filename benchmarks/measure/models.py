@@ -49,9 +49,9 @@ QWEN_4_LAYERS = Shape("4 layers of Qwen2.5-0.5B's shape", 896, 4864, 4, 14, 2)
 
 def embedded_tokenizer() -> PreTrainedTokenizerBase:
     """The embedded model's tokenizer, trained where the cache lacks it."""
-    from harness.models.locate import cache_dir
     from sftkey_train import embedded
     from sftkey_train.model import load_tokenizer
+    from tasks.files import cache_dir
 
     return load_tokenizer(str(embedded.embedded_tokenizer(cache_dir())))
 
@@ -87,8 +87,8 @@ def write_llama(
 
 def embedded_base() -> Path:
     """Folder of the embedded model, which is built where the cache lacks it; that takes a minute."""
-    from harness.models.locate import cache_dir
     from sftkey_train.embedded import build_embedded_base, recipe_digest
+    from tasks.files import cache_dir
 
     folder = cache_dir() / "base" / recipe_digest()
     return folder if folder.is_dir() else build_embedded_base(cache_dir(), lambda metrics: None)

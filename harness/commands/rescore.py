@@ -18,8 +18,9 @@ from harness.progress import console
 from leaderboards.results.schema import RESULTS_FILE, SAMPLES_FILE, TRAINING_FILE, Entry, RunResults
 from leaderboards.results.store import read_results, write_results
 from tasks.errors import InputError
-from tasks.files import read_yaml, whole_folder
+from tasks.reading import read_yaml
 from tasks.scoring import DEFAULT_ALPHA, Item, Score, score_many, scorer_digest
+from tasks.seals import whole_folder
 from tasks.tags import KEPT_FORMATS, format_of
 
 if TYPE_CHECKING:

@@ -25,9 +25,9 @@ from leaderboards.results.schema import Evaluation, Sample
 from leaderboards.results.store import read_results, write_results
 from tasks.benchmarks import Benchmark
 from tasks.errors import InputError
-from tasks.files import whole_folder
 from tasks.records import Kind, Record, render_prompt
 from tasks.scoring import DEFAULT_ALPHA, Item, Score, reference_answer, scorer_digest
+from tasks.seals import whole_folder
 from tasks.tags import TagFormat, get_tag_format, opens_reasoning
 
 if TYPE_CHECKING:

@@ -17,12 +17,13 @@ from typing import TYPE_CHECKING
 
 import harness.models.architecture as architecture
 from harness.models.architecture import embedding_name, has_tokenizer, skeleton, usable_tokenizer
-from harness.models.locate import adapter_config, cache_dir
+from harness.models.locate import adapter_config
 from harness.models.shards import Tensor, check_finite, read_tensors
 from leaderboards.results.schema import Entry, Evaluation, Role, TrainingCost
 from sftkey_train.stored import weights_digest
 from tasks.errors import InputError
-from tasks.files import whole_folder, write_whole
+from tasks.files import cache_dir, write_whole
+from tasks.seals import whole_folder
 from tasks.tags import get_tag_format
 
 if TYPE_CHECKING:

@@ -3,26 +3,20 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from pathlib import Path
 from typing import Any
 
 from harness.config import EMBEDDED
 from harness.models.shards import INDEX, SINGLE, read_json, weight_files
 from tasks.errors import InputError
-from tasks.files import parse_yaml, whole_folder
+from tasks.files import cache_dir
+from tasks.reading import parse_yaml
+from tasks.seals import whole_folder
 
 HUB_FILES = ["*.safetensors", "*.json", "*.txt", "*.model", "*.jinja", "README.md"]
 _NOT_FROM_HUB = ["*/*", "consolidated*"]
 """Other forms of the same weights."""
 _ADAPTER_CONFIG = "adapter_config.json"
-
-
-def cache_dir() -> Path:
-    """The user's cache, or `HARNESS_CACHE`."""
-    import platformdirs
-
-    return Path(os.environ.get("HARNESS_CACHE") or platformdirs.user_cache_dir("sftkey-harness"))
 
 
 def split_revision(name: str) -> tuple[str, str | None]:

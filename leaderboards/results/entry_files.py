@@ -17,7 +17,7 @@ from leaderboards.results.comparability import Aspect, Evaluated, find_unlike
 from leaderboards.results.schema import RESULTS_FILE
 from tasks.checks import checked
 from tasks.errors import InputError, check_keys
-from tasks.files import read_yaml
+from tasks.reading import read_yaml
 
 if TYPE_CHECKING:
     from leaderboards.results.schema import RunResults

@@ -30,7 +30,7 @@ from pathlib import Path
 from typing import Any
 
 from tasks.errors import InputError, check_keys, did_you_mean
-from tasks.files import parse_yaml
+from tasks.reading import parse_yaml
 from tasks.records import KINDS, Kind, Record
 from tasks.sources import DataSource, HubSource, Split, is_lent, iter_split, lends_validation, parse_fields
 

@@ -26,7 +26,7 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 from tasks.errors import InputError, check_keys, did_you_mean
-from tasks.files import read_yaml
+from tasks.reading import read_yaml
 from tasks.records import json_type
 
 Segment = Literal["thinking_tag", "thinking", "answer_tag", "answer"]
