@@ -15,7 +15,7 @@ class InputError(Exception):
 def did_you_mean(name: str, known: Iterable[str]) -> str:
     """Say which of the known names was probably meant, or list them all: a clause that ends an error."""
     names = sorted(known)
-    close = get_close_matches(name.lower(), names, n=1, cutoff=0.6)
+    close = get_close_matches(name[:100].lower(), names, n=1, cutoff=0.6)  # its time grows with the square
     return f"did you mean '{close[0]}'?" if close else f"known: {', '.join(names) or 'none'}"
 
 

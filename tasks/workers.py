@@ -1,7 +1,8 @@
 """A crew of worker processes: each is started, spoken to, found dead and ended in this one way.
 
 A worker is a fresh process (spawned, not forked: threads and CUDA do not survive a fork) at the other end of
-a pipe. It lives in a function `life(connection, *arguments)` that receives messages until the pipe closes.
+a pipe. It lives in a function `life(connection, *arguments)` that receives messages until the pipe closes. No
+process of ours outlives the one that started it, whatever ends that: each calls `end_with` before all else.
 """
 
 from __future__ import annotations
@@ -11,13 +12,18 @@ import multiprocessing
 import os
 import signal
 import sys
+import threading
+import time
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing import connection as pipes
 from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from typing import Any
+
+from tasks.secrets import scrub_streams
 
 
 class WorkerLost(Exception):
@@ -32,22 +38,14 @@ class Worker:
     connection: Connection
 
     def send(self, message: object) -> None:
-        """Gives the worker something to do.
-
-        Raises:
-            WorkerLost: It is dead.
-        """
+        """Gives the worker something to do; WorkerLost where it is dead."""
         try:
             self.connection.send(message)
         except OSError as error:
             raise self._lost() from error
 
     def hear(self) -> Any:
-        """Waits for the worker's next message.
-
-        Raises:
-            WorkerLost: It died instead.
-        """
+        """Waits for the worker's next message; WorkerLost where it died instead."""
         try:
             return self.connection.recv()
         except (EOFError, OSError) as error:
@@ -70,18 +68,22 @@ def start_worker(life: Callable[..., None], *arguments: object) -> Worker:
     """Starts a process that lives in `life(connection, *arguments)`; everything must be picklable."""
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe()
-    process = context.Process(target=_live, args=(life, theirs, arguments), daemon=True)
+    process = context.Process(target=_live, args=(theirs, *starter()), daemon=True)
     # The first start of a process starts this tracker too, and lifts the mask behind it.
     resource_tracker.ensure_running()
-    # The child inherits the mask, so that Ctrl-C while it imports ends in no traceback of its own: it is this
-    # process that hears it, and ends the child.
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    # Neither this process may be interrupted between the child's start and its first message, nor the child
+    # while it imports, which would end in a traceback of its own: it inherits the mask.
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
     try:
         process.start()
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
     theirs.close()
-    return Worker(process, ours)
+    worker = Worker(process, ours)
+    with suppress(WorkerLost):  # whoever speaks to it next meets that
+        # What it needs is sent apart: to read this it imports much, and by then it is tied to this process.
+        worker.send((life, arguments))
+    return worker
 
 
 def spoken(workers: Iterable[Worker]) -> list[Worker]:
@@ -98,16 +100,36 @@ def see_one_gpu(rank: int) -> None:
     os.environ["CUDA_VISIBLE_DEVICES"] = devices[rank % len(devices)]
 
 
-def end_with_parent() -> None:
-    """A killed parent must not leave processes behind that write where its successor writes."""
-    if sys.platform == "linux":
-        pr_set_pdeathsig: Any = 1
-        ctypes.CDLL(None).prctl(pr_set_pdeathsig, signal.SIGKILL)
+def starter() -> tuple[int, bool]:
+    """What a process that is started here needs for `end_with`."""
+    return os.getpid(), threading.current_thread() is threading.main_thread()
 
 
-def _live(life: Callable[..., None], connection: Connection, arguments: tuple[object, ...]) -> None:
-    end_with_parent()
+def end_with(parent_id: int, by_main_thread: bool) -> None:
+    """Ties this process to the one that started it: to be called before anything that takes long."""
+    # The kernel's signal comes where the *thread* ends that started it.
+    if sys.platform == "linux" and by_main_thread:
+        ctypes.CDLL(None).prctl(1, ctypes.c_ulong(signal.SIGKILL))  # PR_SET_PDEATHSIG
+    else:
+        threading.Thread(target=_watch, args=(parent_id,), daemon=True).start()
+    if os.getppid() != parent_id:  # it had ended before the kernel was asked
+        os._exit(1)
+
+
+def _watch(parent_id: int) -> None:
+    while os.getppid() == parent_id:
+        time.sleep(0.5)
+    os._exit(1)
+
+
+def _live(connection: Connection, parent_id: int, by_main_thread: bool) -> None:
+    end_with(parent_id, by_main_thread)
+    # SIGTERM ends it without a word. Ctrl-C stays out: its parent hears it too, and ends it.
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
+    scrub_streams()
     try:
+        life, arguments = connection.recv()
         life(connection, *arguments)
     except (EOFError, ConnectionError):
         return  # nobody wants anything any more

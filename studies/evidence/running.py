@@ -11,7 +11,7 @@ from multiprocessing import get_context
 from typing import TYPE_CHECKING
 
 from studies.evidence.design import METHOD, SETTINGS, Cell, Design, SecondStage
-from tasks.workers import end_with_parent
+from tasks.workers import end_with
 
 if TYPE_CHECKING:
     from harness.config import Config
@@ -35,7 +35,11 @@ def run_cells(design: Design, workers: int) -> Iterator[tuple[Cell, str]]:
     _ensure_base(design)
     # A fresh process for each cell: vLLM cannot be started again everywhere, and a worker may be killed.
     with ProcessPoolExecutor(
-        workers, mp_context=get_context("spawn"), max_tasks_per_child=1, initializer=end_with_parent
+        workers,
+        mp_context=get_context("spawn"),
+        max_tasks_per_child=1,
+        initializer=end_with,
+        initargs=(os.getpid(), False),
     ) as pool:
         order = sorted(design.cells, key=lambda cell: (cell.long, cell.hard), reverse=True)
         futures: dict[Future[None], Cell] = {pool.submit(run_cell, design, cell): cell for cell in order}

@@ -25,6 +25,8 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
+from tasks.workers import end_with, starter
+
 _CPU_SECONDS = 0.3
 _WALL_SECONDS = 0.85
 _START_SECONDS = 120.0
@@ -83,8 +85,10 @@ class MathVerify:
             self.worker_id = None
             # No multiprocessing.Process: that may not be had by daemons, as the workers of `score_many` are,
             # and imports the main script again, which may be a user's without a guard.
+            tied = f"from tasks.workers import end_with; end_with(*{starter()})"
+            nurse = f"from {__name__} import nurse; nurse({theirs.fileno()})"
             self._nursery = subprocess.Popen(
-                [sys.executable, "-c", f"import {__name__} as module; module.nurse({theirs.fileno()})"],
+                [sys.executable, "-c", f"{tied}; {nurse}"],
                 pass_fds=[theirs.fileno()],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,  # ANTLR and SymPy print
@@ -179,19 +183,14 @@ def nurse(descriptor: int) -> None:
         _compare(gold, answer)
     _limit(resource.RLIMIT_AS, _MEMORY_BYTES)
     gc.freeze()  # the forks share this memory as long as nobody writes to it
+    nursery = os.getpid()
     while worker := os.fork():
-        signal.signal(signal.SIGTERM, lambda *_, worker=worker: _end(worker))
         if os.waitstatus_to_exitcode(os.waitpid(worker, 0)[1]) == 0:
-            return
+            return  # nobody asks any more
         while connection.poll() and os.read(descriptor, 1 << 16):
             pass  # what is left of a question that was read in part would garble the next one
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    end_with(nursery, by_main_thread=True)
     _serve(connection)
-
-
-def _end(worker: int) -> None:
-    os.kill(worker, signal.SIGKILL)
-    os._exit(0)
 
 
 def _serve(connection: Connection) -> None:

@@ -43,26 +43,36 @@ def test_a_fork_has_a_worker_of_its_own() -> None:
 
 
 UNGUARDED = """
-import time
+import threading, time
 from tasks.scoring.math_verify import MATH_VERIFY
 
+starter = threading.Thread(target=MATH_VERIFY.{started})
+starter.start()
+starter.join()
+first = MATH_VERIFY._nursery
 MATH_VERIFY.wait()
+assert first in (None, MATH_VERIFY._nursery)
 print(MATH_VERIFY._nursery.pid, MATH_VERIFY.worker_id, flush=True)
 time.sleep(60)
 """
 
 
-def test_it_starts_from_an_unguarded_script_and_ends_with_it(tmp_path: Path, repository: Path) -> None:
+@pytest.mark.parametrize(
+    "started", ["start", "forget"], ids=["by a thread that has ended", "by the main thread"]
+)
+def test_it_starts_from_an_unguarded_script_and_ends_with_it(
+    tmp_path: Path, repository: Path, started: str
+) -> None:
     script = tmp_path / "script.py"
-    script.write_text(UNGUARDED)
+    script.write_text(UNGUARDED.format(started=started))
     environment = {**os.environ, "PYTHONPATH": str(repository)}
     with subprocess.Popen([sys.executable, script], stdout=subprocess.PIPE, env=environment) as process:
         assert process.stdout is not None
-        started = [int(number) for number in process.stdout.readline().split()]
-        assert len(started) == 2
+        processes = [int(number) for number in process.stdout.readline().split()]
+        assert len(processes) == 2
         process.kill()
     for _ in range(100):
-        if not any(Path(f"/proc/{number}").exists() for number in started):
+        if not any(Path(f"/proc/{number}").exists() for number in processes):
             return
         time.sleep(0.1)
     pytest.fail("the worker outlived its parent")
