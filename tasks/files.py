@@ -7,9 +7,10 @@ import secrets
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from glob import escape
 from pathlib import Path
 
-from tasks.leases import owned
+from tasks.leases import clear_leftovers, owned
 
 
 def cache_dir() -> Path:
@@ -22,11 +23,15 @@ def cache_dir() -> Path:
 @contextmanager
 def whole_file(path: Path) -> Iterator[Path]:
     """A file beside `path` to write, which replaces it when the context ends well, and else is removed."""
+    clear_leftovers(path.parent, f".{escape(path.name[:100])}.*.part")
     part = path.with_name(f".{path.name[:100]}.{secrets.token_hex(4)}.part")
     held = owned(part, os.O_RDWR | os.O_CREAT)
     try:
         yield part
-        part.replace(path)
+        try:
+            part.replace(path)
+        except OSError as error:  # what is in the way is at `path`
+            raise OSError(error.errno, error.strerror, str(path)) from error
     finally:
         part.unlink(missing_ok=True)
         if held is not None:

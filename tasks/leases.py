@@ -18,6 +18,8 @@ from pathlib import Path
 
 from tasks.errors import InputError
 
+LOCK = ".lock"
+"""Of a folder in which one process works."""
 PARTS = (".*.part", ".*.partial", ".*.lock")
 """Names of what is being made, and of locks."""
 say = logging.getLogger("harness").warning
@@ -44,14 +46,14 @@ def lease(path: Path, what: str, *, wait: bool = True) -> Iterator[None]:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         held = _locked(path, wait=False)
-        if held is None:
-            if not wait:
-                raise Busy(_owner(path))
+        if held is None and wait:
             say("waiting for %s, which has %s", _owner(path), what)
             held = _locked(path, wait=True)
     except OSError as error:
-        raise InputError(f"{path.parent}: cannot be written or locked ({error.strerror})") from error
-    assert held is not None
+        said = f"cannot be written ({error.strerror}); use another --out, store or HARNESS_CACHE"
+        raise InputError(f"{path.parent}: {said}") from error
+    if held is None:
+        raise Busy(_owner(path))
     try:
         os.truncate(held, 0)
         os.write(held, f"process {os.getpid()} on {socket.gethostname()}".encode())
@@ -63,17 +65,18 @@ def lease(path: Path, what: str, *, wait: bool = True) -> Iterator[None]:
 
 def is_held(path: Path) -> bool:
     """Whether a process has the lease on a file."""
+    return path.exists() and not is_free(path)
+
+
+def is_free(path: Path) -> bool:
+    """Whether what is half made has no owner any more."""
     try:
-        held = os.open(path, os.O_RDONLY)
+        held = owned(path, os.O_RDONLY)
     except OSError:
         return False
-    try:
-        fcntl.flock(held, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        return False
-    except OSError:
-        return True
-    finally:
+    if held is not None:
         os.close(held)
+    return held is not None
 
 
 def owned(path: Path, flags: int) -> int | None:
@@ -92,10 +95,10 @@ def owned(path: Path, flags: int) -> int | None:
     return None
 
 
-def clear_leftovers(folder: Path) -> list[Path]:
-    """Removes what dead processes left half made in a folder; returns what that was."""
+def clear_leftovers(folder: Path, *patterns: str) -> list[Path]:
+    """Removes what dead processes left half made in a folder, of some names or any; returns what that was."""
     removed = []
-    for path in (found for pattern in PARTS for found in folder.glob(pattern)):
+    for path in (found for pattern in patterns or PARTS for found in folder.glob(pattern)):
         with suppress(OSError):
             held = owned(path, os.O_RDONLY)
             if held is not None:
@@ -109,20 +112,20 @@ def _locked(path: Path, *, wait: bool) -> int | None:
     """The lock's open file; None where another has it and is not waited for."""
     while True:
         held = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+        taken = False
         try:
             fcntl.flock(held, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
-            # The owner before removed the file: whoever comes now makes and locks another.
-            if os.path.samestat(os.fstat(held), path.stat()):
-                return held
+            # Where the owner before has removed the file, whoever comes now makes and locks another.
+            taken = os.path.samestat(os.fstat(held), path.stat())
         except BlockingIOError:
-            os.close(held)
             return None
         except FileNotFoundError:
-            pass
-        except BaseException:
-            os.close(held)
-            raise
-        os.close(held)
+            continue
+        finally:
+            if not taken:
+                os.close(held)
+        if taken:
+            return held
 
 
 def _owner(path: Path) -> str:

@@ -1,6 +1,8 @@
 """JSON and YAML from anybody: read within bounds, refused in one line."""
 
+import os
 import time
+from pathlib import Path
 
 import pytest
 
@@ -95,3 +97,14 @@ def test_files_that_cannot_be_read_are_named(tmp_path) -> None:  # type: ignore[
     (tmp_path / "long").write_text("x" * 100)
     with pytest.raises(InputError, match=r"long: cannot be read \(more than 10 bytes"):
         read_text(tmp_path / "long", most=10)
+
+
+def test_nobody_waits_for_a_named_pipe(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(InputError, match=r"pipe: cannot be read .*a named pipe"):
+        read_text(tmp_path / "pipe")
+    read, write = os.pipe()  # as a shell's <(…) gives it
+    os.write(write, b"x: 1")
+    os.close(write)
+    assert read_yaml(Path(f"/dev/fd/{read}")) == {"x": 1}
+    os.close(read)
