@@ -13,10 +13,13 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 from tasks.errors import InputError, did_you_mean
+from tasks.reading import open_bytes, parse_json
 
 Kind = Literal["number", "choice", "latex", "text"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+MOST_LINE_BYTES = 64 << 20
+"""Of a file of objects: no prompt or output is longer, and whatever has no lines is no such file."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +76,7 @@ def read_records(path: Path) -> list[Record]:
 def iter_records(path: Path) -> Iterator[Record]:
     """Read records as `read_records` does, but one by one; an empty file yields nothing."""
     seen: dict[str, str] = {}
-    for where, fields in iter_objects(path):
+    for where, fields in iter_objects(path, mended=False):
         record = parse_record(fields, where)
         earlier = seen.setdefault(record.id, where)
         if earlier != where:
@@ -148,24 +151,28 @@ def _check_choice(answer: str, choices: tuple[str, ...] | None, where: str) -> N
         )
 
 
-def iter_objects(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
+def iter_objects(path: Path, *, mended: bool = True) -> Iterator[tuple[str, dict[str, Any]]]:
     r"""Read a JSONL file object by object, each with the ``file:line`` where it stands.
 
     Lines end in ``\n`` only, since texts may hold U+2028; a byte-order mark at the start and blank lines are
-    skipped.
+    skipped. Halves of characters are replaced where `mended`.
 
     Raises:
-        InputError: the file cannot be read, or a line is not UTF-8, no JSON or no object.
+        InputError: the file cannot be read, or a line is too long, not UTF-8, no strict JSON or no object.
     """
     try:
-        with path.open("rb") as file:
-            for line_number, raw in enumerate(file, start=1):
+        with open_bytes(path) as file:
+            lines = iter(lambda: file.readline(MOST_LINE_BYTES + 1), b"")
+            for line_number, raw in enumerate(lines, start=1):
                 where = f"{path}:{line_number}"
+                if len(raw) > MOST_LINE_BYTES:
+                    raise InputError(f"{where}: more than {MOST_LINE_BYTES:,} bytes; is it a file of lines?")
                 line = raw.removeprefix(b"\xef\xbb\xbf") if line_number == 1 else raw
                 if line.strip():
-                    yield where, _object(line, where)
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror}); check the path") from error
+                    yield where, _object(line, where, mended)
+    except (OSError, ValueError) as error:
+        said = getattr(error, "strerror", None) or error
+        raise InputError(f"{path}: cannot be read ({said}); check the path") from error
 
 
 def json_type(value: object) -> str:
@@ -174,14 +181,13 @@ def json_type(value: object) -> str:
     return names.get(type(value), "a list" if isinstance(value, list) else "an object")
 
 
-def _object(raw: bytes, where: str) -> dict[str, Any]:
+def _object(raw: bytes, where: str, mended: bool) -> dict[str, Any]:
     try:
-        value = json.loads(raw.decode("utf-8"))
+        text = raw.rstrip(b"\r\n").decode("utf-8")
     except UnicodeDecodeError as error:
         raise InputError(f"{where}: byte {error.start + 1} is not UTF-8; save the file as UTF-8") from error
-    except (ValueError, RecursionError) as error:
-        detail = f"column {error.colno}" if isinstance(error, json.JSONDecodeError) else type(error).__name__
-        raise InputError(f"{where}: invalid JSON ({detail}); write one JSON object a line") from error
+    fault = "invalid JSON ({error}); write one JSON object a line"
+    value = parse_json(text, where, fault, strict=True, mended=mended)
     if not isinstance(value, dict):
         raise InputError(f"{where}: {json_type(value)} instead of an object; write one JSON object a line")
     return value

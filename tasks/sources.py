@@ -74,8 +74,8 @@ class Field:
     def _clean(self, text: str, where: str) -> str:
         if self.match is not None:
             found = self.match.search(text)
-            if found is None:
-                raise InputError(f"{where}: {text[-60:]!r} does not match {self.match.pattern!r}")
+            if found is None or not self.match.groups or found[1] is None:
+                raise InputError(f"{where}: {text[-60:]!r} does not match a group of {self.match.pattern!r}")
             text = found[1]
         for pattern in self.drop:
             text = pattern.sub("", text)
@@ -107,13 +107,19 @@ def _parse_field(spec: object, where: str) -> Field:
     if sum(key in spec for key in ("column", "template", "constant")) != 1:
         raise InputError(f"{where}: needs exactly one of column, template, constant")
     drop = spec.get("drop", [])
+    patterns = [*([drop] if isinstance(drop, str) else drop if isinstance(drop, list) else [None])]
+    texts = [spec[key] for key in ("column", "template", "match", "labels") if key in spec]
+    if not all(isinstance(text, str) for text in (*patterns, *texts)) or not isinstance(
+        spec.get("map", {}), dict
+    ):
+        raise InputError(f"{where}: its keys take texts, drop a list of them too, and map a mapping")
     try:
         return Field(
             column=spec.get("column"),
             template=spec.get("template"),
             constant=spec.get("constant"),
             match=re.compile(spec["match"], re.DOTALL) if "match" in spec else None,
-            drop=tuple(re.compile(pattern) for pattern in ([drop] if isinstance(drop, str) else drop)),
+            drop=tuple(re.compile(pattern) for pattern in patterns),
             map={str(key): str(value) for key, value in spec["map"].items()} if "map" in spec else None,
             labels=spec.get("labels"),
         )
@@ -254,13 +260,11 @@ def _hub_records(
         yield record
 
 
-def _hub_rows(hub: HubSource, hub_split: str, folder: str) -> Iterable[Mapping[str, Any]]:
+def _hub_rows(hub: HubSource, hub_split: str, folder: str) -> Iterator[Mapping[str, Any]]:
     import datasets
 
     try:
-        rows: Iterable[Mapping[str, Any]] = datasets.load_dataset(
-            hub.path, hub.name, split=hub_split, revision=hub.revision
-        )
+        yield from datasets.load_dataset(hub.path, hub.name, split=hub_split, revision=hub.revision)
     except Exception as error:  # the Hub client raises its own, requests', fsspec's and builtin errors
         reason = str(error).strip().split("\n")[0][:200]
         raise InputError(
@@ -268,7 +272,6 @@ def _hub_rows(hub: HubSource, hub_split: str, folder: str) -> Iterable[Mapping[s
             f"Hugging Face Hub: {type(error).__name__}: {reason}; check the network, or give --data-dir DIR "
             f"with DIR/{folder}/{hub_split.split('+')[-1]}.jsonl"
         ) from error
-    return rows
 
 
 def _generated(generator: str, split: str, options: Mapping[str, Any]) -> Iterable[Record]:

@@ -29,8 +29,10 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from tasks.checks import Count, checked
 from tasks.errors import InputError, check_keys, did_you_mean
-from tasks.reading import parse_yaml
+from tasks.names import AVERAGE, check_name
+from tasks.reading import MOST_YAML_BYTES, parse_yaml, read_text
 from tasks.records import KINDS, Kind, Record
 from tasks.sources import DataSource, HubSource, Split, is_lent, iter_split, lends_validation, parse_fields
 
@@ -151,19 +153,36 @@ def parse_source(spec: Mapping[str, Any], where: str) -> DataSource:
     if hub is not None:
         _check_keys(hub, _HUB_KEYS, f"{where}: hub")
     given = {key: spec[key] for key in SOURCE_KEYS if key in spec}
-    if "fields" in spec:
-        given["fields"] = parse_fields(spec["fields"], where)
-    return DataSource(**{**given, "hub": HubSource(**hub) if hub else None})
+    given["hub"] = checked(HubSource, hub, where, "hub.") if hub else None
+    given["fields"] = parse_fields(spec["fields"], where) if "fields" in spec else None
+    checked(DataSource, {**given, "fields": None}, where)
+    return DataSource(**given)
+
+
+@dataclass(frozen=True)
+class _Generation:
+    max_gen_toks: Count
+    until: tuple[str, ...] = ()
 
 
 def _parse(path: Path, config: Mapping[str, Any]) -> Benchmark:
     spec = config.get("dataset_kwargs") or {}
     data = parse_source(spec, str(path))
     generation = config.get("generation_kwargs") or {}
+    if not isinstance(spec, Mapping) or not isinstance(generation, Mapping):
+        raise InputError(f"{path}: dataset_kwargs and generation_kwargs must be mappings")
     if "max_gen_toks" not in generation:
         raise InputError(f"{path}: generation_kwargs lacks 'max_gen_toks'; include _tagged.yaml or add it")
+    checked(
+        _Generation,
+        {key: generation[key] for key in ("max_gen_toks", "until") if key in generation},
+        "generation",
+        f"{path}: generation_kwargs.",
+    )
     return Benchmark(
-        name=config["task"].removeprefix(TASK_PREFIX),
+        name=check_name(
+            config["task"].removeprefix(TASK_PREFIX), str(path), reserved=(AVERAGE,), what="task"
+        ),
         task=config["task"],
         description=spec.get("about", ""),
         source=spec.get("source", ""),
@@ -190,21 +209,21 @@ def read_task_yaml(path: Path, including: tuple[Path, ...] = ()) -> dict[str, An
     """Read a YAML as lm-eval does: `include` is merged at the top level only, `!function` stays a name."""
     if path in including:
         raise InputError(f"{path}: includes itself; break the circle")
-    try:
-        config = _parsed(path.read_bytes(), str(path))
-    except OSError as error:
-        raise InputError(f"{path}: {_UNREADABLE.format(error=error)}") from error
+    config = _parsed(read_text(path, _UNREADABLE, MOST_YAML_BYTES), str(path))
     if not isinstance(config, dict):
         raise InputError(f"{path}: must be a mapping")
     includes = config.get("include", [])
+    includes = [includes] if isinstance(includes, str) else includes
+    if not isinstance(includes, list) or not all(isinstance(one, str) for one in includes):
+        raise InputError(f"{path}: include must be a path or a list of them")
     merged: dict[str, Any] = {}
-    for included in [includes] if isinstance(includes, str) else includes:
+    for included in includes:
         merged |= read_task_yaml((path.parent / included).resolve(), (*including, path))
     return {key: value for key, value in {**merged, **config}.items() if key != "include"}
 
 
 @cache
-def _parsed(content: bytes, where: str) -> Any:
+def _parsed(content: str, where: str) -> Any:
     """What a file holds; every benchmark includes the same one, which takes longer to parse than its own."""
     return parse_yaml(content, where, _loader(), _UNREADABLE)
 

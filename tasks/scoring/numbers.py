@@ -103,6 +103,12 @@ def is_number(text: str) -> bool:
     return len(text) <= _MAX_DIGITS and _NUMBER.fullmatch(text.strip()) is not None
 
 
+def holds_number(text: str) -> bool:
+    """Whether a text holds a number that can be compared with others."""
+    text = text[:_MAX_CHARS].strip()
+    return _list_values(text) is not None or bool(_values(text))
+
+
 def _values(text: str) -> tuple[Value, ...]:
     """What the first number, time or quantity of a text can stand for, the likelier first.
 

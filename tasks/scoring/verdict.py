@@ -9,12 +9,12 @@ from functools import cache, partial
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from tasks.records import Kind, Record
+from tasks.records import LETTERS, Kind, Record
 from tasks.scoring.choices import choice_letter, last_letter
 from tasks.scoring.extraction import Found, before_next_question, concluding_number, find_answer, read_span
 from tasks.scoring.latex import last_side, latex_equal, settled_equal
 from tasks.scoring.markup import normalise_words
-from tasks.scoring.numbers import is_number, numbers_equal
+from tasks.scoring.numbers import holds_number, is_number, numbers_equal
 from tasks.tags.answers import Offsets, stripped
 from tasks.tags.formats import DEFECTS, THINK_ANSWER, Defect, TagFormat
 from tasks.tags.parse import Parsed, opens_reasoning, parse_output
@@ -30,6 +30,7 @@ _READABLE_CHARS = 1_000
 _ESSAY_CHARS = 12
 """A reference of so many characters is right where the output ends in its very words."""
 _SPAN_CHARS = 50_000
+_SHOWN_CHARS = 60
 # Single dollars on lines of their own set no formula in Markdown, nor for those who published verdicts.
 _BROKEN_DOLLARS = re.compile(r"(?<![$\\])\$[ \t]*\n[^$]*\n[ \t]*\$\Z")
 # A reference in LaTeX that is the letter of a choice, perhaps with its words.
@@ -136,6 +137,24 @@ def answers_equal(gold: str, answer: str, kind: Kind, choices: Sequence[str] | N
     wanted = normalise_words(gold)
     bare = _LABEL.sub("", answer) if len(answer) <= _LABELLED_CHARS else answer
     return wanted in (normalise_words(answer), normalise_words(bare))
+
+
+def fault_of_gold(gold: str, kind: Kind, choices: Sequence[str] | None) -> str | None:
+    """Why nothing could ever equal a reference, in words; None where something can."""
+    answer = reference_answer(gold)
+    shown = repr(answer if len(answer) <= _SHOWN_CHARS else f"{answer[:_SHOWN_CHARS]}…")
+    if not answer:
+        return "no answer after ####" if gold.strip() else "is empty"
+    if kind == "number" and not holds_number(answer):
+        return f"{shown} is no number that can be compared; mend it, or use another kind"
+    if kind == "choice":
+        letter = choice_letter(answer, choices) if len(answer) <= _LABELLED_CHARS else None
+        if letter is None:
+            return f"{shown} is no choice; write its letter" + ("" if choices else ", or add 'choices'")
+        words = [normalise_words(choice) for choice in choices or ()]
+        if words and words.count(words[LETTERS.index(letter)]) > 1:
+            return f"the choice {shown} stands twice among the choices"
+    return None
 
 
 def score(item: Item) -> Score:

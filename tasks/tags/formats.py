@@ -18,14 +18,17 @@ may be::
 
 import hashlib
 import json
-import shutil
+import re
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from functools import lru_cache
+from itertools import permutations
 from pathlib import Path
 from typing import Any, Literal, get_args
 
 from tasks.errors import InputError, check_keys, did_you_mean
+from tasks.files import write_whole
+from tasks.names import check_name
 from tasks.reading import read_yaml
 from tasks.records import json_type
 
@@ -44,6 +47,8 @@ _VALIDITY: dict[AnswerStyle, str] = {
     "line": "valid: one line of this form, the last, with an answer that is not blank",
 }
 KEPT_FORMATS = "tag-formats"
+_LONGEST_MARK = 200
+_KEPT_NAME = re.compile("[0-9a-f]{16}")  # the beginning of its digest
 """Folder of a run with the files of its own tag formats, so that its outputs can be judged again."""
 _FILE_ENDINGS = (".yaml", ".yml")
 _UNREADABLE = "tag format cannot be read ({error}); check the path"
@@ -216,17 +221,23 @@ def keep_formats(run_dir: Path, tags: Iterable[str]) -> None:
     """Copy the files of those formats that have no name of their own into a run's folder."""
     for path in {Path(one) for one in tags if one not in TAG_FORMATS}:
         (run_dir / KEPT_FORMATS).mkdir(exist_ok=True)
-        shutil.copyfile(path, run_dir / KEPT_FORMATS / f"{get_tag_format(str(path)).digest()[:16]}.yaml")
+        kept = run_dir / KEPT_FORMATS / f"{get_tag_format(str(path)).digest()[:16]}.yaml"
+        write_whole(kept, path.read_text(encoding="utf-8"))
 
 
 def format_of(run_dir: Path, name: str) -> TagFormat:
     """Find the tag format that a stored entry names: one kept in the folder of its run, else a known one.
 
     Raises:
-        InputError: it is neither.
+        InputError: it is neither, or the kept file is not as it was.
     """
-    kept = [get_tag_format(str(path)) for path in sorted((run_dir / KEPT_FORMATS).glob("*.yaml"))]
-    return next((one for one in kept if one.name == name), None) or get_tag_format(name)
+    for path in sorted((run_dir / KEPT_FORMATS).glob("*.yaml")):
+        kept = get_tag_format(str(path))
+        if _KEPT_NAME.fullmatch(path.stem) and kept.digest()[:16] != path.stem:
+            raise InputError(f"{path}: damaged (another format than was kept); copy the original there")
+        if kept.name == name:
+            return kept
+    return get_tag_format(name)
 
 
 @lru_cache(maxsize=64)
@@ -243,7 +254,7 @@ def _read(path: Path, mtime_ns: int, size: int) -> TagFormat:
     if style == "boxed" and not marks["answer_open"]:
         marks |= {"answer_open": "\\boxed{", "answer_close": "}"}
     fault = _fault_of_marks(marks, style) or _fault_of_style(given, marks, style)
-    name = given.get("name") or path.stem
+    name = check_name(given.get("name", path.stem), str(path))
     if name in TAG_FORMATS:
         fault = f"name: '{name}' is a format of the harness; choose another"
     if fault:
@@ -271,13 +282,15 @@ def _fault_of_marks(marks: dict[str, str], style: AnswerStyle) -> str | None:
     for key, mark in marks.items():
         if mark != mark.strip() and not (style == "line" and key == "answer_open" and mark.strip()):
             return f"{key}: whitespace at its ends; leave it out (whitespace: strict asks for newlines)"
-        if "\n" in mark:
-            return f"{key}: a newline; write one line"
+        if "\n" in mark or len(mark) > _LONGEST_MARK:
+            return f"{key}: a newline, or more than {_LONGEST_MARK} characters; write one short line"
     if bool(marks["think_open"]) != bool(marks["think_close"]):
         return "think_open and think_close belong together; give both or neither"
     written = [mark.lower() for mark in marks.values() if mark]
     if len(set(written)) < len(written):
         return "two marks are the same; let each differ from the others in more than case"
+    if any(one in other for one, other in permutations(written, 2) if one != "}"):  # that which ends a box
+        return "a mark stands within another, and would be found there; let none hold another"
     return None
 
 

@@ -62,6 +62,9 @@ def test_a_byte_order_mark_and_blank_lines_are_skipped(tmp_path: Path) -> None:
         (b"{", "invalid JSON"),
         (b"[" * 100_000, "invalid JSON"),
         (b'{"id": "\xff"}', "byte 9 is not UTF-8"),
+        (b'{"id": "b", "id": "c"}', "the key 'id' stands twice"),
+        (b'{"id": NaN}', "NaN is no number in JSON"),
+        (b'{"id": ' + b"9" * 5000 + b"}", "a number of thousands of digits"),
     ],
 )
 def test_a_faulty_line_is_named(tmp_path: Path, line: Any, complaint: str) -> None:
@@ -70,6 +73,15 @@ def test_a_faulty_line_is_named(tmp_path: Path, line: Any, complaint: str) -> No
         read_records(path)
     assert str(caught.value).startswith(f"{path}:2: ")
     assert "\n" not in str(caught.value)
+
+
+def test_a_line_has_an_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tasks.records.MOST_LINE_BYTES", 1000)
+    path = write(tmp_path / "r.jsonl", GOOD, GOOD | {"question": "x" * 1000})
+    with pytest.raises(InputError, match=r"r\.jsonl:2: more than 1,000 bytes"):
+        read_records(path)
+    with pytest.raises(InputError, match="/dev/zero:1: more than 1,000 bytes"):
+        read_records(Path("/dev/zero"))
 
 
 def test_an_id_stands_once(tmp_path: Path) -> None:

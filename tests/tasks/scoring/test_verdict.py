@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from tasks.benchmarks import load_benchmark
 from tasks.records import Kind, Record
-from tasks.scoring import Item, Score, score, scorer_digest, spans
+from tasks.scoring import Item, Score, fault_of_gold, score, scorer_digest, spans
 from tasks.tags import TAG_FORMATS, get_tag_format, render_response
 
 PAPER, NONE = "thinking-answer", "none"
@@ -336,3 +336,31 @@ def test_the_prompt_says_whether_an_output_begins_in_the_reasoning() -> None:
     assert (opened.reasoning_open, score(opened).accuracy) == (True, False)
     assert score(Item.of(record, "so 5", tags, prompt="Question: q\n")).accuracy
     assert Item.of(record, "so 5", tags).reasoning_open is None
+
+
+HOSTILE = {
+    "an exponent without end": "1e999999999",
+    "a tower of powers": "10^10^10",
+    "a tower in braces": "10^{10^{10}}",
+    "a power in Python": "2**999999999",
+    "digits": "9" * 1_000_000,
+    "braces": "{" * 100_000,
+    "fractions": "\\frac" * 10_000,
+    "nested fractions": "\\frac{1}{" * 10_000,
+    "parentheses": "(" * 100_000 + "1" + ")" * 100_000,
+    "roots": "\\sqrt{" * 10_000 + "2" + "}" * 10_000,
+    "boxes": "\\boxed{" * 10_000,
+    "a sum": "\\sum_{i=1}^{999999999} i",
+    "a factorial": "999999999!",
+    "blanks": " " * 10_000_000,
+}
+
+
+@pytest.mark.parametrize("text", HOSTILE.values(), ids=list(HOSTILE))
+@pytest.mark.parametrize("kind", ["number", "choice", "text"])
+def test_no_output_or_reference_raises(kind: Kind, text: str) -> None:
+    """Nor takes long: whole seconds would be felt here."""
+    fault_of_gold(text, kind, None)
+    for output in (text, f"<think>so</think><answer>{text}</answer>", f"The answer is {text}"):
+        assert not judged(output, "7" if kind == "number" else "B", kind=kind).accuracy
+    judged("The answer is 7.", text, kind=kind)

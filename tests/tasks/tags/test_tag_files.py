@@ -78,6 +78,8 @@ def test_the_digest_is_that_of_the_content(tmp_path: Path) -> None:
     [
         ("", "expected the keys of a tag format"),
         ("- a", "expected the keys of a tag format"),
+        (SCRATCHPAD + "name: '{x}'", "name: '{x}' holds '{'"),
+        (SCRATCHPAD + "name: ../x", "name: '../x' has a part that"),
         ("a: [", "not YAML"),
         ("think_opn: <t>", "unknown key 'think_opn'; did you mean 'think_open'"),
         ("think_open: 3", "think_open is a number; write a text"),
