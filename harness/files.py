@@ -1,37 +1,34 @@
-"""A run's folder: one process at a time works in it, and keeps its configuration there."""
+"""A run's folder and store: who works there, and what those left behind who were killed at work."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
-from harness.config import Config, dump_config
+from harness.config import CONFIG_FILE, Config, dump_config
 from sftkey_train import distributed
+from sftkey_train.stored import PROGRESS
 from tasks.errors import InputError
-from tasks.files import write_whole
+from tasks.files import cache_dir, remove, write_whole
+from tasks.leases import LOCK, Busy, clear_leftovers, lease
+from tasks.seals import lock_of
 
 
 @contextmanager
-def locked(folder: Path) -> Iterator[None]:
-    """Makes a run's folder, and keeps others out of it; the lock ends with the process, however it ends.
+def locked(folder: Path, *, wait: bool = False) -> Iterator[None]:
+    """Makes a folder, keeps others out of it, and removes what dead processes left half made there.
 
     Raises:
-        InputError: Another process works in it, or it cannot be written.
+        InputError: Another process works in it and is not to be waited for, or it cannot be written.
     """
-    import fcntl
-
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        lock = (folder / ".lock").open("w")
-    except OSError as error:
-        raise InputError(f"{folder}: cannot be written ({error.strerror}); use another --out") from error
-    with lock:
+    with ExitStack() as stack:
         try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
+            stack.enter_context(lease(folder / LOCK, str(folder), wait=wait))
+        except Busy as error:
             said = "another run works in this folder; wait for it or use --out"
-            raise InputError(f"{folder}: {said}") from error
+            raise InputError(f"{folder}: {said} ({error})") from error
+        clear_leftovers(folder)
         yield
 
 
@@ -53,9 +50,29 @@ def run_folder(config: Config) -> Iterator[None]:
         yield
         return
     with locked(config.out):
-        write_whole(config.out / "config.yaml", dump_config(config))
+        write_whole(config.out / CONFIG_FILE, dump_config(config))
+        _clear_stores(config)
         _held.add(folder)
         try:
             yield
         finally:
             _held.remove(folder)
+
+
+STAGES, PARTIAL, REFERENCES, EVALUATIONS = "stages", "partial", "references", "evaluations"
+"""Rooms of a store: trained stages, saves within stages, reference models' views, judged outputs."""
+IN_THE_STORE = (STAGES, REFERENCES, EVALUATIONS, "merged")
+IN_THE_CACHE = ("base", "tokenizer", "corpora", "views", "vetted", "digests")
+
+
+def _clear_stores(config: Config) -> None:
+    """Removes what nobody works on, and nobody can go on from; whole saves within stages stay."""
+    store = config.store_dir
+    rooms = [store / name for name in IN_THE_STORE] + [cache_dir() / name for name in IN_THE_CACHE]
+    for room in (store, *rooms):
+        clear_leftovers(room)
+    for scratch in (store / PARTIAL).glob("*"):
+        stage = store / STAGES / scratch.name
+        with suppress(Busy), lease(lock_of(stage), scratch.name, wait=False):
+            if stage.is_dir() or not any(scratch.glob(f"*/{PROGRESS}")):
+                remove(scratch)

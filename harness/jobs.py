@@ -7,9 +7,8 @@ made every few minutes, so that the same command after an interruption goes on f
 from __future__ import annotations
 
 import os
-import shutil
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, dataclass
 from itertools import islice
 from pathlib import Path
@@ -17,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from harness.config import EMBEDDED
 from harness.engines.api import EngineSettings, Request, Sampling
+from harness.files import PARTIAL, REFERENCES
 from harness.models.checkpoint import Checkpoint, Weights, whole_model, with_adapter
 from harness.plan import UNTAGGED, Plan
 from harness.progress import StageReporter
@@ -28,9 +28,11 @@ from sftkey_train.stages import BASE
 from sftkey_train.stored import StageCost, read_cost, read_history, read_manifest, save_stage
 from sftkey_train.text import TextPath
 from tasks.errors import InputError
-from tasks.files import cache_dir
+from tasks.files import cache_dir, remove
+from tasks.leases import lease
 from tasks.records import Record, render_prompt
 from tasks.scoring import Item, score
+from tasks.seals import is_whole, kept, lock_of, usable
 from tasks.tags import TagFormat, get_tag_format
 
 if TYPE_CHECKING:
@@ -42,8 +44,8 @@ if TYPE_CHECKING:
 
 
 def ensure_base(plan: Plan, reporter: StageReporter) -> None:
-    """Builds the embedded base model where the cache lacks it."""
-    if plan.config.model != EMBEDDED or plan.base.path.is_dir():
+    """Builds the embedded base model where the cache lacks it, or holds a damaged one."""
+    if plan.config.model != EMBEDDED or is_whole(plan.base.path):
         return
     from sftkey_train.embedded import build_embedded_base
 
@@ -52,7 +54,17 @@ def ensure_base(plan: Plan, reporter: StageReporter) -> None:
 
 
 def train_node(plan: Plan, node: StageNode, reporter: StageReporter) -> None:
-    """Trains one stage, whose parent and reference are in the store, and puts it there."""
+    """Trains one stage, whose parent and reference are in the store, and puts it there.
+
+    Where another run has it in hand, waits for that one's.
+    """
+    directory, first = plan.stage_dir / node.key, distributed.is_first()
+    with lease(lock_of(directory), node.label) if first else nullcontext():
+        if not distributed.agreed(first and usable(directory, node.label)):
+            _train(plan, node, reporter)
+
+
+def _train(plan: Plan, node: StageNode, reporter: StageReporter) -> None:
     from transformers import set_seed
 
     from sftkey_train.trainer import train_stage
@@ -60,7 +72,7 @@ def train_node(plan: Plan, node: StageNode, reporter: StageReporter) -> None:
     reference = _reference_data(plan, node, reporter)
     set_seed(node.seed)  # decides how adapters begin
     model = _load(plan, node.parent, node)
-    scratch = plan.config.store_dir / "partial" / node.key
+    scratch = plan.config.store_dir / PARTIAL / node.key
     scratch.mkdir(parents=True, exist_ok=True)
     corpus, probe = plan.corpora[node.tags], validation_probe(plan, node)
     with reporter.stage(node.label, node.num_steps) as show, _tracking(plan, node):
@@ -77,7 +89,7 @@ def train_node(plan: Plan, node: StageNode, reporter: StageReporter) -> None:
         tokenizer = plan.paths[node.tags].tokenizer
         directory = plan.stage_dir / node.key
         save_stage(model, tokenizer, directory, manifest, result.history, result.cost, result.state_dict)
-        shutil.rmtree(scratch)
+        remove(scratch)
     distributed.wait()
 
 
@@ -121,15 +133,17 @@ def _needs(node: StageNode) -> Collection[str]:
 def _scored(plan: Plan, node: StageNode, weights: str, reporter: StageReporter) -> Path:
     """Folder of a reference model's view of the node's corpus, made now where the store lacks it."""
     directory = _reference_dir(plan, node, weights)
-    with distributed.first_goes_ahead():
-        if not directory.is_dir():
-            from sftkey_train.references import score_corpus
 
-            name = "the base" if weights == BASE else plan.graph.nodes[weights].label
-            reporter.line(f"  reference model for {node.label}: {name} reads the training data once")
-            model, hidden = _reference_model(plan, node, weights), "reference_kl" in _needs(node)
-            score_corpus(model, plan.corpora[node.tags], directory, hidden=hidden)
-    return directory
+    def make() -> None:
+        from sftkey_train.references import score_corpus
+
+        name = "the base" if weights == BASE else plan.graph.nodes[weights].label
+        reporter.line(f"  reference model for {node.label}: {name} reads the training data once")
+        model, hidden = _reference_model(plan, node, weights), "reference_kl" in _needs(node)
+        score_corpus(model, plan.corpora[node.tags], directory, hidden=hidden)
+
+    with distributed.first_goes_ahead():
+        return kept(directory, make, f"what a reference model says for {node.label}")
 
 
 def _reference_dir(plan: Plan, node: StageNode, weights: str) -> Path:
@@ -139,7 +153,7 @@ def _reference_dir(plan: Plan, node: StageNode, weights: str) -> Path:
     if weights == BASE:  # the embeddings of added tokens are drawn by the seed
         source = plan.base.digest + (f" seed {node.seed}" if node.settings.tag_tokens else "")
     key = reference_key(source, plan.corpora[node.tags], hidden="reference_kl" in _needs(node))
-    return plan.config.store_dir / "references" / key
+    return plan.config.store_dir / REFERENCES / key
 
 
 def _reference_model(plan: Plan, node: StageNode, weights: str) -> torch.nn.Module:
@@ -156,7 +170,7 @@ def _tracking(plan: Plan, node: StageNode) -> Iterator[None]:
     """Trackers write to the run's folder; else they would write to the scratch folder that is deleted."""
     directory = plan.config.out.resolve() / "tracking"
     wanted = {
-        "TENSORBOARD_LOGGING_DIR": str(directory / f"{node.label} {node.key}".replace("/", "-")),
+        "TENSORBOARD_LOGGING_DIR": str(directory / f"{node.label[:60]} {node.key}".replace("/", "-")),
         "WANDB_DIR": str(directory),
         "WANDB_PROJECT": plan.config.out.name,
         "TRACKIO_PROJECT": plan.config.out.name,
@@ -232,14 +246,30 @@ def curves(plan: Plan) -> list[dict[str, object]]:
     return points
 
 
+def ensure_references(plan: Plan, reporter: StageReporter) -> None:
+    """Makes again what reference models of trained stages say of the data, where it is damaged or has gone.
+
+    The board's costs are read from it, also where no stage needs it any more.
+    """
+    for node in plan.graph.nodes.values():
+        for weights in _readers(node):
+            _scored(plan, node, weights, reporter)
+
+
+def _readers(node: StageNode) -> list[str]:
+    """The reference models that read the data for a stage."""
+    if node.reference is None:
+        return []
+    return [node.reference, *([BASE] if "cleaning_rank" in _needs(node) else [])]
+
+
 def _reference_costs(plan: Plan, node: StageNode) -> list[StageCost]:
     """What a stage's reference models took: their training, and reading the data."""
     if node.reference is None:
         return []
     from sftkey_train.references import read_scoring_cost
 
-    readers = [node.reference, *([BASE] if "cleaning_rank" in _needs(node) else [])]
-    costs = [read_scoring_cost(_reference_dir(plan, node, weights)) for weights in readers]
+    costs = [read_scoring_cost(_reference_dir(plan, node, weights)) for weights in _readers(node)]
     key: str | None = node.reference if node.reference != BASE else None
     while key is not None:
         costs.append(read_cost(plan.stage_dir / key))

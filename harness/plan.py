@@ -14,8 +14,10 @@ import numpy as np
 
 from harness.config import EMBEDDED, Config
 from harness.engines.registry import choose_engine
+from harness.files import STAGES
 from harness.models.checkpoint import whole_model
 from harness.models.locate import locate_model, model_name
+from harness.preflight import check_questions, check_training
 from sftkey_train import distributed
 from sftkey_train.corpus import Corpus
 from sftkey_train.spans import corpus_key, encode
@@ -26,6 +28,7 @@ from tasks.benchmarks import Benchmark, load_benchmark
 from tasks.errors import InputError, did_you_mean
 from tasks.files import cache_dir
 from tasks.records import Record, records_digest
+from tasks.seals import is_whole
 from tasks.tags import get_tag_format
 
 UNTAGGED = "none"
@@ -143,11 +146,11 @@ class Plan:
     @property
     def stage_dir(self) -> Path:
         """Where trained stages are kept, a folder each, named by key."""
-        return self.config.store_dir / "stages"
+        return self.config.store_dir / STAGES
 
     def is_trained(self, key: str) -> bool:
-        """Whether a stage is in the store."""
-        return (self.stage_dir / key).is_dir()
+        """Whether a stage is in the store, as it was written."""
+        return is_whole(self.stage_dir / key)
 
 
 def make_plan(config: Config) -> Plan:
@@ -173,6 +176,7 @@ def _plan(config: Config) -> Plan:
         raise InputError(f"reference: {did_you_mean(str(config.reference), ['base', *tags_of])}")
     if len(tags_of) < len(variants):
         raise InputError("variants: two files give the same name")
+    check_training(config, benchmarks)
     base, tokenizer_dir = _locate_base(config)
     records = TrainingRecords(config, benchmarks)
     digest = records_digest(records)
@@ -181,7 +185,10 @@ def _plan(config: Config) -> Plan:
     seeds = tuple(range(config.seeds))
     own_settings = dict(zip(tags_of, map(config.settings_of, config.variants), strict=True))
     graph = build_graph(variants, seeds, config.train, base.digest, corpora, tags_of, own_settings)
-    return Plan(config, base, benchmarks, variants, seeds, tags_of, paths, records, corpora, graph, engine)
+    plan = Plan(config, base, benchmarks, variants, seeds, tags_of, paths, records, corpora, graph, engine)
+    if not all(map(plan.is_trained, graph.nodes)):  # a run that has all it needs shall not read it twice
+        check_questions(config, benchmarks, base.path, next(iter(paths.values())))
+    return plan
 
 
 def _corpus(records: TrainingRecords, digest: str, tags: str, path: TextPath, config: Config) -> Corpus:
@@ -208,6 +215,6 @@ def _locate_base(config: Config) -> tuple[BaseModel, Path]:
         from sftkey_train.embedded import embedded_tokenizer, recipe_digest
 
         path = cache_dir() / "base" / recipe_digest()
-        return BaseModel(EMBEDDED, path, recipe_digest(), path.is_dir()), embedded_tokenizer(cache_dir())
+        return BaseModel(EMBEDDED, path, recipe_digest(), is_whole(path)), embedded_tokenizer(cache_dir())
     path = locate_model(config.model)
     return BaseModel(model_name(config.model, path), path, whole_model(path).digest, True), path

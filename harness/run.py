@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from harness.config import Config, dump_config
 from harness.evaluation.evaluate import Evaluator
-from harness.evaluation.exact import check_exactness, refuse_comparison
+from harness.evaluation.exact import check_exactness
 from harness.evaluation.generations import GenerationStore
 from harness.evaluation.judge import judge_results
 from harness.evaluation.overlap import find_overlaps, with_overlap
-from harness.files import run_folder
-from harness.jobs import checkpoints, curves, ensure_base, train_node
+from harness.files import locked, run_folder
+from harness.jobs import checkpoints, curves, ensure_base, ensure_references, train_node
 from harness.models.checkpoint import Checkpoint
 from harness.plan import Plan
 from harness.pool import train_all
@@ -29,6 +29,7 @@ from leaderboards.results.schema import Entry
 from leaderboards.results.store import read_outcomes, write_results
 from sftkey_train import distributed
 from tasks.benchmarks import load_benchmark
+from tasks.shown import neutral
 from tasks.tags import keep_formats
 
 if TYPE_CHECKING:
@@ -77,6 +78,7 @@ def train(plan: Plan, reporter: Reporter | None = None) -> bool:
         todo = distributed.agreed([node for node in nodes if not plan.is_trained(node.key)])
         reporter.line(f"training {len(todo)} of {len(nodes)} stages; the others are in the store")
         train_all(plan, todo, train_node, reporter)
+        ensure_references(plan, reporter)
         return distributed.leave()
 
 
@@ -111,7 +113,8 @@ def evaluate_checkpoints(
         keep_formats(config.out, [one.tags for one in wanted])
         entries, samples = [entry for entry, _ in found], pd.concat([frame for _, frame in found])
         history = curves(plan) if plan else ()
-        write_results(config.out, provenance(dump_config(config)), entries, samples, history)
+        text = dump_config(config)
+        write_results(config.out, provenance(text), entries, samples, history, text)
         evaluator.write_lm_eval_files(config.out)
 
 
@@ -123,8 +126,6 @@ def _generated_and_scored(
     reporter: Reporter,
 ) -> list[tuple[Entry, pd.DataFrame]]:
     """Entry and samples of each checkpoint, by the rule, and by the exact engine and a judge where asked."""
-    if config.eval.exact:
-        refuse_comparison(wanted, evaluator.engine)
     try:
         found = evaluator.evaluate(wanted)
     finally:
@@ -151,7 +152,7 @@ class Report(NamedTuple):
 
         render(self.board, screen)
         for line in (*self.notes, f"leaderboard: {self.paths.html}"):
-            screen.print(line, highlight=False, markup=False, soft_wrap=True)
+            screen.print(neutral(line), highlight=False, markup=False, soft_wrap=True)
 
 
 def report_on(run_dirs: Sequence[Path], out: Path, config: Config) -> Report:
@@ -204,4 +205,5 @@ def report(
         allow_different=allow_different,
         reported=matching_reported(read_reported(folder), asked),
     )
-    return Report(board, write_report(board, out, runs, most_samples), joined.lines)
+    with locked(out, wait=True):
+        return Report(board, write_report(board, out, runs, most_samples), joined.lines)

@@ -21,6 +21,7 @@ from numpy.typing import DTypeLike, NDArray
 
 from sftkey_train.segments import SEGMENTS
 from tasks.errors import InputError
+from tasks.reading import read_json
 from tasks.seals import whole_folder
 
 FACTS = "corpus.json"
@@ -118,13 +119,13 @@ def open_corpus(directory: Path) -> Corpus:
         InputError: The folder is no whole corpus.
     """
     try:
-        facts = json.loads((directory / FACTS).read_text(encoding="utf-8"))
+        facts = read_json(directory / FACTS)
         corpus = _mapped(directory, facts["num_straddling"], facts["dropped"])
         shapes = [array.shape for array in (corpus.ids_N, corpus.segments_N, corpus.starts_E)]
         if shapes != [(facts["tokens"],), (facts["tokens"],), (facts["examples"] + 1,)]:
             raise ValueError("its arrays have other sizes than it says")
         stored = _Stored(directory, facts["digest"], facts["tokens_by_segment"])
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (InputError, OSError, ValueError, KeyError, TypeError) as error:
         raise InputError(
             f"{directory}: no whole corpus ({error}); delete the folder and run again"
         ) from error

@@ -23,7 +23,7 @@ from sftkey_train.stages import TRAINER_VERSION, build_graph
 from sftkey_train.stored import save_stage
 from sftkey_train.variants import load_variant
 from tasks.records import Record, records_digest, render_prompt
-from tasks.seals import whole_folder
+from tasks.seals import kept, whole_folder
 from tasks.tags import get_tag_format, render_response
 from tasks.world.generate import WORLD_VERSION, load, markup_drill
 
@@ -97,20 +97,27 @@ def _world(num_number: int, num_choice: int) -> Iterator[Record]:
 def embedded_tokenizer(cache: Path, recipe: Recipe = RECIPE) -> Path:
     """Folder of the tokenizer, trained on the world's text where the cache lacks it."""
     directory = cache / "tokenizer" / recipe_digest(recipe)
-    if not directory.is_dir():
+
+    def make() -> None:
         with whole_folder(directory) as folder:
             _train_tokenizer(recipe).save_pretrained(folder)
-    return directory
+
+    return kept(directory, make, "the embedded tokenizer")
 
 
 def build_embedded_base(cache: Path, on_step: Callable[[StepMetrics], None], recipe: Recipe = RECIPE) -> Path:
-    """Pre-trains the base model into the cache, whole or not at all; returns its folder.
+    """Folder of the base model, pre-trained into the cache where that lacks it.
 
     Args:
         cache: The cache folder.
         on_step: Called with every line of the metrics history.
         recipe: What to build.
     """
+    directory = cache / "base" / recipe_digest(recipe)
+    return kept(directory, lambda: _pretrain(directory, cache, on_step, recipe), "the embedded base model")
+
+
+def _pretrain(directory: Path, cache: Path, on_step: Callable[[StepMetrics], None], recipe: Recipe) -> None:
     from sftkey_train.model import load_tokenizer
     from sftkey_train.spans import encode
     from sftkey_train.text import TextPath
@@ -141,10 +148,8 @@ def build_embedded_base(cache: Path, on_step: Callable[[StepMetrics], None], rec
 
     with tempfile.TemporaryDirectory() as scratch:
         result = train_stage(model, corpus, node, on_step, scratch=Path(scratch), stop_when=learned_enough)
-    directory = cache / "base" / recipe_digest(recipe)
     manifest = {"recipe": asdict(recipe), "seed": SEED, "data_digest": records_digest(records)}
     save_stage(model, tokenizer, directory, manifest, result.history)
-    return directory
 
 
 def _new_model(tokenizer: PreTrainedTokenizerBase, recipe: Recipe) -> PreTrainedModel:

@@ -30,6 +30,7 @@ from sftkey_train.model import evaluating, head_replaced, model_inputs, output_h
 from sftkey_train.segments import RESPONSE, SEGMENTS
 from sftkey_train.stages import StageNode
 from sftkey_train.stored import StageCost
+from tasks.reading import read_json
 from tasks.seals import whole_folder
 
 REFERENCES_VERSION = 1
@@ -124,7 +125,7 @@ def read_hidden(directory: Path) -> NDArray[np.float32]:
 
 def read_scoring_cost(directory: Path) -> StageCost:
     """What the scoring pass took: forward alone, no step and no loss."""
-    cost = json.loads((directory / MANIFEST).read_text(encoding="utf-8"))
+    cost = read_json(directory / MANIFEST)
     return StageCost(steps=0, tokens_loss=0, **cost)
 
 

@@ -26,6 +26,7 @@ from sftkey_train.segments import SEGMENT_ID
 from sftkey_train.text import TextPath
 from tasks.errors import InputError
 from tasks.records import Record, render_prompt
+from tasks.seals import kept
 from tasks.tags import Response, TagFormat, render_response
 
 if TYPE_CHECKING:
@@ -69,9 +70,8 @@ def encode(
     parts = _encoded(records, tag_format, path, max_length, chunk_chars)
     if to is None:
         return join(list(parts))
-    if not to.is_dir():
-        write_corpus(to, parts, {name: version(name) for name in ("tokenizers", "transformers")})
-    return open_corpus(to)
+    versions = {name: version(name) for name in ("tokenizers", "transformers")}
+    return open_corpus(kept(to, lambda: write_corpus(to, parts, versions), "the encoded training data"))
 
 
 def corpus_key(digest: str, tag_format: TagFormat, path: TextPath, max_length: int) -> str:

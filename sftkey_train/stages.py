@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from sftkey_train.batches import BatchOrder
 from sftkey_train.corpus import Corpus
 from sftkey_train.segments import LOSS_PRESETS, by_segment
-from sftkey_train.settings import NOT_IN_THE_WEIGHTS, TrainSettings
+from sftkey_train.settings import MOST_STEPS, NOT_IN_THE_WEIGHTS, TrainSettings
 from sftkey_train.variants import Stage, Variant
 from tasks.errors import InputError
 
@@ -201,6 +201,8 @@ def _parts(
     shares = _shares(variant, settings)
     if settings.budget_of == "stage":
         total = round(total / shares[0])
+    if total > MOST_STEPS:
+        raise InputError(f"a budget of {total:.10g} steps is more than {MOST_STEPS:,}; lower train.epochs")
     if total < len(shares):
         raise InputError(
             f"a budget of {total} step{'s' if total != 1 else ''} is too small for the {len(shares)} stages "
@@ -218,7 +220,9 @@ def _budget_steps(settings: TrainSettings, order: BatchOrder, corpora: Mapping[s
     """Optimiser steps of the whole budget on one variant's data."""
     if settings.budget == "tokens":
         largest = max(len(corpus.ids_N) for corpus in corpora.values())
-        return order.steps_for_tokens(settings.amount or settings.epochs * largest)
+        tokens = settings.amount or settings.epochs * largest
+        mean = order.tokens(0, order.batches_per_pass) / order.batches_per_pass
+        return order.steps_for_tokens(tokens) if tokens < MOST_STEPS * mean else round(tokens / mean)
     if settings.budget == "epochs":
         return max(1, round((settings.amount or settings.epochs) * order.batches_per_pass))
     most = max(len(corpus) for corpus in corpora.values())

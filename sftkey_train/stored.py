@@ -15,8 +15,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tasks.errors import InputError
-from tasks.files import write_whole
-from tasks.seals import whole_folder
+from tasks.files import remove, write_whole
+from tasks.leases import say
+from tasks.reading import parse_json, read_json, read_text
+from tasks.seals import fault, seal, whole_folder
 
 if TYPE_CHECKING:
     import torch
@@ -25,7 +27,6 @@ if TYPE_CHECKING:
 MANIFEST = "sftkey_manifest.json"
 HISTORY = "metrics.jsonl"
 PROGRESS = "sftkey_progress.json"
-"""Written last: a save that has it is whole."""
 NAN = float("nan")
 _PLAIN = ("config.json", "generation_config.json", "tokenizer.json", "chat_template.jinja")
 _WITH_PLACES = ("adapter_config.json", "tokenizer_config.json")
@@ -145,12 +146,9 @@ def read_manifest(directory: Path) -> dict[str, Any]:
         InputError: There is no manifest, or it is damaged.
     """
     path = directory / MANIFEST
-    try:
-        manifest = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path}: no readable manifest; delete the folder and run again") from error
-    if not isinstance(manifest, dict):
-        raise InputError(f"{path}: not a manifest; delete the folder and run again")
+    manifest: dict[str, Any] = read_json(
+        path, "no readable manifest ({error}); delete the folder and run again"
+    )
     return manifest
 
 
@@ -174,10 +172,10 @@ def read_history(directory: Path) -> list[StepMetrics]:
     """
     path = directory / HISTORY
     try:
-        lines = map(json.loads, path.read_text(encoding="utf-8").splitlines())
+        lines = [parse_json(line, str(path)) for line in read_text(path).splitlines()]
         rows: list[Any] = [{k: NAN if v is None else v for k, v in line.items()} for line in lines]
         return [StepMetrics(**row) for row in rows]
-    except (OSError, ValueError, TypeError, AttributeError) as error:
+    except (InputError, TypeError, AttributeError) as error:
         raise InputError(f"{path}: no readable history; delete the folder and run again") from error
 
 
@@ -206,7 +204,7 @@ def weights_digest(directory: Path) -> str:
 
 def _without_places(path: Path) -> bytes:
     """A configuration in one order and without the place of a folder, which may move."""
-    config = json.loads(path.read_text(encoding="utf-8"))
+    config = read_json(path)
     ordered = {
         # peft keeps `target_modules` as a set, whose order is another in every process
         key: sorted(value, key=json.dumps) if isinstance(value, list) else value
@@ -238,6 +236,7 @@ class Progress:
         """Makes transformers' save of a step whole, and drops the ones before it."""
         saved = scratch / f"checkpoint-{step}"
         write_whole(saved / PROGRESS, json.dumps(asdict(self)))  # NaN is read back as such
+        seal(saved, _place(saved))
         for other in scratch.glob("checkpoint-*"):
             if other != saved:
                 shutil.rmtree(other)
@@ -245,11 +244,34 @@ class Progress:
     @classmethod
     def read(cls, saved: Path) -> Progress:
         """Reads how far a whole save had come."""
-        data = json.loads((saved / PROGRESS).read_text(encoding="utf-8"))
+        data = read_json(saved / PROGRESS)
         return cls(tuple(StepMetrics(**line) for line in data.pop("history")), **data)
 
 
 def latest_save(scratch: Path) -> Path | None:
-    """The last whole save in a folder."""
-    whole = [path.parent for path in scratch.glob(f"checkpoint-*/{PROGRESS}")]
-    return max(whole, key=lambda path: int(path.name.rpartition("-")[2]), default=None)
+    """The last whole save in a folder; what else is there is removed, with a line if it was whole once."""
+
+    def steps(path: Path) -> int:
+        number = path.name.rpartition("-")[2]
+        return int(number) if number.isdecimal() else -1
+
+    latest: Path | None = None
+    for path in sorted(scratch.glob("*"), key=steps, reverse=True):
+        wrong = save_fault(path)
+        if latest is None and wrong is None:
+            latest = path
+            continue
+        if latest is None and (path / PROGRESS).exists():
+            say("%s: %s, so what it had saved is trained again", path, wrong)
+        remove(path)
+    return latest
+
+
+def save_fault(saved: Path) -> str | None:
+    """What is wrong with a save within a stage; None where it can be gone on from."""
+    return fault(saved, _place(saved))
+
+
+def _place(saved: Path) -> str:
+    """With the stage's key: saves of all stages have the same names."""
+    return f"{saved.parent.name}/{saved.name}"

@@ -16,7 +16,7 @@ from transformers.trainer_callback import PrinterCallback
 
 from sftkey_train.batches import BatchOrder, BatchSequence, Collator
 from sftkey_train.corpus import Corpus
-from sftkey_train.distributed import agreed, check_sharding, sum_in_float32, wait, whole_weights
+from sftkey_train.distributed import agreed, check_sharding, is_first, sum_in_float32, wait, whole_weights
 from sftkey_train.loss import Loss, SegmentGradients, SegmentLosses, log_probs, mask_of
 from sftkey_train.model import check_head, check_packing, evaluating, flops_of, head_replaced, model_inputs
 from sftkey_train.objectives import OBJECTIVES
@@ -67,7 +67,7 @@ def train_stage(
     if node.settings.packing:
         check_packing(model, first_T)
     trainer = SpanTrainer(model, corpus, node, on_step, scratch, reference, probe, stop_when)
-    saved = agreed(latest_save(scratch))
+    saved = agreed(latest_save(scratch) if is_first() else None)
     if saved is not None:
         trainer.take_up(saved)
     own_threads = torch.get_num_threads()

@@ -87,11 +87,10 @@ def write_llama(
 
 def embedded_base() -> Path:
     """Folder of the embedded model, which is built where the cache lacks it; that takes a minute."""
-    from sftkey_train.embedded import build_embedded_base, recipe_digest
+    from sftkey_train import embedded
     from tasks.files import cache_dir
 
-    folder = cache_dir() / "base" / recipe_digest()
-    return folder if folder.is_dir() else build_embedded_base(cache_dir(), lambda metrics: None)
+    return embedded.build_embedded_base(cache_dir(), lambda metrics: None)
 
 
 def write_adapters(base: Path, folder: Path, count: int) -> list[Path]:

@@ -19,6 +19,7 @@ from harness.evaluation.ask import Asked, Prompts, Questionnaire, check_prompt_p
 from harness.evaluation.evaluations import EvaluationStore, evaluation_key, sample_of
 from harness.evaluation.generations import GenerationStore, Queue
 from harness.evaluation.lm import about_the_run, evaluate_task, save_report, write_lm_eval_files
+from harness.files import EVALUATIONS
 from harness.models.architecture import check_context
 from harness.models.checkpoint import Checkpoint
 from harness.progress import Reporter
@@ -55,7 +56,7 @@ class Evaluator:
         self._prompts: dict[str, Prompts] = {}
         self._checked: set[tuple[str, str]] = set()
         self._cells: list[_Cell] = []
-        self._evaluations = EvaluationStore(config.store_dir / "evaluations")
+        self._evaluations = EvaluationStore(config.store_dir / EVALUATIONS)
         self.engine: Engine = create_engine(
             choose_engine(config.eval.engine), config.eval.engine_settings, config.eval.server
         )
@@ -89,10 +90,13 @@ class Evaluator:
         """
         several = len({cell.checkpoint.model for cell in self._cells}) > 1
         folders: dict[str, list[Path]] = {}
+        named: dict[str, Checkpoint] = {}
         for cell in self._cells:
             own = cell.checkpoint
             name = own.name if own.seed is None else f"{own.name}-seed{own.seed}"
             name = f"{own.model}/{name}" if several else name
+            if named.setdefault(name, own) is not own:  # "a" of seed 1 beside one that is called "a-seed1"
+                named[name := f"{name} ({own.weights.digest[:8]})"] = own
             folders.setdefault(name, []).append(self._evaluations.lm_eval_folder(cell.key))
         return write_lm_eval_files(run_dir, folders)
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import shutil
 from collections.abc import Callable
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -24,10 +23,9 @@ from harness.provenance import package_versions
 from leaderboards.results.schema import Evaluation, Sample
 from leaderboards.results.store import read_results, write_results
 from tasks.benchmarks import Benchmark
-from tasks.errors import InputError
 from tasks.records import Kind, Record, render_prompt
 from tasks.scoring import DEFAULT_ALPHA, Item, Score, reference_answer, scorer_digest
-from tasks.seals import whole_folder
+from tasks.seals import is_whole, kept, whole_folder
 from tasks.tags import TagFormat, get_tag_format, opens_reasoning
 
 if TYPE_CHECKING:
@@ -72,16 +70,12 @@ class EvaluationStore:
         self._directory = directory
 
     def get(self, key: str, checkpoint: Checkpoint) -> tuple[Evaluation, pd.DataFrame] | None:
-        """An evaluation and its samples under a checkpoint's name; None where it is not (whole) there."""
+        """An evaluation and its samples under a checkpoint's name; None where it is not there, whole."""
         import pandas as pd
 
-        # Stores of earlier versions have no files of lm-eval's: such an evaluation is made once more.
-        if not any(self.lm_eval_folder(key).glob("results_*.json")):
+        if not is_whole(self._directory / key):
             return None
-        try:
-            stored = read_results(self._directory / key, checked=False)  # by this very class
-        except InputError:
-            return None
+        stored = read_results(self._directory / key, checked=False)  # by this very class
         samples = stored.samples.assign(
             entry=checkpoint.name,
             model=checkpoint.model,
@@ -100,11 +94,14 @@ class EvaluationStore:
         """Keeps an evaluation; `save_report` writes lm-eval's files of it to the folder it is given."""
         entry = replace(checkpoint.entry((evaluation,)), training=None)
         folder = self._directory / key
-        shutil.rmtree(folder, ignore_errors=True)  # one that is not whole would else stay
-        with whole_folder(folder) as partial:
-            write_results(partial, {"key": key}, [entry], samples)
-            (partial / LM_EVAL_FOLDER).mkdir()
-            save_report(partial / LM_EVAL_FOLDER)
+
+        def make() -> None:
+            with whole_folder(folder) as partial:
+                write_results(partial, {"key": key}, [entry], samples)
+                (partial / LM_EVAL_FOLDER).mkdir()
+                save_report(partial / LM_EVAL_FOLDER)
+
+        kept(folder, make, f"the evaluation of {checkpoint.label} on {evaluation.benchmark}")
 
     def lm_eval_folder(self, key: str) -> Path:
         """Where lm-eval's files of an evaluation are."""

@@ -10,8 +10,9 @@ import json
 import sqlite3
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import asdict, astuple, dataclass, replace
+from itertools import takewhile
 from pathlib import Path
 
 from harness.engines.api import Completion, Engine, Request, Sampling
@@ -20,17 +21,21 @@ from harness.evaluation.ask import Asked
 from harness.models.checkpoint import Checkpoint, merged
 from harness.progress import Reporter
 from tasks.errors import InputError
+from tasks.leases import lease, say
 
-_COLUMNS = "text, finish_reason, num_prompt_tokens, num_output_tokens, wall_seconds"
+_CONTENT = "text, finish_reason, num_prompt_tokens, num_output_tokens, wall_seconds"
 _KEYS_AT_ONCE = 500
 """Older builds of SQLite take 999 variables in a statement."""
+_ITS_PLACE = tuple(f"SQLITE_{name}" for name in ("BUSY", "CANTOPEN", "FULL", "IOERR", "PERM", "READONLY"))
+"""Names of errors that say nothing of the content."""
 _SCHEMA = """CREATE TABLE IF NOT EXISTS generations (
     key TEXT PRIMARY KEY,
     text TEXT NOT NULL,
     finish_reason TEXT NOT NULL,
     num_prompt_tokens INTEGER NOT NULL,
     num_output_tokens INTEGER NOT NULL,
-    wall_seconds REAL NOT NULL
+    wall_seconds REAL NOT NULL,
+    checksum TEXT NOT NULL DEFAULT ''
 ) WITHOUT ROWID"""
 
 
@@ -62,22 +67,28 @@ def generation_key(
 class GenerationStore:
     """Completions on disk; what is put is kept, also when the process is killed the moment after.
 
-    `path` is the SQLite file, made where missing; InputError where it is no store.
+    Each row has a checksum: one that does not hold is no row, and its completion is made again.
+
+    `path` is the SQLite file, made where missing unless it is only read; InputError where it is no store.
     """
 
-    def __init__(self, path: Path) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            self._db = sqlite3.connect(path, isolation_level=None, timeout=60)
+    def __init__(self, path: Path, *, read_only: bool = False) -> None:
+        self.path = path
+        # Only one may be at it while the file is made: SQLite does not wait then.
+        lock = path.with_name(f".{path.name}.lock")
+        with nullcontext() if read_only else lease(lock, f"{path} open"), self._readable():
+            address = f"{path.resolve().as_uri()}?mode={'rw' if read_only else 'rwc'}"
+            self._db = sqlite3.connect(address, uri=True, isolation_level=None, timeout=60)
+            # A byte that is no UTF-8 any more is damage of one row, which its checksum shows.
+            self._db.text_factory = lambda raw: raw.decode("utf-8", "replace")
+            if read_only:
+                return
             # Readers do not wait for the writer, and no commit waits for the disk: a crash of the machine may
             # cost the last completions, one of the process costs none. Not for network file systems.
             self._db.execute("PRAGMA journal_mode=WAL")
             self._db.execute("PRAGMA synchronous=NORMAL")
             self._db.execute(_SCHEMA)
-        except sqlite3.DatabaseError as error:
-            raise InputError(
-                f"{path}: not a generation store ({error}); move it away and run again"
-            ) from error
+            self._add_checksums()
 
     def __enter__(self) -> GenerationStore:
         return self
@@ -85,23 +96,66 @@ class GenerationStore:
     def __exit__(self, *_: object) -> None:
         self._db.close()
 
+    @contextmanager
+    def _readable(self) -> Iterator[None]:
+        """InputError where the file turns out to be damaged or no store, or cannot be used."""
+        try:
+            yield
+        except (sqlite3.Error, OverflowError) as error:
+            if getattr(error, "sqlite_errorname", "").startswith(_ITS_PLACE):
+                raise InputError(
+                    f"{self.path}: cannot be used ({error}); check its disk and place"
+                ) from error
+            raise InputError(
+                f"{self.path}: not a generation store, or damaged ({error}); move it away and run again: "
+                "what it held is generated again"
+            ) from error
+
+    def _add_checksums(self) -> None:
+        """A store of an earlier version is taken as it is, once."""
+        if any(name == "checksum" for _, name, *_ in self._db.execute("PRAGMA table_info(generations)")):
+            return
+        self._db.execute("BEGIN IMMEDIATE")
+        self._db.execute("ALTER TABLE generations ADD COLUMN checksum TEXT NOT NULL DEFAULT ''")
+        self._db.create_function("checksum", -1, _checksum, deterministic=True)
+        self._db.execute(f"UPDATE generations SET checksum = checksum(key, {_CONTENT})")
+        self._db.execute("COMMIT")
+
     def get(self, keys: Iterable[str]) -> dict[str, tuple[Completion, float]]:
         """The completions that are there by key, each with the wall seconds that it took."""
-        asked, found = list(dict.fromkeys(keys)), {}
-        for start in range(0, len(asked), _KEYS_AT_ONCE):
-            some = asked[start : start + _KEYS_AT_ONCE]
-            marks = ",".join("?" * len(some))
-            query = f"SELECT key, {_COLUMNS} FROM generations WHERE key IN ({marks})"
-            for key, *row, seconds in self._db.execute(query, some):
-                found[key] = Completion(*row), seconds
+        asked, found, damaged = list(dict.fromkeys(keys)), {}, list[str]()
+        with self._readable():
+            for start in range(0, len(asked), _KEYS_AT_ONCE):
+                some = asked[start : start + _KEYS_AT_ONCE]
+                marks = ",".join("?" * len(some))
+                query = f"SELECT key, {_CONTENT}, checksum FROM generations WHERE key IN ({marks})"
+                for key, *row, checksum in self._db.execute(query, some):
+                    if _checksum(key, *row) == checksum:
+                        found[key] = Completion(*row[:-1]), row[-1]
+                    else:
+                        damaged.append(key)
+            self._db.executemany("DELETE FROM generations WHERE key = ?", [(key,) for key in damaged])
+        if damaged:
+            say("%s: %d damaged completions are made again", self.path, len(damaged))
         return found
+
+    def damage(self) -> tuple[int, int]:
+        """Number of completions that are damaged, and of all; InputError where the file itself is."""
+        with self._readable():
+            for (said,) in self._db.execute("PRAGMA integrity_check(1)"):
+                if said != "ok":
+                    raise sqlite3.DatabaseError(" ".join(said.split()))
+            rows = self._db.execute(f"SELECT checksum, key, {_CONTENT} FROM generations")
+            whole = [_checksum(*row) == checksum for checksum, *row in rows]
+        return whole.count(False), len(whole)
 
     def put(self, key: str, completion: Completion, wall_seconds: float) -> None:
         """Stores one completion; a key that is there is left as it is."""
-        self._db.execute(
-            "INSERT OR IGNORE INTO generations VALUES (?, ?, ?, ?, ?, ?)",
-            (key, *astuple(completion), wall_seconds),
-        )
+        row = (key, *astuple(completion), wall_seconds)
+        with self._readable():
+            self._db.execute(
+                "INSERT OR IGNORE INTO generations VALUES (?, ?, ?, ?, ?, ?, ?)", (*row, _checksum(*row))
+            )
 
     def put_as_finished(
         self, answers: Iterable[tuple[int, tuple[Completion, ...]]], keys: Sequence[Sequence[str]]
@@ -119,6 +173,11 @@ class GenerationStore:
             last = now
 
 
+def _checksum(*row: object) -> str:
+    """Of a row with its key, so that no row passes for another."""
+    return hashlib.blake2b(repr(row).encode("utf-8", "surrogatepass"), digest_size=8).hexdigest()
+
+
 MAX_ADAPTERS = 32
 """Beside one base at a time: each takes memory, and work in every batch."""
 
@@ -130,7 +189,7 @@ class _Missing:
     keys: tuple[str, ...]
 
     def after(self, num_drawn: int) -> _Missing:
-        """What is left to draw: samples are drawn in order, so the first ones are those that are there."""
+        """What is left to draw after so many: samples are drawn in order."""
         how = self.request.sampling
         rest = replace(how, seed=how.seed + num_drawn, n=how.n - num_drawn) if num_drawn else how
         return replace(self, request=replace(self.request, sampling=rest), keys=self.keys[num_drawn:])
@@ -205,22 +264,33 @@ class Queue:
                 yield [one for some in rack[start : start + MAX_ADAPTERS] for one in some]
 
     def _answer_group(self, group: list[Asked]) -> None:
-        missing, total = self._missing(group)
+        """Answers what the engine holds at once; waits where another run has the same in hand."""
+        digests = sorted({one.checkpoint.weights.digest for one in group})
+        name = hashlib.sha256(json.dumps([self.engine.name, *digests]).encode()).hexdigest()[:16]
+        lock = self._store.path.with_name(f".{name}.lock")
         names = list(dict.fromkeys(one.checkpoint.label for one in group))
         label = names[0] if len(names) == 1 else f"{len(names)} checkpoints in one queue"
+        with lease(lock, f"the outputs of {label}") if self._missing(group)[0] else nullcontext():
+            refused = self._generate(group, label)
+        if refused:
+            self._refuse(refused, group)
+            self.answer(group)
+
+    def _generate(self, group: Sequence[Asked], label: str) -> AdapterRefused | None:
+        """Has the engine make what is missing; an adapter that it does not serve ends it."""
+        missing, total = self._missing(group)
         with self._reporter.evaluation(label, total, total - sum(len(m.keys) for m in missing)) as progress:
             if not missing:
-                return
+                return None
             try:
                 with ExitStack() as stack:
                     self._load([m.checkpoint for m in missing], stack)
                     answers = self.engine.generate([m.request for m in missing])
                     for _, made in self._store.put_as_finished(answers, [m.keys for m in missing]):
                         progress.advance(sum(completion.num_output_tokens for completion in made))
-                return
+                return None
             except AdapterRefused as refused:
-                again = self._refuse(refused, group)
-        self.answer(again)
+                return refused
 
     def _missing(self, group: Sequence[Asked]) -> tuple[list[_Missing], int]:
         """What is not in the store, longest first, and how many completions are wanted in all."""
@@ -231,7 +301,8 @@ class Queue:
                 adapter = one.checkpoint.weights.adapter_dir if self._beside_base(one.checkpoint) else None
                 wanted.setdefault(keys, _Missing(one.checkpoint, replace(request, adapter=adapter), keys))
         found = self._store.get(key for keys in wanted for key in keys)
-        missing = [m.after(sum(key in found for key in m.keys)) for m in wanted.values()]
+        drawn = {keys: list(takewhile(found.__contains__, keys)) for keys in wanted}
+        missing = [m.after(len(drawn[keys])) for keys, m in wanted.items()]
         missing = [m for m in missing if m.keys]
         # Long ones at the end would leave the engine with a batch of a few.
         missing.sort(key=lambda m: len(m.request.prompt) + m.request.sampling.max_new_tokens, reverse=True)
@@ -247,7 +318,7 @@ class Queue:
             return
         self.engine.load(stack.enter_context(merged(weights, self._scratch))())
 
-    def _refuse(self, refused: AdapterRefused, group: list[Asked]) -> list[Asked]:
+    def _refuse(self, refused: AdapterRefused, group: Sequence[Asked]) -> None:
         """Marks what the engine does not serve, so that it is merged."""
         for one in group:
             adapter = one.checkpoint.weights.adapter_dir
@@ -255,4 +326,3 @@ class Queue:
                 self._beside[one.checkpoint.weights.digest] = False
         what = refused.adapter or "adapters"
         self._reporter.line(f"  {what}: merged, as {self.engine.name} does not serve it ({refused})")
-        return group

@@ -1,5 +1,7 @@
 """A stage that was killed goes on from its last whole save, as if nothing had been."""
 
+import logging
+import shutil
 from collections.abc import Callable
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -109,7 +111,7 @@ def test_a_half_written_save_is_none(
     half.mkdir()
     (half / "model.safetensors").write_bytes(b"half")
     if damage == "unfinished progress":
-        (half / f"{PROGRESS}.part").write_text('{"history"')
+        (half / f".{PROGRESS}.ab12.part").write_text('{"history"')
     assert latest_save(tmp_path) == tmp_path / "checkpoint-3"
     state, _ = train(tagged, node, tiny_model(V), scratch=tmp_path)
     assert equal_states(state, train(tagged, node)[0])
@@ -163,8 +165,44 @@ def test_progress_is_read_as_it_was_written(tmp_path: Path) -> None:
 
 
 def test_the_tenth_step_comes_after_the_ninth(tmp_path: Path) -> None:
-    for step in (9, 10):
-        (tmp_path / f"checkpoint-{step}").mkdir()
-        (tmp_path / f"checkpoint-{step}" / PROGRESS).write_text("{}")
+    whole_saves(tmp_path, 9, 10)
     assert latest_save(tmp_path) == tmp_path / "checkpoint-10"
     assert latest_save(tmp_path / "nowhere") is None
+
+
+def whole_saves(scratch: Path, *steps: int) -> None:
+    """Saves of several steps, as a kill before the removal of the earlier ones leaves them."""
+    progress = Progress((), 1, 1, 0.0, 1.0)
+    for step in steps:
+        (scratch / f"checkpoint-{step}").mkdir()
+        (scratch / f"checkpoint-{step}" / "optimizer.pt").write_bytes(b"state" * 99)
+        progress.complete(scratch, step)
+        shutil.copytree(scratch / f"checkpoint-{step}", scratch / f"kept-{step}")
+    for step in steps[:-1]:
+        (scratch / f"kept-{step}").rename(scratch / f"checkpoint-{step}")
+    shutil.rmtree(scratch / f"kept-{steps[-1]}")
+
+
+@pytest.mark.parametrize("name", ["optimizer.pt", PROGRESS, "seal.json"])
+@pytest.mark.parametrize("damage", ["emptied", "flipped", "gone", "another's"])
+def test_a_damaged_save_is_dropped_with_a_line_and_the_one_before_taken(
+    tmp_path: Path, name: str, damage: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "key").mkdir()
+    whole_saves(tmp_path / "key", 3, 12)
+    path = tmp_path / "key" / "checkpoint-12" / name
+    raw = path.read_bytes()
+    if damage == "gone":
+        path.unlink()
+    elif damage == "another's":
+        (tmp_path / "other").mkdir()
+        whole_saves(tmp_path / "other", 12)
+        shutil.rmtree(path.parent)
+        (tmp_path / "other" / "checkpoint-12").rename(path.parent)
+    else:
+        path.write_bytes(b"" if damage == "emptied" else bytes([raw[0] ^ 1]) + raw[1:])
+    with caplog.at_level(logging.WARNING, "harness"):
+        assert latest_save(tmp_path / "key") == tmp_path / "key" / "checkpoint-3"
+    said = "" if damage == "gone" and name == PROGRESS else "so what it had saved is trained again"
+    assert said in caplog.text
+    assert [one.name for one in (tmp_path / "key").iterdir()] == ["checkpoint-3"]

@@ -1,9 +1,13 @@
 """The generation store: nothing else hits, and what is put is kept."""
 
+import logging
 import os
+import random
 import signal
+import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -91,6 +95,88 @@ def test_a_process_killed_after_put_loses_nothing(tmp_path: Path) -> None:
         os.kill(process.pid, signal.SIGKILL)
     with GenerationStore(path) as store:
         assert len(store.get(map(str, range(50)))) == 50
+
+
+DAMAGE = {
+    "another text": "text = 'Text 1' WHERE key = '1'",
+    "no text": "text = '' WHERE key = '1'",
+    "a number for a text": "text = 7 WHERE key = '1'",
+    "bytes that are no text": "text = CAST(x'ff00fe' AS TEXT) WHERE key = '1'",
+    "another end": "finish_reason = 'length' WHERE key = '1'",
+    "other counts": "num_output_tokens = 99 WHERE key = '1'",
+    "other seconds": "wall_seconds = 1e9 WHERE key = '1'",
+    "another's row": "text = (SELECT text FROM generations WHERE key = '2') WHERE key = '1'",
+    "another's row with its checksum": "(text, checksum) = (SELECT text, checksum FROM generations "
+    "WHERE key = '2') WHERE key = '1'",
+    "no checksum": "checksum = '' WHERE key = '1'",
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGE.values(), ids=list(DAMAGE))
+def test_a_damaged_row_is_no_row(tmp_path: Path, damage: str, caplog: pytest.LogCaptureFixture) -> None:
+    completions = {str(i): Completion(f"text {i}", "stop", i, i) for i in range(4)}
+    with GenerationStore(tmp_path / "store.sqlite") as store:
+        for key, completion in completions.items():
+            store.put(key, completion, 0.5)
+    with closing(sqlite3.connect(tmp_path / "store.sqlite")) as db:
+        db.execute(f"UPDATE generations SET {damage}")
+        db.commit()
+    with GenerationStore(tmp_path / "store.sqlite", read_only=True) as store:
+        assert store.damage() == (1, 4)
+    with GenerationStore(tmp_path / "store.sqlite") as store, caplog.at_level(logging.WARNING, "harness"):
+        assert set(store.get(completions)) == {"0", "2", "3"}
+        assert "1 damaged completions are made again" in caplog.text
+        store.put("1", completions["1"], 0.5)
+        assert {key: found[0] for key, found in store.get(completions).items()} == completions
+        assert store.damage() == (0, 4)
+
+
+def test_a_store_of_an_earlier_version_gets_checksums(tmp_path: Path) -> None:
+    path = tmp_path / "store.sqlite"
+    with closing(sqlite3.connect(path)) as db:
+        db.execute(
+            "CREATE TABLE generations (key TEXT PRIMARY KEY, text TEXT NOT NULL, "
+            "finish_reason TEXT NOT NULL, "
+            "num_prompt_tokens INTEGER NOT NULL, num_output_tokens INTEGER NOT NULL, "
+            "wall_seconds REAL NOT NULL"
+            ") WITHOUT ROWID"
+        )
+        db.execute("INSERT INTO generations VALUES ('a', 'text ü', 'stop', 1, 2, 0.25)")
+        db.commit()
+    for _ in range(2):
+        with GenerationStore(path) as store:
+            assert store.get(["a"]) == {"a": (Completion("text ü", "stop", 1, 2), 0.25)}
+            assert store.damage() == (0, 1)
+
+
+@pytest.mark.parametrize("size", [0, 50, 5000, 12_288])
+def test_a_store_that_is_cut_short_is_named_or_empty(tmp_path: Path, size: int) -> None:
+    path = tmp_path / "store.sqlite"
+    with GenerationStore(path) as store:
+        for i in range(300):
+            store.put(str(i), Completion(f"text {i}" * 20, "stop", 1, 1), 0.1)
+    path.write_bytes(path.read_bytes()[:size])
+    try:
+        with GenerationStore(path) as store:
+            assert store.get(map(str, range(300))) == {}
+            assert size == 0
+    except InputError as error:
+        said = str(error)
+        assert size > 0
+        assert "store.sqlite: not a generation store, or damaged" in said
+        assert "move it away and run again" in said
+
+
+def test_scrambled_pages_of_a_store_are_named(tmp_path: Path) -> None:
+    path = tmp_path / "store.sqlite"
+    with GenerationStore(path) as store:
+        for i in range(300):
+            store.put(str(i), Completion(f"text {i}" * 20, "stop", 1, 1), 0.1)
+    raw = bytearray(path.read_bytes())
+    raw[4096:20_000] = random.Random(1).randbytes(20_000 - 4096)
+    path.write_bytes(raw)
+    with pytest.raises(InputError, match=r"or damaged \("), GenerationStore(path) as store:
+        store.get(map(str, range(300)))
 
 
 def test_a_file_that_is_no_store_is_named(tmp_path: Path) -> None:
