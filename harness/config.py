@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -13,12 +14,16 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from harness.engines.api import EngineSettings, ServerSettings, api_key, server_url
-from leaderboards.results.schema import METRICS
+from leaderboards.results.schema import METRICS, RunResults
 from sftkey_train.settings import TrainSettings
-from tasks.checks import Count, CountOr0, CountOrNone, NotNegative, checked
+from tasks.benchmarks import TASK_PREFIX
+from tasks.checks import Count, CountOr0, CountOrNone, checked
 from tasks.errors import InputError, check_keys, did_you_mean
-from tasks.reading import parse_yaml, read_yaml
+from tasks.reading import parse_yaml, read_text, read_yaml
+from tasks.secrets import holds_secret
 
+CONFIG_FILE = "config.yaml"
+"""In a run's folder, for people, and for `--config`: results hold the same text."""
 EMBEDDED = "embedded"
 OWN_SETTINGS = ("learning_rate", "second_learning_rate", "stage2_share", "weight_decay", "warmup_epochs")
 """Settings that a variant may have for itself; the budget is not among them, so that variants compare."""
@@ -70,9 +75,9 @@ class EvalSettings:
 
     engine: str = "auto"
     max_new_tokens: CountOrNone = None
-    temperature: NotNegative = 0.0
+    temperature: Annotated[float, Field(ge=0, le=100, allow_inf_nan=False)] = 0.0
     top_p: Annotated[float, Field(gt=0, le=1, allow_inf_nan=False)] = 1.0
-    num_samples: Count = 1
+    num_samples: Annotated[int, Field(gt=0, le=10_000)] = 1
     seed: CountOr0 = 0
     num_fewshot: CountOr0 = 0
     exact: CountOr0 = 0
@@ -110,9 +115,9 @@ class Config:
     model: str = EMBEDDED
     benchmarks: tuple[str, ...] = ()
     variants: tuple[str, ...] = ("sft", "sft-tag", "key-tag", "sftkey", "sftkey-tag", "sft-tag-x2")
-    seeds: Count = 3
+    seeds: Annotated[int, Field(gt=0, le=1000)] = 3
     tags: str = "thinking-answer"
-    prompt_style: str = "auto"
+    prompt_style: Literal["auto", "plain", "chat"] = "auto"
     data_dir: Path | None = None
     limit: CountOrNone = None
     train_limit: CountOrNone = None
@@ -146,38 +151,64 @@ def load_config(
 ) -> Config:
     """Resolves a configuration: preset, then file, then flags, then `--set`.
 
-    The preset is the embedded world's where the model is the embedded one, else the paper's values.
-
-    Args:
-        path: A YAML file, or None.
-        flags: Dotted key -> value; a None is a flag not given.
-        settings: `key=value` texts, keys dotted, values YAML.
-        quick: Take the preset of a first look in about a minute.
-        defaults: Values of a command of its own kind, below the file's.
-
-    Raises:
-        InputError: A file that cannot be read, an unknown key, a value of the wrong type or out of range.
+    The preset is the embedded world's where the model is the embedded one, else the paper's values; `quick`
+    takes that of a first look in about a minute. Flags have dotted keys, and are None where they were not
+    given; settings are `key=value` texts, values YAML; a command's own defaults stand below the file's.
     """
-    wanted = _read(path) if path else {}
+    wanted = _known(read_yaml(path), str(path)) if path else {}
     layers = [_nest(key, value, f"--{key}") for key, value in (flags or {}).items() if value is not None]
     layers += map(_parse_setting, settings)
-    _check_keys(Config, wanted, str(path))
     for layer in layers:
         _check_keys(Config, layer, "--set")
         wanted = _merge(wanted, layer)
-    model = wanted.get("model", EMBEDDED)
-    if quick and model != EMBEDDED:
+    if quick and wanted.get("model", EMBEDDED) != EMBEDDED:
         raise InputError("--quick is the embedded model's first look; use --limit with another model")
-    base = _read(_PRESETS / f"{'quick' if quick else 'embedded'}.yaml") if model == EMBEDDED else {}
+    return _resolved(wanted, str(path or "configuration"), quick, defaults)
+
+
+def _resolved(
+    wanted: Mapping[str, Any], where: str, quick: bool = False, defaults: Mapping[str, Any] | None = None
+) -> Config:
+    """The configuration that nested keys and values give, above the model's preset; checked."""
+    preset = _PRESETS / f"{'quick' if quick else 'embedded'}.yaml"
+    base = read_yaml(preset) if wanted.get("model", EMBEDDED) == EMBEDDED else {}
     data = _merge({**base, **(defaults or {})}, wanted)
     for key in ("benchmarks", "variants"):
         if isinstance(names := data.get(key), str):
             data[key] = [part.strip() for part in names.split(",") if part.strip()]
-    config = checked(Config, data, str(path or "configuration"))
+    for key in ("out", "store", "data_dir"):
+        if data.get(key) == "":  # which would be the folder that one stands in
+            raise InputError(f"{where}: {key} is empty; name a folder")
+    config = checked(Config, data, where)
     _check_evaluation(config.eval)
     _check_training(config.train)
     _check_names(config)
+    if holds_secret(dump_config(config)):
+        raise InputError(
+            f"{where}: holds a key or a password; leave it to the environment, since this is stored"
+        )
     return config
+
+
+def stored_text(run: RunResults) -> str:
+    """The configuration that stored results were made with, as YAML; empty where nobody knows it.
+
+    InputError for results of an earlier version, whose `config.yaml` is another's, or has gone.
+    """
+    path, wanted = Path(run.source) / CONFIG_FILE, run.provenance.get("config_sha256")
+    text = run.config
+    if text is None and (wanted or path.exists()):
+        text = read_text(path, "cannot be read ({error}); restore it, or run the same command again")
+        if wanted not in (None, hashlib.sha256(text.encode()).hexdigest()):
+            raise InputError(f"{path}: not that of the results beside it; run the same command again")
+    return text or ""
+
+
+def stored_config(run: RunResults) -> Config:
+    """The same, resolved."""
+    where = str(Path(run.source) / CONFIG_FILE)
+    data = _known(parse_yaml(stored_text(run), where), where)
+    return _resolved({**data, "data_dir": None}, where)  # data may be elsewhere by now
 
 
 def dump_config(config: Config) -> str:
@@ -188,10 +219,12 @@ def dump_config(config: Config) -> str:
     return yaml.safe_dump(plain, sort_keys=False)
 
 
-def _read(path: Path) -> dict[str, Any]:
-    data = read_yaml(path) or {}
+def _known(data: Any, where: str) -> dict[str, Any]:
+    """What a file holds, if it is a configuration's."""
+    data = data or {}
     if not isinstance(data, dict):
-        raise InputError(f"{path}: expected keys and values")
+        raise InputError(f"{where}: expected keys and values")
+    _check_keys(Config, data, where)
     return data
 
 
@@ -199,10 +232,7 @@ def _parse_setting(text: str) -> dict[str, Any]:
     key, equals, value = text.partition("=")
     if not equals or not key.strip():
         raise InputError(f"--set {text}: expected key=value, such as train.learning_rate=1e-5")
-    try:
-        parsed = parse_yaml(value, text)
-    except InputError as error:
-        raise InputError(f"--set {text}: the value is not YAML") from error
+    parsed = parse_yaml(value, f"--set {text}", fault="the value is not YAML")
     return _nest(key.strip(), parsed, f"--set {key}")
 
 
@@ -235,9 +265,13 @@ def _check_keys(kind: type, data: Mapping[str, Any], where: str, prefix: str = "
 def _check_evaluation(own: EvalSettings) -> None:
     if own.num_samples > 1 and not own.temperature:
         raise InputError("eval.num_samples: greedy decoding draws one sample; set eval.temperature")
+    if 0 < own.temperature < 0.01:
+        raise InputError("eval.temperature: below 0.01 engines differ; 0 is greedy decoding")
     if own.exact and own.temperature:
         raise InputError("eval.exact compares greedy outputs; leave eval.temperature at 0")
     for server in (own.server, own.judge.server):
+        for key in server.extra.keys() & {"model", "messages", "prompt", "n", "stream"}:
+            raise InputError(f"server.extra: {key} is what the harness itself says; leave it out")
         # Before the configuration is written to the run's folder: no key may stand in it.
         api_key(server)
         if server.url:
@@ -245,6 +279,8 @@ def _check_evaluation(own: EvalSettings) -> None:
 
 
 def _check_training(train: TrainSettings) -> None:
+    if train.amount is not None and train.budget != "epochs" and train.amount != max(1, round(train.amount)):
+        raise InputError(f"train.amount: {train.amount:g} {train.budget}; write a whole number of them")
     size, micro = train.batch_size, train.micro_batch_size
     if micro and size % micro:
         raise InputError(f"train.batch_size ({size}) must be a multiple of train.micro_batch_size ({micro})")
@@ -262,7 +298,7 @@ def _check_names(config: Config) -> None:
         names = getattr(config, key)
         if not names:
             raise InputError(f"no {key}: name at least one (harness list {key})")
-        if len(set(names)) < len(names):
+        if len({name.removeprefix(TASK_PREFIX) for name in names}) < len(names):
             raise InputError(f"{key}: one stands there twice")
     for name, own in config.per_variant.items():
         if name not in config.variants:

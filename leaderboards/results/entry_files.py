@@ -7,7 +7,6 @@ A file under `leaderboards/entries/` puts its checkpoint on the leaderboards tha
 from __future__ import annotations
 
 import dataclasses
-import re
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,6 +16,7 @@ from leaderboards.results.comparability import Aspect, Evaluated, find_unlike
 from leaderboards.results.schema import RESULTS_FILE
 from tasks.checks import checked
 from tasks.errors import InputError, check_keys
+from tasks.names import BASE, check_name, file_name
 from tasks.reading import read_yaml
 
 if TYPE_CHECKING:
@@ -77,7 +77,7 @@ class EntryFile:
     @property
     def out(self) -> Path:
         """Folder of its evaluation, where no other is asked for."""
-        return STORED_DIR / re.sub(r"[^\w.+-]+", "-", self.name)
+        return STORED_DIR / file_name(self.name)
 
     def tags_name(self, folder: Path) -> str | None:
         """The tag format by name or path; content that stands in the entry is written into a folder first."""
@@ -89,7 +89,8 @@ class EntryFile:
 
         folder.mkdir(parents=True, exist_ok=True)
         written = folder / "tags.yaml"
-        content = {"name": f"{self.name}'s own", **self.tags}
+        whose = self.name[:40].rstrip(" ./")  # with what is added it is to remain a name
+        content = {"name": f"{whose}'s own", **self.tags}
         written.write_text(yaml.safe_dump(content, sort_keys=False, allow_unicode=True), encoding="utf-8")
         return str(written)
 
@@ -164,6 +165,7 @@ def _entry(data: dict[str, Any], path: Path) -> EntryFile:
             raise InputError(f"{path}: no '{key}'; add it, as in {ENTRIES_DIR / '_example.yaml'}")
     if isinstance(benchmarks := data.get("benchmarks"), str):
         data["benchmarks"] = [part.strip() for part in benchmarks.split(",") if part.strip()]
+    check_name(data["name"], str(path), reserved=(BASE,))
     entry = checked(EntryFile, {**data, "path": path}, str(path))
     if entry.revision and Path(entry.model).is_dir():
         raise InputError(f"{path}: revision: weights are a folder, which has none; leave it out")
@@ -177,11 +179,12 @@ def read_entries(folder: Path = ENTRIES_DIR) -> list[EntryFile]:
         InputError: There is no such folder, one is faulty, or two have one name.
     """
     entries = [_entry(data, path) for path, data in read_folder(folder, reported=False)]
-    seen: dict[str, Path] = {}
+    seen: dict[Path, EntryFile] = {}
     for entry in entries:
-        first = seen.setdefault(entry.name, entry.path)
-        if first != entry.path:
-            raise InputError(f"{entry.path}: '{entry.name}' is also the name in {first}; rename one")
+        first = seen.setdefault(entry.out, entry)
+        if first is not entry:
+            alike = "is also" if entry.name == first.name else f"has the folder of '{first.name}',"
+            raise InputError(f"{entry.path}: '{entry.name}' {alike} the name in {first.path}; rename one")
     return entries
 
 

@@ -16,6 +16,7 @@ from leaderboards.results.entry_files import ENTRIES_DIR, read_folder
 from leaderboards.results.schema import METRICS, Metric
 from tasks.checks import checked
 from tasks.errors import InputError, check_keys, did_you_mean
+from tasks.names import check_label, check_name
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +101,8 @@ def _rows(data: Mapping[str, Any], path: Path) -> list[Reported]:
     rows: dict[tuple[str, str], Reported] = {}
     for row in file.rows:
         where = f"{path}: row '{row.name}' of {row.model}"
+        check_name(row.name, f"{path}: rows")
+        check_label(row.model, where, "model")
         if (row.name, row.model) in rows:
             raise InputError(f"{where} stands twice; join their figures, or rename one")
         if not row.figures:
@@ -145,6 +148,7 @@ def _parsed(data: Mapping[str, Any], path: Path) -> _File:
     if not file.rows:
         raise InputError(f"{path}: rows: there are none; add one with name, model and figures")
     for average, members in file.averages.items():
+        check_label(average, f"{path}: averages", "name")
         if not members:
             raise InputError(f"{path}: averages.{average}: name the benchmarks that it is over")
         for member in members:

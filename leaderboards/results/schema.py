@@ -262,13 +262,17 @@ def _no_curves() -> pd.DataFrame:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class RunResults:
-    """A stored run as read back; `source` is the directory it came from, `curves` may be empty."""
+    """A stored run as read back.
+
+    `source` is the directory it came from, `curves` may be empty, `config` is YAML, or None in older runs.
+    """
 
     provenance: Mapping[str, str]
     entries: tuple[Entry, ...]
     samples: pd.DataFrame
     source: str = "this run"
     curves: pd.DataFrame = field(default_factory=_no_curves)
+    config: str | None = None
 
 
 def describe(name: str, seed: int | None) -> str:

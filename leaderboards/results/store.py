@@ -1,15 +1,18 @@
 """A stored run's writer and reader; its schema is in `schema`.
 
 A run directory holds `results.json` (schema version, provenance, entries), `samples.parquet` and, where
-something was trained, `training.parquet` (one row per logged step). The JSON names the SHA-256 of each, so
-that a run killed between the writes, or a file cut short by a copy, is refused rather than half believed.
+something was trained, `training.parquet` (one row per logged step). The JSON names the SHA-256 of each and
+of itself, so that a run killed between the writes, or a damaged file, is refused rather than half believed.
+It also holds the configuration: `config.yaml` beside it is for people, and to run the same again.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import json
+import time
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,12 +20,19 @@ from typing import TYPE_CHECKING
 from leaderboards.results import schema
 from leaderboards.results.schema import Entry, RunResults, Sample
 from tasks.errors import InputError
-from tasks.files import write_whole
+from tasks.files import whole_file
+from tasks.leases import LOCK, is_held
+from tasks.names import AVERAGE, BASE, check_label, check_name
+from tasks.reading import parse_json, read_json
+from tasks.seals import content_digest
 
 if TYPE_CHECKING:
     import pandas as pd
 
 _VERSIONS = f"{', '.join(map(str, schema.READABLE_VERSIONS[:-1]))} and {schema.READABLE_VERSIONS[-1]}"
+
+
+_TRIES, _SECONDS_BETWEEN = 10, 0.3
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +42,7 @@ class _RunFile:
     samples_sha256: str
     entries: tuple[Entry, ...]
     training_sha256: str | None = None
+    config: str | None = None
 
 
 def write_results(
@@ -40,8 +51,9 @@ def write_results(
     entries: Sequence[Entry],
     samples: Iterable[Sample] | pd.DataFrame,
     curves: Iterable[Mapping[str, object]] | pd.DataFrame = (),
+    config: str | None = None,
 ) -> None:
-    """Stores a run atomically: each file is written beside its place and then moved into it.
+    """Stores a run: all files are written beside their places, and then moved into them together.
 
     Args:
         run_dir: its folder, made where it is missing.
@@ -49,6 +61,7 @@ def write_results(
         entries: one a checkpoint.
         samples: every judged output.
         curves: one row for each logged step, with the columns of `tables.CURVES`.
+        config: the resolved configuration, as YAML.
 
     Raises:
         InputError: entries, samples and curves do not belong together (an unknown entry, a sample or a
@@ -56,15 +69,26 @@ def write_results(
     """
     from leaderboards.results.tables import CURVES, SAMPLES, check_curves, check_samples
 
+    check_names(entries, str(run_dir))
     sample_frame, curve_frame = SAMPLES.to_frame(samples), CURVES.to_frame(curves)
     check_samples(entries, sample_frame, str(run_dir))
     check_curves(entries, curve_frame, str(run_dir))
     run_dir.mkdir(parents=True, exist_ok=True)
-    digest = SAMPLES.write(sample_frame, run_dir / schema.SAMPLES_FILE)
-    training = CURVES.write(curve_frame, run_dir / schema.TRAINING_FILE) if len(curve_frame) else None
-    run_file = _RunFile(schema.SCHEMA_VERSION, dict(provenance), digest, tuple(entries), training)
-    text = json.dumps(dataclasses.asdict(run_file), indent=1, ensure_ascii=False, allow_nan=False)
-    write_whole(run_dir / schema.RESULTS_FILE, text + "\n")
+    with ExitStack() as parts:  # the first is moved last: it names the others
+        results, samples_file = (
+            parts.enter_context(whole_file(run_dir / name))
+            for name in (schema.RESULTS_FILE, schema.SAMPLES_FILE)
+        )
+        digest, training = SAMPLES.write(sample_frame, samples_file), None
+        if len(curve_frame):
+            training = CURVES.write(
+                curve_frame, parts.enter_context(whole_file(run_dir / schema.TRAINING_FILE))
+            )
+        run_file = _RunFile(schema.SCHEMA_VERSION, dict(provenance), digest, tuple(entries), training, config)
+        # As it will be read back: tuples are lists.
+        content = parse_json(json.dumps(dataclasses.asdict(run_file), allow_nan=False), str(run_dir))
+        content["sha256"] = content_digest(content)
+        results.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     if training is None:
         (run_dir / schema.TRAINING_FILE).unlink(missing_ok=True)
 
@@ -91,6 +115,16 @@ def read_outcomes(run_dir: Path) -> RunResults:
 
 
 def _read(run_dir: Path, *, with_texts: bool, checked: bool) -> RunResults:
+    for _ in range(_TRIES):
+        with suppress(InputError):
+            return _read_once(run_dir, with_texts=with_texts, checked=checked)
+        if not is_held(run_dir / LOCK):
+            break
+        time.sleep(_SECONDS_BETWEEN)  # another process may be about to replace the files
+    return _read_once(run_dir, with_texts=with_texts, checked=checked)
+
+
+def _read_once(run_dir: Path, *, with_texts: bool, checked: bool) -> RunResults:
     from leaderboards.results.tables import CURVES, SAMPLES, check_curves, check_samples, outcome_columns
 
     run_file = _read_run_file(run_dir / schema.RESULTS_FILE)
@@ -101,28 +135,48 @@ def _read(run_dir: Path, *, with_texts: bool, checked: bool) -> RunResults:
     if checked:
         check_samples(run_file.entries, samples, str(run_dir))
         check_curves(run_file.entries, curves, str(run_dir))
-    return RunResults(run_file.provenance, run_file.entries, samples, str(run_dir), curves)
+        for stage in set(curves["stage_name"]) if len(curves) else ():
+            check_name(stage, str(run_dir / schema.TRAINING_FILE), what="stage")
+    return RunResults(run_file.provenance, run_file.entries, samples, str(run_dir), curves, run_file.config)
+
+
+def check_names(entries: Iterable[Entry], where: str) -> None:
+    """What a run's entries, benchmarks, formats and stages are called: a stored run may come from anybody.
+
+    Raises:
+        InputError: one of them is no name, or one that means something else; begins with `where`.
+    """
+    for entry in entries:
+        name = check_name(entry.name, where, (BASE,) if entry.role == "trained" else (), "an entry's name")
+        check_label(entry.model, where, f"{name}: model")
+        check_name(entry.tags, where, what=f"{name}: tags")
+        if entry.method is not None:
+            check_name(entry.method, where, what=f"{name}: method")
+        for evaluation in entry.evaluations:
+            check_name(evaluation.benchmark, where, (AVERAGE,), f"{name}: benchmark")
+        for stage in entry.training.stages if entry.training else ():
+            check_name(stage, where, what=f"{name}: stage")
 
 
 def _read_run_file(path: Path) -> _RunFile:
     from pydantic import TypeAdapter, ValidationError
 
-    try:
-        raw = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise InputError(f"{path}: no such file; is this the directory of a finished run?") from None
-    except (OSError, ValueError) as error:
-        reason = str(error).splitlines()[0]
-        raise InputError(f"{path}: damaged ({reason}); run the evaluation again") from None
-    version = raw.get("schema_version") if isinstance(raw, dict) else None
+    if not path.exists():
+        raise InputError(f"{path}: no such file; is this the directory of a finished run?")
+    raw = read_json(path, "damaged ({error}); run the evaluation again")
+    version, digest = raw.get("schema_version"), raw.pop("sha256", None)
     if version not in schema.READABLE_VERSIONS:
         raise InputError(
             f"{path}: schema version {version!r}, but this harness reads {_VERSIONS}; "
             "run the evaluation again with this version"
         )
+    if version == schema.SCHEMA_VERSION and digest not in (None, content_digest(raw)):
+        raise InputError(f"{path}: damaged (its content is not what was written); run the evaluation again")
     try:
-        return TypeAdapter(_RunFile).validate_python(raw)
+        found = TypeAdapter(_RunFile).validate_python(raw)
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         where = ".".join(str(part) for part in first["loc"])
         raise InputError(f"{path}: {where}: {first['msg']}; run the evaluation again") from None
+    check_names(found.entries, str(path))
+    return found

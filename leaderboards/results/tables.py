@@ -8,7 +8,6 @@ are shares of the validation sample; gradient norms are of the whole loss and of
 """
 
 import dataclasses
-import hashlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from operator import getitem
@@ -24,7 +23,7 @@ from numpy.typing import NDArray
 from leaderboards.results import schema as stored_run
 from leaderboards.results.schema import Entry, Sample, describe
 from tasks.errors import InputError
-from tasks.files import whole_file
+from tasks.seals import read_digest
 
 _CHECKPOINT_KEY = ["model", "entry", "seed", "benchmark"]
 EvaluationKey = tuple[str, str, int | None, str]
@@ -70,11 +69,10 @@ class Table:
         return self._from_arrow(self._to_arrow({name: rows[name] for name in names}))
 
     def write(self, frame: pd.DataFrame, path: Path) -> str:
-        """Writes the table atomically and returns the SHA-256 of the file."""
+        """Writes the table and returns the SHA-256 of the file."""
         columns = {name: frame[name] for name in self.schema.names}
-        with whole_file(path) as part:
-            pq.write_table(self._to_arrow(columns), part, compression="zstd")
-            return sha256_of(part)
+        pq.write_table(self._to_arrow(columns), path, compression="zstd")
+        return read_digest(path)
 
     def read(self, path: Path, sha256: str, columns: Sequence[str] | None = None) -> pd.DataFrame:
         """Reads the table back, after comparing the file with the digest that `results.json` holds.
@@ -88,9 +86,11 @@ class Table:
             InputError: the file is missing, damaged, of another run, or of another schema.
         """
         try:
-            found = sha256_of(path)
-        except OSError:
+            found = read_digest(path)
+        except FileNotFoundError:
             raise InputError(f"{path}: no such file; {self.mend}") from None
+        except OSError as error:
+            raise InputError(f"{path}: cannot be read ({error.strerror}); {self.mend}") from None
         if found != sha256:
             raise InputError(
                 f"{path}: damaged, or of another run than the results.json beside it; {self.mend}"
@@ -131,12 +131,6 @@ class Table:
         whole = [field for field in table.schema if field.type in plain and not field.nullable]
         frame = table.to_pandas(types_mapper=kept.get)
         return frame.astype({field.name: plain[field.type] for field in whole})
-
-
-def sha256_of(path: Path) -> str:
-    """Of a whole file, in hexadecimal digits."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 _TYPES = {

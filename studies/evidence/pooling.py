@@ -28,8 +28,7 @@ def pool(design: Design) -> Path:
     samples = pd.concat([run.samples for run in runs], ignore_index=True)
     folder = design.out / FOLDER
     # Steps of different cells do not lie on one axis: the curves stay with the cells.
-    write_results(folder, _provenance(design, runs), entries, samples)
-    (folder / "config.yaml").write_text("model: embedded\n", encoding="utf-8")
+    write_results(folder, _provenance(design, runs), entries, samples, config="model: embedded\n")
     return folder
 
 

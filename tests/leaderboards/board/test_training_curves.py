@@ -114,7 +114,7 @@ def test_a_run_stored_before_there_were_curves_still_reads(tmp_path: Path) -> No
     write_results(tmp_path, {}, run.entries, run.samples)
     path = tmp_path / "results.json"
     raw = json.loads(path.read_text())
-    del raw["training_sha256"]
+    del raw["training_sha256"], raw["sha256"]
     for entry in raw["entries"]:
         for name in ("reference_tokens", "reference_flops", "budget"):
             del entry["training"][name]

@@ -130,6 +130,8 @@ def test_names_cannot_break_out(tmp_path: Path) -> None:
         (("source:", "sorce:"), "unknown key 'sorce'; did you mean 'source'?"),
         (("source: A paper", ""), "no 'source'; add it"),
         (("name: sft, ", ""), "row 1: no 'name'; add it"),
+        (("name: sft", "name: ../sft"), "rows: name: '../sft' has a part that"),
+        (("model: tiny", 'model: "a\\e[31m"'), "model: 'a\\x1b[31m' must be one line"),
         (("name: sft", "nmae: sft"), "row 1: unknown key 'nmae'; did you mean 'name'?"),
         (("accuracy: 0.5", "acuracy: 0.5"), "unknown metric 'acuracy'; did you mean 'accuracy'?"),
         (("0.5", "70.69"), "accuracy: 70.69 is outside 0 to 1; write it as a share of 1: 0.7069"),

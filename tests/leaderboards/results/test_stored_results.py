@@ -3,6 +3,7 @@
 import dataclasses
 import hashlib
 import json
+import random
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -169,7 +170,33 @@ def test_a_wrong_field_is_named_by_its_place(stored: Path) -> None:
     path.write_text(json.dumps(raw))
     with pytest.raises(InputError) as error:
         read_results(stored)
+    assert_one_line(error, str(path), "damaged", "not what was written")
+    del raw["sha256"]  # as a program of one's own may write it
+    path.write_text(json.dumps(raw))
+    with pytest.raises(InputError) as error:
+        read_results(stored)
     assert_one_line(error, str(path), "entries.0.role")
+
+
+@pytest.mark.parametrize("name", ["results.json", "samples.parquet"])
+def test_no_flipped_bit_of_a_stored_run_is_believed(stored: Path, name: str) -> None:
+    whole = read_results(stored)
+    raw = (stored / name).read_bytes()
+    rng, refusals = random.Random(5), list[str]()
+    for _ in range(30):
+        damaged = bytearray(raw)
+        damaged[rng.randrange(len(raw))] ^= 1 << rng.randrange(8)
+        (stored / name).write_bytes(damaged)
+        try:
+            found = read_results(stored)
+        except InputError as error:
+            refusals.append(str(error))
+        else:  # white space, or the name of the digest, which then is not looked at
+            assert found.entries == whole.entries
+            assert found.provenance == whole.provenance
+            assert found.samples.equals(whole.samples)
+    assert len(refusals) > 20
+    assert all(str(stored) in said and "\n" not in said for said in refusals)
 
 
 def test_fewer_samples_than_evaluated_are_refused(tmp_path: Path) -> None:
