@@ -7,9 +7,12 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from typing import TYPE_CHECKING, Protocol
 
+from tasks.shown import neutral
+
 if TYPE_CHECKING:
-    from rich.console import Console
+    from rich.console import Console, ConsoleOptions, ConsoleRenderable, RenderableType
     from rich.progress import Progress
+    from rich.segment import Segment
 
     from sftkey_train.stored import StepMetrics
 
@@ -17,12 +20,39 @@ SECONDS_BETWEEN_LINES = 15.0
 
 
 def console(*, stderr: bool = False) -> Console:
-    """Where to print; silent in all processes of a launch but the first."""
+    """Where to print; silent in all processes of a launch but the first.
+
+    Nothing that is printed is taken for markup, and no control character in it reaches the terminal.
+    """
     from rich.console import Console
 
     from sftkey_train.distributed import is_first
 
-    return Console(stderr=stderr, quiet=not is_first())
+    made = Console(stderr=stderr, quiet=not is_first(), markup=False, emoji=False, highlight=False)
+    made.push_render_hook(_Neutral())  # type: ignore[arg-type]  # its base would import rich here
+    return made
+
+
+class _Neutral:
+    """A hook of a console: no control character of what is drawn reaches the terminal, whoever draws it.
+
+    Names are made neutral before, where columns are measured; this is for what nobody thought of.
+    """
+
+    def process_renderables(self, renderables: list[ConsoleRenderable]) -> list[ConsoleRenderable]:
+        return [_NeutralText(each) for each in renderables]
+
+
+class _NeutralText:
+    def __init__(self, drawn: RenderableType) -> None:
+        self._drawn = drawn
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[Segment]:
+        for segment in console.render(self._drawn, options):
+            if segment.control or segment.text.isprintable():
+                yield segment
+            else:
+                yield segment._replace(text="\n".join(map(neutral, segment.text.split("\n"))))
 
 
 ShowStep = Callable[["StepMetrics"], None]
@@ -53,7 +83,7 @@ class Reporter:
 
     def line(self, text: str) -> None:
         """One plain line."""
-        self.console.print(text, highlight=False, markup=False, soft_wrap=True)
+        self.console.print(neutral(text), highlight=False, markup=False, emoji=False, soft_wrap=True)
 
     def now_and_then(self, spoken: float, text: str) -> float:
         """Says a line where no bar is drawn and the last, of which the time is given, is long ago."""
@@ -65,8 +95,8 @@ class Reporter:
     @contextmanager
     def stage(self, label: str, num_steps: int) -> Iterator[ShowStep]:
         """Shows the training of a stage: step, losses, tokens a second, time left; several may be open."""
-        started = spoken = time.perf_counter()
-        last = "done"
+        label, started = neutral(label), time.perf_counter()
+        spoken, last = started, "done"
         with self._bars() as bars:
             task = bars.add_task(label, total=num_steps, losses="")
 
@@ -100,7 +130,7 @@ class Reporter:
     def evaluation(self, label: str, num_samples: int, num_stored: int) -> Iterator[_Samples]:
         """Shows the evaluation of a checkpoint: samples, tokens a second."""
         with _progress(self.console, "samples {task.fields[speed]}") as bars:
-            shown = _Samples(label, num_samples, num_stored, bars, self)
+            shown = _Samples(neutral(label), num_samples, num_stored, bars, self)
             yield shown
         self.line(f"  {label}: {shown.summary()}")
 
@@ -116,7 +146,7 @@ def _progress(to: Console, counted: str) -> Progress:
     from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
     return Progress(
-        TextColumn("  {task.description}"),
+        TextColumn("  {task.description}", markup=False),
         BarColumn(bar_width=20),
         TextColumn("{task.completed:.0f}/{task.total:.0f} " + counted),
         TimeRemainingColumn(compact=True),

@@ -19,6 +19,7 @@ from leaderboards.report.wording import METRIC_NAMES, enumerated, large
 from leaderboards.results.schema import METRICS, Entry, RunResults, describe
 from leaderboards.stats import MACRO
 from tasks.errors import InputError
+from tasks.shown import markdown_code, markdown_line, markdown_text, neutral
 
 TEMPLATE = Path(__file__).with_name("card.md.j2")
 _METHODS = {
@@ -46,7 +47,8 @@ def make_card(results: RunResults, config: Config, name: str, seed: int | None) 
     (own,) = build_board([_alone(results, entry)], rank_by=rank_by, alpha=alpha).rows
     row = next(row for row in board.rows if (row.name, row.model) == (entry.name, entry.model))
     body = _body(entry, own, row, board, config)
-    card = ModelCard(f"---\n{card_data(entry, own, config).to_yaml()}\n---\n\n{body}")
+    data = "\n".join(map(neutral, card_data(entry, own, config).to_yaml().split("\n")))
+    card = ModelCard(f"---\n{data}\n---\n\n{body}")
     created = results.provenance.get("created")
     return Card(str(card), evaluation_files(entry, own, config, created), entry.checkpoint)
 
@@ -86,7 +88,7 @@ def _body(entry: Entry, own: Row, row: Row, board: Board, config: Config) -> str
     )
     template = environment.from_string(TEMPLATE.read_text(encoding="utf-8"))
     return template.render(
-        title=describe(entry.name, entry.seed),
+        title=markdown_text(describe(entry.name, entry.seed)),
         summary=_summary(entry),
         metrics=[METRIC_NAMES[metric] for metric in METRICS],
         confidence=f"{100 * board.confidence:.0f} %",
@@ -95,30 +97,34 @@ def _body(entry: Entry, own: Row, row: Row, board: Board, config: Config) -> str
         alpha=f"{board.alpha:g}",
         rest=f"{1 - board.alpha:g}",
         comparison=_comparison(row, board),
-        training=_training(entry, config),
+        training=_cells_of(_training(entry, config)),
         integrity=_integrity(entry),
-        cautions=sentences(board.notes, board),
-        evaluation=_evaluation(entry, config),
-        provenance=dict(board.provenance[0][1]),
+        cautions=[markdown_line(each) for each in sentences(board.notes, board)],
+        evaluation=_cells_of(_evaluation(entry, config)),
+        provenance={name: markdown_code(text) for name, text in board.provenance[0][1].items()},
     )
+
+
+def _cells_of(lines: list[tuple[str, str]]) -> list[list[str]]:
+    return [list(map(markdown_text, line)) for line in lines]
 
 
 def _summary(entry: Entry) -> str:
     if entry.role != "trained":
-        linked = f" See {entry.link}." if entry.link else ""
+        linked = f" See {markdown_text(entry.link)}." if entry.link else ""
         return _ROLES[entry.role] + linked
-    method = _METHODS.get(entry.method or "", entry.method or "")
-    form = f"in the tag format `{entry.tags}`" if entry.tagged else "without tags"
-    return f"{_description(entry.name)} Trained from `{entry.model}` by {method}; it answers {form}."
+    method = _METHODS.get(entry.method or "", markdown_text(entry.method or ""))
+    form = f"in the tag format {markdown_code(entry.tags)}" if entry.tagged else "without tags"
+    trained = f"Trained from {markdown_code(entry.model)} by {method}"
+    return f"{_description(entry.name)} {trained}; it answers {form}."
 
 
 def _description(name: str) -> str:
-    from sftkey_train.variants import load_variant
+    from sftkey_train.variants import load_variant, variant_names
 
-    try:
-        return load_variant(name).description
-    except InputError:  # a variant of a file that is not here any more
-        return f"The variant `{name}`."
+    if set(name.split("+")) <= {*variant_names()}:
+        return markdown_line(load_variant(name).description)
+    return f"The variant {markdown_code(name)}."  # of a file, which need not be here any more
 
 
 def _cells(row: Row) -> list[Cell]:
@@ -129,23 +135,23 @@ def _result(cell: Cell, entry: Entry) -> list[str]:
     name = "macro average" if cell.benchmark == MACRO else cell.benchmark
     asked = sum(one.n for one in entry.evaluations if cell.benchmark in (one.benchmark, MACRO))
     figures = [wording.figure(cell, metric) for metric in METRICS]
-    return [name, str(asked), *figures, wording.percent(cell.truncated)]
+    return [markdown_text(name), str(asked), *figures, wording.percent(cell.truncated)]
 
 
 def _comparison(row: Row, board: Board) -> list[str]:
     """What the run says of the variant against the reference, over all its seeds."""
     if row.is_reference:
-        return [f"`{row.name}` is what the other entries of its run were compared with."]
+        return [f"{markdown_code(row.name)} is what the other entries of its run were compared with."]
     lines = [line for cell in reversed(_cells(row)) for line in _verdict(cell, board)]
     seeds = len(row.seeds)
     over = f"the mean of {seeds} seeds" if seeds > 1 else "one checkpoint: how training varies is not known"
-    return [f"Against `{board.reference}` ({over}):", *lines] if lines else []
+    return [f"Against {markdown_code(board.reference)} ({over}):", *lines] if lines else []
 
 
 def _verdict(cell: Cell, board: Board) -> Iterator[str]:
     found = cell.metric(board.rank_by).comparison
     if found is not None:
-        where = "over all benchmarks" if cell.benchmark == MACRO else f"on {cell.benchmark}"
+        where = "over all benchmarks" if cell.benchmark == MACRO else f"on {markdown_text(cell.benchmark)}"
         difference, p = wording.points(found.difference.mean), wording.p_value(found.p_holm)
         between = wording.bounds(found.difference.low, found.difference.high)
         yield (
@@ -184,7 +190,7 @@ def _integrity(entry: Entry) -> list[str]:
                 f"of {found.n} test questions {found.exact} stand word for word in the {found.num_train} "
                 f"training records, {found.ngram} share {found.ngram_size} words in a row."
             )
-        lines.append(f"{one.benchmark}: {said}")
+        lines.append(f"{markdown_line(one.benchmark)}: {said}")
     return lines
 
 

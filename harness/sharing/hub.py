@@ -19,6 +19,8 @@ from leaderboards.results.schema import METRICS, Entry, Evaluation, Metric
 from tasks.benchmarks import Benchmark, load_benchmark
 from tasks.errors import InputError
 from tasks.files import write_whole
+from tasks.secrets import note_secret, one_line
+from tasks.shown import printable
 from tasks.sources import HubSource
 
 if TYPE_CHECKING:
@@ -51,6 +53,19 @@ class Card:
             raise InputError(f"{path}: cannot be written ({error.strerror}); use another --out") from error
 
 
+def check_repo(repo: str) -> None:
+    """Refuses (InputError) what is no name of a repository."""
+    from huggingface_hub.errors import HFValidationError
+    from huggingface_hub.utils import validate_repo_id  # type: ignore[attr-defined]
+
+    try:
+        validate_repo_id(repo)
+    except HFValidationError as error:
+        raise InputError(
+            f"--push-to-hub {repo[:200]}: {' '.join(str(error).split())[:200]}; expected user/name"
+        ) from error
+
+
 def push(card: Card, repo: str, *, weights: bool) -> str:
     """Uploads a card to `user/name`, which is made where missing; with `weights` the checkpoint's folder too.
 
@@ -59,7 +74,8 @@ def push(card: Card, repo: str, *, weights: bool) -> str:
     """
     from huggingface_hub import CommitOperationAdd, HfApi, get_token
 
-    if get_token() is None:
+    note_secret(token := get_token())  # may stand in a file
+    if token is None:
         raise InputError(f"--push-to-hub {repo}: no token; log in with 'hf auth login' or set HF_TOKEN")
     texts = {"README.md": card.readme}
     texts |= {f".eval_results/{name}": text for name, text in card.evaluations.items()}
@@ -93,7 +109,7 @@ def _weight_files(card: Card) -> list[CommitOperationAdd]:
 def _problem(error: Exception, endpoint: str) -> str:
     from huggingface_hub.errors import HfHubHTTPError, HFValidationError, OfflineModeIsEnabled
 
-    line = " ".join(str(error).split())[:200]
+    line = one_line(error)
     if isinstance(error, HFValidationError):
         return f"{line}; expected user/name"
     if isinstance(error, OfflineModeIsEnabled):
@@ -121,7 +137,7 @@ def card_data(entry: Entry, own: Row, config: Config) -> ModelCardData:
         base_model=_base_model(entry, config),
         datasets=_training_sets(config) if trained else None,
         library_name="peft" if _is_adapter(entry) else "transformers",
-        license=entry.licence.lower() if entry.licence else None,
+        license=printable(entry.licence).lower() if entry.licence else None,
         pipeline_tag="text-generation",
         tags=["sft", entry.name, *([entry.method] if entry.method else [])] if trained else None,
         metrics=["accuracy"],
@@ -152,8 +168,10 @@ def evaluation_files(entry: Entry, own: Row, config: Config, created: str | None
             task_id=hub.name or "default",
             value=_percent(own, evaluation, "accuracy"),
             dataset_revision=hub.revision,
-            date=created,
-            notes=f"generated answers in %, {shots}-shot, {form}, n = {evaluation.n}, {evaluation.engine}",
+            date=printable(created) if created else None,
+            notes=printable(
+                f"generated answers in %, {shots}-shot, {form}, n = {evaluation.n}, {evaluation.engine}"
+            ),
         )
         files[f"{evaluation.benchmark}.yaml"] = yaml.safe_dump(
             eval_result_entries_to_yaml([result]), sort_keys=False, allow_unicode=True

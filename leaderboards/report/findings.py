@@ -7,6 +7,7 @@ from leaderboards.board import findings as found
 from leaderboards.board.rows import Board
 from leaderboards.report import wording
 from leaderboards.report.wording import METRIC_NAMES, enumerated, label, large, percent
+from tasks.shown import printable
 
 _MAX_NAMED = 6
 _MAX_GROUPS = 6
@@ -14,8 +15,8 @@ _MAX_CELLS = 4
 
 
 def sentences(findings: Iterable[found.Finding], board: Board) -> tuple[str, ...]:
-    """A sentence, or a few, for each finding of a board."""
-    return tuple(sentence(finding, board) for finding in findings)
+    """A sentence, or a few, for each finding of a board; on one line, whatever its names hold."""
+    return tuple(printable(sentence(finding, board)) for finding in findings)
 
 
 @singledispatch

@@ -10,9 +10,10 @@ from collections.abc import Iterator, Sequence
 from leaderboards.board.rows import Board, Cell
 from leaderboards.report import wording
 from leaderboards.report.findings import sentences
-from leaderboards.report.wording import MISSING, OWN_FORMAT_MARK, SIGNIFICANT_MARK, percent, printable
+from leaderboards.report.wording import MISSING, OWN_FORMAT_MARK, SIGNIFICANT_MARK, percent
 from leaderboards.results.reported import Reported
 from leaderboards.stats import MACRO
+from tasks.shown import printable
 
 _PREAMBLE = r"""% The leaderboard as a table: put it into a paper with \input{leaderboard.tex}.
 % Needs \usepackage{booktabs} and nothing else; pdflatex, xelatex and lualatex set it alike.

@@ -11,6 +11,8 @@ from leaderboards.report.findings import sentences
 from leaderboards.report.tables import TextTable, text_table
 from leaderboards.report.wording import legend, origins, title
 from leaderboards.stats import Estimate
+from tasks.shown import csv_text as csv_field
+from tasks.shown import markdown_line, markdown_text
 
 _ESTIMATE = ("mean", "ci_low", "ci_high", "se", "bootstrap_low", "bootstrap_high", "n", "seeds")
 CSV_COLUMNS = (
@@ -51,10 +53,14 @@ def markdown(board: Board) -> str:
     }
     parts = [
         "# Leaderboard",
-        "\n".join([f"**{_escape(headline)}**", *([""] if others else []), _bullets(others)]),
+        "\n".join([f"**{markdown_text(headline)}**", *([""] if others else []), _bullets(others)]),
     ]
     for table in shown:
-        parts += [f"## {_escape(table.heading)}", _lines(table), *filter(None, [_bullets(table.captions)])]
+        parts += [
+            f"## {markdown_text(table.heading)}",
+            _lines(table),
+            *filter(None, [_bullets(table.captions)]),
+        ]
     for heading, lines in said.items():
         parts += [f"## {heading}", _bullets(lines)] if lines else []
     return "\n\n".join(parts) + "\n"
@@ -142,22 +148,17 @@ def _number(value: float) -> str:
 def _plain(value: object) -> object:
     if isinstance(value, bool):
         return "true" if value else "false"
-    return _number(value) if isinstance(value, float) else value
+    if isinstance(value, float):
+        return _number(value)
+    return csv_field(value) if isinstance(value, str) else value
 
 
 def _lines(table: TextTable) -> str:
     """A Markdown table; names stand left, figures right."""
     sides = [":---" if heading in ("entry", "benchmark") else "---:" for heading in table.columns]
-    head, *lines = [[_escape(text) for text in line] for line in (table.columns, *table.lines)]
+    head, *lines = [[markdown_text(text) for text in line] for line in (table.columns, *table.lines)]
     return "\n".join(f"| {' | '.join(cells)} |" for cells in (head, sides, *lines))
 
 
 def _bullets(lines: Iterable[str]) -> str:
-    return "\n".join(f"- {_escape(line)}" for line in lines)
-
-
-def _escape(text: str) -> str:
-    """Text that Markdown shows as it is: no table cell, tag or code is opened by a name."""
-    for character, shown in (("&", "&amp;"), ("<", "&lt;"), ("|", "\\|"), ("`", "\\`"), ("*", "\\*")):
-        text = text.replace(character, shown)
-    return " ".join(text.split())
+    return "\n".join(f"- {markdown_line(line)}" for line in lines)

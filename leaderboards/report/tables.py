@@ -11,9 +11,10 @@ from functools import partial
 from leaderboards.board.conclusions import flops_per_point, gained_points
 from leaderboards.board.rows import Board, Bucket, BucketBy, Cell, Comparison, Row, Sampled
 from leaderboards.report import wording
-from leaderboards.report.wording import METRIC_NAMES, MISSING, label, p_value, percent, printable
+from leaderboards.report.wording import METRIC_NAMES, MISSING, label, p_value, percent
 from leaderboards.results.schema import METRICS, Metric, TrainingCost
 from leaderboards.stats import MACRO, Estimate
+from tasks.shown import printable
 
 Column = tuple[str, Callable[[Row], str]]
 """A heading, and how to word a row under it."""
@@ -32,6 +33,16 @@ class TextTable:
     captions: tuple[str, ...] = ()
     detail: bool = False
     in_terminal: bool = True
+
+    def __post_init__(self) -> None:
+        """Makes names that come from outside harmless here, for all forms."""
+        for name, value in {
+            "heading": printable(self.heading),
+            "columns": tuple(map(printable, self.columns)),
+            "lines": tuple(tuple(map(printable, line)) for line in self.lines),
+            "captions": tuple(map(printable, self.captions)),
+        }.items():
+            object.__setattr__(self, name, value)
 
 
 def text_table(heading: str, rows: Sequence[Row], columns: Sequence[Column]) -> TextTable:

@@ -8,6 +8,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from tasks.shown import printable
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
@@ -30,11 +32,6 @@ MISSING = "–"
 OWN_FORMAT_MARK = "†"
 SIGNIFICANT_MARK = "*"
 UNLIKE_MARK = "‡"
-
-
-def printable(text: str) -> str:
-    """Text from outside on one line, with a replacement character for what no terminal should be sent."""
-    return "".join(char if char.isprintable() else "\ufffd" for char in " ".join(text.split()))
 
 
 def percent(share: float) -> str:
@@ -101,8 +98,8 @@ def duration(seconds: float) -> str:
 def label(row: Row, board: Board) -> str:
     """The row's name, with its model where the board holds several, and marked where it is not comparable."""
     several = len({other.model for other in board.rows}) > 1
-    name = (f"{row.name} · {row.model}" if several else row.name) + (UNLIKE_MARK if row.marks else "")
-    return "".join(character if character.isprintable() else "\ufffd" for character in name)
+    name = printable(f"{row.name} · {row.model}" if several else row.name)
+    return name + (UNLIKE_MARK if row.marks else "")
 
 
 def role_label(row: Row, board: Board) -> str:
@@ -115,7 +112,7 @@ def title(board: Board) -> str:
     """What the ranking goes by: `accuracy in %, macro average of 4 benchmarks`."""
     count = len(board.benchmarks)
     over = board.benchmarks[0] if count == 1 else f"macro average of {count} benchmarks"
-    return f"{METRIC_NAMES[board.rank_by]} in %, {over}"
+    return printable(f"{METRIC_NAMES[board.rank_by]} in %, {over}")
 
 
 def mark(cell: Cell, metric: Metric) -> str:
@@ -157,7 +154,7 @@ def origins(board: Board) -> Iterator[str]:
     for row in board.rows:
         if row.licence or row.link:
             licence = f"licence {row.licence}" if row.licence else "licence not stated"
-            yield f"{label(row, board)}: {licence}" + (f", {row.link}" if row.link else "")
+            yield printable(f"{label(row, board)}: {licence}" + (f", {row.link}" if row.link else ""))
 
 
 def is_macro(figure: ReportedFigure, benchmarks: Sequence[str]) -> bool:
@@ -218,4 +215,4 @@ def legend(board: Board) -> tuple[str, ...]:
             f"{OWN_FORMAT_MARK} no tags: format validity means a final-answer line here, another thing than "
             "the tag format; it, strict accuracy and score are not ranked or compared with tagged entries."
         )
-    return tuple(lines)
+    return tuple(map(printable, lines))

@@ -26,8 +26,9 @@ from leaderboards.report.page.render import page_html
 from leaderboards.report.page.samples import MOST_SAMPLES, collect_samples
 from leaderboards.results.reported import ReportedFigure
 from leaderboards.results.schema import RESULTS_FILE, SAMPLES_FILE, TRAINING_FILE, RunResults
-from leaderboards.results.tables import sha256_of
 from tasks.files import write_whole
+from tasks.seals import read_digest
+from tasks.shown import json_text as as_json
 
 if TYPE_CHECKING:
     from pydantic import TypeAdapter
@@ -91,13 +92,13 @@ def write_report(
 
 def _manifest(board: Board, runs: Sequence[RunResults], files: Mapping[str, str]) -> str:
     """What a report was made from, as JSON, so that its figures can be checked and made again."""
-    shown = ("reference", "rank_by", "alpha", "confidence", "benchmarks")
+    names = ("reference", "rank_by", "alpha", "confidence", "benchmarks")
     content = {
-        "board": {**{name: getattr(board, name) for name in shown}, "entries": len(board.rows)},
+        "board": {**{name: getattr(board, name) for name in names}, "entries": len(board.rows)},
         "runs": [_run(run) for run in runs],
         "files": {name: hashlib.sha256(text.encode()).hexdigest() for name, text in files.items()},
     }
-    return json.dumps(content, indent=1, ensure_ascii=False) + "\n"
+    return as_json(content, indent=1) + "\n"
 
 
 def _run(run: RunResults) -> dict[str, object]:
@@ -114,7 +115,7 @@ def _run(run: RunResults) -> dict[str, object]:
         "training_tokens_charged": sum(each.tokens_forward for each in trainings),
         "evaluation_seconds": round(sum(each.wall_seconds for each in evaluations), 1),
         "output_tokens": sum(each.output_tokens for each in evaluations),
-        "sha256": {path.name: sha256_of(path) for path in stored if path.is_file()},
+        "sha256": {path.name: read_digest(path) for path in stored if path.is_file()},
     }
 
 
@@ -123,7 +124,7 @@ def json_text(board: Board) -> str:
     fields = {field.name: getattr(board, field.name) for field in dataclasses.fields(board)}
     worded = {name: sentences(fields[name], board) for name in _IN_WORDS}
     data = json.loads(_adapter().dump_json(_written()(**fields | worded), exclude=_LEFT_OUT))
-    return json.dumps({"schema_version": SCHEMA_VERSION, **data}, indent=1, ensure_ascii=False) + "\n"
+    return as_json({"schema_version": SCHEMA_VERSION, **data}, indent=1) + "\n"
 
 
 def schema_text() -> str:

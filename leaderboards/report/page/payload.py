@@ -18,6 +18,7 @@ from leaderboards.report import wording
 from leaderboards.results.reported import Reported
 from leaderboards.results.schema import METRICS, Metric, TrainingCost
 from leaderboards.stats import MACRO, Difference, Estimate
+from tasks.shown import neutral
 
 Packed = list[object]
 PLAIN_BELOW = 0.0955
@@ -61,7 +62,7 @@ _QUANTITIES = (
 def payload(board: Board) -> dict[str, object]:
     """The board's figures; a row is named by its position."""
     texts: dict[str, int] = {}
-    settings: dict[object, int] = {}
+    settings: dict[tuple[tuple[str, str], ...], int] = {}
     measured = {line.quantity for row in board.rows if row.curve for line in row.curve.lines}
     groups = ([each._asdict() for each in group if each.id in measured] for group in _QUANTITIES)
     curved = [at for at, row in enumerate(board.rows) if row.curve]
@@ -86,8 +87,8 @@ def payload(board: Board) -> dict[str, object]:
         "alphas": rows.ALPHAS,
         "alphaChanges": [list(asdict(change).values()) for change in board.alpha_changes],
         "reported": [_reported(entry, board) for entry in board.reported],
-        "texts": list(texts),
-        "settings": list(settings),
+        "texts": list(map(neutral, texts)),
+        "settings": [[tuple(map(neutral, pair)) for pair in setting] for setting in settings],
     }
 
 
@@ -175,10 +176,17 @@ def _pair(found: Comparison) -> Packed:
     return [packed_p(found.p_holm), found.verdict, packed_difference(found.difference, found.effect)]
 
 
-def _row(row: Row, board: Board, texts: dict[str, int], settings: dict[object, int]) -> dict[str, object]:
-    same = ("name", "model", "role", "tagged", "tags", "method", "tier", "marks", "licence", "link")
+def _row(
+    row: Row, board: Board, texts: dict[str, int], settings: dict[tuple[tuple[str, str], ...], int]
+) -> dict[str, object]:
+    same = ("name", "model", "role", "tagged", "tags", "tier")
+    method, licence, link = (text and neutral(text) for text in (row.method, row.licence, row.link))
     cells = {place: cell for place in places_of(board) if (cell := row.cell(place))}
     return {name: getattr(row, name) for name in same} | {
+        "marks": list(map(neutral, row.marks)),
+        "method": method,
+        "licence": licence,
+        "link": link,
         "label": wording.label(row, board),
         "seeds": len([seed for seed in row.seeds if seed is not None]),
         "openable": wording.web_link(row.link) is not None,
@@ -196,7 +204,9 @@ def _cost(cost: TrainingCost) -> dict[str, object]:
     }
 
 
-def _cell(cell: Cell, texts: dict[str, int], settings: dict[object, int]) -> dict[str, object]:
+def _cell(
+    cell: Cell, texts: dict[str, int], settings: dict[tuple[tuple[str, str], ...], int]
+) -> dict[str, object]:
     found: dict[str, object] = {
         "n": cell.metrics[0].estimate.num_questions,
         "outputs": cell.num_outputs,
@@ -239,7 +249,9 @@ def _point(point: rows.SampledPoint) -> dict[str, object]:
     }
 
 
-def _origin(origin: rows.Origin, texts: dict[str, int], settings: dict[object, int]) -> Packed:
+def _origin(
+    origin: rows.Origin, texts: dict[str, int], settings: dict[tuple[tuple[str, str], ...], int]
+) -> Packed:
     """Seed, right, of, then the positions of settings and texts in `provenance.js`'s order of them."""
     names = ("checkpoint", "digest", "source", "data_digest", "prompts", "engine", "dtype", "scorer")
     setting = settings.setdefault(origin.generation, len(settings))
@@ -255,8 +267,8 @@ def _reported(entry: Reported, board: Board) -> dict[str, object]:
         name = "" if has_column or wording.is_macro(each, board.benchmarks) else each.benchmark
         figures.append([each.benchmark if has_column else MACRO, each.metric, tenths(each.value), name])
     about = {"label": wording.reported_label(entry), "name": entry.name, "model": entry.model}
-    source = {"source": entry.source, "link": wording.web_link(entry.link), "note": entry.note}
-    return {**about, **source, "figures": figures}
+    said = {"source": neutral(entry.source), "note": neutral(entry.note)}
+    return {**about, **said, "link": wording.web_link(entry.link), "figures": figures}
 
 
 def _curve(curve: Curve, shown: bool) -> dict[str, object]:

@@ -16,6 +16,7 @@ from leaderboards.report.tables import Column, TextTable, text_table
 from leaderboards.report.wording import METRIC_NAMES, MISSING, label, points
 from leaderboards.results.schema import METRICS
 from leaderboards.stats import MACRO
+from tasks.shown import neutral
 
 STYLES = ("page", "table", "samples", "print")
 SCRIPTS = (
@@ -54,6 +55,7 @@ def page_html(board: Board, samples: PackedSamples | None = None) -> str:
     environment = Environment(
         loader=FunctionLoader(_asset),
         autoescape=True,
+        finalize=lambda value: neutral(value) if type(value) is str else value,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,

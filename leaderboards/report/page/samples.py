@@ -23,6 +23,7 @@ from leaderboards.report.wording import label
 from leaderboards.results.schema import RunResults, Sample
 from leaderboards.results.tables import EvaluationKey
 from leaderboards.results.texts import RunTexts, Wanted
+from tasks.shown import neutral
 
 BLOCK_QUESTIONS = 250
 """Questions whose texts stand in one chunk."""
@@ -180,7 +181,7 @@ class _Packer:
         """What is in which chunk; called once, when all is added."""
         return {
             "blockQuestions": BLOCK_QUESTIONS,
-            "defects": list(self.defects),
+            "defects": [tuple(map(neutral, each)) for each in self.defects],
             "benchmarks": {
                 name: {
                     "size": len(ids),

@@ -321,3 +321,38 @@ def test_the_command_writes_and_pushes_nothing_unasked(
     assert json.dumps(list(hub.files)) == json.dumps(["README.md", ".eval_results/gsm8k.yaml"])
     with pytest.raises(InputError, match="add --push-to-hub"):
         command(stored, "sftkey-tag", 1, weights=True)
+
+
+def test_a_card_obeys_no_text_of_the_run(tmp_path: Path) -> None:
+    from markdown_it import MarkdownIt
+
+    evil = "![a](http://x.y/a.png) <img src=x> `b` |c|\n# d \x1b[31m\u202e {{ 7 * 191 }}"
+    theirs = entry("theirs", None, role="external", model=evil, licence=evil, link=evil, training=None)
+    results = run(theirs)
+    samples = results.samples.assign(model=evil)
+    results = dataclasses.replace(results, provenance=dict.fromkeys(PROVENANCE, evil), samples=samples)
+    loaded = load(make_card(results, dataclasses.replace(CONFIG, reference=None), "theirs", None), tmp_path)
+    text = (tmp_path / "README.md").read_text()
+    assert not set(text) & set("\x1b\u202e")
+    assert "1337" not in loaded.text
+    tokens = MarkdownIt("commonmark").enable("table").parse(loaded.text)
+    inner = [each.type for token in tokens for each in token.children or ()]
+    assert not {"image", "link_open", "html_inline"} & set(inner)
+    assert not [token for token in tokens if token.type in ("html_block", "fence")]
+    assert sum(token.type == "heading_open" and token.tag == "h1" for token in tokens) == 1
+
+
+def test_two_checkpoints_never_share_a_card(stored: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    from harness.commands.card import card as command
+
+    own = entry("sft-seed1", None, role="external", training=None)
+    results = run(*SFT, *KEY, own)
+    write_results(stored, PROVENANCE, results.entries, results.samples)
+    command(stored, "sft", 1)
+    command(stored, "sft-seed1")
+    first, second = (Path(line.removeprefix("card: ")) for line in capsys.readouterr().out.splitlines())
+    assert first != second
+    assert {first.parent.parent, second.parent.parent} == {stored / "cards"}
+    for name in ("/abs/NAME", "../../x", ""):
+        with pytest.raises(InputError, match="no entry named"):
+            command(stored, name)
