@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,12 +9,16 @@ from pathlib import Path
 import harness.models.locate as locate
 from harness.config import EMBEDDED, Config
 from harness.models.checkpoint import Checkpoint, Weights, whole_model, with_adapter
+from harness.models.vocabulary import usable_tokenizer
+from harness.preflight import check_evaluation, check_places
 from harness.progress import Reporter
 from harness.run import evaluate_checkpoints
 from leaderboards.results.schema import RESULTS_FILE
+from sftkey_train.text import TextPath
 from tasks.benchmarks import load_benchmark
 from tasks.errors import InputError
-from tasks.tags import get_tag_format
+from tasks.names import BASE, check_label, check_name, file_name
+from tasks.reading import read_json
 
 
 @dataclass(frozen=True)
@@ -36,11 +39,17 @@ def evaluate_external(config: Config, external: External, reporter: Reporter | N
     InputError where they cannot be evaluated, or results in the run's folder would be lost.
     """
     reporter = reporter or Reporter()
-    get_tag_format(config.tags)
-    for name in config.benchmarks:
-        load_benchmark(name)
+    if external.name is not None:
+        check_name(external.name, "--name", reserved=(BASE,))
+    check_evaluation(config, [load_benchmark(name) for name in config.benchmarks])
     wanted = external_checkpoints(config, external, reporter.line)
+    weights = (one.weights for one in wanted)
+    check_places(
+        config, [part for one in weights for part in (one.model_dir, one.adapter_dir, one.tokenizer_dir)]
+    )
     check_out(config.out, wanted, config.benchmarks)
+    for folder in {one.weights.tokenizer_dir: None for one in wanted if not one.served}:
+        TextPath.of(usable_tokenizer(folder), config.prompt_style)  # or its chat template is refused
     evaluate_checkpoints(config, wanted, reporter)
 
 
@@ -104,10 +113,11 @@ def _checkpoint(
     adapter = weights.adapter_dir
     own = locate.adapter_config(adapter) if adapter else {}
     method = "dora" if own.get("use_dora") else "rslora" if own.get("use_rslora") else "lora"
+    name = name or external.name or model.rsplit("/", 1)[-1]
     return Checkpoint(
-        name=name or external.name or model.rsplit("/", 1)[-1],
+        name=check_name(name, f"{shown_path} (--name gives it another)", reserved=(BASE,)),
         role="external",
-        model=model,
+        model=check_label(model, shown_path, "model"),
         seed=None,
         tags=config.tags,
         method=method if adapter else None,
@@ -150,10 +160,10 @@ def check_out(out: Path, wanted: Sequence[Checkpoint], benchmarks: Sequence[str]
     InputError where the folder holds results of other checkpoints, or of these on further benchmarks.
     """
     try:
-        stored = json.loads((out / RESULTS_FILE).read_text(encoding="utf-8"))["entries"]
-        digests = {entry["name"]: entry["digest"] for entry in stored}
-        evaluated = {e["benchmark"]: None for entry in stored for e in entry["evaluations"]}
-    except (OSError, ValueError, KeyError, TypeError):
+        stored = read_json(out / RESULTS_FILE)["entries"]
+        digests = {str(entry["name"]): str(entry["digest"]) for entry in stored}
+        evaluated = {str(e["benchmark"]): None for entry in stored for e in entry["evaluations"]}
+    except (InputError, KeyError, TypeError):
         return  # nothing that a report could be made of
     kept = {checkpoint.weights.digest for checkpoint in wanted}
     for name, digest in digests.items():
@@ -161,6 +171,10 @@ def check_out(out: Path, wanted: Sequence[Checkpoint], benchmarks: Sequence[str]
             raise InputError(
                 f"{out}: holds results of another checkpoint ({name}, digest {digest[:12]}); use "
                 "another --out"
+            )
+        if any(one.name != name and file_name(one.name) == file_name(name) for one in wanted):
+            raise InputError(
+                f"{out}: holds results of '{name}', whose folder is called alike; use another --out"
             )
     lost = [name for name in evaluated if name not in benchmarks]
     if lost:

@@ -27,8 +27,10 @@ def load_tokenizer(path: str) -> PreTrainedTokenizerBase:
 
     try:
         return AutoTokenizer.from_pretrained(path, trust_remote_code=False)
-    except (OSError, ValueError, KeyError) as error:
-        raise InputError(f"{path}: no tokenizer could be loaded ({_first_line(error)})") from error
+    except Exception as error:  # transformers raises whatever its converters met
+        raise InputError(
+            f"{path}: no tokenizer could be loaded ({_first_line(error)}); save it anew"
+        ) from error
 
 
 def load_base(path: str, dtype: torch.dtype = torch.float32, **options: Any) -> PreTrainedModel:
@@ -50,7 +52,7 @@ def load_base(path: str, dtype: torch.dtype = torch.float32, **options: Any) -> 
         model = AutoModelForCausalLM.from_pretrained(
             path, dtype=dtype, use_safetensors=True, trust_remote_code=False, **options
         )
-    except (OSError, ValueError, KeyError) as error:
+    except Exception as error:  # transformers raises whatever it met in the files
         raise InputError(f"{path}: the model cannot be loaded ({_first_line(error)})") from error
     model.config.use_cache = False  # useless in training, and in the way of packing
     return model
@@ -263,4 +265,4 @@ def check_packing(model: torch.nn.Module, input_ids_T: Tensor) -> None:
 
 
 def _first_line(error: BaseException) -> str:
-    return str(error).strip().split("\n")[0][:200]
+    return str(error).strip().split("\n")[0][:200] or type(error).__name__

@@ -8,39 +8,45 @@ from __future__ import annotations
 
 import hashlib
 import json
+import threading
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from tasks.errors import InputError
+from tasks.limits import Failed, Limited
+from tasks.secrets import one_line
 
 if TYPE_CHECKING:
     from tokenizers import Encoding, Tokenizer
     from transformers import PreTrainedTokenizerBase
 
 PromptStyle = Literal["plain", "chat"]
-_SENTINEL = "RESPONSE"
+_SENTINEL, _QUESTION = "RESPONSE", "8431+5972?"
+_TEMPLATE_SECONDS, _NEXT_SECONDS = 2.0, 0.02
+"""For one text, and for each further one on top; the usual template takes 50 µs."""
+_TEMPLATE_BYTES = 1 << 30
+_MOST_ADDED_CHARS = 1 << 18
+"""What a chat template may write around the turns."""
+_TOKENIZER_SECONDS = 20.0
+_TOKENIZER_CHARS = 20_000
+"""Characters that the slowest tokenizer takes a second for; the usual ones take millions."""
 
 
 @dataclass(frozen=True)
 class TextPath:
-    """How prompts are wrapped and tokenised for one model.
+    """How prompts are wrapped and tokenised for one model."""
 
-    Attributes:
-        tokenizer: A fast Hugging Face tokenizer.
-        style: `plain`, or `chat` for the tokenizer's chat template.
-    """
-
-    tokenizer: PreTrainedTokenizerBase
-    style: PromptStyle
+    tokenizer: PreTrainedTokenizerBase  # a fast one
+    style: PromptStyle  # `plain`, or `chat` for the tokenizer's chat template
 
     @classmethod
     def of(cls, tokenizer: PreTrainedTokenizerBase, style: str = "auto") -> TextPath:
         """Makes the path; `auto` takes the chat template where there is one.
 
-        Raises:
-            InputError: The tokenizer cannot give character offsets, has no end-of-sequence token, or lacks
-                the chat template that was asked for.
+        InputError where the tokenizer cannot give character offsets, has no end-of-sequence token, or lacks
+        the chat template that was asked for; or that template gives no prompt.
         """
         name = tokenizer.name_or_path
         if not tokenizer.is_fast:
@@ -53,7 +59,9 @@ class TextPath:
             style = "chat" if tokenizer.chat_template else "plain"
         if style not in ("plain", "chat"):
             raise InputError(f"no prompt style {style!r}: there are auto, plain, chat")
-        return cls(tokenizer, "chat" if style == "chat" else "plain")
+        path = cls(tokenizer, "chat" if style == "chat" else "plain")
+        path._check_template()
+        return path
 
     def wrap(self, prompt: str) -> str:
         """The text that stands before the response: the prompt itself, or the chat template around it."""
@@ -91,15 +99,15 @@ class TextPath:
         """Encodings without BOS, made in parallel by the Rust tokenizer itself.
 
         Its Hugging Face wrapper gives the same ids, but takes longer to make a Python object of every offset
-        than the tokenizer takes for all else.
-
-        Args:
-            texts: What to tokenise.
-            offsets: Whether the encodings know which characters a token covers.
+        than the tokenizer takes for all else. With `offsets` they know which characters a token covers.
         """
         backend = self._backend()
         encode = backend.encode_batch if offsets else backend.encode_batch_fast
-        return list(encode(texts, add_special_tokens=False))
+        return _in_time(
+            lambda: list(encode(texts, add_special_tokens=False)),
+            _TOKENIZER_SECONDS + sum(map(len, texts)) / _TOKENIZER_CHARS,
+            f"{self.tokenizer.name_or_path}: its tokenizer",
+        )
 
     def digest(self) -> str:
         """Digest of all that decides the token ids of a text that is wrapped, answered and ended here."""
@@ -138,6 +146,69 @@ class TextPath:
         return bos if bos is not None and self.tokenizer("a")["input_ids"][:1] == [bos] else None
 
     def render(self, turns: list[dict[str, str]], add_generation_prompt: bool) -> str:
-        """Turns of a conversation as text, by the chat template."""
-        template = self.tokenizer.apply_chat_template
-        return str(template(turns, tokenize=False, add_generation_prompt=add_generation_prompt))
+        """Turns of a conversation as text, by the chat template.
+
+        It is a program that came with the weights, and what it does with one prompt says nothing of what it
+        does with the next: so each is rendered in a process with limits. It gets from transformers what
+        `apply_chat_template` would give it, so that the text is the same. To forbid loops and large texts in
+        this process would not do: filters, formats and concatenations make them in a hundred ways. InputError
+        where the template fails, takes too much, or gives no text.
+        """
+        try:
+            template = self.tokenizer.get_chat_template()
+            text = _renderer.ask([template, turns, add_generation_prompt, self.tokenizer.special_tokens_map])
+        except (Failed, ValueError) as error:
+            raise self._no_template(one_line(error)) from error
+        return str(text)
+
+    def _check_template(self) -> None:
+        """Refuses (InputError) a chat template that does not ask what it is given, or not always alike."""
+        if self.style == "plain":
+            return
+        first, again = self.wrap(_QUESTION), self.wrap(_QUESTION)
+        if _QUESTION not in first:
+            raise self._no_template("it leaves the question out")
+        if first != again:
+            raise self._no_template("it writes the same question in another way each time")
+
+    def _no_template(self, reason: str) -> InputError:
+        return InputError(
+            f"{self.tokenizer.name_or_path}: its chat template cannot be used ({reason}); mend it, or use "
+            "the prompt style plain"
+        )
+
+
+def _rendered(question: list[Any]) -> str:
+    from transformers.utils.chat_template_utils import render_jinja_template
+
+    template, turns, add_generation_prompt, special_tokens = question
+    [text], _ = render_jinja_template(
+        [turns], chat_template=template, add_generation_prompt=add_generation_prompt, **special_tokens
+    )
+    if len(text) > _MOST_ADDED_CHARS + sum(len(turn["content"]) for turn in turns):
+        raise Failed(f"it adds more than {_MOST_ADDED_CHARS:,} characters")
+    return text
+
+
+_renderer = Limited(_rendered, _TEMPLATE_SECONDS, _NEXT_SECONDS, _TEMPLATE_BYTES)
+
+
+def _in_time(call: Callable[[], Any], seconds: float, what: str) -> Any:
+    """What a call returns that lets other threads run; InputError where it takes longer, or panics."""
+    found: list[Any] = []  # the result, or None and what was raised
+
+    def run() -> None:
+        try:
+            found.append(call())
+        except BaseException as error:  # a panic in Rust is no Exception
+            found.extend([None, error])
+
+    thread = threading.Thread(target=run, daemon=True)  # one that hangs must not hold the process up
+    thread.start()
+    thread.join(seconds)
+    if not found:
+        raise InputError(f"{what} takes more than {seconds:.0f} s for a text; use another checkpoint's")
+    if len(found) > 1:
+        reason = " ".join(str(found[1]).split())[:200]
+        raise InputError(f"{what} cannot read a text ({reason}); use another checkpoint's") from found[1]
+    return found[0]

@@ -9,6 +9,7 @@ import typer
 
 from harness.commands.options import Base, DataDir, Instruct, Tags, option
 from harness.progress import console
+from tasks.shown import neutral
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -61,11 +62,11 @@ def show(found: Inspection, screen: Console) -> None:
     if text is not None:
         screen.print(Text("the prompt, as it is sent", style="bold"))
         for line in str(text).split("\n"):
-            screen.print(Padding(Text.assemble(("│ ", "dim"), line), (0, 0, 0, 2)))
+            screen.print(Padding(Text.assemble(("│ ", "dim"), neutral(line)), (0, 0, 0, 2)))
     for line in found.warnings:
-        screen.print(Text(f"! {line}", style="yellow"))
+        screen.print(Text(f"! {neutral(line)}", style="yellow"))
     for line in found.refused:
-        screen.print(Text(f"✗ {line}", style="red"))
+        screen.print(Text(f"✗ {neutral(line)}", style="red"))
     if not found.refused:
         screen.print(Text("✓ would be evaluated", style="green"))
 
@@ -78,7 +79,7 @@ def _table(lines: Iterator[tuple[str, str]]) -> Table:
     table.add_column(no_wrap=True, style="dim", min_width=18)
     table.add_column(overflow="fold")
     for name, value in lines:
-        table.add_row(Text(name), Text(value))
+        table.add_row(Text(neutral(name)), Text(neutral(value)))
     return table
 
 

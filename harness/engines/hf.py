@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness.engines.api import Completion, EngineSettings, Request, Sampling, decode
+from tasks.errors import InputError
+from tasks.secrets import one_line
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -46,14 +48,39 @@ class HfEngine:
         from sftkey_train.model import load_base, load_tokenizer
 
         self.close()
-        model = load_base(str(model_dir), getattr(torch, self.dtype)).to(self._device).eval()
+        try:
+            model = load_base(str(model_dir), getattr(torch, self.dtype)).to(self._device).eval()
+        except RuntimeError as error:  # too large for the device
+            raise InputError(f"{model_dir}: the model cannot be loaded ({one_line(error)})") from error
         self.adopt(model, load_tokenizer(str(model_dir)))
+        self.try_out(model_dir)
 
     def adopt(self, model: Any, tokenizer: Any) -> None:
         """Takes a model that is in memory already, in evaluation mode; it stays its owner's."""
         self._model, self._tokenizer, self._device = model, tokenizer, model.device
         eos = model.generation_config.eos_token_id
         self._eos_ids = tuple(eos if isinstance(eos, list) else [eos] if eos is not None else [])
+
+    def try_out(self, model_dir: Path) -> None:
+        """Asks the model that is held for two tokens; InputError where it cannot answer, or not in numbers.
+
+        Some models can be loaded, but fail with their first token, or the first after a cached one.
+        """
+        import torch
+
+        end = self._tokenizer.eos_token_id
+        try:
+            with torch.no_grad():
+                logits = self._model(torch.tensor([[end, end]], device=self._device)).logits
+            self._batch([(end, end)], Sampling(2))
+        except Exception as error:  # transformers raises whatever it met
+            raise InputError(
+                f"{model_dir}: transformers cannot run this model ({one_line(error)}); save it anew"
+            ) from error
+        if logits.isnan().any():
+            raise InputError(
+                f"{model_dir}: what this model gives is no number (NaN); take another checkpoint"
+            )
 
     def generate(self, requests: Sequence[Request]) -> Iterator[tuple[int, tuple[Completion, ...]]]:
         """Yields completions batch by batch; drawn ones alone, since they must not depend on a neighbour."""

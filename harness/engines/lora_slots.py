@@ -7,7 +7,6 @@ counted, adapters are loaded before anything is asked, and each must change what
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import count
@@ -15,6 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from tasks.errors import InputError
+from tasks.reading import read_json
+from tasks.secrets import one_line
 
 RANKS = (1, 8, 16, 32, 64, 128, 256, 320, 512)
 """The maximal ranks that vLLM can be started with."""
@@ -35,7 +36,7 @@ class AdapterRefused(Exception):
 
 def serving_refusal(adapter_dir: Path) -> str | None:
     """What of an adapter vLLM does not serve beside its base, for which it is merged; None if not known."""
-    config = _configuration(adapter_dir)
+    config = read_json(adapter_dir / "adapter_config.json")
     initial, targets = config.get("init_lora_weights", True), config.get("target_modules")
     reasons = {
         f"it is {config.get('peft_type')}, not LoRA": config.get("peft_type", "LORA") != "LORA",
@@ -57,11 +58,6 @@ def serving_refusal(adapter_dir: Path) -> str | None:
     return next((reason for reason, holds in reasons.items() if holds), None)
 
 
-def _configuration(adapter_dir: Path) -> dict[str, Any]:
-    config: dict[str, Any] = json.loads((adapter_dir / "adapter_config.json").read_text(encoding="utf-8"))
-    return config
-
-
 def largest_rank(adapter_config: dict[str, Any]) -> int:
     """The largest rank of any of an adapter's matrices."""
     return max([int(adapter_config.get("r", 0)), *(adapter_config.get("rank_pattern") or {}).values()])
@@ -80,11 +76,11 @@ class Rack:
     @classmethod
     def of(cls, model_dir: Path, adapters: Sequence[Path]) -> Rack:
         """A rack in which these adapters fit, with a slot more for the base."""
-        configs = [*map(_configuration, adapters)]
-        rank = max(map(largest_rank, configs))
+        ranks = [largest_rank(read_json(adapter / "adapter_config.json")) for adapter in adapters]
+        rank = max(ranks)
         fitting = next((allowed for allowed in RANKS if allowed >= rank), None)
         if fitting is None:
-            raise AdapterRefused(adapters[[*map(largest_rank, configs)].index(rank)], f"rank {rank}")
+            raise AdapterRefused(adapters[ranks.index(rank)], f"rank {rank}")
         return cls(model_dir, len(adapters) + 1, fitting)
 
     def holds(self, other: Rack) -> bool:
@@ -132,7 +128,7 @@ class Rack:
         try:
             llm.llm_engine.add_lora(request)
         except Exception as error:  # vLLM raises whatever its loader met
-            raise AdapterRefused(path, " ".join(str(error).split())[:200]) from error
+            raise AdapterRefused(path, one_line(error)) from error
         return request
 
 

@@ -14,6 +14,8 @@ from typing import Any
 from harness.engines.api import Completion, EngineSettings, Request, Sampling, decode
 from harness.engines.lora_slots import AdapterRefused, Rack, serving_refusal
 from tasks.errors import InputError
+from tasks.reading import read_json, read_text
+from tasks.secrets import one_line
 
 
 def vllm_distribution() -> str | None:
@@ -68,7 +70,11 @@ class VllmEngine:
         shape = _shape(model_dir)
         swappable = self._llm is not None and self._rack is None and shape == self._shape
         if swappable and not _head_is_tied(model_dir):
-            self._llm.collective_rpc("reload_weights", kwargs={"weights_path": str(model_dir)})
+            try:
+                self._llm.collective_rpc("reload_weights", kwargs={"weights_path": str(model_dir)})
+            except Exception as error:  # vLLM raises whatever its loader met
+                self.close()
+                raise _refused(model_dir, error) from error
             self._llm.reset_prefix_cache()
             return
         self._begin(model_dir, {})
@@ -88,14 +94,11 @@ class VllmEngine:
                 self._llm = self._start(model_dir, options)
             trial = TokensPrompt(prompt_token_ids=[1])
             self._llm.generate([trial], SamplingParams(max_tokens=1), use_tqdm=False)
-        except (ValueError, RuntimeError, OSError) as error:
+        except Exception as error:  # vLLM raises whatever its loader met
             self.close()
-            detail = " ".join(str(error).split())[-200:]
-            if options and "does not support LoRA" in detail:
-                raise AdapterRefused(None, detail) from error
-            raise InputError(
-                f"{model_dir}: vLLM cannot run this model ({detail}); try --engine hf"
-            ) from error
+            if options and "does not support LoRA" in str(error):
+                raise AdapterRefused(None, one_line(error, 10_000)[-200:]) from error
+            raise _refused(model_dir, error) from error
 
     def _start(self, model_dir: Path, options: dict[str, Any]) -> Any:
         import torch
@@ -186,6 +189,11 @@ def _completions(output: Any, tokenizer: Any, sampling: Sampling) -> tuple[Compl
     )
 
 
+def _refused(model_dir: Path, error: Exception) -> InputError:
+    detail = one_line(error, 10_000)[-200:] or type(error).__name__
+    return InputError(f"{model_dir}: vLLM cannot run this model ({detail}); try --engine hf")
+
+
 def _head_is_tied(model_dir: Path) -> bool:
     from transformers import AutoConfig
 
@@ -195,9 +203,9 @@ def _head_is_tied(model_dir: Path) -> bool:
 
 def _shape(model_dir: Path) -> str:
     """What two models must share for their weights to be swapped: configuration and tokenizer."""
-    config = json.loads((model_dir / "config.json").read_text(encoding="utf-8"))
+    config = read_json(model_dir / "config.json")
     for name in ("_name_or_path", "use_cache", "dtype", "torch_dtype", "transformers_version"):
         config.pop(name, None)
     tokenizer = model_dir / "tokenizer.json"
     others = [model_dir / "generation_config.json", tokenizer]
-    return json.dumps(config, sort_keys=True) + "".join(p.read_text("utf-8") for p in others if p.is_file())
+    return json.dumps(config, sort_keys=True) + "".join(read_text(path) for path in others if path.is_file())

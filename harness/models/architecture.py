@@ -5,14 +5,22 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
+from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from harness.models.shards import Tensor, read_json, read_tensors
+from harness.models.shards import AGAIN, PLAIN, Tensor, read_tensors, same_numbers
 from tasks.errors import InputError, did_you_mean
+from tasks.reading import read_json, read_text
 
 if TYPE_CHECKING:
-    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+    from torch.utils.hooks import RemovableHandle
+    from transformers import PreTrainedModel
+
+_MOST_PARAMETERS = 8
+"""Times the tensors on disk: some are shared there, or packed together."""
+_NAN = re.compile(r"[:,\[]\s*NaN\b")
+_LAYER = re.compile(r"\.\d+\.")
 
 
 def check_architecture(folder: Path) -> None:
@@ -25,8 +33,17 @@ def check_architecture(folder: Path) -> None:
     from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
 
     path = folder / "config.json"
-    config = read_json(path)
-    kind, classes = str(config.get("model_type", "")), config.get("architectures") or []
+    config = read_config(folder)
+    kind, classes = config.get("model_type", ""), config.get("architectures") or []
+    if not isinstance(kind, str) or not isinstance(classes, list) or not {*map(type, classes)} <= {str}:
+        raise InputError(f"{path}: model_type must be a text and architectures a list of texts; {AGAIN}")
+    if config.get("is_encoder_decoder"):
+        raise InputError(
+            f"{path}: is_encoder_decoder: a response needs a causal language model; use a model that is one"
+        )
+    context_length(config, str(path))
+    _check_ends(folder)
+    _check_quantised(folder, config)
     # The names alone: the classes themselves would import every model there is.
     causal = {
         name
@@ -51,6 +68,43 @@ def check_architecture(folder: Path) -> None:
         )
 
 
+def read_config(folder: Path) -> dict[str, Any]:
+    """A folder's config.json; InputError where it cannot be read."""
+    path = folder / "config.json"
+    config: dict[str, Any] = read_json(path, f"cannot be read ({{error}}); {AGAIN}")
+    if _NAN.search(read_text(path)):
+        raise InputError(f"{path}: holds NaN, which is no number; {AGAIN}")
+    return config
+
+
+def _check_ends(folder: Path) -> None:
+    """Refuses (InputError) a generation_config.json that cannot be read: ends of a response stand there."""
+    path = folder / "generation_config.json"
+    settings = read_json(path, f"cannot be read ({{error}}); {AGAIN}") if path.is_file() else {}
+    ends = settings.get("eos_token_id")
+    for end in ends if isinstance(ends, list) else [ends]:
+        if end is not None and type(end) is not int:
+            raise InputError(f"{path}: eos_token_id must be whole numbers; mend it, or remove the file")
+
+
+def _check_quantised(folder: Path, config: Mapping[str, Any]) -> None:
+    """Refuses (InputError) quantised weights of a kind that no engine knows, or that are not quantised."""
+    quantised = config.get("quantization_config")
+    if not quantised:
+        return
+    from transformers.quantizers.auto import AUTO_QUANTIZATION_CONFIG_MAPPING
+
+    method = quantised.get("quant_method") if isinstance(quantised, dict) else None
+    path = folder / "config.json"
+    if not any(str(name).startswith(str(method)) for name in AUTO_QUANTIZATION_CONFIG_MAPPING):
+        raise InputError(f"{path}: quantization_config: no method {method!r} is known; use other weights")
+    if method != "bitnet" and all(tensor.dtype in PLAIN for tensor in read_tensors(folder).values()):
+        raise InputError(
+            f"{path}: quantization_config, but the weights are plain numbers; remove it from the file, so "
+            "that they are taken as they are"
+        )
+
+
 def _nearest(name: str, known: Iterable[str]) -> str:
     """A suggestion; hundreds of names help nobody."""
     suggestion = did_you_mean(name, known)
@@ -60,8 +114,12 @@ def _nearest(name: str, known: Iterable[str]) -> str:
 
 
 def skeleton(folder: Path) -> PreTrainedModel:
-    """The model without weights, by its config.json; InputError where transformers cannot build it."""
-    return _skeleton(folder, (folder / "config.json").read_text(encoding="utf-8"))
+    """The model without weights, by its config.json; InputError where transformers cannot build it.
+
+    It is shared: whoever changes it takes a copy.
+    """
+    read_config(folder)
+    return _skeleton(folder, read_text(folder / "config.json"))
 
 
 @lru_cache(maxsize=4)
@@ -69,37 +127,70 @@ def _skeleton(folder: Path, config_text: str) -> PreTrainedModel:
     import torch
     from transformers import AutoConfig, AutoModelForCausalLM
 
+    path, num_tensors = folder / "config.json", len(read_tensors(folder))
     try:
         config = AutoConfig.from_pretrained(folder, trust_remote_code=False)
-        with torch.device("meta"):
+        with torch.device("meta"), _no_more_than(_MOST_PARAMETERS * num_tensors + 1000):
             return AutoModelForCausalLM.from_config(config, trust_remote_code=False)
-    except Exception as error:  # a faulty config.json fails wherever its values are used
-        detail = " ".join(str(error).split())[:200]
+    except _TooMany as error:
         raise InputError(
-            f"{folder / 'config.json'}: transformers cannot build this model ({detail})"
+            f"{path}: speaks of more than {error} tensors, but the weights hold {num_tensors}; weights and "
+            "config.json are not of one model, copy or download the folder again"
         ) from error
+    except Exception as error:  # a faulty config.json fails wherever its values are used
+        raise InputError(f"{path}: transformers cannot build this model ({said(error)}); {AGAIN}") from error
+
+
+class _TooMany(Exception):
+    """More parameters than a model may have."""
+
+
+def _no_more_than(most: int) -> RemovableHandle:
+    """While it is entered, no model can be built that has more parameters: a million layers take hours."""
+    from torch.nn.modules.module import register_module_parameter_registration_hook
+
+    numbers = count(1)
+
+    def note(module: object, name: str, parameter: object) -> None:
+        if next(numbers) > most:
+            raise _TooMany(f"{most:,}")
+
+    return register_module_parameter_registration_hook(note)
+
+
+def said(error: BaseException) -> str:
+    """What a library says is wrong, on one line."""
+    return f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
 
 
 def check_shapes(folder: Path) -> None:
     """Holds the weights against the architecture: what is missing would be filled with random numbers.
 
-    InputError where a tensor is missing, or of another shape.
+    InputError where a tensor is missing, of another shape or no floating-point numbers, or left over.
     """
-    read_json(folder / "config.json")
     tensors = named_tensors(folder)
     if tensors is None:
         return
     model = skeleton(folder)
-    missing = []
-    for name, parameter in model.state_dict().items():
+    missing, known, parameters = [], set[str](), dict(model.named_parameters())
+    for name, wanted in model.state_dict().items():
         tensor = find_tensor(tensors, name, model.base_model_prefix)
         if tensor is None:
             missing.append(name)
-        elif tensor.shape != tuple(parameter.shape):
+            continue
+        known.add(tensor.name)
+        if tensor.shape != tuple(wanted.shape):
             raise InputError(
                 f"{tensor.path}: {tensor.name} has the shape {list(tensor.shape)}, but by config.json "
-                f"{list(parameter.shape)}; weights and config.json are not of one model"
+                f"{list(wanted.shape)}; weights and config.json are not of one model"
             )
+        if name in parameters and tensor.dtype not in PLAIN:
+            raise InputError(
+                f"{tensor.path}: {tensor.name} is of the type {tensor.dtype}, but without a "
+                f"quantization_config weights are {', '.join(PLAIN)}; save it in one of these"
+            )
+    _check_tied(model, tensors)
+    _check_used(folder, model, [tensor for tensor in tensors.values() if tensor.name not in known])
     # What transformers itself does not miss: its own lists, which have no public name.
     unmissed = [*(model._keys_to_ignore_on_load_missing or ())]
     unmissed += (model._tied_weights_keys or ()) if is_tied(model) else ()
@@ -109,6 +200,34 @@ def check_shapes(folder: Path) -> None:
             f"{folder}: its weights lack {len(missing)} tensors of {type(model).__name__}, such as "
             f"{missing[0]}, which would be random; copy or download the folder again"
         )
+
+
+def _check_tied(model: PreTrainedModel, tensors: Mapping[str, Tensor]) -> None:
+    """Refuses a head that is tied, but not the embedding on disk: engines differ in which they take."""
+    head, embedding = "lm_head.weight", f"{embedding_name(model)}.weight"
+    one, other = (find_tensor(tensors, name, model.base_model_prefix) for name in (head, embedding))
+    if is_tied(model) and one and other and not same_numbers(one, other):
+        raise InputError(
+            f"{one.path}: {one.name} is another than {other.name}, but by config.json they are one "
+            "(tie_word_embeddings); mend config.json, or copy or download the folder again"
+        )
+
+
+def _check_used(folder: Path, model: PreTrainedModel, unused: Iterable[Tensor]) -> None:
+    """Refuses weights of layers that config.json leaves out: with them it would be another model."""
+    layers = {_LAYER.sub(".N.", name) for name in model.state_dict() if _LAYER.search(name)}
+    ignored = model._keys_to_ignore_on_load_unexpected or ()
+    for tensor in unused:
+        layer = _LAYER.sub(".N.", f".{tensor.name}")
+        alike = not layers or any(f".{name}".endswith(layer) or layer.endswith(name) for name in layers)
+        if (
+            layer.count(".N.") and alike and len(tensor.shape) == 2
+            and not any(re.search(pattern, tensor.name) for pattern in ignored)
+        ):  # fmt: skip
+            raise InputError(
+                f"{tensor.path}: {tensor.name} has no place in the model of config.json, which has fewer "
+                "layers; weights and config.json are not of one model"
+            )
 
 
 def named_tensors(folder: Path) -> dict[str, Tensor] | None:
@@ -160,10 +279,6 @@ def embedding_name(model: PreTrainedModel) -> str:
     return next(name for name, module in model.named_modules() if module is embedding)
 
 
-_TOKENIZER_FILES = (
-    "tokenizer.json", "tokenizer.model", "spiece.model", "sentencepiece.bpe.model", "vocab.json", "vocab.txt",
-    "tekken.json",
-)  # fmt: skip
 _CONTEXT_KEYS = (
     "max_position_embeddings", "n_positions", "max_seq_len", "seq_length", "model_max_length", "n_ctx",
 )  # fmt: skip
@@ -171,74 +286,34 @@ _ALREADY_SCALED = ("default", "su", "longrope", "llama3", "yarn", "proportional"
 """Kinds of RoPE scaling whose limit in config.json is the one after scaling, as vLLM reads it."""
 
 
-def has_tokenizer(folder: Path) -> bool:
-    """Whether a folder holds the files of a tokenizer."""
-    return any((folder / name).is_file() for name in _TOKENIZER_FILES)
-
-
-def usable_tokenizer(folder: Path) -> PreTrainedTokenizerBase:
-    """The folder's tokenizer.
-
-    InputError where there is none, or it needs code of its own, has no fast form, or does not know an end.
-    """
-    from sftkey_train.model import load_tokenizer
-    from sftkey_train.text import TextPath
-
-    config = folder / "tokenizer_config.json"
-    if not has_tokenizer(folder) and not config.is_file():
-        raise InputError(f"{folder}: no tokenizer (tokenizer.json); save the one it was trained with there")
-    try:
-        tokenizer = load_tokenizer(str(folder))
-    except InputError as error:
-        if config.is_file() and "AutoTokenizer" in (read_json(config).get("auto_map") or {}):
-            raise InputError(
-                f"{config}: the tokenizer needs code of its own (auto_map), which is never run; "
-                "save it as a tokenizer.json"
-            ) from error
-        raise
-    except Exception as error:  # transformers raises whatever its converters met
-        detail = " ".join(str(error).split())[:200]
-        raise InputError(f"{folder}: its tokenizer cannot be loaded ({detail})") from error
-    TextPath.of(tokenizer, "plain")  # refuses one that knows no end
-    return tokenizer
-
-
-def check_vocabulary(folder: Path) -> None:
-    """Refuses (InputError) a tokenizer with tokens that the embedding lacks; a padded one is fine."""
-    check_fits(usable_tokenizer(folder), num_embeddings(folder), folder)
-
-
-def check_fits(tokenizer: PreTrainedTokenizerBase, num_rows: int, folder: Path) -> None:
-    """Refuses (InputError) a tokenizer with tokens beyond an embedding's rows."""
-    token, largest = max(tokenizer.get_vocab().items(), key=lambda item: item[1])
-    if largest >= num_rows:
-        raise InputError(
-            f"{folder}: the tokenizer has token ids up to {largest} ({token!r}), but the embedding only "
-            f"{num_rows} rows; resize the embedding, or take the tokenizer it was trained with"
-        )
-
-
-def context_length(config: Mapping[str, Any]) -> int | None:
+def context_length(config: Mapping[str, Any], where: str = "config.json") -> int | None:
     """The longest prompt and response together, in tokens, by config.json; None where it names no limit.
 
-    A sliding window is no limit: it bounds what a token sees, not where it may stand.
+    A sliding window is no limit: it bounds what a token sees, not where it may stand. InputError, which
+    begins with `where`, if what it says is no number of tokens.
     """
-    inner = config.get("text_config") or config  # a model that also sees has its language model within
-    limits = [int(inner[key]) for key in _CONTEXT_KEYS if inner.get(key)]
-    if not limits:
-        return None
-    factors = []
-    for key in ("rope_parameters", "rope_scaling"):  # the new name and the old
-        settings = inner.get(key) or {}  # of the whole model, or by kind of layer
-        for rope in [value for value in settings.values() if isinstance(value, Mapping)] or [settings]:
-            scaled = rope.get("rope_type", rope.get("type", "default")) in _ALREADY_SCALED
-            factors.append(1.0 if scaled else float(rope.get("factor") or 1.0))
-    return int(min(limits) * max(factors))
+    try:
+        inner = config.get("text_config") or config  # a model that also sees has its language model within
+        limits = [int(inner[key]) for key in _CONTEXT_KEYS if inner.get(key) is not None]
+        if not limits:
+            return None
+        factors = []
+        for key in ("rope_parameters", "rope_scaling"):  # the new name and the old
+            settings = inner.get(key) or {}  # of the whole model, or by kind of layer
+            for rope in [value for value in settings.values() if isinstance(value, Mapping)] or [settings]:
+                scaled = rope.get("rope_type", rope.get("type", "default")) in _ALREADY_SCALED
+                factors.append(1.0 if scaled else float(rope.get("factor") or 1.0))
+        longest = int(min(limits) * max(factors))
+        if longest < 1:
+            raise ValueError(f"a context of {longest} tokens")
+        return longest
+    except (TypeError, ValueError, AttributeError, OverflowError) as error:
+        raise InputError(f"{where}: no context length can be read of it ({said(error)}); {AGAIN}") from error
 
 
 def check_context(model_dir: Path, longest: int, max_model_len: int | None = None) -> None:
     """Refuses (InputError) more tokens than the model, or the engine as it is set, has room for."""
-    own = context_length(read_json(model_dir / "config.json"))
+    own = context_length(read_config(model_dir), str(model_dir / "config.json"))
     limit = min(filter(None, (own, max_model_len)), default=None)
     if limit is not None and longest > limit:
         whose = (

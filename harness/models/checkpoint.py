@@ -6,39 +6,54 @@ What passed is remembered by the state of its files, so that a rerun reads no we
 from __future__ import annotations
 
 import hashlib
-import os
-import re
-import shutil
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+import harness.models.adapters as adapters
 import harness.models.architecture as architecture
-from harness.models.architecture import embedding_name, has_tokenizer, skeleton, usable_tokenizer
-from harness.models.locate import adapter_config
-from harness.models.shards import Tensor, check_finite, read_tensors
+import harness.models.vocabulary as vocabulary
+from harness.models.shards import check_finite, read_tensors, weight_files
+from harness.models.vocabulary import has_tokenizer
 from leaderboards.results.schema import Entry, Evaluation, Role, TrainingCost
 from sftkey_train.stored import weights_digest
 from tasks.errors import InputError
-from tasks.files import cache_dir, write_whole
-from tasks.seals import whole_folder
+from tasks.limits import Failed, Limited
+from tasks.seals import SEAL, own_fault, remembered, scratch_folder, whole_folder
 from tasks.tags import get_tag_format
 
-if TYPE_CHECKING:
-    import torch
-
-_LORA = re.compile(r"(?P<module>.+)\.(?P<part>lora_[A-Za-z_]+)(?P<bias>\.bias)?(?:\.weight)?$")
 Check = Callable[[Path], object]
-MODEL_CHECKS: tuple[Check, ...] = (
-    architecture.check_architecture,
-    read_tensors,
-    architecture.check_shapes,
-    usable_tokenizer,
-    architecture.check_vocabulary,
-    check_finite,
-)
+
+
+def _check_seal(folder: Path) -> None:
+    """Refuses a stage of ours whose files are not as they were written; a copy of another name may change."""
+    wrong = own_fault(folder)
+    if wrong is not None:
+        raise InputError(f"{folder}: {wrong}; make it again, or remove {SEAL} if it was changed on purpose")
+
+
+_TRIAL = "first token"
+_MODEL_CHECKS: Mapping[str, Check] = {
+    "config.json": architecture.check_architecture,
+    "weights": read_tensors,
+    "architecture": architecture.check_shapes,
+    "tokenizer": vocabulary.check_tokenizer,
+    _TRIAL: lambda folder: _check_runs(Folders(folder, None)),
+}
+"""What is looked at -> how: what builds or runs what the files say, which may take any time and memory."""
+SECONDS = 20.0
+_TRIED_BYTES = 256 << 20
+"""Of weights that are loaded to see whether they run."""
+
+
+class Refused(InputError):
+    """A checkpoint that is not taken."""
+
+    def __init__(self, line: str, others: Iterator[str]) -> None:
+        super().__init__(line)
+        self.others = others  # further reasons, which are looked for when they are asked for
 
 
 @dataclass(frozen=True)
@@ -107,109 +122,102 @@ class Checkpoint:
 
 def whole_model(model_dir: Path) -> Weights:
     """A full checkpoint in a folder; InputError says why it cannot be evaluated."""
-    return Weights(model_dir, None, _vetted(model_dir, MODEL_CHECKS, ""))
+    return Weights(model_dir, None, _vetted(model_dir, _MODEL_CHECKS, ""))
 
 
 def with_adapter(base: Weights, adapter_dir: Path) -> Weights:
     """A PEFT adapter on a base; InputError says why it cannot be evaluated there."""
-    own = _vetted(adapter_dir, adapter_checks(base.model_dir), base.digest)
+    checks: Mapping[str, Check] = {
+        "adapter_config.json": adapters.check_adapter_config,
+        "fit": lambda folder: adapters.check_fits(base.model_dir, folder),
+        _TRIAL: lambda folder: _check_runs(Folders(base.model_dir, folder)),
+    }
+    own = _vetted(adapter_dir, checks, base.digest)
     digest = hashlib.sha256(f"{base.digest}+{own}".encode()).hexdigest()
     return Weights(base.model_dir, adapter_dir, digest)
 
 
-def adapter_checks(base_dir: Path) -> tuple[Check, ...]:
-    """What is checked of an adapter on a base."""
-    return (check_adapter_config, lambda adapter_dir: check_adapter(base_dir, adapter_dir), check_finite)
+def _check_runs(folders: Folders) -> None:
+    """Refuses small weights that cannot be asked; large or quantised ones show it as their engine starts."""
+    from harness.engines.api import EngineSettings
+    from harness.engines.hf import HfEngine
+    from sftkey_train.model import load_base, load_tokenizer
+
+    base, adapter = folders.model_dir, folders.adapter_dir
+    files = [*weight_files(base), *(weight_files(adapter) if adapter else ())]
+    too_large = sum(path.stat().st_size for path in files) > _TRIED_BYTES
+    if too_large or architecture.read_config(base).get("quantization_config"):
+        return
+    model = adapters.joined(base, adapter) if adapter else load_base(str(base))
+    engine = HfEngine(EngineSettings())
+    engine.adopt(model, load_tokenizer(str(folders.tokenizer_dir)))
+    engine.try_out(adapter or base)
 
 
-def check_adapter_config(adapter_dir: Path) -> None:
-    """Refuses (InputError) adapters of another kind than LoRA."""
-    kind = adapter_config(adapter_dir).get("peft_type")
-    if kind != "LORA":
-        raise InputError(
-            f"{adapter_dir}: peft_type is {kind}; LoRA, DoRA and rsLoRA are taken; merge it into its base "
-            "and evaluate that"
-        )
+def _problems(folder: Path, checks: Mapping[str, Check]) -> Iterator[str]:
+    """Why a folder would be refused, a line for each reason.
 
-
-def check_adapter(base_dir: Path, adapter_dir: Path) -> None:
-    """Refuses an adapter that is not whole, or not of this base; InputError names the first such module."""
-    tensors = read_tensors(adapter_dir)
-    named = adapter_config(adapter_dir).get("base_model_name_or_path")
-    # Where transformers does more than rename, the base's modules are not those that the adapter names.
-    if architecture.named_tensors(base_dir) is not None:
-        modules = dict(skeleton(base_dir).named_modules())
-        for tensor in tensors.values():
-            fault = _fault(tensor, modules)
-            if fault:
-                raise InputError(
-                    f"{adapter_dir}: the adapter does not fit {base_dir}: {fault}; it was trained on "
-                    f"{named or 'another base'}, so name that with --base"
-                )
-    if has_tokenizer(adapter_dir):
-        rows = saved_rows(tensors, base_dir) or architecture.num_embeddings(base_dir)
-        architecture.check_fits(usable_tokenizer(adapter_dir), rows, adapter_dir)
-
-
-def saved_rows(tensors: Mapping[str, Tensor], base_dir: Path) -> int | None:
-    """Rows of the embedding that an adapter carries in place of its base's; None where it carries none."""
-    wanted = f"{embedding_name(skeleton(base_dir))}.weight"
-    return next((tensor.shape[0] for name, tensor in tensors.items() if _own_name(name) == wanted), None)
-
-
-def _own_name(name: str) -> str:
-    """A tensor's name without what PEFT puts around it."""
-    return re.sub(
-        r"\.(modules_to_save|original_module|base_layer)(?=\.)", "", name.removeprefix("base_model.model.")
-    )
-
-
-def _fault(tensor: Tensor, modules: Mapping[str, torch.nn.Module]) -> str | None:
-    name = _own_name(tensor.name)
-    match = _LORA.match(name)
-    module = modules.get(match["module"] if match else name.rpartition(".")[0])
-    if module is None:
-        return f"it has no {match['module'] if match else name}"
-    weight = getattr(module, "weight", None)
-    if match is None or match["bias"] or weight is None or weight.dim() != 2:
-        return None
-    # A linear layer has inputs and outputs in the other order than an embedding or GPT-2's Conv1D.
-    num_in, num_out = reversed(weight.shape) if hasattr(module, "in_features") else weight.shape
-    sides = {"lora_A": (1, num_in), "lora_B": (0, num_out)}
-    axis, size = sides.get(match["part"].replace("embedding_", ""), (0, None))
-    if size is None or tensor.shape[axis] == size:
-        return None
-    return f"{match['module']} is {size} wide, where the adapter's is {tensor.shape[axis]}"
-
-
-def problems(folder: Path, checks: tuple[Check, ...]) -> Iterator[str]:
-    """Why a folder would be refused, a line for each reason."""
+    What builds or runs what the files say does so in a process with limits; what reads all bytes of the
+    weights takes its time, and no memory, here.
+    """
     seen = set[str]()
-    for check in checks:
-        try:
-            check(folder)
-        except InputError as error:
-            if str(error) not in seen:
-                yield str(error)
-            seen.add(str(error))
+    built = {name: check for name, check in checks.items() if name != _TRIAL}
+    for line in chain(_lines(folder, _check_seal), _lines_apart(folder, built), _lines(folder, check_finite)):
+        if line not in seen:
+            yield line
+        seen.add(line)
+    if not seen:
+        yield from _lines_apart(folder, {_TRIAL: checks[_TRIAL]})
 
 
-def _vetted(folder: Path, checks: tuple[Check, ...], beside: str) -> str:
-    """The digest of a folder that passes all checks, from memory where its files have not changed."""
-    memory = cache_dir() / "vetted" / _state(folder, beside)
-    if memory.is_file():
-        return memory.read_text(encoding="ascii")
-    for check in checks:
+def _lines(folder: Path, check: Check) -> Iterator[str]:
+    try:
         check(folder)
-    digest = weights_digest(folder)
-    memory.parent.mkdir(parents=True, exist_ok=True)
-    with suppress(FileNotFoundError):  # another process of the same launch has just written the same
-        write_whole(memory, digest)
-    return digest
+    except InputError as error:
+        yield str(error)
+
+
+def load_libraries(*, adapter: bool) -> None:
+    """Imports what a process with limits needs: what it imports itself, each would import again."""
+    import torch  # noqa: F401
+    from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel  # noqa: F401
+
+    import harness.engines.hf  # noqa: F401
+
+    if adapter:
+        import peft  # noqa: F401
+
+
+def _lines_apart(folder: Path, checks: Mapping[str, Check]) -> Iterator[str]:
+    load_libraries(adapter=(folder / "adapter_config.json").is_file())
+    apart, found = Limited(lambda name: next(_lines(folder, checks[name]), None), SECONDS), None
+    try:
+        for name in checks:
+            # It would only say in other words what has been found, like all that a faulty config.json builds.
+            if found and (name == "fit" or "/config.json: " in found):
+                continue
+            if line := apart.ask(name):
+                yield (found := line)
+    except Failed as error:
+        yield f"{folder}: to look at its {name} {error}; take another checkpoint, or save it anew"
+    finally:
+        apart.close()
+
+
+def _vetted(folder: Path, checks: Mapping[str, Check], beside: str) -> str:
+    """The digest of a folder that passes all checks, from memory where its files have not changed."""
+
+    def digest() -> str:
+        found = _problems(folder, checks)
+        for line in found:
+            raise Refused(line, found)
+        return weights_digest(folder)
+
+    return remembered("vetted", _state(folder, beside), digest)
 
 
 def _state(folder: Path, beside: str) -> str:
-    """Digest of where the files are, how large, when last written, and of what judges them."""
+    """Where the files are, how large, when last written, and what judges them."""
     import importlib.metadata
 
     lines = [str(folder.resolve()), beside, importlib.metadata.version("transformers")]
@@ -218,7 +226,7 @@ def _state(folder: Path, beside: str) -> str:
             stat = path.stat()
             times = stat.st_mtime_ns, stat.st_ctime_ns  # the second cannot be set back
             lines.append(f"{path.name} {path.resolve()} {stat.st_size} {stat.st_ino} {times}")
-    return hashlib.sha256("\n".join(lines).encode()).hexdigest()
+    return "\n".join(lines)
 
 
 @contextmanager
@@ -232,36 +240,17 @@ def merged(weights: Weights, scratch: Path) -> Iterator[Callable[[], Path]]:
     if weights.adapter_dir is None:
         yield lambda: weights.model_dir
         return
-    target = scratch / f"{weights.digest[:16]}.{os.getpid()}"  # a process of its own, a folder of its own
     adapter_dir = weights.adapter_dir
-    try:
+    with scratch_folder(scratch / weights.digest[:16]) as folder:
+        target = folder / "merged"
         yield lambda: target if target.is_dir() else _merge(weights, adapter_dir, target)
-    finally:
-        shutil.rmtree(target, ignore_errors=True)
 
 
 def _merge(weights: Weights, adapter_dir: Path, target: Path) -> Path:
-    import torch
-    from peft import PeftModel
+    from sftkey_train.model import load_tokenizer
 
-    from sftkey_train.model import load_base, load_tokenizer
-
-    base = load_base(str(weights.model_dir))
-    before = {name: tensor.clone() for name, tensor in base.state_dict().items()}
-    rows = saved_rows(read_tensors(adapter_dir), weights.model_dir)
-    # peft loads embeddings that were saved whole only into a base of as many rows.
-    if rows and rows != base.get_input_embeddings().weight.shape[0]:
-        base.resize_token_embeddings(rows)  # for tokens that were added in training
-    try:
-        model = PeftModel.from_pretrained(base, str(adapter_dir)).merge_and_unload()
-    except (ValueError, RuntimeError, KeyError, OSError, AttributeError) as error:
-        detail = " ".join(str(error).split())[:200]
-        raise InputError(f"{adapter_dir}: the adapter does not fit {weights.model_dir} ({detail})") from error
-    after = model.state_dict()
-    if all(name in before and torch.equal(tensor, before[name]) for name, tensor in after.items()):
-        raise InputError(f"{adapter_dir}: the adapter changes nothing in {weights.model_dir}; is it trained?")
-    model.config.use_cache = True  # off while training, with gradient checkpointing; here it is to generate
-    with whole_folder(target) as partial:
+    model = adapters.joined(weights.model_dir, adapter_dir)
+    with whole_folder(target, sealed=False) as partial:
         model.save_pretrained(partial, safe_serialization=True)
         load_tokenizer(str(weights.tokenizer_dir)).save_pretrained(partial)
     return target

@@ -13,11 +13,14 @@ import harness.models.architecture as architecture
 import harness.models.checkpoint as checkpoint
 import harness.models.locate as locate
 from harness.engines.lora_slots import serving_refusal
-from harness.models.shards import read_json, read_tensors
+from harness.models.shards import read_tensors
+from harness.models.vocabulary import has_tokenizer, usable_tokenizer
 from sftkey_train.text import TextPath
 from tasks.benchmarks import load_benchmark
 from tasks.errors import InputError
-from tasks.records import render_prompt
+from tasks.limits import Failed, limited
+from tasks.records import Record, render_prompt
+from tasks.shown import json_text
 from tasks.tags import TAG_FORMATS, get_tag_format
 
 if TYPE_CHECKING:
@@ -25,6 +28,7 @@ if TYPE_CHECKING:
 
 
 Facts = Mapping[str, Any]
+_SECONDS_OF_REFUSED = 5.0
 
 
 @dataclass(frozen=True)
@@ -50,10 +54,8 @@ class Inspection:
 
     def to_json(self) -> str:
         """For machines."""
-        import json
-
         content = {**self.sections, "warnings": self.warnings, "refused": self.refused}
-        return json.dumps(content, indent=2, ensure_ascii=False)
+        return json_text(content, indent=2)
 
 
 @dataclass(frozen=True)
@@ -77,29 +79,56 @@ def find_folders(model: str, adapter: str | None = None, base: str | None = None
 def inspect(folders: FoundFolders, question: Question) -> Inspection:
     """Looks at a checkpoint; InputError where the question itself is faulty."""
     get_tag_format(question.tags or "none")
-    load_benchmark(question.benchmark)
-    refused = list(checkpoint.problems(folders.model_dir, checkpoint.MODEL_CHECKS))
-    if folders.adapter_dir and not refused:
-        refused += checkpoint.problems(folders.adapter_dir, checkpoint.adapter_checks(folders.model_dir))
-    digest = None
-    if not refused:
+    benchmark = load_benchmark(question.benchmark)
+    digest, refused = _vetted(folders)
+    sections: dict[str, Facts] = {"checkpoint": _checkpoint(folders, digest)}
+    warnings: list[str] = []
+    try:
+        record = next(iter(benchmark.iter_records("test", question.data_dir)))
+        # Like `eval`, it builds what others have written in a process with limits alone.
+        seconds = _SECONDS_OF_REFUSED if refused else checkpoint.SECONDS
+        checkpoint.load_libraries(adapter=folders.adapter_dir is not None)
+        said = limited(lambda: _facts(folders, question, record, bool(refused)), seconds)
+        sections, warnings = sections | said["sections"], said["warnings"]
+        refused += [line for line in said["refused"] if line not in refused]
+    except (InputError, StopIteration) as error:
+        refused.append(str(error) or f"benchmark '{benchmark.name}': its test split is empty")
+    except Failed as error:
+        refused += [] if refused else [f"{folders.adapter_dir or folders.model_dir}: to look at it {error}"]
+    return Inspection(sections, (*folders.notes, *warnings), tuple(refused))
+
+
+def _vetted(folders: FoundFolders) -> tuple[str | None, list[str]]:
+    """The digest of what `eval` would take, or all reasons for which it would not."""
+    adapter_dir = folders.adapter_dir
+    try:
         base = checkpoint.whole_model(folders.model_dir)
-        digest = (checkpoint.with_adapter(base, folders.adapter_dir) if folders.adapter_dir else base).digest
+        return (checkpoint.with_adapter(base, adapter_dir) if adapter_dir else base).digest, []
+    except InputError as error:
+        return None, [str(error), *getattr(error, "others", ())]
+
+
+def _facts(folders: FoundFolders, question: Question, record: Record, refused: bool) -> dict[str, Any]:
+    """The sections that need what the files say, warnings, and what else would be refused."""
     parts: dict[str, Callable[[], Facts]] = {
-        "checkpoint": lambda: _checkpoint(folders, digest),
         "model": lambda: _model(folders.model_dir),
         "adapter": lambda: _adapter(folders.adapter_dir) if folders.adapter_dir else {},
         "tokenizer": lambda: _tokenizer(folders),
-        "prompt": lambda: _prompt(folders, question),
-        "tags": lambda: _tags(architecture.usable_tokenizer(folders.tokenizer_dir), question.tags),
+        "prompt": lambda: _prompt(folders, question, record),
+        "tags": lambda: _tags(usable_tokenizer(folders.tokenizer_dir), question.tags),
     }
     sections: dict[str, Facts] = {}
+    lines, warnings = list[str](), list[str]()
+    parts["warnings"] = lambda: warnings.extend(_warnings(folders, sections, question)) or {}  # type: ignore[func-returns-value]
     for title, part in parts.items():
         try:
             sections |= {title: facts} if (facts := part()) else {}
         except InputError as error:
-            refused += [str(error)] if str(error) not in refused else []
-    return Inspection(sections, (*folders.notes, *_warnings(folders, sections, question)), tuple(refused))
+            # Built by faulty files, it says in other words what has been found.
+            lines += [str(error)] if not refused or (title == "prompt" and "tokenizer" in sections) else []
+        except Exception as error:  # of what is refused, nothing need be as it should
+            lines += [] if refused else [f"{folders.adapter_dir or folders.model_dir}: {title}: {error}"]
+    return {"sections": sections, "warnings": warnings, "refused": lines}
 
 
 def _checkpoint(folders: checkpoint.Folders, digest: str | None) -> Facts:
@@ -113,7 +142,7 @@ def _checkpoint(folders: checkpoint.Folders, digest: str | None) -> Facts:
 
 
 def _model(folder: Path) -> Facts:
-    config = read_json(folder / "config.json")
+    config = architecture.read_config(folder)
     tensors = read_tensors(folder)
     model = architecture.skeleton(folder)
     files = {tensor.path for tensor in tensors.values()}
@@ -126,7 +155,7 @@ def _model(folder: Path) -> Facts:
         "bytes": sum(path.stat().st_size for path in files),
         "shards": len(files),
         "dtype": ", ".join(name for name, _ in sizes.most_common()),
-        "context": architecture.context_length(config),
+        "context": architecture.context_length(config, str(folder / "config.json")),
         "sliding_window": config.get("sliding_window") if config.get("use_sliding_window", True) else None,
         "embedding_rows": architecture.num_embeddings(folder),
         "head": "tied to the embedding" if architecture.is_tied(model) else "of its own",
@@ -153,7 +182,7 @@ def _adapter(folder: Path) -> Facts:
 
 
 def _tokenizer(folders: checkpoint.Folders) -> Facts:
-    tokenizer = architecture.usable_tokenizer(folders.tokenizer_dir)
+    tokenizer = usable_tokenizer(folders.tokenizer_dir)
     template = tokenizer.chat_template
     ids = tokenizer("a")["input_ids"]
     return {
@@ -167,10 +196,9 @@ def _tokenizer(folders: checkpoint.Folders) -> Facts:
     }
 
 
-def _prompt(folders: checkpoint.Folders, question: Question) -> Facts:
-    path = TextPath.of(architecture.usable_tokenizer(folders.tokenizer_dir), question.prompt_style)
+def _prompt(folders: checkpoint.Folders, question: Question, record: Record) -> Facts:
+    path = TextPath.of(usable_tokenizer(folders.tokenizer_dir), question.prompt_style)
     benchmark = load_benchmark(question.benchmark)
-    record = next(iter(benchmark.iter_records("test", question.data_dir)))
     tag_format = get_tag_format(question.tags or "none")
     text = path.wrap(render_prompt(record, instruction=tag_format.instruction if question.instruct else None))
     ids = path.ids([text])[0]
@@ -233,7 +261,7 @@ def _warnings(folders: FoundFolders, sections: Mapping[str, Facts], question: Qu
     if "tokenizer" in sections and (line := _replaced(folders.tokenizer_dir)):
         yield line
     adapter = sections.get("adapter", {})
-    if adapter and not architecture.has_tokenizer(folders.model_dir):
+    if adapter and not has_tokenizer(folders.model_dir):
         yield f"{folders.model_dir}: the base has no tokenizer; the adapter's is taken"
 
 
@@ -244,7 +272,7 @@ def _replaced(folder: Path) -> str | None:
     path = folder / "tokenizer.json"
     if not path.is_file():
         return None
-    loaded = architecture.usable_tokenizer(folder)
+    loaded = usable_tokenizer(folder)
     # Digits, signs, spaces, line ends, a combining accent, tags: what replaced tokenizers treat otherwise.
     probe = "Question: Tom has 1,234 apples (3/4 red).\n\n  He'd sell π² at the cafe\u0301 … <think>x</think>"
     own_ids = Tokenizer.from_file(str(path)).encode(probe, add_special_tokens=False).ids

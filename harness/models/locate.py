@@ -7,33 +7,46 @@ from pathlib import Path
 from typing import Any
 
 from harness.config import EMBEDDED
-from harness.models.shards import INDEX, SINGLE, read_json, weight_files
+from harness.models.shards import INDEX, SINGLE, weight_files
 from tasks.errors import InputError
-from tasks.files import cache_dir
-from tasks.reading import parse_yaml
-from tasks.seals import whole_folder
+from tasks.files import cache_dir, remove
+from tasks.leases import lease
+from tasks.reading import parse_yaml, read_json, read_text
+from tasks.seals import lock_of, whole_folder
 
 HUB_FILES = ["*.safetensors", "*.json", "*.txt", "*.model", "*.jinja", "README.md"]
 _NOT_FROM_HUB = ["*/*", "consolidated*"]
 """Other forms of the same weights."""
 _ADAPTER_CONFIG = "adapter_config.json"
+_MOST_NAME_CHARS = 500
 
 
 def split_revision(name: str) -> tuple[str, str | None]:
     """`org/model@revision` as Hub id and revision; a folder's name is left alone."""
-    if Path(name).expanduser().is_dir():
+    if _folder(name):
         return name, None
     repository, _, revision = name.partition("@")
     return repository, revision or None
 
 
+def _folder(name: str | Path) -> Path | None:
+    """The folder of a name; None where there is none, or the name could be none's."""
+    try:
+        path = Path(name).expanduser()
+        return path if path.is_dir() else None
+    except (OSError, ValueError, RuntimeError):  # too long, with a NUL, of an unknown user
+        return None
+
+
 def locate(name: str) -> Path:
     """Folder of a model or adapter; one from the Hub is downloaded (data only, no code).
 
-    InputError where there is no such folder, and the Hub has or gives none.
+    InputError where there is no such folder, or one with something else in the place of a file, and the Hub
+    has or gives none.
     """
-    path = Path(name).expanduser()
-    if path.is_dir():
+    path = _folder(name)
+    if path is not None:
+        _check_files(path)
         return path
     repository, revision = split_revision(name)
     if name.startswith((".", "/", "~")) or repository.count("/") > 1:
@@ -54,6 +67,18 @@ def locate(name: str) -> Path:
         ) from error
 
 
+def _check_files(folder: Path) -> None:
+    """Refuses what is no file under the name of one that is read: whoever opens a pipe waits for ever."""
+    try:
+        for path in folder.iterdir():
+            if not path.is_file() and any(path.match(pattern) for pattern in HUB_FILES):
+                raise InputError(
+                    f"{path}: no file, but a link to nothing, a folder or a device; put the file there"
+                )
+    except OSError as error:
+        raise InputError(f"{folder}: cannot be read ({error.strerror})") from error
+
+
 def locate_model(name: str) -> Path:
     """Folder of a whole model: of nothing else, where the named one also holds other weights.
 
@@ -65,7 +90,7 @@ def locate_model(name: str) -> Path:
             f"{path}: an adapter, not a whole model; name its base with --model and it with --adapter"
         )
     if not (path / "config.json").is_file():
-        raise InputError(f"{path}: no config.json, so not a model folder")
+        raise InputError(f"{path}: no config.json, so not a model folder; copy or download it again")
     return _tidy(path)
 
 
@@ -79,7 +104,7 @@ def locate_adapter(name: str) -> Path:
 
 def adapter_config(adapter_dir: Path) -> dict[str, Any]:
     """What an adapter says of itself; InputError where that cannot be read."""
-    return read_json(adapter_dir / "adapter_config.json")
+    return read_json(adapter_dir / _ADAPTER_CONFIG, "cannot be read ({error}); copy or download it again")
 
 
 def base_of(adapter_dir: Path) -> str:
@@ -90,10 +115,10 @@ def base_of(adapter_dir: Path) -> str:
     """
     config = adapter_config(adapter_dir)
     name = config.get("base_model_name_or_path")
-    if not name:
+    if not isinstance(name, str) or not 0 < len(name) <= _MOST_NAME_CHARS or not name.isprintable():
         raise InputError(f"{adapter_dir}: its adapter_config.json names no base; name it with --base ID|PATH")
     for start in (Path(), adapter_dir, adapter_dir.parent):
-        if (start / name).is_dir():
+        if _folder(start / name):
             return str(start / name)
     revision = config.get("revision")
     return f"{name}@{revision}" if revision and "@" not in name else str(name)
@@ -113,7 +138,7 @@ def locate_base(adapter_dir: Path, given: str | None) -> tuple[Path, str]:
 
 def model_name(name: str, path: Path) -> str:
     """What a leaderboard calls a model: its Hub id, or the last part of its folder."""
-    return path.resolve().name if Path(name).expanduser().is_dir() else name
+    return path.resolve().name if _folder(name) else name
 
 
 def is_adapter(path: Path) -> bool:
@@ -155,20 +180,29 @@ def _tidy(path: Path) -> Path:
     ]  # fmt: skip
     where = hashlib.sha256("\0".join(map(str, [path.resolve(), *kept])).encode()).hexdigest()[:16]
     view = cache_dir() / "views" / where / path.resolve().name
-    if not view.is_dir():
-        with whole_folder(view.parent) as partial:
-            (partial / view.name).mkdir()
-            for file in kept:
-                (partial / view.name / file.name).symlink_to(file.resolve())
+    links = {file.name: str(file.resolve()) for file in kept}
+    if _links(view) != links:
+        with lease(lock_of(view.parent), f"a view of {path}"):
+            if _links(view) != links:  # not made, or damaged
+                remove(view.parent)
+                with whole_folder(view.parent, sealed=False) as partial:
+                    (partial / view.name).mkdir()
+                    for name, target in links.items():
+                        (partial / view.name / name).symlink_to(target)
     return view
+
+
+def _links(folder: Path) -> dict[str, str]:
+    """Names and targets of the links in a folder; a file that is no link has itself for a target."""
+    return {path.name: str(path.readlink() if path.is_symlink() else path) for path in folder.glob("*")}
 
 
 def card_licence(folder: Path) -> str | None:
     """The licence that a checkpoint's card names; None where there is no card, or none in it."""
     try:
-        text = (folder / "README.md").read_text(encoding="utf-8")
+        text = read_text(folder / "README.md")
         front = parse_yaml(text[4:].partition("\n---")[0], "README.md") if text.startswith("---\n") else {}
-    except (OSError, UnicodeDecodeError, InputError):
+    except InputError:
         return None  # a card that cannot be read is no reason to refuse the weights
     front = front if isinstance(front, dict) else {}
     licence = front.get("license")

@@ -86,6 +86,12 @@ def test_tags_are_a_name_a_file_or_stand_in_the_entry(tmp_path: Path) -> None:
         ("name: x\nweights: y\nprompt_style: chatty\n", "prompt_style: input should be"),
         ("name: x\nweights: y\ngeneration: {temperature: hot}\n", "generation.temperature: input should be"),
         ("name: x\nweights: .\nrevision: main\n", "revision: weights are a folder"),
+        ("name: ../../x\nweights: y\n", "name: '../../x' has a part that"),
+        ("name: /abs/x\nweights: y\n", "name: '/abs/x' has a part that"),
+        ("name: base\nweights: y\n", "name: 'base' has a meaning of its own"),
+        ('name: "a\\e[31m"\nweights: y\n', r"name: 'a\x1b[31m' holds U+001B"),
+        ("name: 'a|b'\nweights: y\n", "name: 'a|b' holds '|'"),
+        ('name: x\nweights: "a\\0b"\n', "NUL, or half a surrogate pair"),
         ("- name\n", "expected keys and values"),
         ("name: [\n", "not YAML"),
     ],
@@ -103,6 +109,10 @@ def test_two_entries_of_one_name_are_refused(tmp_path: Path) -> None:
     for name in ("a", "b"):
         write(tmp_path / f"{name}.yaml", "name: x\nweights: y\n")
     with pytest.raises(InputError, match="also the name in"):
+        read_entries(tmp_path)
+    write(tmp_path / "a.yaml", "name: x y\nweights: y\n")
+    write(tmp_path / "b.yaml", "name: x-y\nweights: y\n")
+    with pytest.raises(InputError, match="'x-y' has the folder of 'x y'"):
         read_entries(tmp_path)
 
 
