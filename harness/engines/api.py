@@ -7,17 +7,17 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Protocol
 from urllib.parse import urlsplit
 
-from tasks.checks import Count, CountOr0, CountOrNone, Positive, PositiveOrNone
+from pydantic import Field
+
+from tasks.checks import MOST, Count, CountOrNone
 from tasks.errors import InputError
+from tasks.secrets import note_secret, note_url, one_line
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
-
-NO_KEY = "none"
-"""In the place of a key for servers that want none."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class EngineSettings:
     dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
     max_model_len: CountOrNone = None
     max_num_seqs: Count = 256
-    kv_cache_gib: Positive = 2.0
+    kv_cache_gib: Annotated[float, Field(ge=0.01, le=MOST, allow_inf_nan=False)] = 2.0
     adapters: Literal["auto", "beside", "merged"] = "auto"
     data_parallel: CountOrNone = None
 
@@ -56,17 +56,17 @@ class ServerSettings:
         key_variable: The environment variable that holds the key; the key itself stands in no file.
         concurrency: Requests under way at once.
         requests_per_minute: At most so many, those that are tried again among them; no limit where None.
-        timeout_seconds: Silence after which a request is tried again.
+        timeout_seconds: For a whole answer, after which a request is tried again.
         max_retries: How often that is done; the waits double up to 8 s, or are what the server asks for.
         extra: Further fields of every request, such as `{reasoning_effort: low}`; null takes a field out.
     """
 
     url: str | None = None
     key_variable: str = "OPENAI_API_KEY"
-    concurrency: Count = 32
-    requests_per_minute: PositiveOrNone = None
-    timeout_seconds: Positive = 600.0
-    max_retries: CountOr0 = 8
+    concurrency: Annotated[int, Field(gt=0, le=10_000)] = 32
+    requests_per_minute: Annotated[float | None, Field(ge=0.01, le=MOST, allow_inf_nan=False)] = None
+    timeout_seconds: Annotated[float, Field(gt=0, le=1_000_000, allow_inf_nan=False)] = 600.0
+    max_retries: Annotated[int, Field(ge=0, le=10_000)] = 8
     extra: dict[str, Any] = field(default_factory=dict)
 
 
@@ -82,14 +82,20 @@ def server_url(settings: ServerSettings) -> str:
             "no server: set its url, such as http://localhost:8000/v1, or OPENAI_BASE_URL "
             "(OpenAI's own is https://api.openai.com/v1)"
         )
-    parts = urlsplit(url)
-    if parts.username or parts.password or parts.query or parts.fragment:
+    note_url(url)
+    if re.search(r"[@?#]", url):
+        host = url.rpartition("@")[2].removeprefix("http://").removeprefix("https://")
         raise InputError(
-            f"the url of {parts.hostname} holds more than host and path; a key belongs in the environment "
-            f"variable {settings.key_variable}"
+            f"the url of {one_line(re.split('[/?#]', host)[0], 80)} holds more than host and path; a key "
+            f"belongs in the environment variable {settings.key_variable}"
         )
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise InputError(f"{url}: not the url of a server; write it as http://localhost:8000/v1")
+    try:
+        parts = urlsplit(url)
+        whole = parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port or 1) > 0
+    except ValueError:  # no port, or no address in brackets
+        whole = False
+    if not whole or not re.fullmatch("[!-~]+", url):
+        raise InputError(f"{one_line(url)}: not the url of a server; write it as http://localhost:8000/v1")
     path = parts.path.rstrip("/")
     path = path.removesuffix("/chat/completions").removesuffix("/completions")
     return f"{parts.scheme}://{parts.netloc}{path or '/v1'}"
@@ -104,7 +110,11 @@ def api_key(settings: ServerSettings) -> str:
         raise InputError(
             "key_variable takes the name of an environment variable, such as OPENAI_API_KEY, never a key"
         )
-    return os.environ.get(settings.key_variable) or NO_KEY
+    key = os.environ.get(settings.key_variable, "").strip()  # what comes from a file may end its line
+    note_secret(key)
+    if not re.fullmatch("[!-~]*", key):
+        raise InputError(f"the environment variable {settings.key_variable} holds signs that no key has")
+    return key or "none"
 
 
 @dataclass(frozen=True)

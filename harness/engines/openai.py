@@ -1,9 +1,7 @@
 """Any server that speaks OpenAI's protocol, behind the engine interface.
 
-Requests go out so many at a time, and responses come back as they are finished. The openai library tries
-again after 408, 409, 429, 5xx, silence and lost connections, with waits that double, with jitter, and with
-what Retry-After says. Two hooks add the rest for long runs: the pace, which holds for repeated requests too,
-and the look at an answer, so that one that is no completion is tried again like a lost connection.
+Requests go out so many at a time, and responses come back as they are finished. What one may take, and when
+it is tried again, is in `openai_http`.
 """
 
 from __future__ import annotations
@@ -11,21 +9,22 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-import time
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Sequence
+from collections.abc import AsyncGenerator, Iterator, Sequence
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from harness.engines.api import NO_KEY, Completion, Request, ServerSettings, api_key, server_url
-from harness.engines.openai_wire import endpoint, read_choices, read_completions, request_body
+from harness.engines.api import Completion, Request, ServerSettings, server_url
+from harness.engines.openai_wire import endpoint, read_completions, request_body
 from tasks.errors import InputError, did_you_mean
+from tasks.reading import parse_json
+from tasks.secrets import one_line
 
 if TYPE_CHECKING:
     import openai
 
 _Found = tuple[int, tuple[Completion, ...]]
-_SECONDS_TO_CONNECT = 10.0
 _RETRIES_OF_A_LOOK = 2
 
 
@@ -62,7 +61,8 @@ class OpenAIEngine:
         listed = served_models(self._settings)
         name = next((name for name in listed if Path(name) == model_dir), str(model_dir))
         if listed and name not in listed:
-            raise InputError(f"{server_url(self._settings)}: no model {name!r}: {did_you_mean(name, listed)}")
+            near = one_line(did_you_mean(name, listed), 1000)
+            raise InputError(f"{server_url(self._settings)}: no model {name!r}: {near}")
         self._model, self._is_vllm = name, listed.get(name) == "vllm"
 
     def generate(self, requests: Sequence[Request]) -> Iterator[_Found]:
@@ -76,13 +76,13 @@ class OpenAIEngine:
             async def following() -> _Found | None:
                 return await anext(found, None)
 
-            try:
-                while (one := runner.run(following())) is not None:
-                    yield one
-            finally:
-                runner.run(found.aclose())
+            # The runner's end cancels what is under way and closes `found`, also where it was interrupted.
+            while (one := runner.run(following())) is not None:
+                yield one
 
     async def _answers(self, requests: Sequence[Request]) -> AsyncGenerator[_Found, None]:
+        from harness.engines.openai_http import connect
+
         waiting = iter(enumerate(requests))
         running: dict[asyncio.Task[tuple[Completion, ...]], int] = {}
         async with connect(self._settings) as client:
@@ -103,90 +103,28 @@ class OpenAIEngine:
 
     async def _answer(self, client: openai.AsyncOpenAI, request: Request) -> tuple[Completion, ...]:
         """The n responses of a request; a server that gives fewer at once is asked for the rest."""
+        import httpx2
         import openai
 
-        made: list[Completion] = []
+        from harness.engines.openai_http import ANSWER
+
+        made, own, model = list[Completion](), self._settings, self._model
         while len(made) < request.sampling.n:
+            body = request_body(request, model, len(made), is_vllm=self._is_vllm, extra=own.extra)
             try:
-                made += await self._ask(client, request, len(made))
+                response = await client.post(endpoint(request), cast_to=httpx2.Response, body=body)
             except openai.APIError as error:
-                raise explain(error, self._settings, f"model {self._model}") from error
+                raise explain(error, own, f"model {model}") from error
+            completions, counted = read_completions(response.extensions[ANSWER], request)
+            made += completions
+            if not counted and not self._has_said_uncounted:
+                self._has_said_uncounted = True
+                said = "%s: counts no tokens (usage); they show as 0"
+                logging.getLogger(__name__).warning(said, server_url(own))
         return tuple(made[: request.sampling.n])
-
-    async def _ask(self, client: openai.AsyncOpenAI, request: Request, first: int) -> list[Completion]:
-        import httpx2
-
-        body = request_body(request, self._model, first, is_vllm=self._is_vllm, extra=self._settings.extra)
-        response = await client.post(endpoint(request), cast_to=httpx2.Response, body=body)
-        completions, counted = read_completions(response.json(), request)
-        if not counted and not self._has_said_uncounted:
-            self._has_said_uncounted = True
-            logging.getLogger(__name__).warning(
-                "%s: counts no tokens (usage); they show as 0", server_url(self._settings)
-            )
-        return completions
 
     def close(self) -> None:
         """Nothing is held: connections end with `generate`."""
-
-
-def scrub(text: str, key: str) -> str:
-    """The text on one line, shortened and without the key, which some servers repeat."""
-    if key != NO_KEY:
-        text = text.replace(key, "…")
-    return " ".join(text.split())[:300]
-
-
-def _pace(per_minute: float | None) -> Callable[[object], Awaitable[None]]:
-    """What each request waits for, so that no minute sees more than so many; no limit where None."""
-    seconds_between, following = 60 / per_minute if per_minute else 0.0, 0.0
-
-    async def wait(_request: object) -> None:
-        nonlocal following
-        now = time.monotonic()
-        start = max(now, following)
-        following = start + seconds_between
-        if start > now:
-            await asyncio.sleep(start - now)
-
-    return wait
-
-
-def connect(settings: ServerSettings) -> openai.AsyncOpenAI:
-    """A client for many requests; InputError where there is no server's address."""
-    import httpx2
-    import openai
-
-    most = settings.concurrency
-    http_client = openai.DefaultAsyncHttpxClient(
-        limits=httpx2.Limits(max_connections=most, max_keepalive_connections=most),
-        event_hooks={"request": [_pace(settings.requests_per_minute)], "response": [_look_at]},
-    )
-    options = _client_options(settings)
-    return openai.AsyncOpenAI(**options, max_retries=settings.max_retries, http_client=http_client)
-
-
-def _client_options(settings: ServerSettings) -> dict[str, Any]:
-    """Address, key and time limits, whatever is asked."""
-    import openai
-
-    connecting = min(_SECONDS_TO_CONNECT, settings.timeout_seconds)
-    timeout = openai.Timeout(settings.timeout_seconds, connect=connecting, pool=None)
-    return {"base_url": server_url(settings), "api_key": api_key(settings), "timeout": timeout}
-
-
-async def _look_at(response: Any) -> None:
-    """Raises what the library retries, where an answer that claims success is no completion."""
-    import httpx2
-
-    if not response.is_success:
-        return
-    await response.aread()
-    try:
-        read_choices(response.json())
-    except ValueError as error:
-        kind = response.headers.get("content-type", "no content type")
-        raise httpx2.DecodingError(f"no completion ({kind}): {error}", request=response.request) from error
 
 
 def served_models(settings: ServerSettings) -> dict[str, str]:
@@ -196,33 +134,45 @@ def served_models(settings: ServerSettings) -> dict[str, str]:
     """
     import openai
 
-    url, key = server_url(settings), api_key(settings)
-    retries = min(settings.max_retries, _RETRIES_OF_A_LOOK)
-    with openai.OpenAI(**_client_options(settings), max_retries=retries) as client:
-        try:
-            listed = client.get("/models", cast_to=object)
-        except openai.NotFoundError:
-            return {}
-        except openai.APIError as error:
-            raise explain(error, settings, "its list of models") from error
+    few = replace(settings, max_retries=min(settings.max_retries, _RETRIES_OF_A_LOOK))
+    try:
+        listed = asyncio.run(_listed(few))
+    except openai.NotFoundError:
+        return {}
+    except openai.APIError as error:
+        raise explain(error, few, "its list of models") from error
     models = listed.get("data") if isinstance(listed, dict) else None
-    if not isinstance(models, list):
+    named = [one for one in models if isinstance(one, dict)] if isinstance(models, list) else []
+    found = {one["id"]: one.get("owned_by") for one in named[:10_000] if isinstance(one.get("id"), str)}
+    if not found and models != []:
         raise InputError(
-            f"{url}: what answers there is no OpenAI-compatible server ({scrub(str(listed), key)[:80]}); "
-            "check the url, which mostly ends in /v1"
+            f"{server_url(settings)}: what answers there is no OpenAI-compatible server "
+            f"({one_line(listed, 80)}); check the url, which mostly ends in /v1"
         )
-    named = [one for one in models if isinstance(one, dict) and "id" in one]
-    return {str(one["id"]): str(one.get("owned_by")) for one in named}
+    return {name: str(by) for name, by in found.items()}
+
+
+async def _listed(settings: ServerSettings) -> object:
+    import httpx2
+
+    from harness.engines.openai_http import connect
+
+    async with connect(settings) as client:
+        response = await client.get("/models", cast_to=httpx2.Response)
+    try:
+        return parse_json(response.content, "its list of models")
+    except InputError:
+        return response.text
 
 
 def explain(error: openai.APIError, settings: ServerSettings, what: str) -> InputError:
     """What went wrong for good, in one line: where, what the server said, and how to mend it."""
     import openai
 
-    url, key = server_url(settings), api_key(settings)
+    url = server_url(settings)
     again = f"after {settings.max_retries} tries again" if settings.max_retries else "at once"
     if isinstance(error, openai.APIStatusError):
-        said = scrub(_said(error), key) or "nothing more"
+        said = one_line(_said(error)) or "nothing more"
         return InputError(f"{url}: {what}: {error.status_code}: {said}; {_mend(error.status_code, settings)}")
     if isinstance(error, openai.APITimeoutError):
         return InputError(
@@ -230,7 +180,7 @@ def explain(error: openai.APIError, settings: ServerSettings, what: str) -> Inpu
             "timeout_seconds or lower its concurrency; what is done is kept"
         )
     cause = error.__cause__ or error
-    detail = scrub(str(cause) or type(cause).__name__, key)
+    detail = one_line(cause) or type(cause).__name__
     return InputError(
         f"{url}: {what}: {detail}, {again}; see that it runs and the url is right; what is done is kept"
     )
@@ -242,10 +192,12 @@ def _said(error: openai.APIStatusError) -> str:
     for name in ("error", "message", "detail"):
         if isinstance(said, dict) and said.get(name):
             said = said[name]
-    return str(said or error.response.text)
+    return said if isinstance(said, str) and said else error.response.text
 
 
 def _mend(status: int, settings: ServerSettings) -> str:
+    if status < 400:
+        return "write the url that it sends on to"
     if status in (401, 403):
         return f"set the environment variable {settings.key_variable} to a key that it accepts"
     if status == 404:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -15,13 +16,15 @@ from typing import Any, NamedTuple
 from harness.engines.api import Completion, Request, cut
 from sftkey_train.text import PromptStyle
 from tasks.errors import InputError
+from tasks.secrets import one_line, scrub
 
 MAX_STOP = 4
 """OpenAI's limit; the text is cut at all of them here."""
 OWN_DECODING_OFF = {"top_k": 0, "min_p": 0.0, "repetition_penalty": 1.0}
 """For vLLM, which else takes these from the model's generation_config.json."""
 _COUNTS = ("prompt_tokens", "completion_tokens")
-_BROKEN_OFF = ("abort", "error")
+_NO_TEXT = ()
+"""Where one should stand: null may be an empty one."""
 
 
 class ChatText(str):
@@ -41,12 +44,7 @@ class ServedPrompts:
 
     @classmethod
     def of(cls, style: str = "auto") -> ServedPrompts:
-        """Makes it; `auto` is the chat endpoint, which every server has: a base model wants `plain`.
-
-        InputError where there is no such style.
-        """
-        if style not in ("auto", "plain", "chat"):
-            raise InputError(f"no prompt style {style!r}: there are auto, plain, chat")
+        """Makes it; `auto` is the chat endpoint, which every server has: a base model wants `plain`."""
         return cls("plain" if style == "plain" else "chat")
 
     def wrap(self, prompt: str) -> str:
@@ -117,53 +115,72 @@ class Choice(NamedTuple):
     finish_reason: str
 
 
-def read_choices(answer: object) -> list[Choice]:
-    """The responses in an answer, in order; ValueError if it is no completion, or one that was broken off."""
+def read_choices(answer: object, most: int) -> list[Choice]:
+    """The responses in an answer, in order: at most as many as were asked for, fewer of some servers.
+
+    ValueError if it is no completion, or one that was broken off.
+    """
     found = answer.get("choices") if isinstance(answer, dict) else None
     if not isinstance(found, list) or not found or not all(isinstance(choice, dict) for choice in found):
-        raise ValueError(f"no choices in {json.dumps(answer)[:160]}")
-    return [_read_choice(choice) for choice in sorted(found, key=lambda choice: choice.get("index") or 0)]
+        raise ValueError(f"no choices in {one_line(json.dumps(answer), 160)}")
+    if len(found) > most:
+        raise ValueError(f"{len(found)} choices where {most} were asked for")
+    numbers = [choice.get("index") for choice in found]
+    if any(number is not None for number in numbers):  # some servers number none
+        if sorted(map(repr, numbers)) != sorted(map(repr, range(len(numbers)))):  # true is no 1
+            raise ValueError(f"choices numbered {one_line(json.dumps(numbers), 160)}")
+        found.sort(key=lambda choice: choice["index"])
+    return [_read_choice(choice) for choice in found]
 
 
 def _read_choice(choice: dict[str, Any]) -> Choice:
-    finish_reason = str(choice.get("finish_reason") or "stop")
-    if finish_reason in _BROKEN_OFF:
+    finish_reason = choice.get("finish_reason")
+    finish_reason = "stop" if finish_reason in (None, "") else finish_reason
+    if not isinstance(finish_reason, str) or not re.fullmatch(r"[\w-]{1,40}", scrub(finish_reason)):
+        raise ValueError(f"finish_reason {one_line(json.dumps(finish_reason), 160)}")
+    if finish_reason in ("abort", "error"):
         raise ValueError(f"broken off by the server ({finish_reason})")
-    text = _read_message(choice["message"]) if "message" in choice else choice.get("text")
+    text = _read_message(choice["message"]) if "message" in choice else choice.get("text", _NO_TEXT)
     if text is None and finish_reason in ("length", "content_filter"):
         text = ""  # the budget went into reasoning that is not shown, or nothing may be shown
     if not isinstance(text, str):
-        raise ValueError(f"no text in {json.dumps(choice)[:160]}")
-    return Choice(text, finish_reason)
+        raise ValueError(f"no text in {one_line(json.dumps(choice), 160)}")
+    return Choice(scrub(text), finish_reason)  # what is stored goes onto pages
 
 
 def _read_message(message: object) -> object:
     """What the model wrote, reasoning that the server took out put back: left open if nothing follows."""
     if not isinstance(message, dict):
-        return None
+        return _NO_TEXT
     content = message.get("content")
     reasoning = message.get("reasoning_content") or message.get("reasoning")
-    if isinstance(reasoning, str) and reasoning:
+    if not isinstance(reasoning or "", str) or not isinstance(content or "", str):
+        return _NO_TEXT
+    if reasoning:
         return f"<think>{reasoning}" + (f"</think>{content}" if content else "")
     return message.get("refusal") if content is None else content
 
 
-def read_completions(answer: dict[str, Any], request: Request) -> tuple[list[Completion], bool]:
-    """The completions in an answer, and whether the server counted tokens.
+def read_completions(answer: tuple[list[Choice], object], request: Request) -> tuple[list[Completion], bool]:
+    """The completions that choices are, with the usage beside them, and whether the server counted tokens.
 
     A server counts the tokens of its choices together: each gets its share by length of text, so that the
     sum is the server's. Where it counts none they are 0: not known, rather than guessed.
     """
-    choices = read_choices(answer)
-    usage = answer.get("usage")
-    counts = [usage.get(name) if isinstance(usage, dict) else None for name in _COUNTS]
-    num_prompt, num_output = (count if isinstance(count, int) else 0 for count in counts)
+    choices, usage = answer
+    counts = [_count(usage.get(name)) if isinstance(usage, dict) else None for name in _COUNTS]
+    num_prompt, num_output = (count or 0 for count in counts)
     shares = _shares(num_output, [len(choice.text) for choice in choices])
     completions = []
     for (written, finish_reason), share in zip(choices, shares, strict=True):
         text = cut(written, request.sampling.stop)  # some servers leave it in, or look for the first few only
         completions.append(Completion(text, finish_reason if text == written else "stop", num_prompt, share))
     return completions, None not in counts
+
+
+def _count(counted: object) -> int | None:
+    """What a server counted; None where that is no number of tokens, or more than any context has."""
+    return counted if type(counted) is int and 0 <= counted <= 1 << 24 else None
 
 
 def _shares(total: int, weights: Sequence[int]) -> list[int]:

@@ -7,7 +7,6 @@ stand beside it, with their agreement, and where the two differ is listed sample
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -22,7 +21,10 @@ from harness.progress import Reporter
 from leaderboards.results.schema import Entry, JudgeCheck
 from tasks.errors import InputError, did_you_mean
 from tasks.files import write_whole
+from tasks.names import check_label
 from tasks.records import LETTERS, Record
+from tasks.secrets import one_line
+from tasks.shown import json_text
 from tasks.tags import TagFormat, get_tag_format, parse_output
 
 if TYPE_CHECKING:
@@ -130,10 +132,12 @@ def _only_model(settings: JudgeSettings) -> str:
     from harness.engines.openai import served_models
 
     listed = list(served_models(settings.server))
+    url = server_url(settings.server)
     if len(listed) != 1:
-        has = f"has several models ({', '.join(listed)})" if listed else "does not say which model it has"
-        raise InputError(f"{server_url(settings.server)}: {has}; name the judge with eval.judge.model")
-    return listed[0]
+        several = f"has several models ({one_line(', '.join(listed), 1000)})"
+        has = several if listed else "does not say which model it has"
+        raise InputError(f"{url}: {has}; name the judge with eval.judge.model")
+    return check_label(listed[0], url, "its model")
 
 
 def judge_results(
@@ -234,4 +238,4 @@ def _differences(
                 "judge": verdict,
                 "said": said[one.prompt].text if one.prompt else None,
             }
-            yield json.dumps({**fields, **shown}, ensure_ascii=False, default=int)
+            yield json_text({**fields, **shown}, default=int)

@@ -6,6 +6,7 @@ import json
 import threading
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -15,13 +16,20 @@ MODEL = "org/fake-8b"
 
 @dataclass(frozen=True)
 class Reply:
-    """One answer: a JSON object or bytes; `cut` ends the connection in the middle of it."""
+    """One answer: a JSON object or bytes; `cut` ends the connection in the middle of it.
 
-    content: Mapping[str, Any] | bytes
+    Where it is `raw`, the content is all that goes over the wire, head and body; `endless` follows it, again
+    and again, with some seconds between, until the client has gone.
+    """
+
+    content: Any
     status: int = 200
     headers: Mapping[str, str] = field(default_factory=dict)
     seconds: float = 0.0
     cut: bool = False
+    raw: bool = False
+    endless: bytes = b""
+    pause: float = 0.0
 
 
 STALL = Reply(b"", seconds=3600)
@@ -69,7 +77,7 @@ class FakeServer:
         self._script = answer
         self._models = models or {"data": [{"id": MODEL, "owned_by": "fake"}]}
         self._lock = threading.Lock()
-        self._ended = threading.Event()
+        self.ended = threading.Event()
         self._busy = 0
         self.bodies: list[dict[str, Any]] = []
         self.paths: list[str] = []
@@ -86,7 +94,7 @@ class FakeServer:
         return self
 
     def __exit__(self, *raised: object) -> None:
-        self._ended.set()
+        self.ended.set()
         self._http.shutdown()
         self._http.server_close()
         self._thread.join()
@@ -105,7 +113,7 @@ class FakeServer:
             self.keys.add(key)
         script = self._script
         reply = script[min(number, len(script) - 1)] if isinstance(script, list) else script(body)
-        self._ended.wait(reply.seconds)
+        self.ended.wait(reply.seconds)
         with self._lock:
             self._busy -= 1
         return reply
@@ -123,6 +131,9 @@ def _handler(server: FakeServer) -> type[BaseHTTPRequestHandler]:
             self._send(server.reply(self.path, body, self.headers.get("Authorization")))
 
         def _send(self, reply: Reply) -> None:
+            if reply.raw:
+                self._send_raw(reply)
+                return
             as_json = not isinstance(reply.content, bytes)
             content = json.dumps(reply.content).encode() if as_json else reply.content
             try:
@@ -136,6 +147,13 @@ def _handler(server: FakeServer) -> type[BaseHTTPRequestHandler]:
             except OSError:  # the client has gone, as it does where it has waited long enough
                 reply = STALL
             self.close_connection = self.close_connection or reply.cut or reply is STALL
+
+        def _send_raw(self, reply: Reply) -> None:
+            self.close_connection = True
+            with suppress(OSError):
+                self.wfile.write(reply.content)
+                while reply.endless and not server.ended.wait(reply.pause):
+                    self.wfile.write(reply.endless)
 
         def log_message(self, *words: object) -> None:
             """Nothing: the tests look at what came."""
