@@ -13,13 +13,22 @@ from pydantic import Field
 
 from sftkey_train.distributed import check_launch, count
 from tasks.checks import Count, CountOrNone, NotNegative, Positive, PositiveOrNone
-from tasks.errors import InputError
+from tasks.errors import InputError, did_you_mean
+from tasks.secrets import one_line
 
 if TYPE_CHECKING:
     from transformers import TrainingArguments
 
 Method = Literal["full", "lora", "dora", "rslora", "qlora"]
 Budget = Literal["steps", "tokens", "epochs"]
+Rate = Annotated[float, Field(gt=0, le=1, allow_inf_nan=False)]
+MOST_STEPS = 1_000_000
+"""Of a variant: more are a slip, and laying them out would take minutes."""
+_SCHEDULES = (
+    *("linear", "cosine", "cosine_with_restarts", "polynomial", "inverse_sqrt"),
+    *("constant", "constant_with_warmup"),
+)
+"""Those of transformers that need no more: others want options, or a metric at each step."""
 SMALL_MODEL = 3_000_000
 """Weights below which one thread is faster than several on a CPU."""
 
@@ -66,19 +75,19 @@ class TrainSettings:
     """
 
     method: Method = "full"
-    learning_rate: Positive = 5e-6
-    second_learning_rate: Positive = 5e-6
+    learning_rate: Rate = 5e-6
+    second_learning_rate: Rate = 5e-6
     budget: Budget = "steps"
     epochs: Positive = 3.0
     amount: PositiveOrNone = None
     budget_of: Literal["variant", "stage"] = "variant"
     stage2_share: Annotated[float, Field(gt=0, lt=1, allow_inf_nan=False)] = 0.5
-    batch_size: Count = 32
+    batch_size: Annotated[int, Field(gt=0, le=65_536)] = 32
     micro_batch_size: CountOrNone = None
     packing: bool = False
     warmup_epochs: NotNegative = 0.5
     schedule: str = "linear"
-    weight_decay: NotNegative = 0.1
+    weight_decay: Annotated[float, Field(ge=0, le=100, allow_inf_nan=False)] = 0.1
     max_grad_norm: NotNegative = 1.0
     max_length: Count = 1024
     log_every: Count = 10
@@ -89,9 +98,9 @@ class TrainSettings:
     save_minutes: NotNegative = 10.0
     workers: CountOrNone = None
     tag_tokens: bool = False
-    lora_rank: Count = 16
-    lora_alpha: Count = 32
-    lora_dropout: NotNegative = 0.0
+    lora_rank: Annotated[int, Field(gt=0, le=8192)] = 16
+    lora_alpha: Annotated[int, Field(gt=0, le=1_000_000)] = 32
+    lora_dropout: Annotated[float, Field(ge=0, lt=1, allow_inf_nan=False)] = 0.0
 
 
 NOT_IN_THE_WEIGHTS = (
@@ -102,16 +111,9 @@ NOT_IN_THE_WEIGHTS = (
 
 
 def training_arguments(settings: TrainSettings, scratch: Path, **of_stage: Any) -> TrainingArguments:
-    """The arguments of a stage's Trainer.
+    """The arguments of a stage's Trainer, which saves within `scratch`.
 
-    Args:
-        settings: The stage's.
-        scratch: Folder for saves within it.
-        of_stage: What is the stage's own, by transformers' names: label, seed, learning rate and steps.
-
-    Raises:
-        InputError: A batch that does not divide among processes and micro-batches, or a value that
-            transformers refuses.
+    `of_stage` is the stage's own, by transformers' names: label, seed, learning rate and steps.
     """
     import torch
     from transformers import TrainingArguments
@@ -147,6 +149,18 @@ def training_arguments(settings: TrainSettings, scratch: Path, **of_stage: Any) 
     return arguments
 
 
+def check_settings(settings: TrainSettings) -> None:
+    """Refuses (InputError) what no stage could be trained with, on this machine and in this launch."""
+    check_launch()
+    _batch_sizes(settings)
+    _trackers(settings.report_to)
+    if settings.schedule not in _SCHEDULES:
+        meant = did_you_mean(settings.schedule, _SCHEDULES)
+        raise InputError(
+            f"train.schedule: none of the name {settings.schedule!r} that needs no more; {meant}"
+        )
+
+
 def _batch_sizes(settings: TrainSettings) -> tuple[int, int]:
     """(examples of an optimiser step on one device, examples of a micro-batch)."""
     world_size = count()
@@ -174,6 +188,6 @@ def _trackers(report_to: str) -> list[str]:
             for callback in get_reporting_integration_callbacks([name]):
                 callback()
         except (ValueError, RuntimeError, ImportError) as error:
-            reason = " ".join(str(error).split())[:300]
+            reason = one_line(error)
             raise InputError(f"train.report_to {name}: {reason}") from error
     return names

@@ -13,9 +13,13 @@ from typing import Any
 from sftkey_train.objectives import OBJECTIVES, Reference
 from sftkey_train.segments import LOSS_PRESETS, SEGMENT_ID, SEGMENTS, by_segment
 from tasks.errors import InputError, check_keys, did_you_mean
+from tasks.names import BASE, check_name
 from tasks.reading import read_yaml
 
 REFERENCES: tuple[Reference, ...] = ("base", "sft")
+MOST_STAGES = 50
+_MOST_WEIGHT = 1e6
+"""Of a token's loss: what is further from 1 is lost, or becomes infinite, in single precision."""
 VARIANT_DIR = Path(__file__).parent / "variants"
 
 
@@ -65,16 +69,18 @@ def load_variant(name: str) -> Variant:
         InputError: There is no such variant, its file does not fit the schema, or a tagged and an untagged
             one are joined.
     """
+    path = Path(name)
+    if name.endswith(".yaml") and path.is_file():
+        return _parse(path)
     if "+" in name:
         return _join([load_variant(part) for part in name.split("+")])
-    path = Path(name) if name.endswith(".yaml") else VARIANT_DIR / f"{name}.yaml"
-    if not path.is_file():
+    if name not in variant_names():  # a name is no part of a path
         raise InputError(f"no variant {name!r}: {did_you_mean(name, variant_names())}")
-    return _parse(path)
+    return _parse(VARIANT_DIR / f"{name}.yaml")
 
 
 def _join(parts: list[Variant]) -> Variant:
-    name = "+".join(part.name for part in parts)
+    name = check_name("+".join(part.name for part in parts), "variants", what="joined")
     if len({part.tagged for part in parts}) > 1:
         raise InputError(f"variant {name!r} joins a tagged and an untagged one; its stages need one format")
     description = "; then ".join(part.description.rstrip(".") for part in parts) + "."
@@ -88,14 +94,14 @@ def _parse(path: Path) -> Variant:
     fields = _fields(data, ("name", "description", "source", "tagged", "stages"), (), str(path))
     if not isinstance(fields["tagged"], bool):
         raise InputError(f"{path}: tagged must be true or false")
-    if not isinstance(fields["stages"], list) or not fields["stages"]:
-        raise InputError(f"{path}: stages must be a list of at least one stage")
+    if not isinstance(fields["stages"], list) or not 0 < len(fields["stages"]) <= MOST_STAGES:
+        raise InputError(f"{path}: stages must be a list of at least one stage, and at most {MOST_STAGES}")
     stages = tuple(_stage(stage, f"{path}, stage {i}") for i, stage in enumerate(fields["stages"], 1))
     shares = [stage.share for stage in stages if stage.share is not None]
     if shares and (len(shares) < len(stages) or abs(sum(shares) - 1) > 1e-6):
         raise InputError(f"{path}: the shares of the stages must add up to 1, or be left out")
-    name, description, source = (str(fields[field]) for field in ("name", "description", "source"))
-    return Variant(name, description, source, fields["tagged"], stages)
+    name = check_name(fields["name"], str(path), reserved=(BASE,))
+    return Variant(name, str(fields["description"]), str(fields["source"]), fields["tagged"], stages)
 
 
 def _stage(data: Any, where: str) -> Stage:
@@ -110,7 +116,7 @@ def _stage(data: Any, where: str) -> Stage:
             f"{where}: {objective} asks its reference model about responses alone; give the prompt no weight"
         )
     return Stage(
-        name=str(fields["name"]),
+        name=check_name(fields["name"], where),
         weights=weights,
         objective=objective,
         options=_options(fields.get("options", {}), objective, where),
@@ -148,8 +154,8 @@ def _above_zero(fields: Mapping[str, Any], name: str, where: str) -> float | Non
     if name not in fields:
         return None
     value = _number(fields, name)
-    if not 0 < value < float("inf"):
-        raise InputError(f"{where}: {name} must be a number above 0")
+    if not 0 < value <= 1:
+        raise InputError(f"{where}: {name} must be a number above 0, and at most 1")
     return value
 
 
@@ -173,8 +179,11 @@ def _weights(loss: Any, where: str) -> tuple[float, ...]:
     for segment, weight in loss.items():
         if segment not in SEGMENTS:
             raise InputError(f"{where}: no segment {segment!r}: {did_you_mean(str(segment), SEGMENTS)}")
-        if isinstance(weight, bool) or not isinstance(weight, int | float) or not 0 <= weight < float("inf"):
-            raise InputError(f"{where}: the weight of {segment} must be a number of at least 0")
+        is_number = isinstance(weight, int | float) and not isinstance(weight, bool)
+        if not is_number or not (weight == 0 or 1 / _MOST_WEIGHT <= weight <= _MOST_WEIGHT):
+            raise InputError(
+                f"{where}: the weight of {segment} must be a number of at least 0, of 1e-6 to 1e6 where not 0"
+            )
     if not any(loss.values()):
         raise InputError(f"{where}: no segment has a weight above 0, so there would be no loss")
     return by_segment(loss)

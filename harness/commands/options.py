@@ -73,7 +73,7 @@ _BASE = option("Base of a model that is an adapter, in place of the one it names
 Base = Annotated[Text, _BASE]
 _INSTRUCT = typer.Option("--instruct", help="Say in the prompt in which format to answer.")
 Instruct = Annotated[bool, _INSTRUCT, _sets("eval.instruct")]
-_WORKERS = typer.Option(help="Processes at most; as many as cores.", min=1, show_default=False)
+_WORKERS = typer.Option(help="Processes at most; as many as cores.", min=1, max=1024, show_default=False)
 Workers = Annotated[Number, _WORKERS]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Print the resolved plan and do nothing.")]
 

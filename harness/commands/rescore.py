@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -11,16 +12,19 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from harness.commands.options import Workers, option
+from harness.config import CONFIG_FILE, stored_config, stored_text
 from harness.evaluation.evaluations import item_of, judged_fields
 from harness.evaluation.lm import FOLDER as LM_EVAL_FOLDER
 from harness.files import locked
+from harness.outputs import check_run_folder, refuse_nesting
 from harness.progress import console
 from leaderboards.results.schema import RESULTS_FILE, SAMPLES_FILE, TRAINING_FILE, Entry, RunResults
 from leaderboards.results.store import read_results, write_results
 from tasks.errors import InputError
-from tasks.reading import read_yaml
-from tasks.scoring import DEFAULT_ALPHA, Item, Score, score_many, scorer_digest
+from tasks.files import write_whole
+from tasks.scoring import Item, Score, score_many, scorer_digest
 from tasks.seals import whole_folder
+from tasks.shown import neutral, printable
 from tasks.tags import KEPT_FORMATS, format_of
 
 if TYPE_CHECKING:
@@ -30,7 +34,6 @@ if TYPE_CHECKING:
 MOST_CHANGES_SHOWN = 20
 KEPT = "before-rescore"
 """The old files, beside the new while these are written; found again, they are put back first."""
-_CONFIG = "config.yaml"
 _FILES = (RESULTS_FILE, SAMPLES_FILE, TRAINING_FILE)
 _EntryKey = tuple[str, str, int | None]
 
@@ -49,7 +52,7 @@ def rescore_command(
         print(
             f"removed: {(out or run_dir) / LM_EVAL_FOLDER}, lm-eval's own files, which held the old verdicts"
         )
-    print(f"next: harness leaderboard {out or run_dir}")
+    print(f"next: harness leaderboard {neutral(out or run_dir)}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,8 +89,14 @@ def rescore(run_dir: Path, out: Path | None = None, workers: int | None = None) 
     """
     if not run_dir.is_dir():
         raise InputError(f"{run_dir}: no such folder; name that of a finished run")
+    if out:
+        refuse_nesting(out, [run_dir])
+        check_run_folder(out)
+        _check_results(out, read_results(run_dir))
     with locked(out or run_dir):
-        _put_back(run_dir)
+        if (run_dir / KEPT).is_dir():
+            with locked(run_dir) if out else nullcontext():
+                _put_back(run_dir)
         results = read_results(run_dir)
         scores = list(score_many(_items(results, run_dir), workers))
         samples = _with_scores(results.samples, scores)
@@ -97,8 +106,8 @@ def rescore(run_dir: Path, out: Path | None = None, workers: int | None = None) 
             entries.append(replace(entry, evaluations=again))
         folder = out or run_dir
         _write(folder, replace(results, entries=tuple(entries), samples=samples))
-        if out and (run_dir / _CONFIG).is_file():
-            shutil.copyfile(run_dir / _CONFIG, out / _CONFIG)
+        if out and (config := stored_text(results)):
+            write_whole(out / CONFIG_FILE, config)
         if out and (run_dir / KEPT_FORMATS).is_dir():
             shutil.copytree(run_dir / KEPT_FORMATS, out / KEPT_FORMATS, dirs_exist_ok=True)
         # lm-eval's own files hold the old verdicts, and only lm-eval makes new ones.
@@ -107,10 +116,21 @@ def rescore(run_dir: Path, out: Path | None = None, workers: int | None = None) 
         return _report(results, samples, without_lm_eval)
 
 
+def _check_results(out: Path, run: RunResults) -> None:
+    """Refuses (InputError) to write over results other than an earlier rescoring of these."""
+    if (out / RESULTS_FILE).exists():
+        there, here = (
+            {(*_key(entry), entry.digest, one.benchmark) for entry in of.entries for one in entry.evaluations}
+            for of in (read_results(out), run)
+        )
+        if there != here:
+            raise InputError(f"--out {out}: holds the results of another run; use another folder")
+
+
 def print_report(report: RescoreReport, screen: Console) -> None:
     """Print how many verdicts changed, and the first of them."""
-    from rich.markup import escape
     from rich.table import Table
+    from rich.text import Text
 
     table = Table(title="verdicts that changed", title_justify="left")
     for name in ("benchmark", "samples", "right now", "wrong now", "strict", "format"):
@@ -118,10 +138,10 @@ def print_report(report: RescoreReport, screen: Console) -> None:
     for benchmark, n in report.n.items():
         own = [change.after for change in report.changes if change.benchmark == benchmark]
         counts = (n, sum(own), len(own) - sum(own), report.strict[benchmark], report.format_valid[benchmark])
-        table.add_row(escape(benchmark), *map(str, counts))
+        table.add_row(Text(printable(benchmark)), *map(str, counts))
     screen.print(table)
     for change in report.changes[:MOST_CHANGES_SHOWN]:
-        screen.print(_line(change), markup=False, highlight=False, soft_wrap=True)
+        screen.print(Text(neutral(_line(change))), soft_wrap=True)
     if len(report.changes) > MOST_CHANGES_SHOWN:
         screen.print(f"… and {len(report.changes) - MOST_CHANGES_SHOWN} more")
 
@@ -138,7 +158,10 @@ def _items(results: RunResults, run_dir: Path) -> Iterator[Item]:
     """The stored samples as the scorer takes them, in the order of the table."""
     import pandas as pd
 
-    alpha = _alpha(run_dir)
+    try:
+        alpha = stored_config(results).alpha
+    except InputError as error:
+        raise InputError(f"{run_dir}: alpha cannot be read ({error})") from error
     tags = {_key(entry): format_of(run_dir, entry.tags) for entry in results.entries}
     kinds = {(_key(entry), one.benchmark): one.kind for entry in results.entries for one in entry.evaluations}
     for row in _rows(results.samples):
@@ -202,32 +225,22 @@ def _changes(old: pd.DataFrame, new: pd.DataFrame) -> Iterator[Change]:
         )
 
 
-def _alpha(run_dir: Path) -> float:
-    """The weight of accuracy that the run was scored with."""
-    path = run_dir / _CONFIG
-    if not path.is_file():
-        return DEFAULT_ALPHA
-    try:
-        return float((read_yaml(path) or {}).get("alpha", DEFAULT_ALPHA))
-    except (InputError, AttributeError, TypeError, ValueError) as error:
-        raise InputError(f"{path}: alpha cannot be read ({' '.join(str(error).split())})") from error
-
-
 def _write(folder: Path, results: RunResults) -> None:
     """Writes the results; until the new files are whole, the old ones stay beside them."""
     there = [path for name in _FILES if (path := folder / name).is_file()]
     if there:
-        with whole_folder(folder / KEPT) as partial:
+        with whole_folder(folder / KEPT, sealed=False) as partial:
             for path in there:
                 shutil.copy2(path, partial / path.name)
-    write_results(folder, results.provenance, results.entries, results.samples, results.curves)
+    write_results(
+        folder, results.provenance, results.entries, results.samples, results.curves, results.config
+    )
     shutil.rmtree(folder / KEPT, ignore_errors=True)
 
 
 def _put_back(folder: Path) -> None:
     """An earlier rescoring was interrupted: its new files may not belong together."""
     kept = folder / KEPT
-    if kept.is_dir():
-        for path in kept.iterdir():
-            shutil.copy2(path, folder / path.name)
-        shutil.rmtree(kept)
+    for path in kept.iterdir():
+        shutil.copy2(path, folder / path.name)
+    shutil.rmtree(kept)

@@ -1,17 +1,19 @@
 """`harness score`: judge outputs that were made elsewhere, with the scorer that judges our own."""
 
 import json
+import math
 from collections import defaultdict, deque
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Annotated, Any, NamedTuple
+from typing import IO, TYPE_CHECKING, Annotated, Any, NamedTuple, cast
 
 import typer
 
 import tasks.scoring as scoring
 from harness.commands.options import Tags, Workers, option
+from harness.outputs import refuse_overwriting
 from harness.progress import console
 from tasks.errors import InputError, did_you_mean
 from tasks.files import whole_file
@@ -22,8 +24,12 @@ from tasks.tags import DEFECTS, TagFormat, get_tag_format, opens_reasoning
 if TYPE_CHECKING:
     from rich.console import Console
 
-_OUTPUTS = 'JSONL: {"id", "output", "gold"}, and "choices" where they exist.'
+_OUTPUTS = (
+    'JSONL: {"id", "output", "gold"}, and "choices" where they exist. Several outputs of one question have '
+    'its id and gold; "sample_index" may tell them apart.'
+)
 _KIND = "number, choice, latex or text."
+_SHARES = ("accuracy", "accuracy_strict", "format_valid", "score")
 _LABEL = "Field with another's verdict, true or false, to compare with."
 
 
@@ -38,10 +44,9 @@ def score_command(
     label: Annotated[str | None, option(_LABEL)] = None,
 ) -> None:
     """Score outputs made elsewhere."""
-    known = next((item for item in KINDS if item == kind), None)
-    if known is None:
-        raise InputError(f"--kind {kind}: {did_you_mean(kind, KINDS)}")
-    report = score_file(outputs, known, tags or "none", samples, alpha, workers, label)
+    if outputs.is_file():  # what is printed would be read: `harness score F --json >> F`
+        refuse_overwriting(Path("/dev/stdout"), [outputs], "standard output")
+    report = score_file(outputs, cast(Kind, kind), tags or "none", samples, alpha, workers, label)
     if as_json:
         print(report.to_json())
     else:
@@ -61,12 +66,11 @@ class ScoreReport:
     defects: dict[str, int]  # number of outputs with each format defect; every defect is named
     # agreement of `accuracy` with the lines' own labels, where asked for.
     label: scoring.Agreement | None = None
+    questions: int | None = None  # number of different ids, where there are fewer than outputs
 
     def to_json(self) -> str:
         """Return the report as one JSON object on one line."""
-        figures = asdict(self)
-        if self.label is None:
-            del figures["label"]
+        figures = {name: figure for name, figure in asdict(self).items() if figure is not None}
         return json.dumps(figures, ensure_ascii=False)
 
 
@@ -76,6 +80,7 @@ class OutputLine(NamedTuple):
     id: str | int
     item: Item
     label: bool | None
+    sample_index: int | None
 
 
 def score_file(
@@ -89,33 +94,25 @@ def score_file(
 ) -> ScoreReport:
     """Score a JSONL file of outputs.
 
-    Args:
-        path: lines of ``{"id", "output", "gold"}``, where they exist with ``choices`` (a list),
-            ``finish_reason`` ("length" means truncated) or ``truncated``, and ``prompt``, the rendered one,
-            whose end says whether the output begins inside the reasoning.
-        kind: how answers are compared.
-        tags: the tag format that the outputs should keep to: its name, or a YAML file.
-        samples_path: where to write one verdict a line; None for nowhere.
-        alpha: the weight of accuracy in the score, 0 to 1.
-        workers: processes at most; one for each core where None.
-        label: a field that holds somebody else's verdict, true or false, to compare ours with.
-
-    Returns:
-        The figures over all lines.
-
-    Raises:
-        InputError: unknown kind or tag format, alpha out of range, a faulty or empty file, or no labels.
+    Its lines are ``{"id", "output", "gold"}``, where they exist with ``choices`` (a list), ``finish_reason``
+    ("length" means truncated) or ``truncated``, and ``prompt``, the rendered one, whose end says whether the
+    output begins inside the reasoning. `label` is a field that holds somebody else's verdict, true or false,
+    to compare ours with; `tags` may be a YAML file.
     """
     if kind not in KINDS:
-        raise InputError(f"unknown kind '{kind}'; {did_you_mean(kind, KINDS)}")
+        raise InputError(f"--kind {kind}: {did_you_mean(kind, KINDS)}")
     if not 0 <= alpha <= 1:
         raise InputError(f"alpha is {alpha}; choose a number from 0 to 1")
     tag_format = get_tag_format(tags)
+    refuse_overwriting(samples_path, [path, Path(tags)], "--samples")
     waiting, sums, labels = deque[OutputLine](), defaultdict[str, float](float), []
+    # By id: what was asked, and where it stood first; an output may stand again with the same question.
+    questions, drawn = dict[str | int, tuple[int, str]](), set[tuple[str | int, int]]()
 
     def items() -> Iterator[Item]:
         for where, fields in iter_objects(path):
             waiting.append(_checked_line(fields, where, label, (kind, tag_format, alpha)))
+            _check_question(waiting[-1], where, questions, drawn)
             yield waiting[-1].item
 
     with _written_whole(samples_path) as samples:
@@ -127,11 +124,32 @@ def score_file(
                 labels.append((score.accuracy, line.label))
             if samples is not None:
                 samples.write(_sample_json(line, score) + "\n")
-        return _report(path, label, sums, labels)
+        return _report(path, label, sums, labels, len(questions))
+
+
+def _check_question(
+    line: OutputLine,
+    where: str,
+    questions: dict[str | int, tuple[int, str]],
+    drawn: set[tuple[str | int, int]],
+) -> None:
+    asked = hash((line.item.gold, line.item.choices))
+    known, place = questions.setdefault(line.id, (asked, where.rpartition(":")[2]))
+    if known != asked:
+        raise InputError(
+            f"{where}: id {line.id!r} stands at line {place} with another gold or other choices; give "
+            "each question its own id"
+        )
+    if line.sample_index is not None:
+        if (line.id, line.sample_index) in drawn:
+            raise InputError(
+                f"{where}: id {line.id!r} stands above with the same sample_index; leave one out"
+            )
+        drawn.add((line.id, line.sample_index))
 
 
 def _report(
-    path: Path, label: str | None, sums: Mapping[str, float], labels: list[tuple[bool, bool]]
+    path: Path, label: str | None, sums: Mapping[str, float], labels: list[tuple[bool, bool]], questions: int
 ) -> ScoreReport:
     if not sums:
         raise InputError(f"{path}: no outputs; expected one JSON object a line")
@@ -140,13 +158,11 @@ def _report(
     n = int(sums["n"])
     return ScoreReport(
         n=n,
-        accuracy=sums["accuracy"] / n,
-        accuracy_strict=sums["accuracy_strict"] / n,
-        format_valid=sums["format_valid"] / n,
-        score=sums["score"] / n,
+        **{name: sums[name] / n for name in _SHARES},
         truncated=int(sums["truncated"]),
         defects={defect: int(sums[f"defect_{defect}"]) for defect in DEFECTS},
         label=scoring.agreement(labels) if labels else None,
+        questions=questions if questions < n else None,
     )
 
 
@@ -157,20 +173,26 @@ def _checked_line(
     if missing:
         raise InputError(f"{where}: field '{missing}' is missing; add it")
     output, gold, choices = fields["output"], fields["gold"], fields.get("choices")
-    truncated = fields.get("truncated", fields.get("finish_reason") == "length")
+    finish, index, prompt = (fields.get(name) for name in ("finish_reason", "sample_index", "prompt"))
+    truncated = fields.get("truncated", finish == "length")
     verdict = fields.get(label) if label else None
-    is_gold = isinstance(gold, str | int | float) and not isinstance(gold, bool) and str(gold).strip()
+    is_gold = _is_text(gold) or _is_whole(gold) or (isinstance(gold, float) and math.isfinite(gold))
     for name, right, what in (
         ("output", isinstance(output, str), "a text"),
         ("gold", is_gold, "a text or a number"),
         ("choices", choices is None or _is_choices(choices), f"a list of 2 to {len(LETTERS)} texts, or null"),
         ("truncated", isinstance(truncated, bool), "true or false"),
-        ("id", isinstance(fields["id"], str | int), "a text or a whole number"),
+        ("finish_reason", isinstance(finish, str | None), "a text or null"),
+        ("sample_index", index is None or _is_whole(index), "a whole number"),
+        ("prompt", isinstance(prompt, str | list | None), "a text, a list of messages, or null"),
+        ("id", _is_whole(fields["id"]) or _is_text(fields["id"]), "a text or a whole number"),
         (label, isinstance(verdict, bool | None), "true or false"),
     ):
         if not right:
             raise InputError(f"{where}: field '{name}' must be {what}")
-    prompt, (kind, tag_format, alpha) = fields.get("prompt"), how
+    kind, tag_format, alpha = how
+    if fault := scoring.fault_of_gold(str(gold), kind, choices):
+        raise InputError(f"{where}: field 'gold': {fault}")
     item = Item(
         output=output,
         gold=str(gold),
@@ -182,7 +204,7 @@ def _checked_line(
         # A prompt may also be a list of messages, which tell nothing of a rendered one.
         reasoning_open=opens_reasoning(prompt, tag_format) if isinstance(prompt, str) else None,
     )
-    return OutputLine(fields["id"], item, verdict)
+    return OutputLine(fields["id"], item, verdict, index)
 
 
 def print_report(report: ScoreReport, screen: "Console") -> None:
@@ -192,7 +214,7 @@ def print_report(report: ScoreReport, screen: "Console") -> None:
     table = Table(title=f"{report.n} outputs", title_justify="left")
     table.add_column("metric")
     table.add_column("value", justify="right")
-    for name in ("accuracy", "accuracy_strict", "format_valid", "score"):
+    for name in _SHARES:
         table.add_row(name, f"{getattr(report, name):.4f}")
     table.add_section()
     table.add_row("truncated", str(report.truncated))
@@ -204,6 +226,9 @@ def print_report(report: ScoreReport, screen: "Console") -> None:
         table.add_row("agreement with them", f"{report.label.agreement:.4f}")
         table.add_row("Cohen's κ", "–" if report.label.kappa is None else f"{report.label.kappa:.4f}")
     screen.print(table)
+    if report.questions is not None:
+        said = f"{report.n} outputs of {report.questions} questions: ids that stand several times"
+        screen.print(said, highlight=False)
 
 
 def _sample_json(line: OutputLine, score: Score) -> str:
@@ -218,14 +243,23 @@ def _sample_json(line: OutputLine, score: Score) -> str:
         "truncated": score.truncated,
         "score": score.score,
     }
+    if line.sample_index is not None:
+        verdict["sample_index"] = line.sample_index
     if line.label is not None:
         verdict |= {"label": line.label, "agrees": line.label == score.accuracy}
     return json.dumps(verdict)
 
 
 def _is_choices(value: Any) -> bool:
-    is_list = isinstance(value, list) and 2 <= len(value) <= len(LETTERS)
-    return is_list and all(isinstance(choice, str) for choice in value)
+    return isinstance(value, list) and 2 <= len(value) <= len(LETTERS) and all(map(_is_text, value))
+
+
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str) and bool(value.strip())
+
+
+def _is_whole(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
 
 
 @contextmanager
@@ -234,11 +268,12 @@ def _written_whole(path: Path | None) -> Iterator[IO[str] | None]:
     if path is None:
         yield None
         return
-    direct = path.exists() and not path.is_file()  # such as /dev/stdout
-    with ExitStack() as stack:
-        part = path if direct else stack.enter_context(whole_file(path))
-        try:
-            file = stack.enter_context(part.open("w", encoding="utf-8"))
-        except OSError as error:
-            raise InputError(f"{path}: cannot be written ({error.strerror}); check --samples") from error
-        yield file
+    try:
+        direct = path.exists() and not path.is_file()  # such as /dev/stdout
+        with (
+            nullcontext(path) if direct else whole_file(path) as part,
+            part.open("w", encoding="utf-8") as file,
+        ):
+            yield file
+    except OSError as error:
+        raise InputError(f"{path}: cannot be written ({error.strerror}); check --samples") from error

@@ -10,26 +10,32 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
 
 from harness.commands.options import TRAINING, Given, configured, option
 from harness.config import OWN_SETTINGS, Config, dump_config
+from harness.files import locked
+from harness.preflight import check_training
 from harness.progress import Reporter, console
 from sftkey_train import distributed
+from sftkey_train.settings import TrainSettings
 from sftkey_train.variants import Variant, load_variant
 from tasks.benchmarks import load_benchmark
+from tasks.checks import checked
 from tasks.errors import InputError, did_you_mean
 from tasks.files import write_whole
+from tasks.shown import neutral
 
 if TYPE_CHECKING:
     from rich.table import Table
 
 Point = tuple[tuple[str, float], ...]
 """(setting, value) of one point of a variant's grid."""
-OF_LATER_STAGES = ("second_learning_rate", "stage2_share")
 CHOSEN_FILE = "chosen.yaml"
+MOST_POINTS = 1_000
 _GRID = (
     "A setting and its values, such as learning_rate=1e-5,3e-5; may be repeated. Half, once and twice the "
     "learning rate × stage2_share 0.25 and 0.5 where none is given."
@@ -54,15 +60,18 @@ def sweep(given: Given, grid: Annotated[list[str] | None, option(_GRID, metavar=
         raise InputError("a sweep is one process; stages run side by side on the GPUs there are")
     config = given.config()
     wanted = parse_grid(grid) if grid else default_grid(config)
-    config.out.mkdir(parents=True, exist_ok=True)
-    tried = choose_settings(config, wanted, Reporter())
+    _check_grid(config, wanted, said=bool(grid))
+    check_training(config, [load_benchmark(name) for name in config.benchmarks])
+    with locked(config.out):
+        tried = choose_settings(config, wanted, Reporter())
     console().print(_table(tried, config.rank_by))
-    print(f"next: harness train-and-eval --config {config.out / CHOSEN_FILE}")
+    print(f"next: harness train-and-eval --config {neutral(config.out / CHOSEN_FILE)}")
 
 
 def _table(tried: Sequence[Tried], metric: str) -> Table:
     """All points, the chosen ones marked."""
     from rich.table import Table
+    from rich.text import Text
 
     shown = Table(box=None, pad_edge=False, header_style="bold")
     shown.add_column("variant", no_wrap=True)
@@ -73,7 +82,7 @@ def _table(tried: Sequence[Tried], metric: str) -> Table:
     for one in tried:
         mark, style = ("chosen", "bold") if one.chosen else ("", None)
         figures = (f"{100 * one.metric:.1f}", f"{100 * one.format_valid:.1f}")
-        shown.add_row(one.variant, in_words(one.point), *figures, mark, style=style)
+        shown.add_row(Text(neutral(one.variant)), in_words(one.point), *figures, mark, style=style)
     return shown
 
 
@@ -87,10 +96,15 @@ def parse_grid(texts: Sequence[str]) -> dict[str, tuple[float, ...]]:
         name, _, values = text.partition("=")
         if name not in OWN_SETTINGS:
             raise InputError(f"--grid {text}: {did_you_mean(name, OWN_SETTINGS)}")
+        if name in grid:
+            raise InputError(f"--grid {text[:200]}: {name} stands there twice; name all its values once")
         try:
-            grid[name] = tuple(dict.fromkeys(float(value) for value in values.split(",")))
+            wanted = [float(value) for value in values.split(",")]
         except ValueError as error:
-            raise InputError(f"--grid {text}: expected numbers, such as {name}=1e-5,3e-5") from error
+            raise InputError(f"--grid {text[:200]}: expected numbers, such as {name}=1e-5,3e-5") from error
+        grid[name] = tuple(dict.fromkeys(wanted))
+        if len({f"{value:g}" for value in grid[name]}) < len(grid[name]):  # what a point's folder is called
+            raise InputError(f"--grid {text[:200]}: two values are the same to six digits; leave one out")
     return grid
 
 
@@ -100,9 +114,33 @@ def default_grid(config: Config) -> dict[str, tuple[float, ...]]:
     return {"learning_rate": (rate / 2, rate, 2 * rate), "stage2_share": (0.25, 0.5)}
 
 
+def _check_grid(config: Config, grid: Mapping[str, Sequence[float]], *, said: bool) -> None:
+    """Refuses (InputError) values that no run may have, too many of them, and what no variant takes."""
+    number = math.prod(map(len, grid.values()))
+    if number > MOST_POINTS:
+        raise InputError(f"--grid: {number:,} points for each variant; at most {MOST_POINTS:,} are tried")
+    for name, values in grid.items():
+        for value in values:
+            checked(TrainSettings, {name: value}, "--grid", "--grid ")
+    taken = {name for variant in config.variants for name in grid if _takes(load_variant(variant), name)}
+    if said and (idle := [name for name in grid if name not in taken]):
+        names = ", ".join(config.variants)
+        raise InputError(f"--grid {idle[0]}: changes nothing in {names}, whose stages set it or lack it")
+
+
+def _takes(variant: Variant, setting: str) -> bool:
+    """Whether a setting says anything of a variant, whose stages may have their own."""
+    first, *later = variant.stages
+    if setting == "learning_rate":
+        return first.learning_rate is None
+    if setting == "second_learning_rate":
+        return any(stage.learning_rate is None for stage in later)
+    return setting != "stage2_share" or any(stage.share is None for stage in later)
+
+
 def points_of(variant: Variant, grid: Mapping[str, Sequence[float]]) -> list[Point]:
     """The points of a variant's grid, in the order of the grid."""
-    names = [name for name in grid if len(variant.stages) > 1 or name not in OF_LATER_STAGES]
+    names = [name for name in grid if _takes(variant, name)]
     return [tuple(zip(names, values, strict=True)) for values in itertools.product(*(grid[n] for n in names))]
 
 

@@ -16,7 +16,6 @@ from harness.evaluation.generations import GenerationStore, Queue
 from harness.models.checkpoint import Checkpoint
 from harness.progress import Reporter
 from leaderboards.results.schema import Entry, Evaluation, ExactCheck
-from tasks.errors import InputError
 from tasks.scoring import score
 from tasks.tags import get_tag_format
 
@@ -50,14 +49,6 @@ def check_exactness(
         _checked(entry, samples, [one for one in asked if one.checkpoint is checkpoint], queue, reporter)
         for checkpoint, (entry, samples) in zip(checkpoints, found, strict=True)
     ]
-
-
-def refuse_comparison(checkpoints: Sequence[Checkpoint], engine: Engine) -> None:
-    """Refuses (InputError) what leaves nothing to compare: a served model, and the reference as engine."""
-    if any(checkpoint.served for checkpoint in checkpoints):
-        raise InputError("--exact: a served model's weights are not here; leave it out")
-    if engine.name == REFERENCE:
-        raise InputError("--exact compares with the hf engine, which made these outputs; leave it out")
 
 
 def _some(asked: Asked, number: int) -> Asked:

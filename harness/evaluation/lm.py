@@ -22,6 +22,8 @@ from harness.models.checkpoint import Checkpoint
 from leaderboards.results.schema import Evaluation
 from tasks.errors import InputError
 from tasks.files import whole_file, write_whole
+from tasks.names import file_name
+from tasks.reading import read_json
 
 if TYPE_CHECKING:
     from lm_eval.api.instance import Instance
@@ -170,18 +172,23 @@ def write_lm_eval_files(run_dir: Path, evaluations: Mapping[str, Sequence[Path]]
     results are joined in one file an entry, which is returned. InputError where they cannot be written.
     """
     try:
-        return [_write_entry(run_dir / FOLDER, name, folders) for name, folders in evaluations.items()]
+        written: list[Path] = []
+        for name, folders in evaluations.items():
+            own = sanitized(name)
+            if own in (path.parent.name for path in written):
+                own = file_name(name, [name])
+            written.append(_write_entry(run_dir / FOLDER / own, name, folders))
+        return written
     except OSError as error:
         raise InputError(
             f"{run_dir / FOLDER}: cannot be written ({error.strerror}); use another --out"
         ) from error
 
 
-def _write_entry(parent: Path, name: str, folders: Sequence[Path]) -> Path:
-    folder = parent / sanitized(name)
+def _write_entry(folder: Path, name: str, folders: Sequence[Path]) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     paths = [path for own in folders for path in own.glob("results_*.json")]
-    reports = [json.loads(path.read_text(encoding="utf-8")) for path in paths]
+    reports = [read_json(path) for path in paths]
     time = max(path.stem.removeprefix("results_") for path in paths)
     joined = dict(reports[0])
     for key in _BY_TASK:

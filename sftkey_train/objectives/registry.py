@@ -130,6 +130,8 @@ class Objective:
                 raise InputError(f"{where}: option {name} must be above 0 and at most 1, not {value}")
             if not 0 <= value < float("inf"):
                 raise InputError(f"{where}: option {name} must be a number of at least 0, not {value}")
+            if value > 1e6:
+                raise InputError(f"{where}: option {name} must be at most 1e6, not {value:g}")
 
     def _field(self, label: str) -> str:
         text = inspect.getdoc(self.function) or ""

@@ -38,7 +38,14 @@ def test_workers_change_no_weight(tiny_base: Path, tmp_path: Path) -> None:
 def test_what_a_worker_finds_wrong_is_one_clear_line(tiny_base: Path, tmp_path: Path) -> None:
     """A learning rate at which the loss overflows: the run fails, says where, and leaves no process."""
     arguments = train(
-        tiny_base, tmp_path / "run", "--set", "train.workers=2", "--set", "train.learning_rate=1e30"
+        tiny_base,
+        tmp_path / "run",
+        "--set",
+        "train.workers=2",
+        "--set",
+        "train.learning_rate=1",
+        "--set",
+        "train.weight_decay=100",
     )
     done = subprocess.run(arguments, env=environment(tmp_path), capture_output=True, text=True, timeout=240)
     assert done.returncode == 1

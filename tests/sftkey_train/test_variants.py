@@ -105,6 +105,33 @@ def test_a_wrong_sum_is_one_clear_line(name: str, message: str) -> None:
     assert message in error_of(name)
 
 
+@pytest.mark.parametrize("name", ["", "base", "../../x", "a\x1b[31m", "[/red]", "=1", "a\nb", 7, True, ["a"]])
+def test_a_variant_is_called_by_a_name(tmp_path: Path, name: object) -> None:
+    error = error_of(write(tmp_path, name=name))
+    assert "mine.yaml: name: " in error
+    assert error.isprintable()
+
+
+def test_a_name_that_is_null_is_none(tmp_path: Path) -> None:
+    file = Path(write(tmp_path))
+    file.write_text(file.read_text().replace("name: mine", "name: null"))
+    assert "mine.yaml: name: null is no name" in error_of(str(file))
+
+
+@pytest.mark.parametrize("name", ["../../x", "/etc/passwd", "../variants/sft", "./sft", "sft\0", "base"])
+def test_a_variants_name_is_no_path(name: str) -> None:
+    assert "no variant " in error_of(name)
+
+
+def test_a_stage_is_called_by_a_name(tmp_path: Path) -> None:
+    assert "stage 1: name: " in error_of(write_stage(tmp_path, name="a\u202eb"))
+
+
+def test_a_file_may_have_a_plus_in_its_path(tmp_path: Path) -> None:
+    (tmp_path / "a+b").mkdir()
+    assert load_variant(write(tmp_path / "a+b")).name == "mine"
+
+
 def test_options_that_are_left_out_have_their_defaults(tmp_path: Path) -> None:
     (stage,) = load_variant(write_stage(tmp_path, objective="iw-sft", options={"clip": "1e1"})).stages
     assert stage.options == (("clip", 10.0), ("temperature", 1.0))
@@ -161,6 +188,10 @@ def test_a_wrong_file_is_one_clear_line(tmp_path: Path, changes: dict[str, objec
         ({"objective": ["cross-entropy"]}, "no objective"),
         ({"learning_rate": 0}, "learning_rate must be a number above 0"),
         ({"learning_rate": "fast"}, "learning_rate must be a number above 0"),
+        ({"learning_rate": 2}, "learning_rate must be a number above 0, and at most 1"),
+        ({"loss": {"answer": 1e300}}, "the weight of answer must be a number of at least 0, of 1e-6 to 1e6"),
+        ({"loss": {"answer": 1e-300}}, "the weight of answer must be a number of at least 0, of 1e-6 to 1e6"),
+        ({"objective": "focal", "options": {"gamma": 1e300}}, "option gamma must be at most 1e6"),
         ({"epochs": 1}, "unknown field 'epochs'"),
         ({"share": True}, "share must be a number above 0"),
         ({"share": float("inf")}, "share must be a number above 0"),

@@ -5,73 +5,17 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 from rich.console import Console
+from stored_run import OUTPUTS, ROWS, sample, store
 
 from harness.commands.rescore import KEPT, MOST_CHANGES_SHOWN, print_report, rescore, rescore_command
-from harness.evaluation.evaluations import judged_fields
 from leaderboards.board.build import build_board
-from leaderboards.results.schema import RESULTS_FILE, SAMPLES_FILE, Entry, Evaluation, JudgeCheck, Sample
+from leaderboards.results.schema import RESULTS_FILE, SAMPLES_FILE, JudgeCheck
 from leaderboards.results.store import read_results, write_results
 from tasks.errors import InputError
-from tasks.scoring import Item, score, scorer_digest
-from tasks.tags import get_tag_format
-
-OUTPUTS = ("<think>2+3</think><answer>5</answer>", "<think>so 5", "It is 6", "2+3</think><answer>5</answer>")
-THINKING_PROMPT = "<|Assistant|><think>\n"
-
-
-def sample(index: int, output: str, *, prompt: str = "2+3?", **more: Any) -> Sample:
-    """A row as an evaluation writes it."""
-    item = Item(
-        output,
-        gold="5",
-        kind="number",
-        choices=None,
-        tag_format=get_tag_format("think-answer"),
-        reasoning_open=prompt == THINKING_PROMPT,
-        alpha=0.5,
-    )
-    row = Sample(
-        entry="r1",
-        model="tiny",
-        seed=None,
-        benchmark="sums",
-        sample_id=f"q{index // 2}",
-        sample_index=index % 2,
-        prompt=prompt,
-        output=output,
-        gold="5",
-        choices=None,
-        finish_reason="stop",
-        prompt_tokens=5,
-        output_tokens=4,
-        **judged_fields(score(item), "5"),
-    )
-    return replace(row, **more)
-
-
-ROWS = [
-    *(sample(index, output) for index, output in enumerate(OUTPUTS[:3])),
-    sample(3, OUTPUTS[3], prompt=THINKING_PROMPT),
-]
-
-
-def store(folder: Path, rows: list[Sample], judge: JudgeCheck | None = None) -> Path:
-    generation = {"temperature": 0.0}
-    evaluation = Evaluation(
-        *("sums", len(rows) // 2, "d1", "hf", "float32", 5, 4, 0.5, generation),
-        kind="number",
-        num_samples=2,
-        scorer="an older one",
-        judge=judge,
-    )
-    entry = Entry("r1", "tiny", "external", None, "think-answer", True, None, "r1", "w1", None, (evaluation,))
-    write_results(folder, {"git": "abc"}, [entry], rows)
-    (folder / "config.yaml").write_text("alpha: 0.5\n")
-    return folder
+from tasks.scoring import scorer_digest
 
 
 def test_a_run_of_todays_scorer_stays_as_it_is(tmp_path: Path) -> None:
@@ -162,8 +106,9 @@ def test_what_cannot_be_scored_again_is_one_line(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no such folder"):
         rescore(tmp_path / "missing")
     run = store(tmp_path, ROWS)
-    text = (run / RESULTS_FILE).read_text()
-    (run / RESULTS_FILE).write_text(text.replace("think-answer", "gone.yaml"))
+    results = read_results(run)
+    gone = [replace(entry, tags="gone.yaml") for entry in results.entries]
+    write_results(run, results.provenance, gone, results.samples)
     with pytest.raises(InputError, match=r"gone\.yaml: tag format cannot be read"):
         rescore(run)
     (run / "config.yaml").write_text("alpha: many\n")

@@ -153,11 +153,92 @@ def test_a_faulty_file_leaves_no_samples(tmp_path: Path) -> None:
         ({"id": "a", "output": "x", "gold": "A", "choices": "AB"}, "field 'choices' must be"),
         ({"id": "a", "output": "x", "gold": "A", "truncated": "no"}, "field 'truncated' must be"),
         ({"id": None, "output": "x", "gold": "A"}, "field 'id' must be"),
+        ({"id": True, "output": "x", "gold": "7"}, "field 'id' must be"),
+        ({"id": 1.5, "output": "x", "gold": "7"}, "field 'id' must be"),
+        ({"id": ["a"], "output": "x", "gold": "7"}, "field 'id' must be"),
+        ({"id": "", "output": "x", "gold": "7"}, "field 'id' must be"),
+        ({"id": "a", "output": None, "gold": "7"}, "field 'output' must be"),
+        ({"id": "a", "output": "x", "gold": ""}, "field 'gold' must be"),
+        ({"id": "a", "output": "x", "gold": ["7"]}, "field 'gold' must be"),
+        ({"id": "a", "output": "x", "gold": True}, "field 'gold' must be"),
+        ({"id": "a", "output": "x", "gold": "seventh"}, "field 'gold': 'seventh' is no number"),
+        ({"id": "a", "output": "x", "gold": "so ####"}, "field 'gold': no answer after ####"),
+        ({"id": "a", "output": "x", "gold": "NaN"}, "field 'gold': 'NaN' is no number"),
+        ({"id": "a", "output": "x", "gold": "1e999999999"}, "field 'gold': '1e999999999' is no number"),
+        ({"id": "a", "output": "x", "gold": "9" * 5000}, "field 'gold': '9{60}…' is no number"),
+        ('{"id": "a", "output": "x", "gold": NaN}', "invalid JSON \\(NaN is no number"),
+        ('{"id": "a", "output": "x", "gold": 1e400}', "field 'gold' must be"),
+        ('{"id": "a", "output": "x", "gold": ' + "9" * 5000 + "}", "invalid JSON \\(a number of thousands"),
+        ('{"id": "a", "output": "x", "gold": "7", "id": "b"}', "invalid JSON \\(the key 'id' stands twice"),
+        ('{"id": "a", "output": "x", "gold": "7", "more": ' + "[" * 99 + "]" * 99 + "}", "invalid JSON"),
+        ({"id": "a", "output": "x", "gold": "7", "choices": ["x"]}, "field 'choices' must be"),
+        ({"id": "a", "output": "x", "gold": "7", "choices": ["x", " "]}, "field 'choices' must be"),
+        ({"id": "a", "output": "x", "gold": "7", "choices": [1, 2]}, "field 'choices' must be"),
+        ({"id": "a", "output": "x", "gold": "7", "finish_reason": ["length"]}, "field 'finish_reason' must"),
+        ({"id": "a", "output": "x", "gold": "7", "prompt": 7}, "field 'prompt' must be"),
+        ({"id": "a", "output": "x", "gold": "7", "sample_index": True}, "field 'sample_index' must be"),
+        (row("#### 18", "19", id="#### 18/18"), "id '#### 18/18' stands at line 1 with another gold"),
     ],
 )
 def test_a_faulty_line_is_named(tmp_path: Path, line: Any, complaint: str) -> None:
     with pytest.raises(InputError, match=rf"o\.jsonl:2: {complaint}"):
         score_file(write(tmp_path / "o.jsonl", row("#### 18"), line), "number")
+
+
+@pytest.mark.parametrize(
+    ("gold", "choices", "complaint"),
+    [
+        ("purple", ["red", "blue"], "'purple' is no choice; write its letter"),
+        ("C", ["red", "blue"], "'C' is no choice"),
+        ("A or B", ["red", "blue"], "'A or B' is no choice"),
+        ("K", None, "'K' is no choice; write its letter, or add 'choices'"),
+        ("A", ["red", "Red."], "the choice 'A' stands twice among the choices"),
+    ],
+)
+def test_a_gold_is_one_of_the_choices(
+    tmp_path: Path, gold: str, choices: list[str] | None, complaint: str
+) -> None:
+    path = write(tmp_path / "o.jsonl", row("A", gold, choices=choices))
+    with pytest.raises(InputError, match=f"o.jsonl:1: field 'gold': {complaint}"):
+        score_file(path, "choice")
+
+
+def test_several_outputs_of_a_question_are_counted(tmp_path: Path) -> None:
+    drawn = [row("It is 18", id="q", sample_index=0), row("It is 17", id="q", sample_index=1)]
+    path = write(tmp_path / "o.jsonl", *drawn, row("It is 18", id="r"))
+    report = score_file(path, "number", samples_path=tmp_path / "s.jsonl")
+    assert (report.n, report.questions) == (3, 2)
+    assert json.loads(report.to_json())["questions"] == 2
+    samples = [json.loads(line) for line in (tmp_path / "s.jsonl").read_text().splitlines()]
+    assert [sample.get("sample_index") for sample in samples] == [0, 1, None]
+    console = Console(record=True, width=80)
+    print_report(report, console)
+    assert "3 outputs of 2 questions" in console.export_text()
+    with pytest.raises(InputError, match=r"o\.jsonl:3: id 'q' stands above with the same sample_index"):
+        score_file(write(tmp_path / "o.jsonl", *drawn, drawn[0]), "number")
+
+
+def test_half_a_character_is_replaced(tmp_path: Path) -> None:
+    line = r'{"id": "a", "output": "\ud800 It is 18.", "gold": "18"}'
+    assert score_file(write(tmp_path / "o.jsonl", line), "number", samples_path=tmp_path / "s").accuracy == 1
+
+
+@pytest.mark.parametrize("name", ["o.jsonl", "./o.jsonl", "in/../o.jsonl", "soft", "hard", "fd"])
+def test_what_is_read_is_never_written_to(tmp_path: Path, name: str) -> None:
+    path = write(tmp_path / "o.jsonl", row("18"))
+    (tmp_path / "in").mkdir()
+    (tmp_path / "soft").symlink_to(path)
+    (tmp_path / "hard").hardlink_to(path)
+    with path.open() as file:
+        samples = Path(f"/proc/self/fd/{file.fileno()}") if name == "fd" else tmp_path / name
+        with pytest.raises(InputError, match="is what is read"):
+            score_file(path, "number", samples_path=samples)
+    assert json.loads(path.read_text())["output"] == "18"
+
+
+def test_a_full_disk_is_one_line(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="/dev/full: cannot be written"):
+        score_file(write(tmp_path / "o.jsonl", row("18")), "number", samples_path=Path("/dev/full"))
 
 
 def test_faulty_requests_are_named(tmp_path: Path) -> None:
