@@ -23,19 +23,29 @@ def card(
     weights: Annotated[bool, typer.Option("--weights", help=_WEIGHTS)] = False,
 ) -> None:
     """Write a checkpoint's card for the Hub: what it is, its results, and what they are worth."""
-    from harness.config import load_config
+    from harness.config import stored_config
+    from harness.outputs import check_card_file
     from harness.sharing.card import make_card
+    from harness.sharing.hub import check_repo
     from leaderboards import read_results
     from tasks.errors import InputError
+    from tasks.names import file_name
+    from tasks.shown import neutral
 
     if weights and push_to_hub is None:
         raise InputError("--weights says what to upload; add --push-to-hub USER/NAME")
-    made = make_card(read_results(run_dir), load_config(run_dir / "config.yaml", {}, []), entry, seed)
+    if push_to_hub is not None:
+        check_repo(push_to_hub)
+    if out is not None:
+        check_card_file(out)
+    run = read_results(run_dir)
+    made = make_card(run, stored_config(run), entry, seed)
     label = entry if seed is None else f"{entry}-seed{seed}"
-    path = out or run_dir / "cards" / label / "README.md"
+    others = {one.name for one in run.entries} - ({entry} if seed is None else set())
+    path = out or run_dir / "cards" / file_name(label, others) / "README.md"
     made.write(path)
-    print(f"card: {path}")
+    print(f"card: {neutral(path)}")
     if push_to_hub is not None:
         from harness.sharing.hub import push
 
-        print(f"pushed: {push(made, push_to_hub, weights=weights)}")
+        print(f"pushed: {neutral(push(made, push_to_hub, weights=weights))}")

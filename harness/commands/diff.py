@@ -15,7 +15,8 @@ import typer
 
 from harness.commands.options import option
 from harness.progress import console
-from leaderboards.report.wording import p_value, points, printable
+from leaderboards.report.wording import p_value, points
+from tasks.shown import neutral, printable
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -173,7 +174,7 @@ def visible(text: str, lines: Literal["kept", "joined"]) -> str:
     if lines == "joined":
         text = " ⏎ ".join(text.strip().splitlines())
     shown = text.translate(_PICTURES)
-    return "".join(c if c.isprintable() or c == "\n" else f"\\u{ord(c):04x}" for c in shown)
+    return "\n".join(map(neutral, shown.split("\n")))
 
 
 def shortened(text: str, most_chars: int) -> str:
@@ -187,6 +188,8 @@ def shortened(text: str, most_chars: int) -> str:
 
 def _tables(found: Sequence[BenchmarkDifference]) -> tuple[Table, Table]:
     """How often each is right, with the paired test; then McNemar's tests and the form of the outputs."""
+    from rich.text import Text
+
     from leaderboards.report.terminal import ruled_table
     from leaderboards.stats import MACRO
 
@@ -197,11 +200,11 @@ def _tables(found: Sequence[BenchmarkDifference]) -> tuple[Table, Table]:
         difference, sides = one.difference, (one.form_a, one.form_b)
         interval = f"{points(difference.mean)} [{points(difference.low)}, {points(difference.high)}]"
         counts = (one.both, one.only_a, one.only_b, one.neither)
-        rights.add_row(name, *map(str, counts), interval, p_value(difference.p))
+        rights.add_row(Text(name), *map(str, counts), interval, p_value(difference.p))
         pairs = zip(one.seed_pairs, difference.mcnemar_p, strict=True)
         mcnemar = " ".join(f"{_seeds(pair)}:{p_value(p).replace(' ', '')}" for pair, p in pairs)
         valid = (f"{form.format_valid}/{form.outputs}" for form in sides)
-        forms.add_row(name, mcnemar, *valid, *(str(form.truncated) for form in sides))
+        forms.add_row(Text(name), mcnemar, *valid, *(str(form.truncated) for form in sides))
     return rights, forms
 
 

@@ -9,7 +9,8 @@ import typer
 
 from harness.commands.options import option
 from harness.progress import console
-from leaderboards.report.wording import METRIC_NAMES, bounds, p_value, percent, points, printable
+from leaderboards.report.wording import METRIC_NAMES, bounds, p_value, percent, points
+from tasks.shown import printable
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -37,18 +38,27 @@ def leaderboard(
     fail_if: Annotated[list[str] | None, option(_FAIL_IF, metavar='"METRIC(BENCHMARK) drops"')] = None,
 ) -> None:
     """Write the report again from stored results alone; what is not said is as in the first run."""
-    from harness.config import load_config
+    from harness.config import stored_config
+    from harness.outputs import check_report_folder
     from harness.run import report
     from leaderboards import read_outcomes
     from leaderboards.gate import check_gate
-    from tasks.errors import InputError
+    from leaderboards.results.schema import METRICS
+    from tasks.errors import InputError, did_you_mean
 
     if out is None and len(run_dirs) > 1:
         raise InputError("name the folder of the joint report: --out DIR")
-    config_file = run_dirs[0] / "config.yaml"
-    stored = load_config(config_file if config_file.is_file() else None, {}, [])
-    weight = stored.alpha if alpha is None else alpha
+    for path in (*run_dirs, *(baseline or ())):
+        if path.exists() and not path.is_dir():
+            raise InputError(f"{path}: no such folder; name that of a finished run")
+    check_report_folder(out or run_dirs[0] / "leaderboard", [*run_dirs, *(baseline or ()), entries])
+    if rank_by is not None and rank_by not in METRICS:
+        raise InputError(f"--rank-by {rank_by}: {did_you_mean(rank_by, METRICS)}")
+    if alpha is not None and not 0 <= alpha <= 1:
+        raise InputError(f"--alpha {alpha}: choose a number from 0 to 1")
     runs = [read_outcomes(path) for path in run_dirs]
+    stored = stored_config(runs[0])
+    weight = stored.alpha if alpha is None else alpha
     if fail_if and not baseline:
         raise InputError("--fail-if needs an earlier run to compare with: --baseline RUN_DIR")
     # Tested before the board is built, so that what is wrong is said at once.

@@ -34,8 +34,8 @@ class Line(NamedTuple):
 
 def listing(what: str) -> Table:
     """A table of what there is; InputError where `what` is none of `LISTS`."""
-    from rich.markup import escape
     from rich.table import Table
+    from rich.text import Text
 
     if what not in LISTS:
         raise InputError(f"harness list {what}: {did_you_mean(what, LISTS)}")
@@ -44,8 +44,8 @@ def listing(what: str) -> Table:
     table.add_column("description", ratio=2, overflow="fold")
     table.add_column("source", ratio=1, overflow="fold")
     for line in LISTS[what]():
-        detail = f"\n[dim]{escape(line.detail)}[/dim]" if line.detail else ""
-        table.add_row(escape(line.name), escape(line.description) + detail, escape(line.source))
+        detail = (f"\n{line.detail}", "dim") if line.detail else ""
+        table.add_row(Text(line.name), Text.assemble(line.description, detail), Text(line.source))
     return table
 
 

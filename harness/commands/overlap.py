@@ -9,6 +9,7 @@ import typer
 
 from harness.commands.options import DataDir
 from harness.progress import console
+from tasks.shown import neutral, printable
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -25,21 +26,27 @@ def overlap(
     data_dir: DataDir = None,
 ) -> None:
     """Seek a benchmark's test questions in training data."""
+    from rich.text import Text
+
     from harness.evaluation.overlap import find_overlaps, iter_questions
     from tasks.benchmarks import load_benchmark
+    from tasks.errors import InputError
 
     found = [load_benchmark(name.strip()) for name in benchmarks.split(",")]
     tests = {benchmark.name: benchmark.records("test", data_dir) for benchmark in found}
     overlaps = find_overlaps(iter_questions(train, field), tests)
+    if not any(one.num_train for one in overlaps.values()):
+        raise InputError(f"{train}: no questions; expected one JSON object a line")
     screen = console()
     screen.print(_overlap_table(overlaps))
     for name, one in overlaps.items():
         for test_id, train_id in one.examples:
-            screen.print(f"{name}: {test_id} ~ {train_id}", highlight=False, markup=False, soft_wrap=True)
+            screen.print(Text(neutral(f"{name}: {test_id} ~ {train_id}")), soft_wrap=True)
 
 
 def _overlap_table(overlaps: dict[str, Overlap]) -> Table:
     from rich.table import Table
+    from rich.text import Text
 
     first = next(iter(overlaps.values()))
     table = Table(title=f"test questions in {first.num_train} training records")
@@ -52,5 +59,6 @@ def _overlap_table(overlaps: dict[str, Overlap]) -> Table:
     ):
         table.add_column(header, justify="left" if header == "benchmark" else "right")
     for name, one in overlaps.items():
-        table.add_row(name, str(one.n), str(one.exact), str(one.ngram), f"{100 * one.ngram / one.n:.1f} %")
+        figures = (str(one.n), str(one.exact), str(one.ngram), f"{100 * one.ngram / one.n:.1f} %")
+        table.add_row(Text(printable(name)), *figures)
     return table

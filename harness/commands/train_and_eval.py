@@ -6,8 +6,10 @@ from typing import TYPE_CHECKING
 
 from harness.commands.options import TRAINING, DryRun, Given, configured
 from harness.progress import Reporter, console
+from tasks.shown import neutral
 
 if TYPE_CHECKING:
+    from rich.text import Text
     from rich.tree import Tree
 
     from harness.plan import Plan
@@ -32,18 +34,20 @@ def train(given: Given, dry_run: DryRun = False) -> None:
     plan = _planned(given)
     if not dry_run and run.train(plan, Reporter()):
         for (name, seed), chain in plan.graph.chains.items():
-            print(f"{name} seed {seed}: {plan.stage_dir / chain[-1]}")
+            print(neutral(f"{name} seed {seed}: {plan.stage_dir / chain[-1]}"))
 
 
 def _planned(given: Given) -> Plan:
     """The resolved plan, printed: data, the graph of stages, the evaluations."""
+    from rich.text import Text
+
     from harness.plan import make_plan
 
     plan, screen = make_plan(given.config()), console()
-    screen.print(_summary(plan), highlight=False, markup=False, soft_wrap=True)
+    screen.print(Text(_summary(plan)), soft_wrap=True)
     for seed in plan.seeds:
         screen.print(_stage_tree(plan, seed))
-    screen.print(_evaluations(plan), highlight=False, markup=False, soft_wrap=True)
+    screen.print(Text(_evaluations(plan)), soft_wrap=True)
     return plan
 
 
@@ -69,27 +73,31 @@ def _summary(plan: Plan) -> str:
         f"{sum(node.num_steps for node in todo):,} steps, "
         f"{sum(node.tokens_forward for node in todo):,} tokens"
     )
-    return "\n".join(lines)
+    return "\n".join(map(neutral, lines))
 
 
 def _stage_tree(plan: Plan, seed: int) -> Tree:
+    from rich.text import Text
     from rich.tree import Tree
 
-    root = Tree(f"seed {seed}: {plan.base.name}", highlight=False)
+    root = Tree(Text(neutral(f"seed {seed}: {plan.base.name}")))
     branches: dict[str | None, Tree] = {None: root}
     for node in plan.graph.nodes.values():
         if node.seed == seed:
-            branches[node.key] = branches[node.parent].add(_describe(plan, node), highlight=False)
+            branches[node.key] = branches[node.parent].add(_describe(plan, node))
     return root
 
 
-def _describe(plan: Plan, node: StageNode) -> str:
-    state = "[green]in the store[/]" if plan.is_trained(node.key) else "to train"
+def _describe(plan: Plan, node: StageNode) -> Text:
+    from rich.text import Text
+
+    state = ("in the store", "green") if plan.is_trained(node.key) else "to train"
     whose = ", ".join(node.variants) + (" (shared)" if len(node.variants) > 1 else "")
-    return (
+    said = (
         f"{node.stage.name} for {whose or 'reference'}{_objective(plan, node)}: {node.num_steps} steps, "
-        f"{node.tokens_forward:,} tokens, {node.tokens_loss:,} with loss, lr {node.learning_rate:g}; {state}"
+        f"{node.tokens_forward:,} tokens, {node.tokens_loss:,} with loss, lr {node.learning_rate:g}; "
     )
+    return Text.assemble(neutral(said), state)
 
 
 def _objective(plan: Plan, node: StageNode) -> str:
@@ -112,5 +120,5 @@ def _evaluations(plan: Plan) -> str:
     return (
         f"evaluate  {len(plan.graph.chains) + 1} checkpoints (with the untrained base) on {names}{limit}\n"
         f"          {plan.engine}, at most {' or '.join(map(str, budgets))} new tokens\n"
-        f"out       {config.out}, store {config.store_dir}"
+        f"out       {neutral(config.out)}, store {neutral(config.store_dir)}"
     )
