@@ -3,9 +3,16 @@
 import importlib
 import os
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
+
+
+def _names(package: Path) -> Iterator[str]:
+    """A module is a measurement, and so is a package that can be run."""
+    yield from (path.stem for path in package.glob("[a-z]*.py"))
+    yield from (path.parent.name for path in package.glob("[a-z]*/__main__.py"))
 
 
 def run_named(*packages: str) -> None:
@@ -13,7 +20,7 @@ def run_named(*packages: str) -> None:
 
     Where none is named it says which there are, and where there is none of the name it ends the process.
     """
-    home = {path.stem: package for package in packages for path in (ROOT / package).glob("[a-z]*.py")}
+    home = {name: package for package in packages for name in _names(ROOT / package)}
     names = ", ".join(sorted(home))
     if len(sys.argv) < 2:
         print(f"{packages[0]}: {names}")
