@@ -124,6 +124,9 @@ def _fault(folder: Path) -> str | None:
     there = next(place for place in (real, *real.parents) if os.path.lexists(place))
     if not there.is_dir():
         return f"{there} is no folder"
+    links = (place for place in (folder, *folder.parents) if place.is_symlink() and not place.exists())
+    if nowhere := next(links, None):
+        return f"{nowhere} is a link that leads nowhere"
     if not os.access(there, os.W_OK | os.X_OK):
         return f"{there} cannot be written"
     return None

@@ -5,7 +5,13 @@ from pathlib import Path
 import pytest
 
 from harness.config import Config, dump_config
-from harness.outputs import check_card_file, check_report_folder, check_run_folder, refuse_nesting
+from harness.outputs import (
+    check_card_file,
+    check_folder,
+    check_report_folder,
+    check_run_folder,
+    refuse_nesting,
+)
 from tasks.errors import InputError
 
 
@@ -84,3 +90,12 @@ def test_a_card_replaces_a_card_alone(tmp_path: Path) -> None:
             check_card_file(tmp_path / name)
     check_card_file(tmp_path / "README.md")
     check_card_file(tmp_path / "new" / "card.txt")
+
+
+def test_a_link_that_leads_nowhere_is_no_place(tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to(tmp_path / "nowhere")
+    for folder in (tmp_path / "link", tmp_path / "link" / "run"):
+        with pytest.raises(InputError, match="link is a link that leads nowhere; name another folder"):
+            check_folder(folder)
+    (tmp_path / "nowhere").mkdir()
+    check_folder(tmp_path / "link" / "run")
