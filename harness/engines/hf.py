@@ -77,9 +77,10 @@ class HfEngine:
             raise InputError(
                 f"{model_dir}: transformers cannot run this model ({one_line(error)}); save it anew"
             ) from error
-        if logits.isnan().any():
+        # The largest shows NaN, and an overflow to either side; a masked token may well have -inf.
+        if not logits.amax(dim=-1).isfinite().all():
             raise InputError(
-                f"{model_dir}: what this model gives is no number (NaN); take another checkpoint"
+                f"{model_dir}: what this model gives is no number (NaN or infinity); take another checkpoint"
             )
 
     def generate(self, requests: Sequence[Request]) -> Iterator[tuple[int, tuple[Completion, ...]]]:

@@ -203,7 +203,10 @@ FILES: Cases = {
     "complex numbers": (cast("complex64", lambda name: name == NORM), "C64"),
     "bytes without scales": (cast("float8_e4m3fn"), "F8_E4M3"),
     "double precision": (cast("float64"), None),
-    "numbers that overflow": (weights(lambda t: t["lm_head.weight"].fill_(3e38)), "number"),
+    # Large before the head, so that the sum overflows whatever the hidden state is.
+    "numbers that overflow": (
+        weights(lambda t: (t[NORM].fill_(1e6), t["lm_head.weight"].fill_(3e38))), "number"
+    ),
     "layers that are not used": (config(num_hidden_layers=1), "fewer layers"),
 }  # fmt: skip
 CONFIG: Cases = {
