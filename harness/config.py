@@ -7,6 +7,7 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import date
 from functools import reduce
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -16,6 +17,7 @@ from pydantic import Field
 from harness.engines.api import EngineSettings, ServerSettings, api_key, server_url
 from leaderboards.results.schema import METRICS, RunResults
 from sftkey_train.settings import TrainSettings
+from sftkey_train.text import PROMPT_DATE
 from tasks.benchmarks import TASK_PREFIX
 from tasks.checks import Count, CountOr0, CountOrNone, checked
 from tasks.errors import InputError, check_keys, did_you_mean
@@ -99,6 +101,7 @@ class Config:
         seeds: Number of seeds, 0 to N-1.
         tags: Tag format of the tagged variants.
         prompt_style: `auto`, `plain`, or `chat` for the tokenizer's chat template.
+        prompt_date: What a chat template that writes today's date is given for it, on every day.
         data_dir: Folder of benchmark data in place of the Hub.
         limit: Most evaluation samples of a benchmark; all where None.
         train_limit: Most training records of a benchmark; all where None.
@@ -118,6 +121,7 @@ class Config:
     seeds: Annotated[int, Field(gt=0, le=1000)] = 3
     tags: str = "thinking-answer"
     prompt_style: Literal["auto", "plain", "chat"] = "auto"
+    prompt_date: date = PROMPT_DATE
     data_dir: Path | None = None
     limit: CountOrNone = None
     train_limit: CountOrNone = None

@@ -49,7 +49,10 @@ def evaluate_external(config: Config, external: External, reporter: Reporter | N
     )
     check_out(config.out, wanted, config.benchmarks)
     for folder in {one.weights.tokenizer_dir: None for one in wanted if not one.served}:
-        TextPath.of(usable_tokenizer(folder), config.prompt_style)  # or its chat template is refused
+        # Or its chat template is refused.
+        path = TextPath.of(usable_tokenizer(folder), config.prompt_style, config.prompt_date)
+        if path.dated:
+            reporter.line(f"the chat template writes the date: {path.dated}, on every day (prompt_date)")
     evaluate_checkpoints(config, wanted, reporter)
 
 

@@ -206,7 +206,7 @@ def text_path(model_dir: Path, config: Config, tags: str) -> TextPath:
     if config.train.tag_tokens:
         # Not as special tokens: those vanish from decoded text, and the scorer reads the tags there.
         tokenizer.add_tokens(list(get_tag_format(tags).tag_strings))
-    return TextPath.of(tokenizer, config.prompt_style)
+    return TextPath.of(tokenizer, config.prompt_style, config.prompt_date)
 
 
 def _locate_base(config: Config) -> tuple[BaseModel, Path]:

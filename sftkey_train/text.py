@@ -10,7 +10,8 @@ import hashlib
 import json
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import date, datetime, time
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -23,6 +24,9 @@ if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
 PromptStyle = Literal["plain", "chat"]
+PROMPT_DATE = date(2024, 7, 26)
+"""For chat templates that write today's: the date that Llama 3's write where they are told none. It is the
+same on every day, since what was trained or asked yesterday would else be another prompt than today's."""
 _SENTINEL, _QUESTION = "RESPONSE", "8431+5972?"
 _TEMPLATE_SECONDS, _NEXT_SECONDS = 2.0, 0.02
 """For one text, and for each further one on top; the usual template takes 50 µs."""
@@ -40,9 +44,12 @@ class TextPath:
 
     tokenizer: PreTrainedTokenizerBase  # a fast one
     style: PromptStyle  # `plain`, or `chat` for the tokenizer's chat template
+    today: date = PROMPT_DATE  # what a chat template takes for it
 
     @classmethod
-    def of(cls, tokenizer: PreTrainedTokenizerBase, style: str = "auto") -> TextPath:
+    def of(
+        cls, tokenizer: PreTrainedTokenizerBase, style: str = "auto", today: date = PROMPT_DATE
+    ) -> TextPath:
         """Makes the path; `auto` takes the chat template where there is one.
 
         InputError where the tokenizer cannot give character offsets, has no end-of-sequence token, or lacks
@@ -59,13 +66,20 @@ class TextPath:
             style = "chat" if tokenizer.chat_template else "plain"
         if style not in ("plain", "chat"):
             raise InputError(f"no prompt style {style!r}: there are auto, plain, chat")
-        path = cls(tokenizer, "chat" if style == "chat" else "plain")
+        path = cls(tokenizer, "chat" if style == "chat" else "plain", today)
         path._check_template()
         return path
 
     def wrap(self, prompt: str) -> str:
         """The text that stands before the response: the prompt itself, or the chat template around it."""
         return prompt if self.style == "plain" else self.render([{"role": "user", "content": prompt}], True)
+
+    @cached_property
+    def dated(self) -> str | None:
+        """The date that prompts tell, where they tell one."""
+        others = (replace(self, today=day) for day in (date(2001, 2, 3), date(2012, 11, 25)))
+        tell = any(other.wrap(_QUESTION) != self.wrap(_QUESTION) for other in others)
+        return self.today.isoformat() if tell else None
 
     @cached_property
     def end_text(self) -> str:
@@ -156,7 +170,8 @@ class TextPath:
         """
         try:
             template = self.tokenizer.get_chat_template()
-            text = _renderer.ask([template, turns, add_generation_prompt, self.tokenizer.special_tokens_map])
+            tokens, day = self.tokenizer.special_tokens_map, self.today.isoformat()
+            text = _renderer.ask([template, turns, add_generation_prompt, tokens, day])
         except (Failed, ValueError) as error:
             raise self._no_template(one_line(error)) from error
         return str(text)
@@ -181,9 +196,14 @@ class TextPath:
 def _rendered(question: list[Any]) -> str:
     from transformers.utils.chat_template_utils import render_jinja_template
 
-    template, turns, add_generation_prompt, special_tokens = question
+    template, turns, add_generation_prompt, special_tokens, today = question
+    now = datetime.combine(date.fromisoformat(today), time())
     [text], _ = render_jinja_template(
-        [turns], chat_template=template, add_generation_prompt=add_generation_prompt, **special_tokens
+        [turns],
+        chat_template=template,
+        add_generation_prompt=add_generation_prompt,
+        # Before its own of this name, which tells today's.
+        **{"strftime_now": now.strftime, **special_tokens},
     )
     if len(text) > _MOST_ADDED_CHARS + sum(len(turn["content"]) for turn in turns):
         raise Failed(f"it adds more than {_MOST_ADDED_CHARS:,} characters")

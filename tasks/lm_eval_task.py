@@ -81,9 +81,10 @@ class LazySplits(Mapping[str, Any]):
         if split not in _SPLITS:
             raise KeyError(split)
         if split not in self.loaded:
-            records = self._fewshot() if split == "fewshot" else self._records(self.evaluated)
             import datasets
 
+            shown = split == "fewshot"
+            records = self.examples(self._asked()) if shown else self._records(self.evaluated)
             docs = [document(record, self.settings) for record in records]
             self.loaded[split] = datasets.Dataset.from_list(docs)
         return self.loaded[split]
@@ -97,15 +98,17 @@ class LazySplits(Mapping[str, Any]):
     def _records(self, split: Split) -> Iterator[Record]:
         return iter_split(self.source, split, self.kind, self.data_dir)
 
-    def _fewshot(self) -> Iterable[Record]:
+    def _asked(self) -> Iterable[str]:
+        return self["test"]["question"] if len(self["test"]) else ()
+
+    def examples(self, questions: Iterable[str]) -> Iterable[Record]:
         """Training records that every tag format can write, so that all candidates are shown the same ones.
 
-        A question that is asked is never among them, nor is it in another spelling of spaces and case.
+        None of the questions that are asked is among them, in whatever spelling of spaces and case.
         """
         if "train" not in self.source.splits:
             return []
-        test = self["test"]
-        asked = {_plain(question) for question in (test["question"] if len(test) else ())}
+        asked = set(map(_plain, questions))
         first = islice(self._records("train"), FEWSHOT_SEARCHED)
         unasked = (record for record in first if _plain(record.question) not in asked)
         return islice(filter(self._renders, unasked), FEWSHOT_POOL)

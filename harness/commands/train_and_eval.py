@@ -61,6 +61,8 @@ def _summary(plan: Plan) -> str:
         f"{config.train.method} fine-tuning",
         f"training  {data} records",
     ]
+    if dated := next(iter(plan.paths.values())).dated:
+        lines.append(f"prompts   the chat template writes the date: {dated}, on every day (prompt_date)")
     for tags, corpus in plan.corpora.items():
         parts = ", ".join(f"{name} {count:,}" for name, count in corpus.tokens_by_segment().items())
         notes = [f"{count} {reason}" for reason, count in corpus.dropped.items()]

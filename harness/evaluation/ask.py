@@ -60,7 +60,8 @@ class Questionnaire:
             return ServedPrompts.of(self._config.prompt_style)
         from sftkey_train.model import load_tokenizer
 
-        return TextPath.of(load_tokenizer(str(checkpoint.weights.tokenizer_dir)), self._config.prompt_style)
+        tokenizer = load_tokenizer(str(checkpoint.weights.tokenizer_dir))
+        return TextPath.of(tokenizer, self._config.prompt_style, self._config.prompt_date)
 
     def tasks(self, tags: str) -> dict[str, Any]:
         """lm-eval's tasks by name for a tag format, ready to be asked from the first question on."""

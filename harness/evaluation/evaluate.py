@@ -28,6 +28,7 @@ from leaderboards.results.schema import Entry, Evaluation
 from sftkey_train.text import TextPath
 from tasks.benchmarks import Benchmark
 from tasks.errors import InputError
+from tasks.lm_eval_task import LazySplits
 from tasks.records import Record, records_digest
 from tasks.scoring import Item, Score, metrics, score_many, scorer_digest
 from tasks.tags import get_tag_format
@@ -52,7 +53,7 @@ class Evaluator:
         self._reporter = reporter
         self.questions = Questionnaire(config, benchmarks)
         self._records: dict[str, list[Record]] = {}
-        self._digests: dict[str, str] = {}
+        self._digests: dict[tuple[str, str], str] = {}
         self._prompts: dict[str, Prompts] = {}
         self._checked: set[tuple[str, str]] = set()
         self._cells: list[_Cell] = []
@@ -115,16 +116,26 @@ class Evaluator:
         return provenance(dump_config(self._config))
 
     def _digest(self, benchmark: Benchmark) -> str:
-        if benchmark.name not in self._digests:
-            self._digests[benchmark.name] = records_digest(self.records(benchmark))
-        return self._digests[benchmark.name]
+        key = benchmark.name, ""
+        if key not in self._digests:
+            self._digests[key] = records_digest(self.records(benchmark))
+        return self._digests[key]
+
+    def _digest_of_examples(self, benchmark: Benchmark, tags: str) -> str:
+        own, data_dir, key = self._config.eval, self._config.data_dir, (benchmark.name, tags)
+        if own.num_fewshot and key not in self._digests:
+            tag_format = get_tag_format(tags)
+            splits = LazySplits(benchmark.data, benchmark.kind, data_dir, tag_format, {}, own.split)
+            asked = (record.question for record in benchmark.iter_records(own.split, data_dir))
+            self._digests[key] = records_digest(splits.examples(asked))
+        return self._digests[key] if own.num_fewshot else ""
 
     def _cell(self, checkpoint: Checkpoint, benchmark: Benchmark) -> _Cell:
         """A checkpoint on a benchmark, with what an earlier run has found."""
         prompts = self._prompts_of(checkpoint)
         kwargs = {"max_gen_toks": benchmark.max_new_tokens, "until": benchmark.stop}
         sampling = self.questions.sampling(kwargs, prompts)
-        data = (self._digest(benchmark), self.records(benchmark)[0])
+        data = (self._digest(benchmark), self._digest_of_examples(benchmark, checkpoint.tags))
         key = evaluation_key(checkpoint, benchmark, data, prompts, sampling, self.engine, self._config)
         evaluation, samples = self._evaluations.get(key, checkpoint) or (None, None)
         return _Cell(checkpoint, benchmark, key, evaluation, samples)
@@ -209,7 +220,7 @@ class Evaluator:
 
         task = self.questions.tasks(checkpoint.tags)[benchmark.task]
         report = evaluate_task(task, prompts, limit, answer)
-        evaluation = cell.evaluation = self._evaluation(benchmark, answered)
+        evaluation = cell.evaluation = self._evaluation(benchmark, answered, prompts)
         cell.samples = SAMPLES.to_frame(
             sample_of(checkpoint, benchmark, one.record, one.prompt, index, completion, score)
             for one in answered
@@ -221,9 +232,12 @@ class Evaluator:
             lambda folder: save_report(folder, report, about, prompts, evaluation.wall_seconds),
         )  # fmt: skip
 
-    def _evaluation(self, benchmark: Benchmark, answered: Sequence[_Answered]) -> Evaluation:
+    def _evaluation(
+        self, benchmark: Benchmark, answered: Sequence[_Answered], prompts: Prompts
+    ) -> Evaluation:
         drawn = [one for some in answered for one in some.drawn]
         own, sampling = self._config.eval, answered[0].sampling
+        dated = prompts.dated if isinstance(prompts, TextPath) else None
         digest = hashlib.sha256()
         for some in answered:
             digest.update(some.prompt.encode("utf-8", "surrogatepass") + b"\0")
@@ -245,6 +259,7 @@ class Evaluator:
                 "num_fewshot": own.num_fewshot,
                 "instruct": own.instruct,
                 "split": own.split,
+                **({"prompt_date": dated} if dated else {}),
             },
             kind=benchmark.kind,
             num_samples=sampling.n,

@@ -23,7 +23,7 @@ from harness.provenance import package_versions
 from leaderboards.results.schema import Evaluation, Sample
 from leaderboards.results.store import read_results, write_results
 from tasks.benchmarks import Benchmark
-from tasks.records import Kind, Record, render_prompt
+from tasks.records import Kind, Record
 from tasks.scoring import DEFAULT_ALPHA, Item, Score, reference_answer, scorer_digest
 from tasks.seals import is_whole, kept, whole_folder
 from tasks.tags import TagFormat, get_tag_format, opens_reasoning
@@ -35,29 +35,35 @@ if TYPE_CHECKING:
 def evaluation_key(
     checkpoint: Checkpoint,
     benchmark: Benchmark,
-    data: tuple[str, Record],  # digest of the questions, and the first, which shows how prompts are worded
+    data: tuple[str, str],  # digests of the questions, and of the examples that may stand before them
     prompts: Prompts,
     sampling: Sampling,
     engine: Engine,
     config: Config,
 ) -> str:
-    """Content address of a checkpoint's scored samples on a benchmark."""
-    tag_format = get_tag_format(checkpoint.tags)
-    instruction = tag_format.instruction if config.eval.instruct else None
+    """Content address of a checkpoint's scored samples on a benchmark.
+
+    Prompts are in it by all that is read to write them, since to write them takes longer than a whole rerun:
+    records, examples, the task's YAML, the code that words them, tokenizer and chat template.
+    """
+    turns = [{"role": role, "content": role} for role in ("user", "assistant", "user")]
+    multiturn = prompts.style == "chat" and config.eval.num_fewshot
     content = [
         checkpoint.weights.digest,
         benchmark.task,
         benchmark.kind,
-        data[0],
-        render_prompt(data[1], instruction=instruction),
-        tag_format.digest(),
+        data,
+        benchmark.wording_digest(),
+        get_tag_format(checkpoint.tags).digest(),
+        config.eval.instruct,
         prompts.digest(),
+        prompts.render(turns, True) if multiturn else None,
         asdict(sampling),
         config.eval.num_fewshot,
         config.eval.split,
         config.alpha,
         [engine.name, engine.version, engine.dtype],
-        scorer_digest(),
+        scorer_digest(),  # and of the wording of questions and responses
         package_versions().get("lm-eval"),
     ]
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()

@@ -206,6 +206,7 @@ def _prompt(folders: checkpoint.Folders, question: Question, record: Record) -> 
     architecture.check_context(folders.model_dir, len(ids) + benchmark.max_new_tokens)
     return {
         "style": path.style,
+        "date": path.dated,
         "benchmark": benchmark.name,
         "record": record.id,
         "tokens": len(ids),

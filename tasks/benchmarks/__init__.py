@@ -23,6 +23,8 @@ The tag format, the data directory, α and the instruction are run settings and 
 ``lm_eval --metadata '{"tags": "none", "data_dir": "…"}'`` overrides them.
 """
 
+import hashlib
+import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -101,6 +103,14 @@ class Benchmark:
     def has_validation(self) -> bool:
         """Whether there are validation records, of its own or lent from training."""
         return "validation" in self.data.splits or "train" in self.data.splits
+
+    def wording_digest(self) -> str:
+        """Of what says how its records become prompts: the YAML with what it includes, and the functions."""
+        task = {key: value for key, value in read_task_yaml(self.path).items() if key != "dataset_kwargs"}
+        digest = hashlib.sha256(json.dumps(task, sort_keys=True, default=str).encode())
+        for path in (TASKS_DIR.parent / "lm_eval_task.py", *sorted(self.path.parent.glob("*.py"))):
+            digest.update(hashlib.sha256(path.read_bytes()).digest())
+        return digest.hexdigest()
 
     def is_lent(self, record: Record) -> bool:
         """Whether a training record also stands in the validation split."""
