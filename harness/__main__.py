@@ -15,12 +15,14 @@ import os
 import pkgutil
 import re
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import typer
 from typer.core import TyperGroup
 
 from tasks.errors import InputError
+from tasks.leases import moved_by
 from tasks.secrets import one_line, scrub_streams
 
 COMMANDS = {
@@ -153,10 +155,13 @@ _OF_A_PLACE = (errno.EROFS, errno.EIO, errno.EMFILE, errno.ENFILE, errno.ENOLCK,
 def _last_resort(error: BaseException) -> str | None:
     """What can be mended where nobody nearer has said so: a place that cannot be used, or too much input."""
     where = getattr(error, "filename", None)
+    moved = moved_by(Path(where)) if isinstance(where, str) else ""
     if _NO_ROOM.search(str(error)):
-        return f"{where or 'no room'}: {one_line(error)}; what is done is kept: make room, and run it again"
+        mended = f"make room, or {moved}" if moved else "make room, and run it again"
+        return f"{where or 'no room'}: {one_line(error)}; what is done is kept: {mended}"
     if isinstance(error, OSError) and (where is not None or error.errno in _OF_A_PLACE):
-        return f"{where or 'a file'}: {error.strerror or one_line(error)}; mend this, or name another place"
+        mended = moved or "mend this, or name another place"
+        return f"{where or 'a file'}: {error.strerror or one_line(error)}; {mended}"
     if isinstance(error, RecursionError):
         return "what was read is nested too deeply (HARNESS_TRACEBACK=1 shows where it was)"
     if isinstance(error, MemoryError):

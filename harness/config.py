@@ -18,10 +18,11 @@ from harness.engines.api import EngineSettings, ServerSettings, api_key, server_
 from leaderboards.results.schema import METRICS, RunResults
 from sftkey_train.settings import TrainSettings
 from sftkey_train.text import PROMPT_DATE
-from tasks.benchmarks import TASK_PREFIX
+from tasks.benchmarks import TASK_PREFIX, Benchmark, load_benchmark
 from tasks.checks import Count, CountOr0, CountOrNone, checked
 from tasks.errors import InputError, check_keys, did_you_mean
 from tasks.reading import parse_yaml, read_text, read_yaml
+from tasks.records import Kind
 from tasks.secrets import holds_secret
 
 CONFIG_FILE = "config.yaml"
@@ -102,7 +103,9 @@ class Config:
         tags: Tag format of the tagged variants.
         prompt_style: `auto`, `plain`, or `chat` for the tokenizer's chat template.
         prompt_date: What a chat template that writes today's date is given for it, on every day.
-        data_dir: Folder of benchmark data in place of the Hub.
+        data_dir: Folder of benchmark data in place of the Hub; a folder in it may be a benchmark of its own.
+        fields: How its columns are named: `question=prompt,answer=label`.
+        kind: Of the answers of a benchmark of one's own, where its data does not say so.
         limit: Most evaluation samples of a benchmark; all where None.
         train_limit: Most training records of a benchmark; all where None.
         out: Folder of the run.
@@ -123,6 +126,8 @@ class Config:
     prompt_style: Literal["auto", "plain", "chat"] = "auto"
     prompt_date: date = PROMPT_DATE
     data_dir: Path | None = None
+    fields: str | None = None
+    kind: Kind | None = None
     limit: CountOrNone = None
     train_limit: CountOrNone = None
     out: Path = Path("runs/default")
@@ -138,6 +143,11 @@ class Config:
         """A variant's training settings."""
         own: dict[str, Any] = dict(self.per_variant.get(variant, {}))
         return dataclasses.replace(self.train, **own)
+
+    def load_benchmarks(self) -> tuple[Benchmark, ...]:
+        """The benchmarks that are named; InputError where one is not known."""
+        where = self.data_dir, self.fields, self.kind
+        return tuple(load_benchmark(name, None, *where) for name in self.benchmarks)
 
     @property
     def store_dir(self) -> Path:
@@ -212,7 +222,7 @@ def stored_config(run: RunResults) -> Config:
     """The same, resolved."""
     where = str(Path(run.source) / CONFIG_FILE)
     data = _known(parse_yaml(stored_text(run), where), where)
-    return _resolved({**data, "data_dir": None}, where)  # data may be elsewhere by now
+    return _resolved({**data, "data_dir": None, "fields": None}, where)  # data may be elsewhere by now
 
 
 def dump_config(config: Config) -> str:

@@ -15,7 +15,6 @@ from harness.progress import Reporter
 from harness.run import evaluate_checkpoints
 from leaderboards.results.schema import RESULTS_FILE
 from sftkey_train.text import TextPath
-from tasks.benchmarks import load_benchmark
 from tasks.errors import InputError
 from tasks.names import BASE, check_label, check_name, file_name
 from tasks.reading import read_json
@@ -41,7 +40,7 @@ def evaluate_external(config: Config, external: External, reporter: Reporter | N
     reporter = reporter or Reporter()
     if external.name is not None:
         check_name(external.name, "--name", reserved=(BASE,))
-    check_evaluation(config, [load_benchmark(name) for name in config.benchmarks])
+    check_evaluation(config, config.load_benchmarks())
     wanted = external_checkpoints(config, external, reporter.line)
     weights = (one.weights for one in wanted)
     check_places(

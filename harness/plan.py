@@ -24,7 +24,7 @@ from sftkey_train.spans import corpus_key, encode
 from sftkey_train.stages import StageGraph, build_graph
 from sftkey_train.text import TextPath
 from sftkey_train.variants import Variant, load_variant
-from tasks.benchmarks import Benchmark, load_benchmark
+from tasks.benchmarks import Benchmark
 from tasks.errors import InputError, did_you_mean
 from tasks.files import cache_dir
 from tasks.records import Record, records_digest
@@ -167,7 +167,7 @@ def make_plan(config: Config) -> Plan:
 
 def _plan(config: Config) -> Plan:
     engine = choose_engine(config.eval.engine)
-    benchmarks = tuple(load_benchmark(name) for name in config.benchmarks)
+    benchmarks = config.load_benchmarks()
     variants = tuple(load_variant(name) for name in config.variants)
     tags_of = {variant.name: config.tags if variant.tagged else UNTAGGED for variant in variants}
     if not get_tag_format(config.tags).tagged:

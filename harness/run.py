@@ -28,7 +28,6 @@ from harness.provenance import provenance
 from leaderboards.results.schema import Entry
 from leaderboards.results.store import read_outcomes, write_results
 from sftkey_train import distributed
-from tasks.benchmarks import load_benchmark
 from tasks.shown import neutral
 from tasks.tags import keep_formats
 
@@ -101,7 +100,7 @@ def evaluate_checkpoints(
     import pandas as pd
 
     reporter = reporter or Reporter()
-    benchmarks = [load_benchmark(name) for name in config.benchmarks]
+    benchmarks = config.load_benchmarks()
     reporter.line(f"evaluating {len(wanted)} checkpoints on {', '.join(one.name for one in benchmarks)}")
     with run_folder(config), GenerationStore(config.store_dir / "generations.sqlite") as store:
         evaluator = Evaluator(config, benchmarks, store, reporter)

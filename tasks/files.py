@@ -10,14 +10,8 @@ from contextlib import contextmanager, suppress
 from glob import escape
 from pathlib import Path
 
+from tasks.leases import cache_dir as cache_dir
 from tasks.leases import clear_leftovers, owned
-
-
-def cache_dir() -> Path:
-    """The user's cache, or `HARNESS_CACHE`."""
-    import platformdirs
-
-    return Path(os.environ.get("HARNESS_CACHE") or platformdirs.user_cache_dir("sftkey-harness"))
 
 
 @contextmanager

@@ -30,6 +30,23 @@ class Busy(Exception):
     """Another process has the lease; the message says which."""
 
 
+def cache_dir() -> Path:
+    """The user's cache, or `HARNESS_CACHE`; InputError where there is neither that nor a home."""
+    import platformdirs
+
+    try:
+        return Path(os.environ.get("HARNESS_CACHE") or platformdirs.user_cache_dir("sftkey-harness"))
+    except RuntimeError as error:
+        raise InputError("no HOME that could hold the cache; set HARNESS_CACHE to a folder") from error
+
+
+def moved_by(path: Path) -> str:
+    """What moves a place of the cache to another; empty for other places."""
+    cache = cache_dir()
+    is_within = path.absolute().is_relative_to(cache.absolute()) or cache.is_relative_to(path)
+    return f"the cache is {cache}: set HARNESS_CACHE to a folder that can be written" if is_within else ""
+
+
 @contextmanager
 def lease(path: Path, what: str, *, wait: bool = True) -> Iterator[None]:
     """Holds a job alone while the context lasts.
@@ -50,7 +67,7 @@ def lease(path: Path, what: str, *, wait: bool = True) -> Iterator[None]:
             say("waiting for %s, which has %s", _owner(path), what)
             held = _locked(path, wait=True)
     except OSError as error:
-        said = f"cannot be written ({error.strerror}); use another --out, store or HARNESS_CACHE"
+        said = f"cannot be written ({error.strerror}); {moved_by(path) or 'use another --out or store'}"
         raise InputError(f"{path.parent}: {said}") from error
     if held is None:
         raise Busy(_owner(path))

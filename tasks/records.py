@@ -1,19 +1,25 @@
-"""One question with its reference answer, its prompt, and the strict reader of JSONL files that hold them.
+"""One question with its reference answer, its prompt, and the strict reader of files that hold them.
 
 A file that is read leniently falsifies every figure computed from it, so each line is checked and the first
 fault is named with its file and line.
 """
 
+import gzip
 import hashlib
 import json
+import math
 import re
-from collections.abc import Iterable, Iterator, Mapping
+import zlib
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from decimal import Decimal
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, BinaryIO, Literal, get_args
 
 from tasks.errors import InputError, did_you_mean
 from tasks.reading import open_bytes, parse_json
+from tasks.secrets import one_line
+from tasks.tables import Row, csv_rows, parquet_rows
 
 Kind = Literal["number", "choice", "latex", "text"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
@@ -75,15 +81,29 @@ def read_records(path: Path) -> list[Record]:
 
 def iter_records(path: Path) -> Iterator[Record]:
     """Read records as `read_records` does, but one by one; an empty file yields nothing."""
-    seen: dict[str, str] = {}
-    for where, fields in iter_objects(path, mended=False):
-        record = parse_record(fields, where)
-        earlier = seen.setdefault(record.id, where)
-        if earlier != where:
-            raise InputError(
-                f"{where}: id {record.id!r} already stands at {earlier}; give each record its own id"
-            )
+    for record in records_and_faults(read_rows(path, mended=False), parse_record):
+        if isinstance(record, InputError):
+            raise record
         yield record
+
+
+def records_and_faults(
+    rows: Iterable[Row], parse: Callable[[dict[str, Any], str], Record]
+) -> Iterator[Record | InputError]:
+    """The record of each row, or what is wrong with it."""
+    seen: dict[str, str] = {}
+    for where, row in rows:
+        try:
+            if isinstance(row, InputError):
+                raise row
+            record = parse(row, where)
+            if (earlier := seen.setdefault(record.id, where)) != where:
+                said = f"id {record.id!r} already stands at {earlier}; give each record its own id"
+                raise InputError(f"{where}: {said}")
+        except InputError as error:
+            yield error
+        else:
+            yield record
 
 
 def parse_record(fields: Mapping[str, Any], where: str) -> Record:
@@ -122,6 +142,8 @@ def _text(fields: Mapping[str, Any], name: str, where: str) -> str:
     if name not in fields:
         raise InputError(f"{where}: field '{name}' is missing; add it (a text)")
     value = fields[name]
+    if name in ("id", "answer") and json_type(value) == "a number":
+        return f"{Decimal(repr(value)):f}"
     if not isinstance(value, str):
         raise InputError(f"{where}: field '{name}' is {json_type(value)}; write a text")
     if not value.strip():
@@ -134,6 +156,7 @@ def _text(fields: Mapping[str, Any], name: str, where: str) -> str:
 def _choices(value: object, where: str) -> tuple[str, ...] | None:
     if value is None:
         return None
+    value = list_of(value, where)
     if not isinstance(value, list) or not all(isinstance(choice, str) and choice.strip() for choice in value):
         raise InputError(f"{where}: field 'choices' must be a list of non-empty texts or null")
     if not 2 <= len(value) <= len(LETTERS):
@@ -152,42 +175,68 @@ def _check_choice(answer: str, choices: tuple[str, ...] | None, where: str) -> N
 
 
 def iter_objects(path: Path, *, mended: bool = True) -> Iterator[tuple[str, dict[str, Any]]]:
-    r"""Read a JSONL file object by object, each with the ``file:line`` where it stands.
+    r"""Read a file object by object, each with the place where it stands: JSONL, or what its name ends in.
 
-    Lines end in ``\n`` only, since texts may hold U+2028; a byte-order mark at the start and blank lines are
-    skipped. Halves of characters are replaced where `mended`.
+    That is CSV, TSV, Parquet (`tasks.tables`) or, packed, ``.jsonl.gz``. Lines of JSONL end in ``\n`` only,
+    since texts may hold U+2028; a byte-order mark at the start and blank lines are skipped. Halves of
+    characters are replaced where `mended`.
 
     Raises:
         InputError: the file cannot be read, or a line is too long, not UTF-8, no strict JSON or no object.
     """
+    for where, row in read_rows(path, mended=mended):
+        if isinstance(row, InputError):
+            raise row
+        yield where, row
+
+
+def read_rows(path: Path, *, mended: bool = True) -> Iterator[Row]:
+    """The same, with what is wrong with a row in its place where the next can be read all the same."""
     try:
         with open_bytes(path) as file:
-            lines = iter(lambda: file.readline(MOST_LINE_BYTES + 1), b"")
-            for line_number, raw in enumerate(lines, start=1):
-                where = f"{path}:{line_number}"
-                if len(raw) > MOST_LINE_BYTES:
-                    raise InputError(f"{where}: more than {MOST_LINE_BYTES:,} bytes; is it a file of lines?")
-                line = raw.removeprefix(b"\xef\xbb\xbf") if line_number == 1 else raw
-                if line.strip():
-                    yield where, _object(line, where, mended)
-    except (OSError, ValueError) as error:
-        said = getattr(error, "strerror", None) or error
+            if path.suffix in (".csv", ".tsv"):
+                yield from csv_rows(file, path, MOST_LINE_BYTES)
+            elif path.suffix == ".parquet":
+                yield from parquet_rows(file, path)
+            else:
+                yield from _lines(gzip.GzipFile(fileobj=file) if path.suffix == ".gz" else file, path, mended)
+    except (OSError, ValueError, EOFError, zlib.error) as error:
+        said = getattr(error, "strerror", None) or one_line(error)
         raise InputError(f"{path}: cannot be read ({said}); check the path") from error
+
+
+def _lines(file: BinaryIO | gzip.GzipFile, path: Path, mended: bool) -> Iterator[Row]:
+    lines = iter(lambda: file.readline(MOST_LINE_BYTES + 1), b"")
+    for line_number, raw in enumerate(lines, start=1):
+        where = f"{path}:{line_number}"
+        if len(raw) > MOST_LINE_BYTES:
+            raise InputError(f"{where}: more than {MOST_LINE_BYTES:,} bytes; is it a file of lines?")
+        line = raw.removeprefix(b"\xef\xbb\xbf") if line_number == 1 else raw
+        if line.strip():
+            yield where, _object(line, where, mended)
+
+
+def list_of(value: Any, where: str) -> Any:
+    """A list that stands as JSON in a text, as in a cell of a CSV; anything else as it is."""
+    is_written = isinstance(value, str) and value.lstrip().startswith("[")
+    return parse_json(value, f"{where}: field 'choices'", strict=True) if is_written else value
 
 
 def json_type(value: object) -> str:
     """Name the JSON type of a decoded value, with its article."""
+    if isinstance(value, float) and not math.isfinite(value):
+        return "NaN" if math.isnan(value) else "infinite"
     names = {type(None): "null", bool: "a boolean", int: "a number", float: "a number", str: "a text"}
     return names.get(type(value), "a list" if isinstance(value, list) else "an object")
 
 
-def _object(raw: bytes, where: str, mended: bool) -> dict[str, Any]:
-    try:
-        text = raw.rstrip(b"\r\n").decode("utf-8")
-    except UnicodeDecodeError as error:
-        raise InputError(f"{where}: byte {error.start + 1} is not UTF-8; save the file as UTF-8") from error
+def _object(raw: bytes, where: str, mended: bool) -> dict[str, Any] | InputError:
     fault = "invalid JSON ({error}); write one JSON object a line"
-    value = parse_json(text, where, fault, strict=True, mended=mended)
-    if not isinstance(value, dict):
-        raise InputError(f"{where}: {json_type(value)} instead of an object; write one JSON object a line")
-    return value
+    try:
+        value = parse_json(raw.rstrip(b"\r\n").decode("utf-8"), where, fault, strict=True, mended=mended)
+    except UnicodeDecodeError as error:
+        return InputError(f"{where}: byte {error.start + 1} is not UTF-8; save the file as UTF-8")
+    except InputError as error:
+        return error
+    said = f"{where}: {json_type(value)} instead of an object; write one JSON object a line"
+    return value if isinstance(value, dict) else InputError(said)

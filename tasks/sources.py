@@ -4,7 +4,7 @@ The same three for training and evaluation, so that both see the same questions.
 of a row of somebody's data set, by the `fields` of the benchmark's YAML: each of id, question, choices,
 rationale and answer is a column, or a mapping with these keys:
 
-- ``column``: the column; a dot descends into a nested one (``choices.text``).
+- ``column``: the column; a dot descends into a nested one (``choices.text``), + makes a list (``a+b+c``).
 - ``template``: instead of a column, a text with columns in braces (``"{fact1} {fact2}"``).
 - ``constant``: instead of a column, the value itself (``[yes, no]``).
 - ``match``: a regular expression; its first group is the value. The row is at fault where it does not match.
@@ -19,11 +19,22 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from importlib import import_module
+from itertools import count
 from pathlib import Path
 from typing import Any, Literal
 
 from tasks.errors import InputError, check_keys, did_you_mean
-from tasks.records import LETTERS, Kind, Record, iter_records, parse_record
+from tasks.records import (
+    LETTERS,
+    Kind,
+    Record,
+    json_type,
+    list_of,
+    parse_record,
+    read_rows,
+    records_and_faults,
+)
+from tasks.tables import split_file
 
 Split = Literal["train", "validation", "test"]
 _BUCKET: dict[Split, int] = {"test": 0, "validation": 1}
@@ -51,9 +62,11 @@ class Field:
         Raises:
             InputError: the row lacks the column or does not match.
         """
-        value = self._raw(row, where)
+        value = self.raw(row, where)
         if value is None:
             return None
+        if json_type(value) in ("NaN", "infinite") or (isinstance(value, bool) and not self.map):
+            raise InputError(f"{where}: {self.column} is {json_type(value)}; write a text or a number")
         if isinstance(value, list | tuple):
             return [self._clean(str(item), where) for item in value]
         text = self._clean(str(value), where)
@@ -64,12 +77,17 @@ class Field:
             raise InputError(f"{where}: answer {text!r} is none of the labels {', '.join(labels)}")
         return LETTERS[labels.index(text)]
 
-    def _raw(self, row: Mapping[str, Any], where: str) -> Any:
+    def raw(self, row: Mapping[str, Any], where: str) -> Any:
+        """Find what `read` makes a text of."""
         if self.constant is not None:
             return self.constant
         if self.template is not None:
             return re.sub(r"\{([\w.]+)\}", lambda name: str(_column(row, name[1], where)), self.template)
-        return _column(row, self.column or "", where)
+        column = self.column or ""
+        if "+" in column and column not in row:
+            parts = (_column(row, part.strip(), where) for part in column.split("+"))
+            return [part for part in parts if part is not None]
+        return row[column] if column in row else _column(row, column, where)
 
     def _clean(self, text: str, where: str) -> str:
         if self.match is not None:
@@ -96,6 +114,20 @@ def parse_fields(spec: object, where: str) -> dict[str, Field]:
         if name not in spec:
             raise InputError(f"{where}: 'fields' lacks '{name}'; say which column holds it")
     return {name: _parse_field(value, f"{where}: fields.{name}") for name, value in spec.items()}
+
+
+def parse_columns(text: str, known: Iterable[str] = _NAMES) -> dict[str, Field]:
+    """What `--fields question=prompt,answer=label` says.
+
+    Raises:
+        InputError: it is of another form, or a field is unknown or stands twice.
+    """
+    pairs = [part.partition("=") for part in text.split(",") if part.strip()]
+    columns = {name.strip(): column.strip() for name, _, column in pairs}
+    if not all(columns.values()) or len(columns) < len(pairs):
+        raise InputError(f"--fields {text}: write each field once, such as question=prompt,answer=label")
+    check_keys(columns, known, f"--fields {text}", "unknown field '{key}'; {meant}")
+    return {name: Field(column=column) for name, column in columns.items()}
 
 
 def _parse_field(spec: object, where: str) -> Field:
@@ -167,6 +199,8 @@ class DataSource:
         fields: from a row on the Hub to a record: question and answer, and perhaps id, choices and rationale.
         generator: ``package.module:function``, called as ``function(split, **options)``.
         options: the generator's options.
+        columns: likewise from a row in the data directory, where that holds no records as they are here; a
+            field that is not named is the column of its name.
         holdout: where all splits share one: one question in so many is held out for test (and another one for
             validation), chosen by a hash of the question, so that no question stands on two sides.
     """
@@ -178,6 +212,7 @@ class DataSource:
     generator: str | None = None
     options: Mapping[str, Any] = field(default_factory=dict)
     holdout: int | None = None
+    columns: Mapping[str, Field] | None = None
 
 
 def iter_split(source: DataSource, split: Split, kind: Kind, data_dir: Path | None) -> Iterator[Record]:
@@ -203,15 +238,24 @@ def iter_split(source: DataSource, split: Split, kind: Kind, data_dir: Path | No
         known = ", ".join(source.splits)
         raise InputError(f"{source.folder}: there is no {split} split (there is {known}); use one of those")
     for record in _load(source, split, kind, data_dir):
-        if record.kind != kind:
-            raise InputError(
-                f"{source.folder}, record {record.id!r}: kind '{record.kind}' where '{kind}' is expected; "
-                "mend the data or the benchmark's YAML"
-            )
+        if isinstance(record, InputError):
+            raise record
         bucket = source.holdout and _bucket(record, source.holdout)
         sides = (side for side, number in _BUCKET.items() if number == bucket and side in source.splits)
         if source.holdout is None or next(sides, "train") == split:
             yield record
+
+
+def faults(source: DataSource, kind: Kind, data_dir: Path) -> Iterator[tuple[Split, InputError]]:
+    """All that is wrong with the records of a data directory, and the splits where it is."""
+    for split, name in source.splits.items():
+        known: Any = split
+        try:
+            if (data_dir / source.folder).is_dir() and split_file(data_dir / source.folder, name).exists():
+                loaded = _load(source, known, kind, data_dir)
+                yield from ((known, one) for one in loaded if isinstance(one, InputError))
+        except InputError as error:  # the file cannot be read on
+            yield known, error
 
 
 def lends_validation(source: DataSource) -> bool:
@@ -224,11 +268,33 @@ def is_lent(record: Record) -> bool:
     return _bucket(record, LENT, "lent ") == 0
 
 
-def _load(source: DataSource, split: Split, kind: Kind, data_dir: Path | None) -> Iterable[Record]:
+def _load(
+    source: DataSource, split: Split, kind: Kind, data_dir: Path | None
+) -> Iterable[Record | InputError]:
+    for record in _loaded(source, split, kind, data_dir):
+        if isinstance(record, Record) and record.kind != kind:
+            yield InputError(
+                f"{source.folder}, record {record.id!r}: kind '{record.kind}' where '{kind}' is expected; "
+                "mend the data or the benchmark's YAML"
+            )
+        else:
+            yield record
+
+
+def _loaded(
+    source: DataSource, split: Split, kind: Kind, data_dir: Path | None
+) -> Iterable[Record | InputError]:
+    numbers = count()
+
+    def of_table(row: Mapping[str, Any], where: str) -> Record:
+        fields = {name: Field(column=name) for name in _NAMES if name in row} | {**(source.columns or {})}
+        return _record(row, where, fields, f"{split}-{next(numbers)}", kind)
+
     if data_dir is not None and not data_dir.is_dir():
         raise InputError(f"{data_dir}: no such data directory; check --data-dir")
     if data_dir is not None and (data_dir / source.folder).is_dir():
-        return iter_records(data_dir / source.folder / f"{source.splits[split]}.jsonl")
+        rows = read_rows(split_file(data_dir / source.folder, source.splits[split]), mended=False)
+        return records_and_faults(rows, parse_record if source.columns is None else of_table)
     if source.hub is not None and source.fields is not None:
         return _hub_records(source, source.hub, source.fields, split, kind)
     if source.generator is not None:
@@ -251,13 +317,21 @@ def _hub_records(
         where = f"{hub.path} ({hub_split}), row {row_number}"
         if hub.skip_blank and not all(fields[name].read(row, where) for name in ("question", "answer")):
             continue
-        values = {name: fields[name].read(row, where) for name in _NAMES if name in fields}
-        values |= {"rationale": values.get("rationale") or None, "kind": kind}
-        record = parse_record({"id": f"{source.folder}-{split}-{row_number}", **values}, where)
+        record = _record(row, where, fields, f"{source.folder}-{split}-{row_number}", kind)
         if record.id in seen:
             raise InputError(f"{where}: id {record.id!r} occurs twice; map another column to 'id', or none")
         seen.add(record.id)
         yield record
+
+
+def _record(row: Mapping[str, Any], where: str, fields: Mapping[str, Field], name: str, kind: Kind) -> Record:
+    """The record of a row of somebody's table; `name` is its id where it has none."""
+    values = {field: fields[field].read(row, where) for field in _NAMES if field in fields}
+    values |= {"rationale": values.get("rationale") or None, "id": values.get("id") or name, "kind": kind}
+    choices, answer = list_of(values.get("choices"), where), values.get("answer")
+    if isinstance(choices, list) and choices.count(answer) == 1 and answer not in [*LETTERS[: len(choices)]]:
+        values["answer"] = LETTERS[choices.index(answer)]
+    return parse_record({name: value for name, value in values.items() if value is not None}, where)
 
 
 def _hub_rows(hub: HubSource, hub_split: str, folder: str) -> Iterator[Mapping[str, Any]]:

@@ -37,8 +37,8 @@ _WORDS: dict[Only, str] = {
 _PICTURES = {code: 0x2400 + code for code in range(0x20) if chr(code) != "\n"} | {0x7F: "␡"}
 _JSON_FIELDS = {
     **{"prompt": "prompt", "output": "output", "reasoning": "thinking", "answer": "answer"},
-    **{"extracted": "extracted", "right": "accuracy", "right_strict": "accuracy_strict"},
-    **{name: name for name in ("format_valid", "truncated", "defects", "output_tokens", "judge")},
+    **{name: name for name in ("extracted", "accuracy", "accuracy_strict", "format_valid")},
+    **{name: name for name in ("truncated", "defects", "output_tokens", "judge")},
 }
 """What is said of an output, by the names that a reader of the JSON meets."""
 _SIDE = "An entry's name, a RUN_DIR that holds one, or RUN_DIR:ENTRY."

@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-from harness.commands.options import Base, Given, configured, option
+from harness.commands.options import DATA, Base, Given, configured, option
 from harness.progress import Reporter, console
 from tasks.errors import InputError
 
@@ -23,7 +23,7 @@ _ENTRY = "Entry file that says all of this; flags win over it; may be repeated."
 
 @configured(
     *("model", "benchmarks", "adapter", "base", "entry", "tags", "name", "instruct"),
-    *("config", "engine", "data_dir", "limit", "exact", "judge", "out", "setting"),
+    *("config", "engine", *DATA, "limit", "exact", "judge", "out", "setting"),
 )
 def evaluate(
     given: Given,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from harness.commands.options import Base, DataDir, Instruct, Tags, option
+from harness.commands.options import Base, DataDir, Fields, Instruct, Kinds, Tags, option
 from harness.progress import console
 from tasks.shown import neutral
 
@@ -35,12 +35,14 @@ def inspect(
     prompt_style: Annotated[str, typer.Option(help="auto, plain or chat.")] = "auto",
     instruct: Instruct = False,
     data_dir: DataDir = None,
+    fields: Fields = None,
+    kind: Kinds = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Show what would be evaluated, and how, without running it; exit code 2 where it would be refused."""
     from harness.models.inspection import Question, find_folders, inspect
 
-    question = Question(benchmark, tags, prompt_style, instruct, data_dir)
+    question = Question(benchmark, tags, prompt_style, instruct, data_dir, fields, kind)
     found = inspect(find_folders(model, adapter, base), question)
     if as_json:
         print(found.to_json())

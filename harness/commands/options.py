@@ -67,6 +67,10 @@ Text = str | None
 Number = int | None
 Folder = Path | None
 
+_FIELDS = option("Which columns hold what: question=prompt,answer=label.", metavar="FIELD=COLUMN,…")
+Fields = Annotated[Text, _FIELDS, _sets("fields")]
+_KIND = option("Of the answers of a benchmark that is a folder of --data-dir.", metavar="number|…")
+Kinds = Annotated[Text, _KIND, _sets("kind")]
 DataDir = Annotated[Folder, option("Folder of benchmark data, in place of the Hub."), _sets("data_dir")]
 Tags = Annotated[Text, option("Tag format (harness list tags)."), _sets("tags")]
 _BASE = option("Base of a model that is an adapter, in place of the one it names.", metavar="ID|PATH")
@@ -108,6 +112,8 @@ _OPTIONS: dict[str, Any] = {
     "budget": Annotated[Text, _BUDGET, _budget],
     "engine": Annotated[Text, _ENGINE, _sets("eval.engine")],
     "data_dir": DataDir,
+    "fields": Fields,
+    "kind": Kinds,
     "limit": Annotated[Number, _LIMIT, _sets("limit", "train_limit")],
     "exact": Annotated[Number, _EXACT, _sets("eval.exact")],
     "judge": Annotated[Text, _JUDGE, _judge],
@@ -118,6 +124,7 @@ _OPTIONS: dict[str, Any] = {
     "quick": Annotated[bool, _QUICK],
 }
 """By the parameter's name: those that a command gets from `configured`."""
+DATA = ("data_dir", "fields", "kind")
 TRAINING = ("config", "model", "benchmarks", "variants", "seeds", "method", "budget")
 """Options of every command that trains."""
 

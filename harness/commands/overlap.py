@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from harness.commands.options import DataDir
+from harness.commands.options import DataDir, Fields, Kinds
 from harness.progress import console
 from tasks.shown import neutral, printable
 
@@ -24,6 +24,8 @@ def overlap(
     benchmarks: Annotated[str, typer.Option(help="Benchmarks, with commas.", metavar="a,b")],
     field: Annotated[str, typer.Option(help="Field that holds the question.")] = "question",
     data_dir: DataDir = None,
+    fields: Fields = None,
+    kind: Kinds = None,
 ) -> None:
     """Seek a benchmark's test questions in training data."""
     from rich.text import Text
@@ -32,7 +34,7 @@ def overlap(
     from tasks.benchmarks import load_benchmark
     from tasks.errors import InputError
 
-    found = [load_benchmark(name.strip()) for name in benchmarks.split(",")]
+    found = [load_benchmark(name.strip(), None, data_dir, fields, kind) for name in benchmarks.split(",")]
     tests = {benchmark.name: benchmark.records("test", data_dir) for benchmark in found}
     overlaps = find_overlaps(iter_questions(train, field), tests)
     if not any(one.num_train for one in overlaps.values()):

@@ -76,7 +76,7 @@ class RescoreReport:
 
     n: Mapping[str, int]  # benchmark -> number of samples
     changes: tuple[Change, ...]  # every sample whose accuracy is another now
-    strict: Mapping[str, int]  # benchmark -> how many changed in strict accuracy
+    accuracy_strict: Mapping[str, int]  # benchmark -> how many changed in strict accuracy
     format_valid: Mapping[str, int]  # benchmark -> how many changed in format validity
     same_scorer: bool  # the run was scored by this very scorer
     without_lm_eval: bool = False  # its files in lm-eval's form, which held the old verdicts, were removed
@@ -133,11 +133,17 @@ def print_report(report: RescoreReport, screen: Console) -> None:
     from rich.text import Text
 
     table = Table(title="verdicts that changed", title_justify="left")
-    for name in ("benchmark", "samples", "right now", "wrong now", "strict", "format"):
+    for name in ("benchmark", "samples", "right now", "wrong now", "accuracy_strict", "format_valid"):
         table.add_column(name, justify="left" if name == "benchmark" else "right")
     for benchmark, n in report.n.items():
         own = [change.after for change in report.changes if change.benchmark == benchmark]
-        counts = (n, sum(own), len(own) - sum(own), report.strict[benchmark], report.format_valid[benchmark])
+        counts = (
+            n,
+            sum(own),
+            len(own) - sum(own),
+            report.accuracy_strict[benchmark],
+            report.format_valid[benchmark],
+        )
         table.add_row(Text(printable(benchmark)), *map(str, counts))
     screen.print(table)
     for change in report.changes[:MOST_CHANGES_SHOWN]:
@@ -200,7 +206,7 @@ def _report(results: RunResults, samples: pd.DataFrame, without_lm_eval: bool) -
     return RescoreReport(
         n={str(key): len(group) for key, group in by_benchmark},
         changes=tuple(_changes(old, samples)),
-        strict=changed("accuracy_strict"),
+        accuracy_strict=changed("accuracy_strict"),
         format_valid=changed("format_valid"),
         same_scorer=scorers == {scorer_digest()},
         without_lm_eval=without_lm_eval,

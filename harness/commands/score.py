@@ -6,6 +6,7 @@ from collections import defaultdict, deque
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, dataclass
+from itertools import islice
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Annotated, Any, NamedTuple, cast
 
@@ -17,19 +18,23 @@ from harness.outputs import refuse_overwriting
 from harness.progress import console
 from tasks.errors import InputError, did_you_mean
 from tasks.files import whole_file
-from tasks.records import KINDS, LETTERS, Kind, iter_objects
+from tasks.records import KINDS, LETTERS, Kind, iter_objects, list_of
 from tasks.scoring import DEFAULT_ALPHA, Item, Score, score_many
-from tasks.tags import DEFECTS, TagFormat, get_tag_format, opens_reasoning
+from tasks.sources import parse_columns
+from tasks.tags import DEFECTS, TAG_FORMATS, TagFormat, get_tag_format, opens_reasoning, parse_output
 
 if TYPE_CHECKING:
     from rich.console import Console
 
 _OUTPUTS = (
-    'JSONL: {"id", "output", "gold"}, and "choices" where they exist. Several outputs of one question have '
-    'its id and gold; "sample_index" may tell them apart.'
+    'JSONL, CSV or Parquet: {"id", "output", "gold"}, and "choices" where they exist. Several outputs of one '
+    'question have its id and gold; "sample_index" may tell them apart.'
 )
 _KIND = "number, choice, latex or text."
 _SHARES = ("accuracy", "accuracy_strict", "format_valid", "score")
+_COLUMNS = ("id", "output", "gold", "choices", "prompt", "finish_reason", "truncated", "sample_index")
+_FIELDS = "Which columns hold what: id=question_id,output=response,gold=answer."
+_MOST_TRIED = 300
 _LABEL = "Field with another's verdict, true or false, to compare with."
 
 
@@ -42,15 +47,18 @@ def score_command(
     alpha: Annotated[float, typer.Option(help="Weight of accuracy in score.", min=0.0, max=1.0)] = 0.7,
     workers: Workers = None,
     label: Annotated[str | None, option(_LABEL)] = None,
+    fields: Annotated[str | None, option(_FIELDS, metavar="FIELD=COLUMN,…")] = None,
 ) -> None:
     """Score outputs made elsewhere."""
     if outputs.is_file():  # what is printed would be read: `harness score F --json >> F`
         refuse_overwriting(Path("/dev/stdout"), [outputs], "standard output")
-    report = score_file(outputs, cast(Kind, kind), tags or "none", samples, alpha, workers, label)
+    report = score_file(outputs, cast(Kind, kind), tags or "none", samples, alpha, workers, label, fields)
     if as_json:
         print(report.to_json())
     else:
         print_report(report, console())
+    if tags is None and outputs.is_file() and (fitting := fitting_format(outputs, fields)):
+        console(stderr=True).print(fitting, soft_wrap=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,13 +99,14 @@ def score_file(
     alpha: float = DEFAULT_ALPHA,
     workers: int | None = None,
     label: str | None = None,
+    fields: str | None = None,
 ) -> ScoreReport:
-    """Score a JSONL file of outputs.
+    """Score a file of outputs: JSONL, CSV, TSV or Parquet.
 
     Its lines are ``{"id", "output", "gold"}``, where they exist with ``choices`` (a list), ``finish_reason``
     ("length" means truncated) or ``truncated``, and ``prompt``, the rendered one, whose end says whether the
     output begins inside the reasoning. `label` is a field that holds somebody else's verdict, true or false,
-    to compare ours with; `tags` may be a YAML file.
+    to compare ours with; `tags` may be a YAML file; `fields` says which columns hold what: `gold=answer`.
     """
     if kind not in KINDS:
         raise InputError(f"--kind {kind}: {did_you_mean(kind, KINDS)}")
@@ -110,8 +119,8 @@ def score_file(
     questions, drawn = dict[str | int, tuple[int, str]](), set[tuple[str | int, int]]()
 
     def items() -> Iterator[Item]:
-        for where, fields in iter_objects(path):
-            waiting.append(_checked_line(fields, where, label, (kind, tag_format, alpha)))
+        for where, line in _lines(path, fields):
+            waiting.append(_checked_line(line, where, label, (kind, tag_format, alpha)))
             _check_question(waiting[-1], where, questions, drawn)
             yield waiting[-1].item
 
@@ -125,6 +134,35 @@ def score_file(
             if samples is not None:
                 samples.write(_sample_json(line, score) + "\n")
         return _report(path, label, sums, labels, len(questions))
+
+
+def _lines(path: Path, fields: str | None) -> Iterator[tuple[str, dict[str, Any]]]:
+    columns = parse_columns(fields or "", _COLUMNS)
+    for where, line in iter_objects(path):
+        line |= {name: column.raw(line, where) for name, column in columns.items()}
+        yield where, line | {"choices": list_of(line.get("choices"), where)}
+
+
+def fitting_format(path: Path, fields: str | None = None) -> str | None:
+    """A line that says which tag format the first outputs of a file keep to, where most do to one."""
+    first = [line for _, line in islice(_lines(path, fields), _MOST_TRIED)]
+
+    def kept(tag_format: TagFormat) -> int:
+        parsed = (
+            parse_output(
+                str(line["output"]),
+                tag_format,
+                truncated=False,
+                reasoning_open=opens_reasoning(str(line.get("prompt")), tag_format),
+            )
+            for line in first
+        )
+        return sum(not one.defects for one in parsed)
+
+    number, name = max(((kept(one), one.name) for one in TAG_FORMATS.values()), key=lambda found: found[0])
+    if number <= max(kept(TAG_FORMATS["none"]), len(first) // 2):
+        return None
+    return f"{number} of the first {len(first)} outputs keep to {name}; give --tags {name}"
 
 
 def _check_question(
@@ -173,9 +211,9 @@ def _checked_line(
     if missing:
         raise InputError(f"{where}: field '{missing}' is missing; add it")
     output, gold, choices = fields["output"], fields["gold"], fields.get("choices")
-    finish, index, prompt = (fields.get(name) for name in ("finish_reason", "sample_index", "prompt"))
-    truncated = fields.get("truncated", finish == "length")
-    verdict = fields.get(label) if label else None
+    finish, prompt, index = (fields.get(name) for name in ("finish_reason", "prompt", "sample_index"))
+    truncated = _literal(fields.get("truncated", finish == "length"))
+    verdict, index = _literal(fields.get(label)) if label else None, _literal(index)
     is_gold = _is_text(gold) or _is_whole(gold) or (isinstance(gold, float) and math.isfinite(gold))
     for name, right, what in (
         ("output", isinstance(output, str), "a text"),
@@ -219,12 +257,12 @@ def print_report(report: ScoreReport, screen: "Console") -> None:
     table.add_section()
     table.add_row("truncated", str(report.truncated))
     for defect, number in report.defects.items():
-        table.add_row(f"defect: {defect}", str(number))
+        table.add_row(f"defects: {defect}", str(number))
     if report.label:
         table.add_section()
-        table.add_row("labels", str(report.label.n))
-        table.add_row("agreement with them", f"{report.label.agreement:.4f}")
-        table.add_row("Cohen's κ", "–" if report.label.kappa is None else f"{report.label.kappa:.4f}")
+        table.add_row("label: n", str(report.label.n))
+        table.add_row("label: agreement", f"{report.label.agreement:.4f}")
+        table.add_row("label: kappa", "–" if report.label.kappa is None else f"{report.label.kappa:.4f}")
     screen.print(table)
     if report.questions is not None:
         said = f"{report.n} outputs of {report.questions} questions: ids that stand several times"
@@ -234,8 +272,8 @@ def print_report(report: ScoreReport, screen: "Console") -> None:
 def _sample_json(line: OutputLine, score: Score) -> str:
     verdict = {
         "id": line.id,
-        "correct": score.accuracy,
-        "correct_strict": score.accuracy_strict,
+        "accuracy": score.accuracy,
+        "accuracy_strict": score.accuracy_strict,
         "format_valid": score.format_valid,
         "extracted": score.extracted,
         "gold": scoring.reference_answer(line.item.gold),
@@ -246,8 +284,15 @@ def _sample_json(line: OutputLine, score: Score) -> str:
     if line.sample_index is not None:
         verdict["sample_index"] = line.sample_index
     if line.label is not None:
-        verdict |= {"label": line.label, "agrees": line.label == score.accuracy}
+        verdict |= {"label": line.label, "label_agrees": line.label == score.accuracy}
     return json.dumps(verdict)
+
+
+def _literal(value: Any) -> Any:
+    """Of a text, as in a cell of a CSV, the whole number or truth value that it writes."""
+    if isinstance(value, str) and value.isdecimal():
+        return int(value[:20])
+    return {"true": True, "false": False}.get(value.lower(), value) if isinstance(value, str) else value
 
 
 def _is_choices(value: Any) -> bool:

@@ -15,7 +15,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
 
-from harness.commands.options import TRAINING, Given, configured, option
+from harness.commands.options import DATA, TRAINING, Given, configured, option
 from harness.config import OWN_SETTINGS, Config, dump_config
 from harness.files import locked
 from harness.preflight import check_training
@@ -23,7 +23,6 @@ from harness.progress import Reporter, console
 from sftkey_train import distributed
 from sftkey_train.settings import TrainSettings
 from sftkey_train.variants import Variant, load_variant
-from tasks.benchmarks import load_benchmark
 from tasks.checks import checked
 from tasks.errors import InputError, did_you_mean
 from tasks.files import write_whole
@@ -53,7 +52,7 @@ class Tried:
     chosen: bool = False  # whether it is the variant's best; of equal ones the first of the grid
 
 
-@configured("grid", *TRAINING, "engine", "data_dir", "limit", "out", "setting", "quick")
+@configured("grid", *TRAINING, "engine", *DATA, "limit", "out", "setting", "quick")
 def sweep(given: Given, grid: Annotated[list[str] | None, option(_GRID, metavar="name=a,b")] = None) -> None:
     """Choose each variant's settings on validation questions, never on the test's."""
     if distributed.count() > 1:
@@ -61,7 +60,7 @@ def sweep(given: Given, grid: Annotated[list[str] | None, option(_GRID, metavar=
     config = given.config()
     wanted = parse_grid(grid) if grid else default_grid(config)
     _check_grid(config, wanted, said=bool(grid))
-    check_training(config, [load_benchmark(name) for name in config.benchmarks])
+    check_training(config, config.load_benchmarks())
     with locked(config.out):
         tried = choose_settings(config, wanted, Reporter())
     console().print(_table(tried, config.rank_by))
@@ -150,7 +149,7 @@ def choose_settings(config: Config, grid: Mapping[str, Sequence[float]], reporte
     `sweep.json` holds all points; `chosen.yaml` is the run's configuration with each variant's best, ready
     for `harness train-and-eval --config`. InputError where no benchmark has validation records.
     """
-    benchmarks = [name for name in config.benchmarks if load_benchmark(name).has_validation]
+    benchmarks = [one.name for one in config.load_benchmarks() if one.has_validation]
     if not benchmarks:
         raise InputError(
             f"{', '.join(config.benchmarks)}: no validation or training records to choose on; add a "

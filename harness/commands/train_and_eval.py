@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from harness.commands.options import TRAINING, DryRun, Given, configured
+from harness.commands.options import DATA, TRAINING, DryRun, Given, configured
 from harness.progress import Reporter, console
 from tasks.shown import neutral
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from sftkey_train.stages import StageNode
 
 
-@configured(*TRAINING, "engine", "data_dir", "limit", "exact", "judge", "out", "setting", "quick")
+@configured(*TRAINING, "engine", *DATA, "limit", "exact", "judge", "out", "setting", "quick")
 def train_and_eval(given: Given, dry_run: DryRun = False) -> None:
     """Train the variants, evaluate them all, and write the leaderboard."""
     import harness.run as run
@@ -26,7 +26,7 @@ def train_and_eval(given: Given, dry_run: DryRun = False) -> None:
         made.show(console())
 
 
-@configured(*TRAINING, "data_dir", "limit", "out", "setting", "quick")
+@configured(*TRAINING, *DATA, "limit", "out", "setting", "quick")
 def train(given: Given, dry_run: DryRun = False) -> None:
     """Train the variants and print where the checkpoints are."""
     import harness.run as run

@@ -8,6 +8,7 @@ to differ: nothing is to be compared then.
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -20,8 +21,9 @@ from harness.engines.api import Request, Sampling
 from harness.engines.openai_wire import ServedPrompts
 from harness.models.checkpoint import Checkpoint
 from sftkey_train.text import TextPath
-from tasks.benchmarks import TASKS_DIR, Benchmark
+from tasks.benchmarks import SHARED, TASKS_DIR, Benchmark
 from tasks.errors import InputError
+from tasks.files import write_whole
 
 if TYPE_CHECKING:
     from tasks.records import Record
@@ -82,10 +84,11 @@ class Questionnaire:
             "alpha": config.alpha,
             "instruct": own.instruct,
             "split": own.split,
+            **({"columns": config.fields} if config.fields else {}),
         }
         # lm-eval's own tasks left out: looking through their thousands of files takes 5 to 7 seconds.
         manager = TaskManager(include_path=str(TASKS_DIR), include_defaults=False, metadata=metadata)
-        tasks: dict[str, Any] = manager.load([benchmark.task for benchmark in self.benchmarks])["tasks"]
+        tasks: dict[str, Any] = manager.load([self._spec(one) for one in self.benchmarks])["tasks"]
         # What the configuration says of generation, in lm-eval's words: its files tell how it was asked.
         drawn: dict[str, Any] = {"max_gen_toks": own.max_new_tokens} if own.max_new_tokens else {}
         if own.temperature:
@@ -99,6 +102,18 @@ class Questionnaire:
             if own.num_samples > 1:  # lm-eval's default filter hands on the first draw alone
                 task._filters = [build_filter_ensemble("all", [["take_first_k", {"k": own.num_samples}]])]
         return tasks
+
+    def _spec(self, benchmark: Benchmark) -> str:
+        """What lm-eval knows a task by; of one that has no YAML, that is the file which is written here."""
+        if benchmark.path != SHARED:
+            return benchmark.task
+        data, path = benchmark.data, self._config.out / "tasks" / f"{benchmark.name}.yaml"
+        kwargs = {"kind": benchmark.kind, "folder": data.folder, "splits": dict(data.splits)}
+        kwargs |= {} if self._config.fields else {"columns": ""}  # once: else the metadata has it
+        path.parent.mkdir(parents=True, exist_ok=True)
+        task = {"include": str(SHARED), "task": benchmark.task, "dataset_kwargs": kwargs}
+        write_whole(path, json.dumps(task))  # which is YAML
+        return str(path)
 
     def ask(self, checkpoint: Checkpoint, benchmarks: Iterable[Benchmark]) -> list[Asked]:
         """A checkpoint's requests on each benchmark."""

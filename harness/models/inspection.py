@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,11 +16,12 @@ from harness.engines.lora_slots import serving_refusal
 from harness.models.shards import read_tensors
 from harness.models.vocabulary import has_tokenizer, usable_tokenizer
 from sftkey_train.text import TextPath
-from tasks.benchmarks import load_benchmark
+from tasks.benchmarks import Benchmark, load_benchmark
 from tasks.errors import InputError
 from tasks.limits import Failed, limited
 from tasks.records import Record, render_prompt
 from tasks.shown import json_text
+from tasks.sources import faults
 from tasks.tags import TAG_FORMATS, get_tag_format
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 
 Facts = Mapping[str, Any]
 _SECONDS_OF_REFUSED = 5.0
+_FAULTS_SHOWN = 10
 
 
 @dataclass(frozen=True)
@@ -40,6 +42,12 @@ class Question:
     prompt_style: str = "auto"  # `auto`, `plain` or `chat`
     instruct: bool = False  # whether the prompt says in which format to answer
     data_dir: Path | None = None  # folder of benchmark data, in place of the Hub
+    fields: str | None = None  # how its columns are named
+    kind: str | None = None  # of the answers of a folder there
+
+    def load_benchmark(self) -> Benchmark:
+        """The benchmark."""
+        return load_benchmark(self.benchmark, None, self.data_dir, self.fields, self.kind)
 
 
 @dataclass(frozen=True)
@@ -79,9 +87,10 @@ def find_folders(model: str, adapter: str | None = None, base: str | None = None
 def inspect(folders: FoundFolders, question: Question) -> Inspection:
     """Looks at a checkpoint; InputError where the question itself is faulty."""
     get_tag_format(question.tags or "none")
-    benchmark = load_benchmark(question.benchmark)
+    benchmark = question.load_benchmark()
     digest, refused = _vetted(folders)
     sections: dict[str, Facts] = {"checkpoint": _checkpoint(folders, digest)}
+    wrong = _faults_of_data(benchmark, question.data_dir)
     warnings: list[str] = []
     try:
         record = next(iter(benchmark.iter_records("test", question.data_dir)))
@@ -95,7 +104,20 @@ def inspect(folders: FoundFolders, question: Question) -> Inspection:
         refused.append(str(error) or f"benchmark '{benchmark.name}': its test split is empty")
     except Failed as error:
         refused += [] if refused else [f"{folders.adapter_dir or folders.model_dir}: to look at it {error}"]
-    return Inspection(sections, (*folders.notes, *warnings), tuple(refused))
+    refused += [line for line in wrong["test"] if line not in refused]
+    elsewhere = [line for split, lines in wrong.items() if split != "test" for line in lines]
+    return Inspection(sections, (*folders.notes, *warnings, *elsewhere), tuple(refused))
+
+
+def _faults_of_data(benchmark: Benchmark, data_dir: Path | None) -> Mapping[str, list[str]]:
+    """What is wrong with the records of a data directory, by split: a few lines, and how many more."""
+    lines = defaultdict[str, list[str]](list)
+    for split, fault in faults(benchmark.data, benchmark.kind, data_dir) if data_dir else ():
+        lines[split].append(str(fault))
+    for where, some in lines.items():
+        if (more := len(some) - _FAULTS_SHOWN) > 0:
+            some[_FAULTS_SHOWN:] = [f"{benchmark.name}: {more} more faults in its {where} split"]
+    return lines
 
 
 def _vetted(folders: FoundFolders) -> tuple[str | None, list[str]]:
@@ -198,7 +220,7 @@ def _tokenizer(folders: checkpoint.Folders) -> Facts:
 
 def _prompt(folders: checkpoint.Folders, question: Question, record: Record) -> Facts:
     path = TextPath.of(usable_tokenizer(folders.tokenizer_dir), question.prompt_style)
-    benchmark = load_benchmark(question.benchmark)
+    benchmark = question.load_benchmark()
     tag_format = get_tag_format(question.tags or "none")
     text = path.wrap(render_prompt(record, instruction=tag_format.instruction if question.instruct else None))
     ids = path.ids([text])[0]

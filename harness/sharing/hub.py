@@ -158,7 +158,7 @@ def evaluation_files(entry: Entry, own: Row, config: Config, created: str | None
 
     files, form = {}, f"tag format {entry.tags}" if entry.tagged else "no tags"
     for evaluation in entry.evaluations:
-        benchmark = _benchmark(evaluation)
+        benchmark = _benchmark(evaluation.benchmark)
         hub = benchmark.data.hub if benchmark else None
         if hub is None or config.limit is not None or evaluation.generation.get("split", "test") != "test":
             continue
@@ -182,7 +182,7 @@ def evaluation_files(entry: Entry, own: Row, config: Config, created: str | None
 def _model_index(evaluation: Evaluation, own: Row, config: Config) -> list[EvalResult]:
     from huggingface_hub import EvalResult
 
-    benchmark = _benchmark(evaluation)
+    benchmark = _benchmark(evaluation.benchmark)
     hub = benchmark.data.hub if benchmark else None
     where: dict[str, Any] = {
         "task_type": "text-generation",
@@ -222,16 +222,16 @@ def _split(benchmark: Benchmark | None, hub: HubSource | None, split: str) -> st
     return str(hub.splits.get(known, own) if hub else own)
 
 
-def _benchmark(evaluation: Evaluation) -> Benchmark | None:
+def _benchmark(name: str) -> Benchmark | None:
     try:
-        return load_benchmark(evaluation.benchmark)
+        return load_benchmark(name)
     except InputError:  # one of a folder that this machine does not have
         return None
 
 
 def _training_sets(config: Config) -> list[str] | None:
     """Data sets on the Hub whose training split the run used."""
-    found = [load_benchmark(name) for name in config.benchmarks]
+    found = [one for one in map(_benchmark, config.benchmarks) if one]
     sets = [one.data.hub.path for one in found if one.train_split is not None and one.data.hub is not None]
     return list(dict.fromkeys(sets)) or None
 

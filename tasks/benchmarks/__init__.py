@@ -26,7 +26,7 @@ The tag format, the data directory, α and the instruction are run settings and 
 import hashlib
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -35,13 +35,24 @@ from tasks.checks import Count, checked
 from tasks.errors import InputError, check_keys, did_you_mean
 from tasks.names import AVERAGE, check_name
 from tasks.reading import MOST_YAML_BYTES, parse_yaml, read_text
-from tasks.records import KINDS, Kind, Record
-from tasks.sources import DataSource, HubSource, Split, is_lent, iter_split, lends_validation, parse_fields
+from tasks.records import KINDS, Kind, Record, iter_objects, json_type
+from tasks.sources import (
+    DataSource,
+    HubSource,
+    Split,
+    is_lent,
+    iter_split,
+    lends_validation,
+    parse_columns,
+    parse_fields,
+)
+from tasks.tables import ENDINGS, split_file
 
 TASK_PREFIX = "sftkey_"
 TASKS_DIR = Path(__file__).parent
+SHARED = TASKS_DIR / "_tagged.yaml"
 
-SOURCE_KEYS = ("folder", "splits", "hub", "fields", "generator", "options", "holdout")
+SOURCE_KEYS = ("folder", "splits", "hub", "fields", "generator", "options", "holdout", "columns")
 """What of `dataset_kwargs` says where the records come from."""
 _OWN_KEYS = ("about", "source", "kind", *SOURCE_KEYS)
 _HUB_KEYS = ("path", "name", "revision", "splits", "skip_blank")
@@ -127,21 +138,62 @@ def all_benchmarks() -> list[Benchmark]:
     return [_parse(*found) for _, found in sorted(_index(None).items())]
 
 
-def load_benchmark(name: str, extra: Path | None = None) -> Benchmark:
+def load_benchmark(
+    name: str,
+    extra: Path | None = None,
+    data_dir: Path | None = None,
+    fields: str | None = None,
+    kind: str | None = None,
+) -> Benchmark:
     """Find a benchmark by name.
 
     Args:
         name: its name, with or without the prefix ``sftkey_``.
         extra: a further folder to search for YAML files; it wins over the built-in ones.
+        data_dir: the data directory, in which a folder may be a benchmark that no YAML describes.
+        fields: how columns are named there, see `tasks.sources.parse_columns`.
+        kind: of the answers there; where None, as the first row says by its `kind`, by choices or by an
+            answer that is a number.
 
     Raises:
         InputError: there is no such benchmark (suggests the nearest), or its YAML is faulty.
     """
+    if fields and not data_dir:
+        raise InputError(f"--fields {fields}: names columns of --data-dir; give that too")
     index = _index(extra)
     found = index.get(name.removeprefix(TASK_PREFIX))
+    if found is None and data_dir and (spec := _own_spec(name, data_dir, fields, kind)):
+        task = {"task": TASK_PREFIX + name, "dataset_kwargs": spec}
+        return _parse(SHARED, {**read_task_yaml(SHARED), **task})
     if found is None:
         raise InputError(f"unknown benchmark '{name}'; {did_you_mean(name, index)}")
-    return _parse(*found)
+    benchmark = _parse(*found)
+    if kind not in (None, benchmark.kind):
+        raise InputError(f"--kind {kind}: answers of {name} are of kind {benchmark.kind}; leave it out")
+    columns = parse_columns(fields) if fields else benchmark.data.columns
+    return replace(benchmark, data=replace(benchmark.data, columns=columns))
+
+
+def _own_spec(name: str, data_dir: Path, fields: str | None, kind: str | None) -> dict[str, Any] | None:
+    """The `dataset_kwargs` of a folder in the data directory, or of that directory itself."""
+    folder = next(
+        (one for one in (data_dir / name, data_dir) if one.resolve().name == name and one.is_dir()), None
+    )
+    if folder is None:
+        return None
+    files = {split: path for split in _SPLITS if (path := split_file(folder, split)).exists()}
+    if not files:
+        raise InputError(f"{folder}: holds no test, train or validation file ({', '.join(ENDINGS)})")
+    columns, path = parse_columns(fields or ""), next(reversed(files.values()))
+    where, row = next(iter_objects(path), (str(path), {}))
+    row |= {name: column.raw(row, where) for name, column in columns.items()}
+    numeric = "number" if json_type(row.get("answer")) == "a number" else None
+    kind = kind or row.get("kind") or ("choice" if row.get("choices") else numeric)
+    if kind is None:
+        raise InputError(f"{folder}: say of which kind its answers are: --kind {'|'.join(KINDS)}")
+    shown = {"about": f"the folder {name}", "source": "data of one's own", "columns": fields or ""}
+    splits = {split: split for split in files}
+    return {**shown, "kind": kind, "folder": str(folder.relative_to(data_dir)), "splits": splits}
 
 
 def parse_source(spec: Mapping[str, Any], where: str) -> DataSource:
@@ -165,7 +217,8 @@ def parse_source(spec: Mapping[str, Any], where: str) -> DataSource:
     given = {key: spec[key] for key in SOURCE_KEYS if key in spec}
     given["hub"] = checked(HubSource, hub, where, "hub.") if hub else None
     given["fields"] = parse_fields(spec["fields"], where) if "fields" in spec else None
-    checked(DataSource, {**given, "fields": None}, where)
+    given["columns"] = parse_columns(str(spec["columns"])) if spec.get("columns") is not None else None
+    checked(DataSource, {**given, "fields": None, "columns": None}, where)
     return DataSource(**given)
 
 

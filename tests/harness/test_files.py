@@ -9,6 +9,7 @@ import pytest
 from harness.config import Config, load_config
 from harness.files import locked, run_folder
 from tasks.errors import InputError
+from tasks.files import cache_dir
 
 
 @pytest.fixture
@@ -45,3 +46,29 @@ def test_a_folder_that_cannot_be_made_is_one_line(tmp_path: Path) -> None:
         locked(tmp_path / "file"),
     ):
         pass
+
+
+@pytest.mark.parametrize("broken", ["a file", "in a file"])
+def test_a_cache_that_cannot_be_used_is_named(harness, tmp_path: Path, broken: str) -> None:
+    cache = tmp_path / "cache"  # where the fixture's HARNESS_CACHE is
+    cache.write_text("") if broken == "a file" else cache.mkdir()
+    if broken != "a file":
+        (cache / "tokenizer").write_text("")
+    quick = ("--quick", "--out", tmp_path / "run")
+    for command in (("train-and-eval", *quick, "--dry-run"), ("train", *quick)):
+        done = harness(*command)
+        assert done.returncode == 2, done.stderr
+        assert f"the cache is {cache}: set HARNESS_CACHE to a folder that can be written" in done.stderr
+
+
+def test_a_cache_needs_a_home_or_its_variable(monkeypatch: pytest.MonkeyPatch) -> None:
+    import pwd
+
+    def nobody(_: int) -> None:
+        raise KeyError
+
+    for name in ("HOME", "HARNESS_CACHE", "XDG_CACHE_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(pwd, "getpwuid", nobody)
+    with pytest.raises(InputError, match="set HARNESS_CACHE to a folder"):
+        cache_dir()

@@ -48,7 +48,7 @@ def test_a_byte_order_mark_and_blank_lines_are_skipped(tmp_path: Path) -> None:
     ("line", "complaint"),
     [
         ({k: v for k, v in GOOD.items() if k != "answer"}, "field 'answer' is missing"),
-        (GOOD | {"answer": 2}, "field 'answer' is a number"),
+        (GOOD | {"answer": True}, "field 'answer' is a boolean"),
         (GOOD | {"question": " "}, "field 'question' is empty"),
         (GOOD | {"rationale": ["Add."]}, "field 'rationale' is a list"),
         (GOOD | {"kind": "numbr"}, "did you mean 'number'"),

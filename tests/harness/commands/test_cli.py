@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from leaderboards.results.store import read_results
+
 
 def test_help_names_every_command(harness) -> None:
     done = harness("--help")
@@ -127,4 +129,30 @@ def test_score_prints_json_and_writes_verdicts(harness, tmp_path: Path) -> None:
     assert (report["n"], report["accuracy"], report["format_valid"]) == (2, 0.5, 0.5)
     assert report["defects"]["unclosed_thinking"] == 1
     verdicts = [json.loads(line) for line in (tmp_path / "v.jsonl").read_text().splitlines()]
-    assert [verdict["correct"] for verdict in verdicts] == [True, False]
+    assert [verdict["accuracy"] for verdict in verdicts] == [True, False]
+
+
+def test_a_folder_of_ones_own_needs_no_yaml(harness, tiny_base: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "data" / "mine"
+    folder.mkdir(parents=True)
+    (folder / "test.csv").write_text("prompt,label\n1 + 1?,2\n2 + 2?,4\n")
+    (folder / "train.csv").write_text("prompt,label\n3 + 3?,6\n")
+    own = ("--data-dir", folder.parent, "--fields", "question=prompt,answer=label", "--kind", "number")
+    model = ("--model", tiny_base, "--benchmarks", "mine", "--engine", "hf", "--name", "m")
+    short = ("--out", tmp_path / "run", "--set", "eval.max_new_tokens=4")
+    done = harness("eval", *model, *own, *short)
+    assert done.returncode == 0, done.stderr
+    (sample, _) = read_results(tmp_path / "run").samples.to_dict("records")
+    assert (sample["prompt"], sample["gold"]) == ("Question: 1 + 1?\nResponse:\n", "2")
+    assert harness("leaderboard", tmp_path / "run", "--out", tmp_path / "board").returncode == 0
+    looked = harness("inspect", tiny_base, "--benchmark", "mine", *own)
+    assert "csv:" not in looked.stdout
+    with (folder / "test.csv").open("a") as file:
+        file.writelines(f"{n} + 1?,\n" for n in range(12))
+    with (folder / "train.csv").open("a") as file:
+        file.write("4 + 4?,\n")
+    looked = harness("inspect", tiny_base, "--benchmark", "mine", *own)
+    assert looked.returncode == 2
+    assert "test.csv:4: field 'answer' is missing" in looked.stdout
+    assert "mine: 2 more faults in its test split" in looked.stdout
+    assert "! " + str(folder / "train.csv:3: field 'answer' is missing") in looked.stdout.replace("\n", "")

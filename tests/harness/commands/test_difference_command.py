@@ -130,7 +130,11 @@ def test_the_command_prints_text_and_json(harness, stored: Path) -> None:
     assert data["a"] == {"entry": "left", "model": "tiny", "seeds": [0, 1], "runs": [str(stored)]}
     assert data["benchmarks"][0]["only_b"] == 2
     [sample] = data["samples"]
-    assert (sample["spot"]["sample_id"], sample["a"]["right"], sample["b"]["right"]) == ("q2", False, True)
+    assert (sample["spot"]["sample_id"], sample["a"]["accuracy"], sample["b"]["accuracy"]) == (
+        "q2",
+        False,
+        True,
+    )
     assert sample["b"]["output"] == EVIL.format(4)
 
 

@@ -42,7 +42,7 @@ def test_each_changed_verdict_is_told(tmp_path: Path) -> None:
     report = rescore(tmp_path, workers=1)
     (change,) = report.changes
     assert (change.sample_id, change.sample_index, change.before, change.after) == ("q0", 0, False, True)
-    assert (report.strict, report.format_valid) == ({"sums": 1}, {"sums": 1})
+    assert (report.accuracy_strict, report.format_valid) == ({"sums": 1}, {"sums": 1})
     restored = read_results(tmp_path).samples
     assert restored["score"].tolist() == [row.score for row in ROWS]
     assert restored["extracted"].isna().tolist() == [False, True, False, False]

@@ -1,5 +1,6 @@
 """`harness score`: outputs made elsewhere, judged by the one scorer."""
 
+import dataclasses
 import json
 from pathlib import Path
 from typing import Any
@@ -7,7 +8,8 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from harness.commands.score import print_report, score_file
+from harness.commands.score import fitting_format, print_report, score_file
+from leaderboards.results.schema import Sample
 from tasks.errors import InputError
 from tasks.scoring import many
 from tasks.scoring.many import Agreement
@@ -81,10 +83,10 @@ def test_samples_carry_the_verdicts(tmp_path: Path) -> None:
     score_file(path, "number", samples_path=tmp_path / "s.jsonl")
     first, second = (json.loads(line) for line in (tmp_path / "s.jsonl").read_text().splitlines())
     assert first == {
-        **{"id": "#### 18/so\n#### 18", "correct": True, "correct_strict": True, "format_valid": False},
+        **{"id": "#### 18/so\n#### 18", "accuracy": True, "accuracy_strict": True, "format_valid": False},
         **{"extracted": "18", "gold": "18", "defects": ["no_tags"], "truncated": False, "score": 0.7},
     }
-    assert (second["correct"], second["extracted"], second["truncated"]) == (False, None, True)
+    assert (second["accuracy"], second["extracted"], second["truncated"]) == (False, None, True)
 
 
 def test_workers_change_nothing_and_keep_the_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -109,7 +111,7 @@ def test_labels_of_others_are_compared(tmp_path: Path) -> None:
     assert report.label == Agreement(4, 0.75, pytest.approx(0.5))
     assert json.loads(report.to_json())["label"] == {"n": 4, "agreement": 0.75, "kappa": pytest.approx(0.5)}
     samples = [json.loads(line) for line in (tmp_path / "s.jsonl").read_text().splitlines()]
-    assert [sample.get("agrees") for sample in samples] == [True, False, True, True, None]
+    assert [sample.get("label_agrees") for sample in samples] == [True, False, True, True, None]
     console = Console(record=True, width=80)
     print_report(report, console)
     assert "0.7500" in console.export_text()
@@ -263,3 +265,59 @@ def test_the_table_shows_every_figure(tmp_path: Path) -> None:
     text = console.export_text()
     assert "1 outputs" in text
     assert all(name in text for name in ("accuracy", "accuracy_strict", "0.7000", *DEFECTS))
+
+
+THOUGHT, TAGGED = "<think>9 * 2</think>It is {}.", "<think>9 * 2</think><answer>{}</answer>"
+
+
+@pytest.mark.parametrize(
+    ("outputs", "fitting"),
+    [
+        ([TAGGED] * 9 + ["It is {}."] * 3, "9 of the first 12 outputs keep to think-answer"),
+        ([r"so \boxed{{{}}}"] * 3, "3 of the first 3 outputs keep to boxed; give --tags boxed"),
+        (["so\n#### {}"] * 3, "keep to gsm8k"),
+        ([THOUGHT] * 3, "keep to think;"),
+        ([TAGGED, "It is {}.", "{}"], None),
+        (["so\nThe answer is {}."] * 3, None),
+        (["<think>{}"] * 3, None),
+    ],
+)
+def test_the_tag_format_that_would_fit_is_told(
+    tmp_path: Path, outputs: list[str], fitting: str | None
+) -> None:
+    rows = [row(output.format(18), id=number) for number, output in enumerate(outputs)]
+    said = fitting_format(write(tmp_path / "o.jsonl", *rows))
+    assert (said is None) if fitting is None else (said is not None and fitting in said)
+
+
+def test_the_line_stands_beside_the_json(harness, tmp_path: Path) -> None:
+    path = write(tmp_path / "o.jsonl", row(TAGGED.format(18)))
+    done = harness("score", path, "--kind", "number", "--json")
+    assert json.loads(done.stdout)["n"] == 1
+    assert done.stderr == "1 of the first 1 outputs keep to think-answer; give --tags think-answer\n"
+    assert harness("score", path, "--kind", "number", "--tags", "none").stderr == ""
+
+
+def test_columns_of_a_table_may_have_other_names(tmp_path: Path) -> None:
+    path = tmp_path / "o.csv"
+    head = "number,response,answer,options,truncated,sample_index,ok\n"
+    path.write_text(
+        head + '007,The answer is B.,B,"[""a"", ""b""]",false,0,True\n007,C,B,"[""a"",""b""]",true,1,false\n'
+    )
+    fields = "id=number,output=response,gold=answer,choices=options"
+    report = score_file(path, "choice", samples_path=tmp_path / "s.jsonl", label="ok", fields=fields)
+    assert (report.n, report.questions, report.accuracy, report.truncated) == (2, 1, 0.5, 1)
+    assert report.label == Agreement(2, 1.0, 1.0)
+    assert json.loads((tmp_path / "s.jsonl").read_text().splitlines()[0])["id"] == "007"
+    with pytest.raises(InputError, match=r"o\.csv:2: no column 'respnse'; did you mean 'response'"):
+        score_file(path, "choice", fields=fields.replace("response", "respnse"))
+    with pytest.raises(InputError, match="unknown field 'question'"):
+        score_file(path, "choice", fields="question=number")
+
+
+def test_report_and_samples_have_the_names_of_stored_samples(tmp_path: Path) -> None:
+    path = write(tmp_path / "o.jsonl", row("18"))
+    report = json.loads(score_file(path, "number", samples_path=tmp_path / "s.jsonl").to_json())
+    shared = set(report) & {one.name for one in dataclasses.fields(Sample)}
+    assert {"accuracy", "accuracy_strict", "format_valid", "score", "truncated", "defects"} == shared
+    assert shared <= set(json.loads((tmp_path / "s.jsonl").read_text()))
