@@ -15,13 +15,14 @@ from harness.config import CONFIG_FILE
 from leaderboards.results.schema import RESULTS_FILE, SAMPLES_FILE
 from tasks.errors import InputError
 from tasks.reading import read_yaml
+from tasks.tables import ENDINGS
 
 _NOT_FOR_FILES = ("/proc", "/sys", "/dev")
 _KEPT = {
     "a run's results": (RESULTS_FILE, SAMPLES_FILE),
     "a store": ("generations.sqlite", "stages/", "evaluations/"),
     "a model": ("config.json", "adapter_config.json", "*.safetensors"),
-    "benchmark data": ("*/train.jsonl", "*/test.jsonl", "*/validation.jsonl"),
+    "benchmark data": tuple(f"*/{name}{end}" for name in ("train", "test", "validation") for end in ENDINGS),
 }
 """What a folder may hold that is not to be mixed with other things, and by what it is known."""
 

@@ -25,6 +25,7 @@ from typing import Any, Literal
 
 from tasks.errors import InputError, check_keys, did_you_mean
 from tasks.records import (
+    KINDS,
     LETTERS,
     Kind,
     Record,
@@ -288,7 +289,8 @@ def _loaded(
 
     def of_table(row: Mapping[str, Any], where: str) -> Record:
         fields = {name: Field(column=name) for name in _NAMES if name in row} | {**(source.columns or {})}
-        return _record(row, where, fields, f"{split}-{next(numbers)}", kind)
+        own = row["kind"] if row.get("kind") in KINDS else kind
+        return _record(row, where, fields, f"{split}-{next(numbers)}", own)
 
     if data_dir is not None and not data_dir.is_dir():
         raise InputError(f"{data_dir}: no such data directory; check --data-dir")

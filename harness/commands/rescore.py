@@ -137,13 +137,8 @@ def print_report(report: RescoreReport, screen: Console) -> None:
         table.add_column(name, justify="left" if name == "benchmark" else "right")
     for benchmark, n in report.n.items():
         own = [change.after for change in report.changes if change.benchmark == benchmark]
-        counts = (
-            n,
-            sum(own),
-            len(own) - sum(own),
-            report.accuracy_strict[benchmark],
-            report.format_valid[benchmark],
-        )
+        forms = (report.accuracy_strict[benchmark], report.format_valid[benchmark])
+        counts = (n, sum(own), len(own) - sum(own), *forms)
         table.add_row(Text(printable(benchmark)), *map(str, counts))
     screen.print(table)
     for change in report.changes[:MOST_CHANGES_SHOWN]:

@@ -2,11 +2,11 @@
 
 import json
 import math
-from collections import defaultdict, deque
+from collections import Counter, defaultdict, deque
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, dataclass
-from itertools import islice
+from itertools import islice, product
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Annotated, Any, NamedTuple, cast
 
@@ -147,22 +147,14 @@ def fitting_format(path: Path, fields: str | None = None) -> str | None:
     """A line that says which tag format the first outputs of a file keep to, where most do to one."""
     first = [line for _, line in islice(_lines(path, fields), _MOST_TRIED)]
 
-    def kept(tag_format: TagFormat) -> int:
-        parsed = (
-            parse_output(
-                str(line["output"]),
-                tag_format,
-                truncated=False,
-                reasoning_open=opens_reasoning(str(line.get("prompt")), tag_format),
-            )
-            for line in first
-        )
-        return sum(not one.defects for one in parsed)
-
-    number, name = max(((kept(one), one.name) for one in TAG_FORMATS.values()), key=lambda found: found[0])
-    if number <= max(kept(TAG_FORMATS["none"]), len(first) // 2):
-        return None
-    return f"{number} of the first {len(first)} outputs keep to {name}; give --tags {name}"
+    kept = Counter[str]()
+    for (name, tag_format), line in product(TAG_FORMATS.items(), first):
+        opened = opens_reasoning(str(line.get("prompt")), tag_format)
+        parsed = parse_output(line["output"], tag_format, truncated=False, reasoning_open=opened)
+        kept[name] += not parsed.defects
+    [(name, number)] = kept.most_common(1)
+    fits = number > max(kept["none"], len(first) // 2)
+    return f"{number} of the first {len(first)} outputs keep to {name}; give --tags {name}" if fits else None
 
 
 def _check_question(

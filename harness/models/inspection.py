@@ -111,12 +111,13 @@ def inspect(folders: FoundFolders, question: Question) -> Inspection:
 
 def _faults_of_data(benchmark: Benchmark, data_dir: Path | None) -> Mapping[str, list[str]]:
     """What is wrong with the records of a data directory, by split: a few lines, and how many more."""
-    lines = defaultdict[str, list[str]](list)
+    lines, numbers = defaultdict[str, list[str]](list), Counter[str]()
     for split, fault in faults(benchmark.data, benchmark.kind, data_dir) if data_dir else ():
-        lines[split].append(str(fault))
-    for where, some in lines.items():
-        if (more := len(some) - _FAULTS_SHOWN) > 0:
-            some[_FAULTS_SHOWN:] = [f"{benchmark.name}: {more} more faults in its {where} split"]
+        numbers[split] += 1
+        lines[split] += [str(fault)] if numbers[split] <= _FAULTS_SHOWN else []
+    for name, number in numbers.items():
+        more = f"{benchmark.name}: {number - _FAULTS_SHOWN} more faults in its {name} split"
+        lines[name] += [more] if number > _FAULTS_SHOWN else []
     return lines
 
 

@@ -166,7 +166,8 @@ def load_benchmark(
         task = {"task": TASK_PREFIX + name, "dataset_kwargs": spec}
         return _parse(SHARED, {**read_task_yaml(SHARED), **task})
     if found is None:
-        raise InputError(f"unknown benchmark '{name}'; {did_you_mean(name, index)}")
+        also = f", nor a folder of {data_dir}" if data_dir else ""
+        raise InputError(f"unknown benchmark '{name}'{also}; {did_you_mean(name, index)}")
     benchmark = _parse(*found)
     if kind not in (None, benchmark.kind):
         raise InputError(f"--kind {kind}: answers of {name} are of kind {benchmark.kind}; leave it out")
@@ -188,7 +189,8 @@ def _own_spec(name: str, data_dir: Path, fields: str | None, kind: str | None) -
     where, row = next(iter_objects(path), (str(path), {}))
     row |= {name: column.raw(row, where) for name, column in columns.items()}
     numeric = "number" if json_type(row.get("answer")) == "a number" else None
-    kind = kind or row.get("kind") or ("choice" if row.get("choices") else numeric)
+    said = row["kind"] if row.get("kind") in KINDS else None
+    kind = kind or said or ("choice" if row.get("choices") else numeric)
     if kind is None:
         raise InputError(f"{folder}: say of which kind its answers are: --kind {'|'.join(KINDS)}")
     shown = {"about": f"the folder {name}", "source": "data of one's own", "columns": fields or ""}

@@ -170,7 +170,7 @@ def test_what_no_data_says_is_asked_for(tmp_path: Path) -> None:
         own(folder(tmp_path / "empty"))
     with pytest.raises(InputError, match="names columns of --data-dir; give that too"):
         load_benchmark("gsm8k", fields=FIELDS)
-    with pytest.raises(InputError, match="unknown benchmark 'mime'"):
+    with pytest.raises(InputError, match="unknown benchmark 'mime', nor a folder of"):
         own(data, name="mime")
 
 
@@ -209,3 +209,11 @@ def test_fields_are_told_apart_from_columns() -> None:
         "question": "a b",
         "answer": "c.d",
     }
+
+
+def test_a_row_of_another_kind_is_a_fault(tmp_path: Path) -> None:
+    rows = [{"question": "Q", "answer": "1", "kind": kind} for kind in ("number", "hard", "text")]
+    data = folder(tmp_path, test__jsonl=lines(*rows))
+    benchmark = own(data)
+    [(_, fault)] = faults(benchmark.data, benchmark.kind, data)
+    assert "record 'test-2': kind 'text' where 'number' is expected" in str(fault)
