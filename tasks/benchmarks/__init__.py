@@ -25,6 +25,7 @@ The tag format, the data directory, α and the instruction are run settings and 
 
 import hashlib
 import json
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cache
@@ -177,10 +178,9 @@ def load_benchmark(
 
 def _own_spec(name: str, data_dir: Path, fields: str | None, kind: str | None) -> dict[str, Any] | None:
     """The `dataset_kwargs` of a folder in the data directory, or of that directory itself."""
-    folder = next(
-        (one for one in (data_dir / name, data_dir) if one.resolve().name == name and one.is_dir()), None
-    )
-    if folder is None:
+    own = re.fullmatch(r"\w[\w.-]*", name) and (data_dir / name).is_dir()
+    folder = data_dir / name if own else data_dir
+    if not own and data_dir.resolve().name != name:
         return None
     files = {split: path for split in _SPLITS if (path := split_file(folder, split)).exists()}
     if not files:
