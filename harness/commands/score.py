@@ -18,7 +18,7 @@ from harness.outputs import refuse_overwriting
 from harness.progress import console
 from tasks.errors import InputError, did_you_mean
 from tasks.files import whole_file
-from tasks.records import KINDS, LETTERS, Kind, iter_objects, list_of
+from tasks.records import KINDS, LETTERS, Kind, iter_objects, json_type, list_of
 from tasks.scoring import DEFAULT_ALPHA, Item, Score, score_many
 from tasks.sources import parse_columns
 from tasks.tags import DEFECTS, TAG_FORMATS, TagFormat, get_tag_format, opens_reasoning, parse_output
@@ -219,7 +219,9 @@ def _checked_line(
         (label, isinstance(verdict, bool | None), "true or false"),
     ):
         if not right:
-            raise InputError(f"{where}: field '{name}' must be {what}")
+            there = fields.get(str(name))
+            but = "" if isinstance(there, str) else f", not {json_type(there)}"
+            raise InputError(f"{where}: field '{name}' must be {what}{but}")
     kind, tag_format, alpha = how
     if fault := scoring.fault_of_gold(str(gold), kind, choices):
         raise InputError(f"{where}: field 'gold': {fault}")
