@@ -6,7 +6,7 @@ A run of each size is made and stored, with texts of a few hundred characters, s
 costs. Then fresh processes take turns:
 
 - *board*: reads the run and builds the board: intervals, bootstrap, all pairs with every metric, Holm,
-  permutation, McNemar, tiers, α, buckets;
+  McNemar, tiers, α, buckets;
 - *report*: the same, and writes every form of the report, the page with its samples too;
 - *naive*: reads the same samples with pandas and takes the bootstrap interval of each mean, and of each
   difference to the reference, with `scipy.stats.bootstrap` (as many resamples), one after another. Of the

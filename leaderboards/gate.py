@@ -21,8 +21,6 @@ from leaderboards.results.comparability import ASPECTS, find_unlike
 from leaderboards.results.merge import Group, merge_runs
 from leaderboards.results.schema import METRICS, Metric, RunResults
 from leaderboards.stats import CONFIDENCE, MACRO, Difference, holm
-from leaderboards.stats.intervals import sums_of
-from leaderboards.stats.paired import paired_t
 from tasks.errors import InputError, did_you_mean
 
 EACH = "*"
@@ -81,7 +79,7 @@ class GateTest:
     @property
     def findable(self) -> float:
         """The drop that such a test finds four times in five, before Holm's correction."""
-        return self.condition.margin + self.difference.detectable
+        return self.condition.margin + self.difference.detectable()
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,8 +219,8 @@ class _Asked:
         """
         from scipy.special import stdtr
 
-        found = paired_t([sums_of(each) for each in self.paired.matrices(self.condition.metric, self.alpha)])
-        return float(2 * stdtr(found.df, -abs(found.centre + self.condition.margin) / found.error))
+        found = self.paired.difference(self.condition.metric, self.alpha)
+        return float(2 * stdtr(found.df, -abs(found.centre + self.condition.margin) / found.se))
 
     def test(self, p_holm: float) -> GateTest:
         """The test, its p-value corrected."""

@@ -40,7 +40,6 @@ QUESTION_SDS = (1.0, 3.0)
 GAPS = (0.0, 0.05)
 BOARD = ((1319, 0.6, 0.05), (500, 0.3, 0.0), (200, 0.8, 0.03), (100, 0.1, 0.0))
 """Questions, accuracy and true Δ of the benchmarks of a macro mean."""
-BEGIN, END = "<!-- coverage: begin -->", "<!-- coverage: end -->"
 
 
 def main(argv: Sequence[str]) -> None:
@@ -57,17 +56,18 @@ def main(argv: Sequence[str]) -> None:
     print(f"{options.out}: {time.monotonic() - started:.0f} s, {os.cpu_count()} cores seen, one used")
 
 
-def inserted(page: str, text: str) -> str:
-    """The page with the text between the two marks.
+def inserted(page: str, text: str, name: str = "coverage") -> str:
+    """The page with the text between the two marks of a name.
 
     Raises:
         ValueError: The page lacks them.
     """
-    before, begin, rest = page.partition(BEGIN)
-    _, end, after = rest.partition(END)
+    first, last = f"<!-- {name}: begin -->", f"<!-- {name}: end -->"
+    before, begin, rest = page.partition(first)
+    _, end, after = rest.partition(last)
     if not (begin and end):
-        raise ValueError(f"the document needs the marks {BEGIN} and {END}")
-    return f"{before}{BEGIN}\n\n{text}\n{END}{after}"
+        raise ValueError(f"the document needs the marks {first} and {last}")
+    return f"{before}{first}\n\n{text}\n{last}{after}"
 
 
 def simulate(replications: int, seed: int) -> Found:

@@ -17,7 +17,7 @@ from leaderboards.board import conclusions, rows
 from leaderboards.board.comparing import Comparer, alpha_changes, tiers
 from leaderboards.board.curves import curve_of
 from leaderboards.board.sampling import ValuesBySize, sampled_points, values_by_size
-from leaderboards.board.values import Measured, bootstrap, buckets_of, seeds_on_all, take_seeds
+from leaderboards.board.values import Family, Measured, bootstrap, buckets_of, seeds_on_all, take_seeds
 from leaderboards.results.comparability import checked_aspects
 from leaderboards.results.merge import Group, merge_runs
 from leaderboards.results.reported import Reported
@@ -38,6 +38,7 @@ def build_board(
     reference: str | None = None,
     rank_by: str = "accuracy",
     alpha: float = 0.7,
+    margin: float = 0.01,
     allow_different: Collection[str] = (),
     reported: Sequence[Reported] = (),
 ) -> rows.Board:
@@ -49,6 +50,7 @@ def build_board(
             `sft-tag-x2`, else `sft-tag`, else `sft`, else the first trained entry, else the first.
         rank_by: accuracy, accuracy_strict, format_valid or score; the macro average decides.
         alpha: the weight of accuracy in score = α·accuracy + (1 - α)·format_valid.
+        margin: within how much, a share of 1, two entries are called equivalent.
         allow_different: in what results may differ (data, prompt, generation, scorer) and be shown marked.
         reported: figures that others report, to be shown beside the rows.
 
@@ -64,14 +66,14 @@ def build_board(
     groups = merge_runs(runs, checked_aspects(allow_different))
     name = _reference_name(groups, reference)
     benchmarks = tuple(dict.fromkeys(chain.from_iterable(group.outcomes for group in groups)))
-    any_tagged = any(group.entries[0].tagged for group in groups)
-    measured, ranks = _ranked([Measured.of(group, benchmarks, alpha, any_tagged) for group in groups], metric)
+    family = Family.of(groups, benchmarks, alpha)
+    measured, ranks = _ranked([Measured.of(group, benchmarks, alpha, family) for group in groups], metric)
     groups = tuple(each.group for each in measured)
-    comparer = Comparer(measured, benchmarks, alpha)
+    comparer = Comparer(measured, benchmarks, alpha, family, margin)
     names = dict.fromkeys(group.name for group in groups)
-    versus = {other: comparer.against(other, permuted=other == name) for other in names}
+    versus = {other: comparer.against(other) for other in names}
     ranked = [row for row, rank in enumerate(ranks) if rank is not None]
-    pairs = comparer.all_pairs(metric, ranked)
+    pairs = comparer.pairs(metric)
     changes = alpha_changes([one.score_by_alpha for one in measured], comparer.both_differ())
     made = tuple(_rows(measured, ranks, tiers(ranked, pairs), versus[name], benchmarks, alpha, name))
     return rows.Board(
@@ -81,7 +83,8 @@ def build_board(
         rank_by=metric,
         alpha=alpha,
         confidence=CONFIDENCE,
-        family_macro=sum(where == MACRO and of == metric for _, where, of in versus[name]),
+        margin=margin,
+        family_macro=len(pairs),
         family_cells=sum(where != MACRO and of == metric for _, where, of in versus[name]),
         summary=conclusions.summary(made, metric),
         notes=conclusions.cautions(made, groups, benchmarks, metric),
@@ -194,7 +197,7 @@ class _CellMaker:
             truncated=float(np.mean([one.truncated.mean() for one in outcomes])),
             output_tokens=float(np.mean([one.output_tokens.mean() for one in outcomes])),
             defects=tuple(sorted(defects.items(), key=lambda item: (-item[1], item[0]))),
-            sampled=self._sampled(benchmarks),
+            sampled=self._sampled(where, benchmarks),
             judged=None if where == MACRO else self._judged(where),
             buckets=self.buckets.get((self.row, where), ()),
             origins=() if where == MACRO else tuple(self._origins(where)),
@@ -209,7 +212,7 @@ class _CellMaker:
             comparison=self.comparisons.get(key),
         )
 
-    def _sampled(self, benchmarks: Sequence[str]) -> rows.Sampled | None:
+    def _sampled(self, where: str, benchmarks: Sequence[str]) -> rows.Sampled | None:
         """None unless all of the benchmarks have the same number of outputs for each question, over one."""
         if any(name not in self.votes for name in benchmarks):
             return None
@@ -229,7 +232,7 @@ class _CellMaker:
             num_samples=outcomes[0].num_samples,
             temperature=_recorded(evaluations, "temperature"),
             seeds=_recorded(evaluations, "seed"),
-            points=sampled_points(found),
+            points=sampled_points(found, self.measured.spreads[where, "accuracy"]),
         )
 
     def _origins(self, benchmark: str) -> Iterator[rows.Origin]:

@@ -37,7 +37,7 @@ def cautions(
     evaluated = _evaluated(groups, benchmarks)
     return (
         *_detectable(rows, rank_by),
-        *_few_seeds(rows),
+        *_seeds(rows, rank_by),
         *_few_questions(rows, benchmarks, rank_by),
         *_of_rows(rows),
         *_overlapping(evaluated),
@@ -114,18 +114,24 @@ def _same_compute(trained: Sequence[tuple[int, TrainingCost]]) -> tuple[findings
 
 
 def _detectable(rows: Sequence[Row], rank_by: Metric) -> Iterator[findings.Detectable]:
-    """What could have been found: else "not distinguishable" is read as "the same"."""
+    """What could have been found: else "undecided" is read as "the same"."""
     compared = ((at, _comparison(row, rank_by)) for at, row in enumerate(rows))
-    untold = [(at, of.difference) for at, of in compared if of and of.verdict == "not distinguishable"]
+    untold = [(at, of) for at, of in compared if of and of.verdict == "undecided" and of.difference.known]
     if found := sorted([(at, of.detectable) for at, of in untold], key=lambda each: each[1]):
         yield findings.Detectable(found[0], found[-1])
 
 
-def _few_seeds(rows: Sequence[Row]) -> Iterator[findings.FewSeeds]:
-    trained = [(at, len(row.seeds)) for at, row in enumerate(rows) if row.role == "trained"]
-    for single in (True, False):
-        if own := tuple(at for at, n in trained if n < findings.MIN_SEEDS and (n == 1) == single):
-            yield findings.FewSeeds(own, single)
+def _seeds(
+    rows: Sequence[Row], rank_by: Metric
+) -> Iterator[findings.OneSeed | findings.SeedsUnknown | findings.SeedsFarApart]:
+    if single := tuple(at for at, row in enumerate(rows) if row.role == "trained" and len(row.seeds) == 1):
+        yield findings.OneSeed(single)
+    means = [(at, row.macro.metric(rank_by).estimate) for at, row in enumerate(rows) if row.macro]
+    if unknown := tuple(at for at, mean in means if not mean.known):
+        yield findings.SeedsUnknown(unknown)
+    for at, mean in means:
+        if len(mean.by_seed) > 1 and max(mean.by_seed) - min(mean.by_seed) > findings.FAR_APART:
+            yield findings.SeedsFarApart(at, tuple(sorted(mean.by_seed)))
 
 
 def _few_questions(

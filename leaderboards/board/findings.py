@@ -7,8 +7,8 @@ from typing import Literal, NamedTuple
 
 from leaderboards.results.schema import Overlap
 
-MIN_SEEDS = 3
-"""Seeds of a trained entry below which the effect of seeds is hardly known."""
+FAR_APART = 0.2
+"""Seeds of an entry whose accuracies differ by more are named: they may lie on two sides of a jump."""
 MANY_TRUNCATED = 0.05
 """Share of an entry's outputs on a benchmark cut at the token limit that is worth a warning."""
 MANY_VERDICTS = 0.01
@@ -59,11 +59,23 @@ class Detectable(NamedTuple):
     most: tuple[int, float]
 
 
-class FewSeeds(NamedTuple):
-    """Trained rows with one seed (`single`), or with several but fewer than `MIN_SEEDS`."""
+class OneSeed(NamedTuple):
+    """Trained rows with one seed."""
 
     rows: tuple[int, ...]
-    single: bool
+
+
+class SeedsUnknown(NamedTuple):
+    """Rows with several seeds, too few or too unlike for anything to follow for other seeds."""
+
+    rows: tuple[int, ...]
+
+
+class SeedsFarApart(NamedTuple):
+    """A row whose seeds' means, sorted, lie far apart, shares of 1."""
+
+    row: int
+    by_seed: tuple[float, ...]
 
 
 class FewQuestions(NamedTuple):
@@ -170,7 +182,7 @@ class JudgeBesideRule(NamedTuple):
 
 
 SummaryFinding = Headline | AgainstReference | ComputeMatch
-_OfFigures = Detectable | FewSeeds | FewQuestions | NotRanked | NearZero
+_OfFigures = Detectable | OneSeed | SeedsUnknown | SeedsFarApart | FewQuestions | NotRanked | NearZero
 _OfTheirMaking = Truncated | Overlapping | OtherVerdicts | NotComparable | UnequalSettings
 Caution = _OfFigures | _OfTheirMaking
 Check = ScoreLeaders | NoOverlap | MadeAgain | JudgeBesideRule

@@ -4,7 +4,7 @@ Apart from `build`, which makes it, so that writers and sentences need nothing b
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from leaderboards.board.findings import Caution, Check, SummaryFinding
@@ -13,7 +13,7 @@ from leaderboards.results.schema import METRICS, Metric, Role, TrainingCost
 from leaderboards.results.schema import BucketBy as BucketBy
 from leaderboards.stats import MACRO, Difference, Estimate
 
-Verdict = Literal["better", "worse", "not distinguishable"]
+Verdict = Literal["better", "worse", "equivalent", "undecided"]
 ALPHAS = tuple(step / 10 for step in range(11))
 """The weights of accuracy at which the score is shown."""
 # They hold format validity, which for an untagged entry means something else.
@@ -29,16 +29,28 @@ class Comparison:
     Attributes:
         difference: The row's mean minus the other's, paired by question and seed.
         p_holm: Its p-value, corrected over the family of comparisons that it is shown in.
-        verdict: What may be said.
+        verdict: What may be said; equivalent means within the board's margin.
         effect: Cohen's h of the two means (`stats.cohens_h`).
-        permutation_p: Of the paired permutation test; None where it was not made.
+        detectable: The true difference that would be found four times in five, after the correction.
+        family: How many comparisons were corrected together.
     """
 
     difference: Difference
     p_holm: float
     verdict: Verdict
     effect: float = 0.0
-    permutation_p: float | None = None
+    detectable: float = 0.0
+    family: int = 1
+
+    def reversed(self) -> "Comparison":
+        """The same comparison seen from the other row."""
+        mirrored: dict[Verdict, Verdict] = {"better": "worse", "worse": "better"}
+        return replace(
+            self,
+            difference=self.difference.reversed(),
+            verdict=mirrored.get(self.verdict, self.verdict),
+            effect=-self.effect,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -267,7 +279,7 @@ class Row:
 class Pair:
     """Two rows, by their positions on the board, compared on the macro average of the ranking metric.
 
-    The family of Holm's correction is all such pairs; tiers are made from them.
+    All such pairs are the family that is corrected; stars, tiers and sentences are made from them.
     """
 
     first: int
@@ -300,13 +312,14 @@ class Board:
         rank_by: The ranking metric.
         alpha: Weight of accuracy in score.
         confidence: Level of the intervals.
-        family_macro: How many macro differences Holm's correction counts.
+        margin: Within how much, a share of 1, two rows are equivalent.
+        family_macro: How many pairs of rows are corrected together over all benchmarks.
         family_cells: How many differences on single benchmarks, corrected apart from them.
         summary: What was found, the headline first.
         notes: What to beware of.
         checks: What was checked.
         provenance: Of each run, by its source.
-        pairs: All pairs of ranked rows.
+        pairs: All pairs of rows that can be compared.
         alpha_changes: Where the ranking by score changes, by α.
         reported: Figures that others report.
         versus: The comparisons to every other entry that may be chosen as the reference, by its name.
@@ -318,6 +331,7 @@ class Board:
     rank_by: Metric
     alpha: float
     confidence: float
+    margin: float
     family_macro: int
     family_cells: int
     summary: tuple[SummaryFinding, ...]

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from leaderboards.board.rows import SampledPoint
 from leaderboards.results.outcomes import Choices, Draws
-from leaderboards.stats import Matrix, mean_interval
+from leaderboards.stats import Matrix, SeedSpread, mean_interval
 from tasks.errors import InputError
 from tasks.scoring import answers_equal
 
@@ -50,17 +50,20 @@ def values_by_size(draws: Draws) -> ValuesBySize:
     }
 
 
-def sampled_points(found: Sequence[ValuesBySize]) -> tuple[SampledPoint, ...]:
+def sampled_points(
+    found: Sequence[ValuesBySize], spread: SeedSpread | None = None
+) -> tuple[SampledPoint, ...]:
     """What a row gives at each k', over benchmarks with the same k: macro average and intervals.
 
-    A value at k' rests on k / k' separate subsets, which is what its interval may count at most.
+    A value at k' rests on k / k' separate subsets, which is what its interval may count at most; `spread` is
+    that of the seeds of all rows.
     """
     num_samples = max(found[0])
     return tuple(
         SampledPoint(
             size=size,
-            passing=mean_interval([each[size][0] for each in found], draws=draws),
-            majority=mean_interval([each[size][1] for each in found], draws=draws),
+            passing=mean_interval([each[size][0] for each in found], draws, spread),
+            majority=mean_interval([each[size][1] for each in found], draws, spread),
         )
         for size in found[0]
         for draws in [[num_samples / size] * len(found)]

@@ -5,6 +5,7 @@ And accuracy by length, in buckets whose edges all rows share, so that rows can 
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,11 +19,14 @@ from leaderboards.stats import (
     Difference,
     Estimate,
     Matrix,
+    SeedSpread,
     bootstrap_intervals,
     mean_interval,
     paired_difference,
+    seed_spread,
     wilson_interval,
 )
+from leaderboards.stats.mean_squares import components, sums_of
 
 NUM_BUCKETS = 4
 Seeds = tuple[int | None, ...]
@@ -60,6 +64,28 @@ def seed_pairs(variant: Seeds, reference: Seeds) -> SeedPairs:
 def take_seeds(outcomes: Outcomes, matrix: Matrix, seeds: Seeds) -> Matrix:
     """The rows of an (S, Q) matrix that belong to the given seeds, in their order."""
     return matrix[[outcomes.seeds.index(seed) for seed in seeds]]
+
+
+class Family(NamedTuple):
+    """What the groups of a board have in common.
+
+    `spreads` is what they say of the effect of a training seed, by benchmark (or `macro`) and metric;
+    `any_tagged` whether any has a tag format.
+    """
+
+    spreads: Mapping[tuple[str, Metric], SeedSpread]
+    any_tagged: bool
+
+    @classmethod
+    def of(cls, groups: Sequence[Group], benchmarks: Sequence[str], alpha: float) -> "Family":
+        """Looks at all groups, on each benchmark and over all."""
+        places = [(MACRO, benchmarks), *((name, (name,)) for name in benchmarks)]
+        spreads = {
+            (where, metric): spread_of(groups, own, metric, alpha)
+            for where, own in places
+            for metric in METRICS
+        }
+        return cls(spreads, any(group.entries[0].tagged for group in groups))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -102,9 +128,26 @@ class Paired:
             matrices.append(np.subtract(left_SQ, take_seeds(right, values(right, metric, alpha), theirs)))
         return matrices
 
-    def difference(self, metric: Metric, alpha: float = 1.0) -> Difference:
-        """The mean over the benchmarks, with its interval and test."""
-        return paired_difference(self.matrices(metric, alpha))
+    def difference(self, metric: Metric, alpha: float = 1.0, spread: SeedSpread | None = None) -> Difference:
+        """The mean over the benchmarks, with its interval and test.
+
+        `spread` is that of the seeds of all entries compared together; of these two alone where None.
+        """
+        if spread is None:
+            spread = spread_of([group for group, _ in self.sides], self.benchmarks, metric, alpha)
+        sides = sum(len(set(seeds)) > 1 for _, seeds in self.sides)
+        return paired_difference(self.matrices(metric, alpha), spread, max(sides, 1))
+
+
+def spread_of(groups: Sequence[Group], benchmarks: Sequence[str], metric: Metric, alpha: float) -> SeedSpread:
+    """What the groups that have several seeds on all of these benchmarks say of the effect of a seed."""
+    return seed_spread(
+        [
+            components([sums_of(matrix) for matrix in _matrices(group, benchmarks, metric, alpha).values()])
+            for group in groups
+            if len(seeds_on_all(group, benchmarks)) > 1
+        ]
+    )
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -112,35 +155,40 @@ class Measured:
     """What a group's row shows without any other row: rows are ranked by it.
 
     The estimates are by benchmark (or `macro`, where it can be compared on all of them) and metric.
-    `own_format`: its format validity means something else than that of tagged rows. `score_by_alpha` is the
+    `spreads` are those of the seeds of all groups. `own_format`: its format validity means something else
+    than that of tagged rows. `score_by_alpha` is the
     macro score at each of `ALPHAS`; None where its format means something else.
     """
 
     group: Group
     estimates: Mapping[tuple[str, Metric], Estimate]
+    spreads: Mapping[tuple[str, Metric], SeedSpread]
     own_format: bool
     score_by_alpha: tuple[Estimate, ...] | None
 
     @classmethod
-    def of(cls, group: Group, benchmarks: Sequence[str], alpha: float, any_tagged: bool) -> "Measured":
-        """Measures a group on the benchmarks of a board; `any_tagged`: whether any group of it is tagged."""
+    def of(cls, group: Group, benchmarks: Sequence[str], alpha: float, family: Family) -> "Measured":
+        """Measures a group on the benchmarks of a board, whose groups are the family."""
         on_all = all(group.is_comparable(benchmark) for benchmark in benchmarks)
         wanted = [(benchmark, (benchmark,)) for benchmark in benchmarks]
         estimates = {
-            (where, metric): _estimate(group, own, metric, alpha)
+            (where, metric): _estimate(group, own, metric, alpha, family.spreads[where, metric])
             for where, own in (*wanted, *([(MACRO, benchmarks)] if on_all else []))
             if seeds_on_all(group, own)
             for metric in METRICS
         }
         untagged = not group.entries[0].tagged
-        scored = on_all and seeds_on_all(group, benchmarks) and not (any_tagged and untagged)
-        scores = (_estimate(group, benchmarks, "score", each) for each in ALPHAS)
-        return cls(group, estimates, untagged, tuple(scores) if scored else None)
+        scored = on_all and seeds_on_all(group, benchmarks) and not (family.any_tagged and untagged)
+        spread = family.spreads[MACRO, "score"]
+        scores = (_estimate(group, benchmarks, "score", each, spread) for each in ALPHAS)
+        return cls(group, estimates, family.spreads, untagged, tuple(scores) if scored else None)
 
 
-def _estimate(group: Group, benchmarks: Sequence[str], metric: Metric, alpha: float) -> Estimate:
+def _estimate(
+    group: Group, benchmarks: Sequence[str], metric: Metric, alpha: float, spread: SeedSpread
+) -> Estimate:
     draws = [group.outcomes[benchmark].num_samples for benchmark in benchmarks]
-    return mean_interval(list(_matrices(group, benchmarks, metric, alpha).values()), draws=draws)
+    return mean_interval(list(_matrices(group, benchmarks, metric, alpha).values()), draws, spread)
 
 
 def _matrices(group: Group, benchmarks: Sequence[str], metric: Metric, alpha: float) -> dict[str, Matrix]:

@@ -57,8 +57,12 @@ def _(finding: found.AgainstReference, board: Board) -> str:
     comparison = row.macro and row.macro.metric(board.rank_by).comparison
     assert comparison
     apart = comparison.difference.low > 0 or comparison.difference.high < 0
-    undecided = apart and comparison.verdict == "not distinguishable"
-    correction = f" once corrected for {board.family_macro} comparisons" if undecided else ""
+    undecided = apart and comparison.verdict == "undecided"
+    correction = f" once corrected for all {board.family_macro} pairs" if undecided else ""
+    if not comparison.difference.known:
+        correction = " in more than these checkpoints"
+    if comparison.verdict == "equivalent":
+        correction = f", within {100 * board.margin:g} points"
     ratio = finding.compute_ratio
     test = wording.tested(comparison, board.confidence)
     compute = "" if ratio is None else f", with {ratio:.2f} times its training compute"
@@ -99,23 +103,34 @@ def _(finding: found.Detectable, board: Board) -> str:
     if most != least:
         span += f" to {percent(largest)} ({_label(most, board)})"
     return (
-        f"Not distinguishable does not mean equal: before any correction, the questions and seeds here "
-        f"find a true difference to {board.reference} four times in five only from {span} on."
+        f"Not shown to differ does not mean equal: after the correction, the questions and seeds here find "
+        f"a true difference to {board.reference} four times in five only from {span} on."
     )
 
 
 @sentence.register
-def _(finding: found.FewSeeds, board: Board) -> str:
-    names = ", ".join(_labels(finding.rows, board))
-    if finding.single:
-        return (
-            f"Only 1 seed for {names}: the intervals hold question sampling alone, and another "
-            "seed could turn the verdict round."
-        )
+def _(finding: found.OneSeed, board: Board) -> str:
     return (
-        f"Fewer than {found.MIN_SEEDS} seeds for {names}: how much seeds matter is hardly known, and "
-        "the intervals are rough."
+        f"Only 1 seed for {_few(finding.rows, board)}: the figures are those of these checkpoints; nothing "
+        "is claimed of the methods, and another seed could turn the order round."
     )
+
+
+@sentence.register
+def _(finding: found.SeedsUnknown, board: Board) -> str:
+    seeds = enumerated(sorted({str(len(board.rows[row].seeds)) for row in finding.rows}))
+    return (
+        f"How far seeds differ is not known from {seeds} seeds of {_few(finding.rows, board)}: their "
+        "intervals may be too short, and nothing is claimed of the methods. More seeds, or more variants "
+        "beside them, would tell."
+    )
+
+
+@sentence.register
+def _(finding: found.SeedsFarApart, board: Board) -> str:
+    means = enumerated([percent(mean) for mean in finding.by_seed])
+    name = _label(finding.row, board)
+    return f"The seeds of {name} lie far apart ({means} %): its mean describes none of them."
 
 
 @sentence.register

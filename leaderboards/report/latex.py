@@ -74,7 +74,7 @@ def _marked(board: Board, place: str) -> dict[int, str]:
         for number in comparable
         if (alone or rows[number].model == rows[best].model)
         and (found := comparisons.get((number, place, metric)))
-        and found.verdict == "not distinguishable"
+        and found.verdict in ("equivalent", "undecided")
     )
     return dict.fromkeys(ties, "underline") | {best: "textbf"}
 
@@ -132,15 +132,11 @@ def _notes(board: Board, marked: dict[str, dict[int, str]]) -> Iterator[str]:
     )
     tied = any("underline" in commands.values() for commands in marked.values())
     yield "Bold: best of its column" + (
-        "; underlined: not distinguishable from it (paired two-way clustered t test, Holm)." if tied else "."
+        "; underlined: not told apart from it (paired two-way clustered t test, Holm)." if tied else "."
     )
     cells = [cell for row in board.rows for place in marked if (cell := row.cell(place))]
     if any(wording.mark(cell, board.rank_by) for cell in cells):
-        yield (
-            f"{SIGNIFICANT_MARK}: differs from {board.reference} (the same test, "
-            f"p < {1 - board.confidence:.2g} after Holm's correction over {board.family_macro} macro "
-            f"differences and, apart from them, {board.family_cells} on single benchmarks)."
-        )
+        yield (f"{SIGNIFICANT_MARK}: differs from {board.reference} ({wording.family(board)}).")
     if any(cell.metric(board.rank_by).own_format for cell in cells):
         yield f"{OWN_FORMAT_MARK}: no tags, so this figure means another thing and is not compared."
     unlike = wording.UNLIKE_MARK

@@ -19,7 +19,7 @@ CSV_COLUMNS = (
     *("entry", "model", "role", "tags", "tagged", "method", "rank", "tier", "marks", "benchmark", "metric"),
     *(*_ESTIMATE, "samples", "own_format"),
     *("reference", "diff", "diff_low", "diff_high", "p", "p_holm", "verdict"),
-    *("permutation_p", "mcnemar_p", "gained", "lost", "cohens_h", "detectable"),
+    *("mcnemar_p", "gained", "lost", "cohens_h", "detectable"),
     *("truncated", "output_tokens"),
     *("train_steps", "train_tokens_forward", "train_tokens_loss", "train_flops", "train_wall_seconds"),
     *("train_reference_tokens", "train_reference_flops", "train_budget"),
@@ -116,9 +116,9 @@ def _figures(figures: MetricCell) -> dict[str, object]:
     if found := figures.comparison:
         of = found.difference
         fields |= {"diff": of.mean, "diff_low": of.low, "diff_high": of.high, "p": of.p}
-        fields |= {"p_holm": found.p_holm, "verdict": found.verdict, "permutation_p": found.permutation_p}
+        fields |= {"p_holm": found.p_holm, "verdict": found.verdict}
         fields |= {"mcnemar_p": " ".join(map(_number, of.mcnemar_p)), "gained": of.gained, "lost": of.lost}
-        fields |= {"cohens_h": found.effect, "detectable": of.detectable}
+        fields |= {"cohens_h": found.effect, "detectable": found.detectable}
     return fields
 
 

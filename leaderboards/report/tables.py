@@ -151,10 +151,9 @@ _JUDGED_LEGEND = (
     "on which both say the same; κ: Cohen's, the agreement beyond chance. The ranking goes by the rule."
 )
 _TEST_LEGEND = (
-    "p: paired two-way clustered t test; Holm: the same, corrected; permutation: the signs of questions and "
-    "of seeds flipped at random; McNemar: exact, for each pair of seeds; for, against: answers won and "
-    "lost; h: Cohen's effect size; detectable: points of true difference that the t test finds four times "
-    "in five."
+    "p: paired two-way clustered t test; Holm: the same, corrected over all pairs; McNemar: exact, for each "
+    "pair of seeds; for, against: answers won and lost; h: Cohen's effect size; detectable: points of true "
+    "difference that the corrected test finds four times in five."
 )
 _ALPHA_LEGEND = (
     "score = α·accuracy + (1 − α)·format validity. Told apart: the two differ beyond chance both in accuracy "
@@ -191,22 +190,21 @@ def test_tables(board: Board) -> Iterator[TextTable]:
     )
     if lines:
         heading = f"Tests of the difference to {board.reference} in {METRIC_NAMES[board.rank_by]}"
-        tests = ("p", "Holm", "permutation", "McNemar", "for", "against", "h", "detectable")
+        tests = ("p", "Holm", "McNemar", "for", "against", "h", "detectable")
         yield TextTable(heading, ("entry", "Δ", *tests), lines, (_TEST_LEGEND,), detail=True)
 
 
 def _test(comparison: Comparison) -> tuple[str, ...]:
-    found, permutation_p = comparison.difference, comparison.permutation_p
+    found = comparison.difference
     return (
         wording.points(found.mean),
         p_value(found.p),
         p_value(comparison.p_holm),
-        MISSING if permutation_p is None else p_value(permutation_p),
         ", ".join(map(p_value, found.mcnemar_p)),
         str(found.gained),
         str(found.lost),
         f"{comparison.effect:+.2f}".replace("-", "−"),
-        percent(found.detectable),
+        percent(comparison.detectable),
     )
 
 

@@ -26,7 +26,8 @@ METRIC_NAMES: dict[Metric, str] = {
 VERDICT_WORDS: dict[Verdict, str] = {
     "better": "is better than",
     "worse": "is worse than",
-    "not distinguishable": "is not distinguishable from",
+    "equivalent": "is equivalent to",
+    "undecided": "is not shown to differ from",
 }
 MISSING = "–"
 OWN_FORMAT_MARK = "†"
@@ -118,7 +119,7 @@ def title(board: Board) -> str:
 def mark(cell: Cell, metric: Metric) -> str:
     """`*` where the corrected test found a difference to the reference, else nothing."""
     found = cell.metric(metric).comparison
-    return SIGNIFICANT_MARK if found and found.verdict != "not distinguishable" else ""
+    return SIGNIFICANT_MARK if found and found.verdict in ("better", "worse") else ""
 
 
 def value(cell: Cell, metric: Metric) -> str:
@@ -183,21 +184,27 @@ def web_link(text: str | None) -> str | None:
     return text if parts.scheme in ("http", "https") and parts.netloc else None
 
 
+def family(board: Board) -> str:
+    """What the tests of a board are corrected over, as part of a sentence."""
+    single = f", and apart from them over {board.family_cells} on single benchmarks"
+    return (
+        f"paired two-way clustered t test, p < {1 - board.confidence:.2g} after Holm's correction over all "
+        f"{board.family_macro} pairs of entries" + (single if len(board.benchmarks) > 1 else "")
+    )
+
+
 def legend(board: Board) -> tuple[str, ...]:
     """What the marks mean, and how the intervals and tests were made."""
     level = f"{100 * board.confidence:.0f} %"
     lines = [
         f"[ ] {level} interval: questions and training seeds are both a sample; for an entry without "
         "several seeds (the base, most external ones) it holds question sampling alone.",
-        f"{SIGNIFICANT_MARK} differs from {board.reference}: paired two-way clustered t test, "
-        f"p < {1 - board.confidence:.2g} after Holm's correction over {board.family_macro} macro differences "
-        f"(and, apart from them, over {board.family_cells} on single benchmarks). "
-        "Intervals are not corrected.",
+        f"{SIGNIFICANT_MARK} differs from {board.reference}: {family(board)}. Intervals are not corrected.",
     ]
     if board.pairs:
         lines.append(
-            f"tier: the test of all {len(board.pairs)} pairs, corrected for their number, tells no two "
-            "entries of one tier apart; each of a lower tier is worse than at least one of the tier above."
+            "tier: by these tests no two entries of one tier can be told apart; each of a lower tier is "
+            "worse than at least one of the tier above."
         )
     if any(row.marks for row in board.rows):
         lines.append(f"{UNLIKE_MARK} not comparable with the others, and shown because that was asked for.")

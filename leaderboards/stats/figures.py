@@ -22,7 +22,8 @@ class Estimate:
     """A mean in [0, 1] with its interval; with one seed the interval knows question sampling only.
 
     `se` is the two-way clustered standard error behind the interval, `bootstrap` the ends of the hierarchical
-    bootstrap's interval, None where it was not drawn.
+    bootstrap's interval, None where it was not drawn. `by_seed` has each seed's mean. Where `known` is false
+    so few seeds, or such unlike ones, say too little of other seeds for the interval to be believed.
     """
 
     mean: float
@@ -32,14 +33,17 @@ class Estimate:
     num_seeds: int
     se: float = 0.0
     bootstrap: tuple[float, float] | None = None
+    by_seed: tuple[float, ...] = ()
+    known: bool = True
 
 
 @dataclass(frozen=True, slots=True)
 class Difference:
     """A paired mean difference with its interval, its p-value, and McNemar's p for each seed pair.
 
-    `gained` and `lost` count the (seed, question) pairs for and against, `se` is the clustered standard
-    error, and `detectable` the true difference that a test like this one finds with a power of 80 %.
+    `gained` and `lost` count the (seed, question) pairs for and against; `centre`, `se` and `df` are those of
+    the t behind interval and p. Where `known` is false nothing follows for other seeds: there is one, or
+    there are too few or too unlike ones (`seeds.SeedSpread`), and p is about these checkpoints at best.
     """
 
     mean: float
@@ -52,10 +56,36 @@ class Difference:
     se: float = 0.0
     gained: int = 0
     lost: int = 0
-    detectable: float = 0.0
+    centre: float = 0.0
+    df: float = 1.0
+    known: bool = True
+
+    def detectable(self, alpha: float = 1 - CONFIDENCE) -> float:
+        """The true difference that a test like this one at level α finds with a power of 80 %.
+
+        (t_{1-α/2} + t_{power}) standard errors: Bloom 1995, doi:10.1177/0193841X9501900504.
+        """
+        from scipy.special import stdtrit
+
+        return float(stdtrit(self.df, 1 - alpha / 2) + stdtrit(self.df, POWER)) * self.se
+
+    def equivalence_p(self, margin: float) -> float:
+        """Of the two one-sided tests that the difference lies within ± margin.
+
+        TOST: Schuirmann 1987, doi:10.1007/BF01068419; below α exactly where the 1 - 2α interval lies within.
+        """
+        from scipy.special import stdtr
+
+        return float(stdtr(self.df, (abs(self.centre) - margin) / self.se))
 
     def reversed(self) -> "Difference":
         """The same comparison seen from the other variant."""
         return replace(
-            self, mean=-self.mean, low=-self.high, high=-self.low, gained=self.lost, lost=self.gained
+            self,
+            mean=-self.mean,
+            low=-self.high,
+            high=-self.low,
+            centre=-self.centre,
+            gained=self.lost,
+            lost=self.gained,
         )

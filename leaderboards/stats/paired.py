@@ -1,13 +1,17 @@
 """The paired difference of two variants on the same questions: interval, test, correction, effect size."""
 
+from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import cache
 from typing import NamedTuple
 
 import numpy as np
 
-from leaderboards.stats.figures import CONFIDENCE, POWER, Difference, Matrix
-from leaderboards.stats.intervals import Components, Sums, components, sums_of, variance
+from leaderboards.stats.figures import CONFIDENCE, Difference, Matrix
+from leaderboards.stats.intervals import variance
+from leaderboards.stats.mean_squares import Components, Sums, components, sums_of
+from leaderboards.stats.seeds import SeedSpread
 
 
 class PairedT(NamedTuple):
@@ -19,20 +23,24 @@ class PairedT(NamedTuple):
     p: Matrix
 
 
-def paired_difference(differences: Sequence[Matrix]) -> Difference:
+def paired_difference(
+    differences: Sequence[Matrix], spread: SeedSpread | None = None, sides: int = 2
+) -> Difference:
     """Mean of paired differences in [-1, 1], with a two-way clustered t interval and p-value.
 
     See `paired_t` for the test. Interval and p-value share centre, variance and degrees of freedom, so
-    p < 1 - `CONFIDENCE` exactly where the interval excludes 0. `detectable` is (t_{1-α/2} + t_{power})
-    standard errors (Bloom 1995, doi:10.1177/0193841X9501900504), with this test's degrees of freedom.
+    p < 1 - `CONFIDENCE` exactly where the interval excludes 0.
 
     Args:
         differences: One (S, Q) array of variant minus reference per benchmark, all with the same S.
+        spread: Of the seeds of all variants of the family; those of these differences alone where None, of
+            which nothing is known for other seeds.
+        sides: How many of the two have several seeds.
     """
     from scipy.special import stdtrit
 
     sums = [sums_of(difference) for difference in differences]
-    found = paired_t(sums)
+    found = paired_t(sums, spread, sides)
     centre, error, df = float(found.centre), float(found.error), float(found.df)
     t = float(stdtrit(df, (1 + CONFIDENCE) / 2))
     return Difference(
@@ -46,11 +54,13 @@ def paired_difference(differences: Sequence[Matrix]) -> Difference:
         se=error,
         gained=sum(int((difference > 0).sum()) for difference in differences),
         lost=sum(int((difference < 0).sum()) for difference in differences),
-        detectable=(t + float(stdtrit(df, POWER))) * error,
+        centre=centre,
+        df=df,
+        known=len(differences[0]) > 1 and spread is not None and spread.known,
     )
 
 
-def paired_t(benchmarks: Sequence[Sums]) -> PairedT:
+def paired_t(benchmarks: Sequence[Sums], spread: SeedSpread | None = None, sides: int = 2) -> PairedT:
     """The clustered t test that the macro mean of paired differences is zero.
 
     Variance and degrees of freedom are those of `intervals.variance`. To each benchmark two pseudo-questions
@@ -59,8 +69,8 @@ def paired_t(benchmarks: Sequence[Sums]) -> PairedT:
     With several seeds they weigh ρ = S Σ_q d̄_q² / Σ_sq d_sq², clipped to 1/S … 1: as far as the seeds agree
     on the questions that were discordant; 1 where none was.
 
-    With three seeds no permutation over seeds alone can reach p < 0.05; the clustered t pays for few seeds
-    through its degrees of freedom instead.
+    With three seeds no permutation over seeds alone can reach p < 0.05, and flipping questions as well finds
+    differences that are not there; the clustered t pays for few seeds through its degrees of freedom instead.
     """
     from scipy.special import stdtr
 
@@ -70,7 +80,7 @@ def paired_t(benchmarks: Sequence[Sums]) -> PairedT:
         sums.means_S.mean(axis=-1) * sums.num_questions / (sums.num_questions + 2 * weight)
         for sums, weight in zip(benchmarks, weights, strict=True)
     ]
-    total, df = variance(_with_pseudo_questions(parts, benchmarks, weights, centres), num_variants=2)
+    total, df = variance(_with_pseudo_questions(parts, benchmarks, weights, centres), spread, sides)
     centre, error = np.mean(centres, axis=0), np.sqrt(total)
     return PairedT(centre, error, df, 2 * stdtr(df, -np.abs(centre) / error))
 
@@ -96,12 +106,42 @@ def holm(p_values: Sequence[float]) -> tuple[float, ...]:
     The k-th smallest of m p-values times m - k + 1, made monotone. It holds the family-wise error rate
     whatever the dependence between the tests.
     """
+    return _stepped(p_values, range(len(p_values), 0, -1))
+
+
+def _stepped(p_values: Sequence[float], factors: Sequence[int]) -> tuple[float, ...]:
+    """The sorted p-values times these factors, made monotone."""
     p = np.asarray(p_values, dtype=np.float64)
     order = np.argsort(p, kind="stable")  # stable, so that equal p-values stay equal in any order of the rows
-    stepped = np.maximum.accumulate(p[order] * (len(p) - np.arange(len(p))))
+    stepped = np.maximum.accumulate(p[order] * np.asarray(factors))
     adjusted = np.empty_like(p)
     adjusted[order] = np.minimum(stepped, 1.0)
     return tuple(adjusted.tolist())
+
+
+def shaffer(p_values: Sequence[float], num_variants: int) -> tuple[float, ...]:
+    """Holm's adjustment of the p-values of all pairs of variants, by what can be true at once.
+
+    Once some pairs differ, not all the others can be alike: the k-th smallest p-value is multiplied by the
+    largest number of equalities that may hold where k - 1 do not (Shaffer 1986,
+    doi:10.1080/01621459.1986.10478341, procedure S1).
+
+    Args:
+        p_values: of all pairs, num_variants · (num_variants - 1) / 2 of them.
+        num_variants: how many variants the pairs are of.
+    """
+    counts, num = _equal_pairs(num_variants), len(p_values)
+    return _stepped(p_values, [counts[bisect_right(counts, num - k) - 1] for k in range(num)])
+
+
+@cache
+def _equal_pairs(num_variants: int) -> list[int]:
+    """How many pairs of variants can be alike at once, sorted: variants fall into groups of equals."""
+    possible: list[set[int]] = [{0}]
+    for size in range(1, num_variants + 1):
+        groups = range(1, size + 1)
+        possible.append({g * (g - 1) // 2 + rest for g in groups for rest in possible[size - g]})
+    return sorted(possible[num_variants])
 
 
 def cohens_h(first: float, second: float) -> float:

@@ -47,7 +47,7 @@ class Effect:
     def verdict(self) -> Verdict:
         """What the corrected p-value says."""
         if self.p_holm >= 1 - CONFIDENCE:
-            return "not distinguishable"
+            return "undecided"
         return "better" if self.difference.mean > 0 else "worse"
 
 

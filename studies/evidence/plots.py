@@ -41,7 +41,7 @@ def draw_forest(design: Design, evidence: Evidence) -> Figure:
         for row, name in enumerate(order):
             effect = evidence.effect(name, where)
             colour = KEY_COLOUR if name in KEY_VARIANTS else OTHER_COLOUR
-            filled = effect.verdict != "not distinguishable"
+            filled = effect.verdict != "undecided"
             low, high = 100 * effect.difference.low, 100 * effect.difference.high
             axes.plot([low, high], [row, row], color=colour, linewidth=1)
             axes.plot(

@@ -11,7 +11,7 @@ from studies.evidence.effects import POOLED, TO_ONE_STAGE, TO_START, Effect, Evi
 _VERB = {
     "better": "is more accurate than",
     "worse": "is less accurate than",
-    "not distinguishable": "cannot be told apart from",
+    "undecided": "cannot be told apart from",
 }
 
 
@@ -44,7 +44,7 @@ def _headline(design: Design, evidence: Evidence) -> str:
     says = {
         "better": "Yes, here a second stage on the answer alone helps.",
         "worse": "No: here a second stage on the answer alone hurts.",
-        "not distinguishable": "Not that could be seen: a second stage on the answer alone makes no "
+        "undecided": "Not that could be seen: a second stage on the answer alone makes no "
         "difference that this study can tell from chance.",
     }
     return (
@@ -73,7 +73,7 @@ def _rivals_of_emphasis(design: Design, evidence: Evidence) -> str:
     return (
         f"Other ways to emphasise the answer ({_names(names)}), {count(len(tests), 'comparison')} with "
         f"the control of their format (`{UNTAGGED_CONTROL}` for untagged ones) in single cells: {gained}; "
-        f"worse in {worse}; not distinguishable in {len(tests) - len(better) - worse}. Pooled: "
+        f"worse in {worse}; undecided in {len(tests) - len(better) - worse}. Pooled: "
         f"{_pooled(names, evidence)}."
     )
 
@@ -128,7 +128,7 @@ def _formats(evidence: Evidence) -> str:
 def _pooled(names: Sequence[str], evidence: Evidence) -> str:
     effects = [evidence.effect(name, POOLED) for name in names]
     parts = []
-    for verdict in ("better", "worse", "not distinguishable"):
+    for verdict in ("better", "worse", "undecided"):
         some = sorted((e for e in effects if e.verdict == verdict), key=lambda e: -e.difference.mean)
         if some:
             shown = [f"`{e.variant}` ({points(e.difference.mean)})" for e in some]

@@ -7,8 +7,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from leaderboards.stats import CONFIDENCE, Matrix, bootstrap_intervals, mcnemar_p, permutation_p_values
-from leaderboards.stats.intervals import components, interval_of, sums_of
+from leaderboards.stats import CONFIDENCE, Matrix, bootstrap_intervals, mcnemar_p
+from leaderboards.stats.intervals import interval_of
+from leaderboards.stats.mean_squares import components, sums_of
 from leaderboards.stats.paired import paired_t
 from studies.simulated.worlds import (
     Floats,
@@ -21,7 +22,7 @@ from studies.simulated.worlds import (
 )
 
 _BATCH = 100
-"""Replications that share the draws of one bootstrap or permutation."""
+"""Replications that share the draws of one bootstrap."""
 
 _ROUNDING = 1e-9
 
@@ -37,7 +38,6 @@ class Sizes(NamedTuple):
     """Share of p-values below 0.05 where there is no difference, by test."""
 
     clustered_t: float
-    permutation: float
     mcnemar: float
     plain_flips: float
 
@@ -76,21 +76,18 @@ def bootstrap_coverage(
 
 
 def sizes(pair: PairWorld, replications: int, rng: np.random.Generator, num_flips: int = 500) -> Sizes:
-    """Sizes of the tests at 0.05: clustered t, permutation, McNemar of the first seed pair, bare sign flips.
+    """Sizes of the tests at 0.05: clustered t, McNemar of the first seed pair, bare sign flips.
 
     Bare flips are those of the plain mean question by question, seeds together: what a test would do that
     knows nothing of seeds.
     """
     found = []
     chunks = differences(pair, _two_effects(pair, replications, rng), rng)
-    for batch, matrices in enumerate(_batches(_matrices(chunks))):
-        permuted = permutation_p_values([{"b": matrix} for matrix in matrices], num_flips, batch)
+    for matrices in _batches(_matrices(chunks)):
         flips = rng.choice([-1.0, 1.0], size=(num_flips, matrices[0].shape[1]))
-        for matrix, p_values in zip(matrices, permuted, strict=True):
+        for matrix in matrices:
             clustered = float(paired_t([sums_of(matrix)]).p)
-            found.append(
-                (clustered, p_values["b"], mcnemar_p(matrix[0]), _plain_p(matrix.mean(axis=0), flips))
-            )
+            found.append((clustered, mcnemar_p(matrix[0]), _plain_p(matrix.mean(axis=0), flips)))
     return Sizes(*(float(share) for share in (np.asarray(found) < 1 - CONFIDENCE).mean(axis=0)))
 
 

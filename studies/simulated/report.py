@@ -70,7 +70,7 @@ def _others(found: Found) -> list[str]:
         "",
         f"Accuracies 0.02 to 0.5, {found.replications // 2} replications.",
         "",
-        *_table(["question SD, logits", *_RANGE_HEADER], rows),
+        *table(["question SD, logits", *_RANGE_HEADER], rows),
     ]
 
 
@@ -105,7 +105,7 @@ def _boards(found: Found) -> list[str]:
         "Four benchmarks of 1319, 500, 200 and 100 questions, accuracies 0.6, 0.3, 0.8 and 0.1, true Δ 0.05, "
         "0, 0.03 and 0; a seed's effect is the same on all four.",
         "",
-        *_table(["seed effect", "seeds", "mean", "paired difference"], rows),
+        *table(["seed effect", "seeds", "mean", "paired difference"], rows),
     ]
 
 
@@ -128,7 +128,7 @@ def _bootstrap(found: Found) -> list[str]:
         f"{replications} replications (standard error {100 * _error(replications):.1f} points), "
         "1000 resamples.",
         "",
-        *_table(["seed effect", "seeds", "n", "accuracy", "bootstrap", "interval of the mean"], rows),
+        *table(["seed effect", "seeds", "n", "accuracy", "bootstrap", "interval of the mean"], rows),
     ]
 
 
@@ -152,8 +152,8 @@ def _sizes(found: Found) -> list[str]:
         f"(standard error {error:.1f} points at 5 %), 500 flips. McNemar's is that of one seed pair; bare "
         "flips are sign flips of the plain mean question by question, for comparison.",
         "",
-        *_table(
-            ["seed effect", "seeds", "n", "accuracy", "clustered t", "permutation", "McNemar", "bare flips"],
+        *table(
+            ["seed effect", "seeds", "n", "accuracy", "clustered t", "McNemar", "bare flips"],
             rows,
         ),
     ]
@@ -171,7 +171,7 @@ def _welch() -> list[str]:
         "V = W + A with W known and A estimated from the seeds, by the ratio of A's expectation to W; in "
         "per cent.",
         "",
-        *_table(["seeds", "degrees of freedom", *(f"{ratio:g}" for ratio in RATIOS)], rows),
+        *table(["seeds", "degrees of freedom", *(f"{ratio:g}" for ratio in RATIOS)], rows),
     ]
 
 
@@ -179,7 +179,7 @@ _RANGE_HEADER = ["seed effect", "seeds", "lowest", "mean", "highest", "below 93 
 
 
 def _summary(cells: Mapping[World, Coverage] | Mapping[PairWorld, Coverage]) -> list[str]:
-    return _table(_RANGE_HEADER, _ranges(cells))
+    return table(_RANGE_HEADER, _ranges(cells))
 
 
 def _outside(cells: Mapping[K, Coverage], column_of: Callable[[K], str]) -> list[str]:
@@ -233,7 +233,7 @@ def _grid(
         [str(row), *(_cell(by_place[row, column]) for column in columns)]
         for row in dict.fromkeys(row_of(key) for key in cells)
     ]
-    return _table([corner, *columns], rows)
+    return table([corner, *columns], rows)
 
 
 def _cell(cell: Coverage) -> str:
@@ -246,7 +246,8 @@ def _error(replications: int) -> float:
     return float((0.95 * 0.05 / max(replications, 1)) ** 0.5)
 
 
-def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+    """Lines of a Markdown table, and a blank one."""
     return [
         f"| {' | '.join(header)} |",
         f"|{'---|' * len(header)}",

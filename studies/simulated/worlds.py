@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from leaderboards.stats.intervals import Sums
+from leaderboards.stats.mean_squares import Sums
 
+ONE_MODE = ((0.0, 0.0, 1.0),)
 _CHUNK = 400_000
 """Questions simulated at once, over replications."""
 
@@ -50,14 +52,21 @@ class PairWorld:
     own_sd: float = 1.0
 
 
-def level_of(accuracy: float, sd: float) -> float:
-    """The level at which P(right) is `accuracy` when effects of this standard deviation are averaged out."""
+@cache
+def level_of(accuracy: float, sd: float, modes: Sequence[tuple[float, float, float]] = ONE_MODE) -> float:
+    """The level at which P(right) is `accuracy` when effects of this standard deviation are averaged out.
+
+    `modes` are those of a further effect: mean, standard deviation and share of each.
+    """
     nodes, weights = np.polynomial.hermite_e.hermegauss(101)
     weights = weights / weights.sum()
     low, high = -40.0, 40.0
     for _ in range(80):
         middle = (low + high) / 2
-        reached = float(weights @ (1 / (1 + np.exp(-(middle + sd * nodes)))))
+        reached = sum(
+            share * float(weights @ (1 / (1 + np.exp(-(middle + mean + np.hypot(sd, own) * nodes)))))
+            for mean, own, share in modes
+        )
         low, high = (middle, high) if reached < accuracy else (low, middle)
     return (low + high) / 2
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from leaderboards.stats import mean_interval, paired_difference
-from leaderboards.stats.intervals import sums_of
+from leaderboards.stats.mean_squares import sums_of
 from studies.coverage import inserted
 from studies.simulated.measures import (
     bootstrap_coverage,
@@ -36,7 +36,8 @@ def rng() -> np.random.Generator:
 @pytest.mark.parametrize("num_seeds", [3, 5])
 def test_means_are_covered(num_questions: int, accuracy: float, seed_sd: float, num_seeds: int) -> None:
     found = mean_coverage([World(num_questions, num_seeds, accuracy, seed_sd)], REPLICATIONS, rng())
-    assert 0.92 <= found.share <= 0.985
+    # An entry alone on its board: little is known of its seeds, and intervals are rather long than short.
+    assert found.share >= 0.92
 
 
 @pytest.mark.parametrize("num_questions", [200, 1319])
@@ -44,7 +45,7 @@ def test_means_are_covered(num_questions: int, accuracy: float, seed_sd: float, 
 @pytest.mark.parametrize("seed_sd", [0.0, 0.1, 0.4])
 def test_differences_are_covered(num_questions: int, gap: float, seed_sd: float) -> None:
     pair = PairWorld(World(num_questions, 3, 0.5, seed_sd), gap)
-    assert 0.92 <= difference_coverage([pair], REPLICATIONS, rng()).share <= 0.985
+    assert difference_coverage([pair], REPLICATIONS, rng()).share >= 0.92
 
 
 def test_macro_means_are_covered() -> None:
@@ -54,7 +55,7 @@ def test_macro_means_are_covered() -> None:
 
 def test_tests_that_know_seeds_hold_their_size_and_those_that_do_not_do_not() -> None:
     found = sizes(PairWorld(World(200, 3, 0.5, 0.4), 0.0), 400, rng(), num_flips=300)
-    assert max(found.clustered_t, found.permutation) < 0.09
+    assert found.clustered_t < 0.07
     assert min(found.plain_flips, found.mcnemar) > 0.2
 
 

@@ -71,7 +71,7 @@ def test_the_answer_falls_as_the_figures_do(
 def test_every_cell_is_judged_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
     found = evidence(monkeypatch, lambda name, cell: 0.8 if name == METHOD and cell.hard else 0.5)
     verdicts = {cell.hard: found.effect(METHOD, cell.name).verdict for cell in CELLS}
-    assert verdicts == {False: "not distinguishable", True: "better"}
+    assert verdicts == {False: "undecided", True: "better"}
 
 
 def test_a_contrast_is_the_change_of_the_effect_in_points(monkeypatch: pytest.MonkeyPatch) -> None:

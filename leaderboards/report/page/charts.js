@@ -36,7 +36,7 @@ const drawScatter = () => {
 
 const forestTrace = ({ name, found }) => {
   const tone = colour({ better: "--better", worse: "--worse" }[found.verdict] ?? "--quiet");
-  const symbol = found.verdict === "not distinguishable" ? "circle-open" : "circle";
+  const symbol = found.verdict in { better: 1, worse: 1 } ? "circle" : "circle-open";
   return {
     type: "scatter", mode: "markers", showlegend: false, x: [found.mean / 10], y: [plotText(name)],
     error_x: { ...tenthBars([[found.mean, found.low, found.high]]), color: tone },

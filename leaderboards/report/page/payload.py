@@ -25,7 +25,7 @@ PLAIN_BELOW = 0.0955
 """Smaller p-values are worded as they are, others with two decimals; `shared.js` has the same."""
 FEW_CURVES = 8
 TOP_CURVES = 5
-_VERDICTS = {"better": "+", "worse": "-", "not distinguishable": "="}
+_VERDICTS = {"better": "+", "worse": "-", "equivalent": "=", "undecided": "?"}
 
 
 class _Quantity(NamedTuple):
@@ -122,11 +122,12 @@ def packed_p(p: float) -> float | str:
     return number if text == (f"{number:g}" if number < PLAIN_BELOW else f"{number:.2f}") else text
 
 
-def packed_difference(found: Difference, effect: float) -> Packed:
+def packed_difference(comparison: Comparison) -> Packed:
     """One record; `state.js` reads it by position."""
-    sizes = (_hundredths(100 * found.se), _hundredths(effect), found.num_questions, found.gained, found.lost)
+    found, effect = comparison.difference, _hundredths(comparison.effect)
+    sizes = (_hundredths(100 * found.se), effect, found.num_questions, found.gained, found.lost)
     p_values = map(packed_p, found.mcnemar_p)
-    return [*_ends(found), packed_p(found.p), *sizes, tenths(found.detectable), *p_values]
+    return [*_ends(found), packed_p(found.p), *sizes, tenths(comparison.detectable), *p_values]
 
 
 def _ends(found: Difference | Estimate) -> list[int]:
@@ -144,36 +145,33 @@ def _comparisons(board: Board) -> dict[str, object]:
     for name, known in board.versus.items():
         others = partners(board.rows, name)
         found = [known.get((row, *key)) for row in range(len(board.rows)) for key in keys]
-        flipped = [None if each is None else each.permutation_p for each in found]
-        permutation = [None if p is None else packed_p(p) for p in flipped]
         references.append(
             {
                 "name": name,
                 "partners": others,
                 "pHolm": [packed_p(each.p_holm) if each else None for each in found],
                 "verdicts": "".join(_VERDICTS[each.verdict] if each else "." for each in found),
-                "permutation": permutation if any(p is not None for p in flipped) else None,
                 "families": _families(known),
             }
         )
         for row, other in enumerate(others):
             if other is not None and f"{other}-{row}" not in records:
                 records[f"{row}-{other}"] = [
-                    packed_difference(each.difference, each.effect) if each else None
+                    packed_difference(each) if each else None
                     for each in found[row * len(keys) : (row + 1) * len(keys)]
                 ]
     return {"references": references, "records": records}
 
 
 def _families(known: Mapping[FigureKey, Comparison]) -> dict[Metric, list[int]]:
-    """Counts the comparisons that Holm's correction went over: for each metric macro averages, benchmarks."""
-    of = {metric: [place == MACRO for _, place, each in known if each == metric] for metric in METRICS}
-    return {metric: [sum(macro), len(macro) - sum(macro)] for metric, macro in of.items()}
+    """How many comparisons Holm's correction went over: for each metric macro averages, benchmarks."""
+    sizes = {(metric, place == MACRO): found.family for (_, place, metric), found in known.items()}
+    return {metric: [sizes.get((metric, macro), 0) for macro in (True, False)] for metric in METRICS}
 
 
 def _pair(found: Comparison) -> Packed:
     """The comparison of two ranked rows, whose correction goes over all pairs of them."""
-    return [packed_p(found.p_holm), found.verdict, packed_difference(found.difference, found.effect)]
+    return [packed_p(found.p_holm), found.verdict, packed_difference(found)]
 
 
 def _row(

@@ -84,7 +84,6 @@ const differenceFacts = (found, family) => factList([
   [LEVEL, `${found.interval}, not corrected`],
   ["paired t test", `${pEquals(found.p)}, clustered by question and seed`],
   ["Holm's correction", `${pEquals(found.pHolm)}, over ${counted(found.family, "comparison")} ${family}`],
-  ["permutation test", found.permutation === null ? "made for the board's own reference only" : pEquals(found.permutation)],
   ["McNemar's exact test", mcnemarText(found)],
   ["standard error", `${(found.se / 100).toFixed(2)} points`],
   ["effect size", `Cohen's h ${signed(found.effect / 100, 2)}`],

@@ -94,6 +94,7 @@ def _tables(board: Board) -> dict[str, object]:
     return {
         "entries": _entries_table(board),
         "matrix": list(_pair_matrix(board)),
+        "margin": f"{100 * board.margin:g}",
         "tests": list(tables.test_tables(board)),
         "weights": list(tables.alpha_tables(board)),
         "lengths": list(tables.bucket_tables(board)),
@@ -145,8 +146,8 @@ def _pair_matrix(board: Board) -> Iterator[tuple[Row, Sequence[PairCell | None]]
         if found is None:
             return PairCell(MISSING, "", row, other)
         mean = found.difference.mean * (1 if (row, other) in known else -1)
-        if found.verdict == "not distinguishable":
-            return PairCell(f"≈ {points(mean)}", "", row, other)
+        if found.verdict in ("equivalent", "undecided"):
+            return PairCell(f"{'≡' if found.verdict == 'equivalent' else '?'} {points(mean)}", "", row, other)
         kind, mark = ("better", "▲") if mean > 0 else ("worse", "▼")
         return PairCell(f"{mark} {points(mean)}", kind, row, other)
 

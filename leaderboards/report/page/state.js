@@ -48,7 +48,7 @@ const intervalText = (figures) => rangeText(figures.shown[1], figures.shown[2]);
 
 // A row's comparison to whichever reference is chosen, read from the packed records (payload.py).
 const { references, records } = board.comparisons;
-const VERDICTS = { "+": "better", "-": "worse", "=": "not distinguishable" };
+const VERDICTS = { "+": "better", "-": "worse", "=": "equivalent", "?": "undecided" };
 const placeAt = Object.fromEntries(board.places.map((place, i) => [place.id, i]));
 const metricAt = Object.fromEntries(board.metrics.map((metric, i) => [metric.id, i]));
 const SIZE = board.places.length * board.metrics.length;
@@ -80,7 +80,6 @@ const differenceAt = (row, place = state.place, metric = state.metric, name = st
   return {
     ...worded(found), verdict, other: board.rows[other],
     pHolm: reference.pHolm[number * SIZE + at],
-    permutation: reference.permutation?.[number * SIZE + at] ?? null,
     family: reference.families[metric][place === "macro" ? 0 : 1],
   };
 };
@@ -92,6 +91,6 @@ const pairAt = (row, other) => {
   const turned = { better: "worse", worse: "better" }[verdict] ?? verdict;
   return {
     ...worded(row < other ? found : mirrored(found)), pHolm, verdict: row < other ? verdict : turned,
-    other: board.rows[other], permutation: null, family: board.numPairs,
+    other: board.rows[other], family: board.numPairs,
   };
 };

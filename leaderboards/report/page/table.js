@@ -47,7 +47,7 @@ const valueCell = (row) => {
 const differenceCell = (row) => {
   const found = differenceOf(row);
   if (!found) return make("td", { class: "quiet" }, isReference(row) ? "reference" : MISSING);
-  const kind = found.verdict === "not distinguishable" ? "" : found.verdict;
+  const kind = found.verdict in { better: 1, worse: 1 } ? found.verdict : "";
   const sign = { better: "▲ ", worse: "▼ ", "": "" }[kind];
   const number = make("span", { class: kind }, found.text + (kind && "*"));
   const interval = make("span", { class: "interval" }, found.interval);

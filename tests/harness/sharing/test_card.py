@@ -131,7 +131,7 @@ def test_intervals_are_those_of_this_checkpoint() -> None:
 def test_chance_is_called_not_distinguishable() -> None:
     readme = card().readme
     assert "Against `sft` (the mean of 3 seeds):" in readme
-    assert "**not distinguishable**" in readme
+    assert "**undecided**" in readme
     assert "**better**" not in readme
 
 

@@ -58,9 +58,9 @@ def test_what_is_detectable_is_detected_four_times_in_five(seeds: int) -> None:
     t = (found.high - found.low) / 2 / found.se
     df = min(df for df in range(1, 400) if scipy_stats.t.ppf(0.975, df) <= t + 1e-3)
     chi = np.sqrt(rng.chisquare(df, 200_000) / df)
-    power = np.mean((rng.standard_normal(200_000) + found.detectable / found.se) / chi > t)
+    power = np.mean((rng.standard_normal(200_000) + found.detectable() / found.se) / chi > t)
     assert power == pytest.approx(0.8, abs=0.03)
-    assert found.detectable > t * found.se
+    assert found.detectable() > t * found.se
 
 
 def test_gained_and_lost_count_seed_question_pairs() -> None:
@@ -70,7 +70,7 @@ def test_gained_and_lost_count_seed_question_pairs() -> None:
 
 def test_more_questions_make_smaller_differences_detectable() -> None:
     few, many = (
-        paired_difference([answers(5, 3, n, 0.0) - answers(6, 3, n, 0.0)]).detectable for n in (100, 1600)
+        paired_difference([answers(5, 3, n, 0.0) - answers(6, 3, n, 0.0)]).detectable() for n in (100, 1600)
     )
     assert many < few / 2
 
@@ -80,7 +80,7 @@ def test_swapping_the_variants_mirrors_the_difference(seed: int, seeds: int, siz
     difference = answers(seed, seeds, size) - answers(seed + 1, seeds, size)
     one, other = paired_difference([difference]), paired_difference([-difference])
     assert (one.mean, one.low, one.high) == pytest.approx((-other.mean, -other.high, -other.low))
-    assert (one.p, one.se, one.detectable) == pytest.approx((other.p, other.se, other.detectable))
+    assert (one.p, one.se, one.detectable()) == pytest.approx((other.p, other.se, other.detectable()))
     assert (one.gained, one.lost, one.mcnemar_p) == (other.lost, other.gained, other.mcnemar_p)
 
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats as scipy_stats
 
-from leaderboards.stats import Matrix, holm, mcnemar_p, mean_interval, paired_difference
+from leaderboards.stats import Matrix, SeedSpread, holm, mcnemar_p, mean_interval, paired_difference
 
 
 def crossed(rng: np.random.Generator, seeds: int, questions: int, level: float, seed_sd: float) -> Matrix:
@@ -29,7 +29,7 @@ def crossed_pair(rng: np.random.Generator, seeds: int, questions: int, gap: floa
     return first.astype(float) - second.astype(float)
 
 
-def brute_force_t_test(matrices: list[Matrix]) -> tuple[float, float]:
+def brute_force_t_test(matrices: list[Matrix], spread: SeedSpread | None) -> tuple[float, float]:
     """p-value and standard error of `paired_difference`, written out sum by sum."""
     num_benchmarks, num_seeds = len(matrices), len(matrices[0])
     centre, net, net_spread, residual, cell = 0.0, 0.0, 0.0, 0.0, 0.0
@@ -61,23 +61,29 @@ def brute_force_t_test(matrices: list[Matrix]) -> tuple[float, float]:
     seed_means = [sum(sum(m[s]) / len(m[s]) for m in matrices) / num_benchmarks for s in range(num_seeds)]
     overall = sum(seed_means) / num_seeds
     seeds = sum((m - overall) ** 2 for m in seed_means) / (num_seeds - 1) / num_seeds
-    likely = 2 * (0.3 * cell / 2) ** 2 / num_seeds
-    freedom = num_seeds - 1 + residual / likely
-    seeds = ((num_seeds - 1) * seeds + residual / likely * residual) / freedom
+    seeds, freedom = max(seeds, residual) if spread is None else seeds, num_seeds - 1
+    if spread:
+        common = residual + 2 * (spread.sd_logits * cell / 2) ** 2 / num_seeds
+        seeds = (freedom * seeds + spread.prior_df * common) / (freedom + spread.prior_df)
+        freedom += spread.prior_df
     variance = max(net, 0) + seeds
-    seed_df = freedom * (1 + num_seeds / 10 * ((variance / seeds) ** 2 - 1))
+    seed_df = freedom * (1 + min((freedom + 1) / 10, 1) * ((variance / seeds) ** 2 - 1))
     df = 1 / (1 / seed_df + net_spread / variance**2)
     return float(2 * scipy_stats.t.sf(abs(centre) / variance**0.5, df)), variance**0.5
 
 
+@pytest.mark.parametrize("spread", [None, SeedSpread(0.4, 30, 3.5)])
 @pytest.mark.parametrize(("seeds", "sizes"), [(1, [40]), (3, [40]), (3, [25, 60]), (5, [10, 11, 12])])
-def test_the_paired_test_equals_its_formula_written_out(seeds: int, sizes: list[int]) -> None:
+def test_the_paired_test_equals_its_formula_written_out(
+    seeds: int, sizes: list[int], spread: SeedSpread | None
+) -> None:
     rng = np.random.default_rng(1)
     differences = [crossed_pair(rng, seeds, size, 0.3) for size in sizes]
-    found = paired_difference(differences)
-    p, error = brute_force_t_test(differences)
+    found = paired_difference(differences, spread)
+    p, error = brute_force_t_test(differences, spread)
     assert found.p == pytest.approx(p, rel=1e-9)
     assert found.high - found.low > 2 * 1.9 * error
+    assert found.known == (seeds > 1 and spread is not None)
     assert found.mean == pytest.approx(np.mean([difference.mean() for difference in differences]))
     assert (found.num_questions, found.num_seeds) == (sum(sizes), seeds)
 

@@ -48,7 +48,7 @@ def test_the_detectable_difference_has_a_power_of_four_in_five(seed: int) -> Non
     difference = rng.choice([-1.0, 0.0, 1.0], size=(1, 1000), p=[0.1, 0.75, 0.15])
     found = paired_difference([difference])
     deviation = found.se * 1000**0.5
-    power = TTestPower().power(found.detectable / deviation, 1000, alpha=0.05, alternative="two-sided")
+    power = TTestPower().power(found.detectable() / deviation, 1000, alpha=0.05, alternative="two-sided")
     assert power == pytest.approx(0.8, abs=0.01)
 
 

@@ -120,8 +120,11 @@ def test_every_comparison_to_every_reference_is_in_the_page(board: Board, html: 
                 records = own or data["comparisons"]["records"][f"{other}-{row}"]
                 record = records[at % (len(places) * len(METRICS))]
                 seen = record if own else turned(record)
-                assert seen == packed_difference(comparison.difference, comparison.effect)
-                assert reference["verdicts"][at] == {"b": "+", "w": "-", "n": "="}[comparison.verdict[0]]
+                assert seen == packed_difference(comparison)
+                assert (
+                    reference["verdicts"][at]
+                    == {"b": "+", "w": "-", "e": "=", "u": "?"}[comparison.verdict[0]]
+                )
                 found += 1
     assert found == sum(len(known) for known in board.versus.values())
 
