@@ -71,6 +71,7 @@ class ScoreReport:
     format_valid: float  # share that keeps to the tag format
     score: float  # mean of alpha * accuracy + (1 - alpha) * format_valid
     truncated: int  # number of outputs cut at the token limit
+    undecided: int  # number of outputs that count as wrong because Math-Verify reached its limit
     defects: dict[str, int]  # number of outputs with each format defect; every defect is named
     # agreement of `accuracy` with the lines' own labels, where asked for.
     label: scoring.Agreement | None = None
@@ -127,7 +128,7 @@ def score_file(
     with _written_whole(samples_path) as samples:
         for score in score_many(items(), workers):
             line = waiting.popleft()
-            for name, value in {"n": 1, **scoring.metrics(score)}.items():
+            for name, value in {"n": 1, "undecided": score.undecided, **scoring.metrics(score)}.items():
                 sums[name] += value
             if line.label is not None:
                 labels.append((score.accuracy, line.label))
@@ -190,6 +191,7 @@ def _report(
         n=n,
         **{name: sums[name] / n for name in _SHARES},
         truncated=int(sums["truncated"]),
+        undecided=int(sums["undecided"]),
         defects={defect: int(sums[f"defect_{defect}"]) for defect in DEFECTS},
         label=scoring.agreement(labels) if labels else None,
         questions=questions if questions < n else None,
@@ -250,6 +252,7 @@ def print_report(report: ScoreReport, screen: "Console") -> None:
         table.add_row(name, f"{getattr(report, name):.4f}")
     table.add_section()
     table.add_row("truncated", str(report.truncated))
+    table.add_row("undecided", str(report.undecided))
     for defect, number in report.defects.items():
         table.add_row(f"defects: {defect}", str(number))
     if report.label:
@@ -273,6 +276,7 @@ def _sample_json(line: OutputLine, score: Score) -> str:
         "gold": scoring.reference_answer(line.item.gold),
         "defects": score.defects,
         "truncated": score.truncated,
+        "undecided": score.undecided,
         "score": score.score,
     }
     if line.sample_index is not None:

@@ -14,9 +14,17 @@ from itertools import islice
 from typing import NamedTuple
 
 from tasks.records import Kind
-from tasks.scoring.choices import choice_letter, last_letter, mentioned_choice, names_no_choice
+from tasks.scoring.choices import abstains, choice_letter, last_letter, mentioned_choice, names_no_choice
 from tasks.scoring.markup import first_formula, joined_boxes, last_formula, strip_markup
-from tasks.scoring.numbers import every_number, first_number, last_number, numbers_equal, stated_number
+from tasks.scoring.numbers import (
+    every_number,
+    first_number,
+    last_number,
+    numbers_equal,
+    placed_numbers,
+    plain_digits,
+    stated_number,
+)
 from tasks.tags.answers import closed_boxes
 
 _TAIL_CHARS = 50_000
@@ -26,22 +34,57 @@ _MENTION_CHARS = 1_000
 _MOST_STATEMENTS = 5
 _MOST_QUESTIONS = 3
 _HASHES = re.compile(r"####[ \t]*([^\n]*)")
+_PROSE = re.compile(r"[A-Za-z]{2,} +(?:[^\s]+ +)?[A-Za-z]{2,}")
 # Possessive: with a plain {0,20} two gaps side by side could share a row of spaces in many ways.
 _GAP = r"[ \t]{0,20}+"
 # "(final) answer", perhaps bold, with "(in km)" or "to the question" after it, then "is", "=" or a colon,
 # unless it "is not" or "is correct"; or a heading "## Answer" on a line of its own; or "A:" that begins one.
-_STATEMENT = re.compile(
+_ENGLISH = (
     rf"\b(?P<final>final[ \t]{{1,20}}+)?answer{_GAP}(?:\*\*|__)?+(?:{_GAP}\([^()\n]{{1,40}}\))?+"
     rf"(?:{_GAP}(?:(?<=[ \t])(?:to|for|of)\b[^\n.:]{{0,80}}?|,[^\n,.:]{{0,40}},))?{_GAP}"
     rf"(?:(?:is|are|was|equals|(?:will|would|should|must) be|(?:comes|turns) out to(?: be)?)\b"
     rf"(?!{_GAP}(?:not|(?:in)?correct|wrong|right)\b){_GAP}(?:\*\*)?:?|:|=|→|->)"
     r"|^[ \t#*_]{0,10}(?:final[ \t]{1,20})?answer[ \t*_]{0,10}$"
-    rf"|^{_GAP}(?:\*\*)?(?:A|Ans)(?:\*\*)?\.?{_GAP}:",
-    re.IGNORECASE | re.MULTILINE,
+    rf"|^{_GAP}(?:\*\*)?(?:A|Ans)(?:\*\*)?\.?{_GAP}:"
+    # What agents write: Finish[D], Answer("C"); and a choice as one's own.
+    r"|\b(?:finish|answer|submit)[\[(][\"' ]{0,3}"
+    rf"|\b(?:final|my|best|correct)[ \t]{{1,5}}(?:choice|option){_GAP}(?:\*\*)?{_GAP}"
+    rf"(?:is\b(?!{_GAP}not\b)|:){_GAP}(?:\*\*)?"
 )
-# A full stop before a digit ends no sentence: it may be of a number or a list.
-_SENTENCE_END = re.compile(r"\.\s+(?=[^\s\d])|\n")
+# The answer in other languages, "is" or a colon after it and no "not"; "故选B", "选择 C 项" in Chinese.
+_ELSEWHERE = (
+    r"(?:(?:最终|正确|最后)?(?:的)?答案|(?<![回应解])答|答え|正解|정답|답(?=[은: ])"
+    r"|الإجابة|الاجابة|الجواب|उत्तर|উত্তর|คำตอบ|సమాధానం"
+    r"|\b(?:ответ|respuesta|réponse|antwort|lösung|resposta|risposta|jibu|jawaban|cevap|đáp án)\b)"
+    r"[^\n.:：。，,]{0,20}?[】\])）*_ \t]{0,5}"
+    r"(?:[:：=]|应?该?(?:是|为|為)|は|(?:은|는)|هو|هي|है|হল|হলো|কি|คือ|(?<=】)"
+    r"|\b(?:es|est|ist|lautet|é|è|ni|adalah|là|jest)\b)"
+    r"(?![ \t]{0,5}(?:不|否|无|لا|नहीं|না|ไม่|\b(?:no|nicht|pas|non|não|не|si)\b))[】：:*_ \t]{0,5}"
+    r"|(?<![不别未可])选(?:择|項|项|为|：|:|[ \t]){0,3}(?=[(（]?[A-J](?![A-Za-z]))"
+)
+_STATEMENT = re.compile(f"{_ENGLISH}|{_ELSEWHERE}", re.IGNORECASE | re.MULTILINE)
+# A full stop that ends a sentence: not of an initial or an abbreviation of two letters, nor before a digit.
+SENTENCE_END = re.compile(
+    r"(?<!\b[A-Z])(?<!\b[A-Z][a-z])\.\s+(?=[^\s\d])|\n|。"
+    r"|(?<=\b[A-J])\.\s+(?=(?:It|This|That|Because|Since|The|So|All|Other|Option|Choice)\b)"
+)
+# "18, not 3 * 7 = 21", "5, since 2 + 3 = 5": what comes after says something else, or why.
+_CLAUSE_END = re.compile(
+    r",?\s+(?:not|because|since|rather than|instead of|as opposed to)\b|[;。；]", re.IGNORECASE
+)
 _EQUALS = re.compile(r"[=≈]|\\approx")
+# "could not solve question 7", "does not say what f(0) is": a number in it is no answer.
+_MENTION = re.compile(
+    r"\b(?:can(?:not|'t| not)|could(?: not|n't)|(?:am |was |is )?(?:unable|not able) to"
+    r"|(?:do|does|did)(?: not|n't)|fail(?:ed)? to|no way to) (?:\w+ ){0,2}?(?:be )?(?:solve|answer|determin"
+    r"|find|know|tell|say|state|specif|give|provide|mention|comput|calculat|figure|decid|conclud)",
+    re.IGNORECASE,
+)
+# "14 + 6 = 20": a calculation.
+_WORKED = re.compile(r"[0-9)]\s?[-+*/×÷x]\s?[$(]?[0-9][^=\n]{0,40}=")
+_END_TOKEN = re.compile(
+    r"<\|[\w ]{1,30}\|>|</?(?:br|p|b|i|s|eo[a-z]|bos|pad|unk|end|sep|im_end)\s?/?>", re.IGNORECASE
+)
 # Also with the full-width marks of Chinese outputs.
 _LABELLED_LINE = re.compile(r"[(\[]?[A-Z][)\].:,。，：、].{1,300}")
 # "18 dollars for 2 days", but not "18 + 2", which is still to be computed.
@@ -80,14 +123,32 @@ def find_answer(text: str, kind: Kind, choices: Sequence[str] | None) -> Found |
         choices: the texts of the choices, for kind choice.
     """
     turn = own_turn(text)
-    for part in (*before_next_question(turn), turn):
-        tail = part[-_TAIL_CHARS:]
-        if found := _find_stated(tail, kind, choices):
+    parts = [_plain(part[-_TAIL_CHARS:], kind) for part in (*before_next_question(turn), turn)]
+    for part in parts:
+        if found := _find_stated(part, kind, choices):
             return found
-    if kind == "choice" and any(names_no_choice(stated.text, choices) for stated in _statements(tail, kind)):
-        return None
-    guess = _guess(tail, kind, choices)
-    return Found(guess, explicit=False, complete=False) if guess else None
+        stated = _statements(part, kind) if kind == "choice" else ()
+        if any(names_no_choice(each.text, choices) for each in stated) or _gives_up(part, kind, choices):
+            return None
+        # What leads up to a question, "Let us look at it:", holds no answer to it.
+        leads_up = part is not parts[-1] and part.rstrip().endswith(":")
+        if not leads_up and (guess := _guess(part, kind, choices)):
+            return Found(guess, explicit=False, complete=False)
+    return None
+
+
+def _plain(text: str, kind: Kind) -> str:
+    """Without end-of-text tokens and line breaks of HTML; the digits of other scripts as those of ASCII."""
+    text = _END_TOKEN.sub(" ", text)
+    return text if kind in ("latex", "text") else plain_digits(text)
+
+
+def _gives_up(text: str, kind: Kind, choices: Sequence[str] | None) -> bool:
+    """Whether a text that states no answer ends by saying that there is none."""
+    end = text[-_SENTENCE_CHARS * 2 :].strip()
+    if kind == "choice":
+        return abstains(end, choices)
+    return _MENTION.search(SENTENCE_END.split(end.rstrip(" .!*"))[-1]) is not None
 
 
 def _read(statement: _Statement, kind: Kind, choices: Sequence[str] | None) -> str | None:
@@ -95,11 +156,12 @@ def _read(statement: _Statement, kind: Kind, choices: Sequence[str] | None) -> s
     stated = statement.text
     if statement.bare and kind == "latex":
         return stated.strip().rstrip(".") or None
-    sentence = _SENTENCE_END.split(stated.strip(), maxsplit=1)[0]
+    sentence = first_sentence(stated)
     if kind == "number":
-        sides = _EQUALS.split(sentence)
+        clause = _CLAUSE_END.split(sentence, maxsplit=1)[0]
+        sides = _EQUALS.split(clause)
         after_equals = stated_number(sides[-1]) if len(sides) > 1 else None
-        return after_equals or stated_number(sentence) or first_number(stated)
+        return after_equals or stated_number(clause) or stated_number(sentence) or first_number(stated)
     if kind == "choice":
         return choice_letter(stated, choices) or choice_letter(sentence, choices)
     if kind == "latex":
@@ -109,9 +171,11 @@ def _read(statement: _Statement, kind: Kind, choices: Sequence[str] | None) -> s
 
 def read_span(text: str, kind: Kind, choices: Sequence[str] | None) -> Found | None:
     """Read the answer out of an answer span: a statement in it, else the span itself."""
-    tail = text[-_TAIL_CHARS:]
+    tail = _plain(text[-_TAIL_CHARS:], kind)
     if found := _find_stated(tail, kind, choices):
         answer: str | None = found.answer
+    elif kind != "text" and _gives_up(tail, kind, choices):
+        answer = None
     elif kind == "number":
         answer = _span_number(tail)
     elif kind == "choice":
@@ -122,12 +186,23 @@ def read_span(text: str, kind: Kind, choices: Sequence[str] | None) -> Found | N
     return Found(answer, explicit=True, complete=True) if answer else None
 
 
+def is_prose(text: str) -> bool:
+    """Whether a text is words without a formula."""
+    return "\\" not in text and "$" not in text and _PROSE.search(text) is not None
+
+
+def first_sentence(text: str) -> str:
+    """What a statement says before it goes on: "Paris" of "Paris. It lies on the Seine"."""
+    return SENTENCE_END.split(text.strip(), maxsplit=1)[0]
+
+
 def _span_number(text: str) -> str | None:
     """Of several numbers the last, unless the span begins with one that nothing is done to.
 
     "18 dollars for 2 days" says 18.
     """
-    sides = _EQUALS.split(text)
+    text = first_sentence(text)
+    sides = _EQUALS.split(_CLAUSE_END.split(text, maxsplit=1)[0])
     if len(sides) > 1:
         return stated_number(sides[-1])
     if _BEGINS_WITH_NUMBER.match(text) or not first_number(text):
@@ -151,12 +226,23 @@ def _statements(text: str, kind: Kind) -> list[_Statement]:
     hashes = deque(_HASHES.finditer(text), maxlen=1)
     weak = [_Statement(*_line_after(text, match.start(1)), bare=True) for match in hashes]
     for match in reversed(deque(_STATEMENT.finditer(text), maxlen=_MOST_STATEMENTS)):
+        if kind == "number" and _heads_working(text, match):
+            continue
         final = match["final"] and boxes and match.start() > boxed_until
         (strong if final else weak).append(_Statement(*_line_after(text, match.end())))
     if boxes:
         last = text[boxes[-1].content_start : boxed_until]
         strong.append(_Statement(joined_boxes(text, boxes) if kind == "latex" else last, True, bare=True))
     return strong + weak
+
+
+def _heads_working(text: str, statement: re.Match[str]) -> bool:
+    """Whether "Answer:" is the heading of a calculation that goes on in the lines after it."""
+    line, _, more = text[statement.end() :].partition("\n")
+    heads = (
+        statement.group().rstrip().endswith(":") and not text[: statement.start()].rpartition("\n")[2].strip()
+    )
+    return heads and _WORKED.search(line) is not None and _WORKED.search(more[:_MENTION_CHARS]) is not None
 
 
 def _line_after(text: str, start: int) -> tuple[str, bool]:
@@ -166,7 +252,9 @@ def _line_after(text: str, start: int) -> tuple[str, bool]:
     """
     end = text.find("\n", start)
     line = text[start : end if end >= 0 else None]
-    if end >= 0 and "$$" not in line and not strip_markup(line).strip(" *_:"):
+    # A blank line, or the question said again, is not the answer.
+    said = strip_markup(line).strip(" *_:")
+    if end >= 0 and "$$" not in line and (not said or (said.endswith("?") and text[end:].strip())):
         rest = text[end:].lstrip()
         start = len(text) - len(rest)
         end = text.find("\n", start)
@@ -198,7 +286,7 @@ def _guess_choice(text: str, choices: Sequence[str] | None) -> str | None:
     """The choice that a short answer begins with, that the last sentence names, or the last that is named."""
     if _LABELLED_LINE.fullmatch(text) and (letter := choice_letter(text, choices)):
         return letter
-    sentence = _SENTENCE_END.split(text[-_SENTENCE_CHARS:])[-1]
+    sentence = SENTENCE_END.split(text[-_SENTENCE_CHARS:])[-1]
     if letter := choice_letter(sentence, choices) or last_letter(text, choices):
         return letter
     short = text if len(text) <= _MENTION_CHARS else ""
@@ -209,7 +297,8 @@ _ANOTHER_SPEAKER = re.compile(
     r"<\|(?:im_start|im_end|endoftext|eot_id|end|user|start_header_id)\|>|</s>|\n(?:User|Human)\s?:"
 )
 _ANOTHER_QUESTION = re.compile(
-    r"\n[ \t]{0,20}(?:\*\*|#{1,6} )?(?:Q|Question|Problem|Exercise)(?: ?#?[0-9]{1,4})?(?:\*\*)?\s?[:.]",
+    r"\n[ \t]{0,20}(?:\*\*|#{1,6} )?(?:Q|Question|Problem|Exercise|Instruction|Input)"
+    r"(?: ?#?[0-9]{1,4})?(?:\*\*)?\s?[:.]",
     re.IGNORECASE,
 )
 _SEARCHED_CHARS = 500_000
@@ -234,7 +323,7 @@ def _before(pattern: re.Pattern[str], text: str) -> Iterator[str]:
 
 _CONCLUSION_CHARS = 2_000
 _LAST_SENTENCE_CHARS = 400
-_SENTENCE_START = re.compile(r"[.!?]\s+(?=[^\s\d])|\n")
+_SENTENCE_START = re.compile(r"[.!?]\s+(?=[^\s\d])|\n|。")
 # "which is 5 more" names a result as "= 5" does; a sign that is followed by another (==) does not.
 _RESULT = re.compile(r"(?:[=≈]|\b(?:equals|total of|total is|which is)\b)\s*(?=[^\s=≈])")
 # "3 + 4": what stands before the last number does something to it, so that no other number was meant.
@@ -244,25 +333,59 @@ _TELLS_HOW_MANY = re.compile(
     r"there\s+(?:are|were|is|was|will be|would be)\s+(?:a total of\s+|only\s+)?[0-9]",
     re.IGNORECASE,
 )
+# "bus #9", "question 7": the number is a name; "more than 7", "out of 20": it is a condition.
+_LABELS = (
+    r"(?:#|№|\b(?:question|problem|exercise|part|step|chapter|page|figure|table|equation|section|example|case"
+    r"|note|item|option|choice|no\.|nr\.?|f)\s?\(?#?)\s*"
+)
+_CONDITIONS = (
+    r"\b(?:(?:more|less|fewer|greater|smaller|larger|bigger|higher|lower|longer|older|younger|taller) than"
+    r"(?: or equal to)?|at (?:least|most)|exceeds?|exceeding|(?<!left )over|under|above|below|out of"
+    r"|divisible by|multiples? of|power of)\s*\$?"
+)
+_LABELLED, _CONDITIONED = (re.compile(rf"{words}\Z", re.IGNORECASE) for words in (_LABELS, _CONDITIONS))
+# What follows these concludes; what stands before them was known.
+_SO = re.compile(r"\b(?:so|thus|hence|therefore|which means|meaning|or)\b[, ]", re.IGNORECASE)
+
+
+def _meant(sentence: str) -> list[str]:
+    """The numbers of a sentence that may be its result: no label, and a condition only where it is alone."""
+    matches = [(text, sentence[max(start - 40, 0) : start]) for text, start in placed_numbers(sentence)]
+    own = [(text, before) for text, before in matches if not _LABELLED.search(before)]
+    free = [text for text, before in own if not _CONDITIONED.search(before)]
+    return free or [text for text, _ in own]
 
 
 def concluding_number(text: str) -> str | None:
     """The number that reasoning concludes with which never states its answer outright, as written there.
 
     Of several numbers in the last sentence it is the one that was computed last, that of "there are 25
-    spiders on 5 twigs", or else the last.
+    spiders on 5 twigs", or else the last; numbers that only name something, or set a condition, are left
+    out, and so is what stands before a "so".
     """
     tail = text[-_CONCLUSION_CHARS:].rstrip()
     sentence = _SENTENCE_START.split(tail)[-1]
-    numbers = every_number(sentence) if len(sentence) <= _LAST_SENTENCE_CHARS else []
-    if len(numbers) < 2:
+    every = every_number(sentence) if len(sentence) <= _LAST_SENTENCE_CHARS else []
+    if not every:
         return last_number(text)
+    if _MENTION.search(sentence):
+        return None
+    numbers = _meant(sentence)
+    if len(numbers) < 2:
+        alone = last_number(text) if len(every) == 1 else None  # with what stands before it: a dash or a sign
+        return (alone or numbers[0]) if numbers else None
     if _OPERATION.search(sentence[: sentence.rfind(numbers[-1])]):
         return numbers[-1]
+    for conclusion in reversed(list(_SO.finditer(sentence))):
+        if rest := _meant(sentence[conclusion.end() :]):
+            if len(rest) == 1:
+                return rest[0]
+            break
     results = list(_RESULT.finditer(tail))
     computed = first_number(tail[results[-1].end() : results[-1].end() + 60]) if results else None
     if computed:
-        return next((number for number in numbers if numbers_equal(computed, number)), numbers[-1])
-    if _TELLS_HOW_MANY.match(sentence):
-        return first_number(sentence)
+        alike = (number for number in reversed(numbers) if numbers_equal(computed, number))
+        return next(alike, numbers[-1])
+    if _TELLS_HOW_MANY.match(strip_markup(sentence)):
+        return numbers[0]
     return numbers[-1]

@@ -34,6 +34,11 @@ _RELATION = re.compile(r"[<>]|\\(?:le|ge|ne|in|pm|mp|notin)(?![a-zA-Z])|±")
 _LETTER = r"(?:\\(?:mathbf|vec) ?\{[a-z]\}|[A-Za-z](?:_\{?\w+\}?)?)"
 # What an equation may define: x, x_1, \vec{v}, (x, y), f(x), f^{-1}(x).
 _NAME = re.compile(rf"\(?{_LETTER}(?:, ?{_LETTER})*\)?(?:\^\{{-1\}})?(?: ?\([a-z](?:, ?[a-z])*\))?")
+_FUNCTION = re.compile(r"[a-zA-Z]\([a-z]\)")
+# "(B) 12", "(B): 12": a choice's letter and its value.
+_LABELLED = re.compile(r"[(\[]([A-J])[)\]]\s*[:.]?\s*(\S.*)")
+_LETTER_ALONE = re.compile(r"[(\[]?([A-J])[)\]]?[.:]?")
+_TIME = re.compile(r"[0-2]?[0-9]:[0-5][0-9](?![0-9:])")
 _MEMBER = re.compile(r"[A-Za-z] ?\\in(?![a-zA-Z]) ?")
 # 1,234,567 as a whole; and 1,234 somewhere, which may be one number or two.
 _GROUPS = re.compile(r"-?[0-9]{1,3}(?:,[0-9]{3})+(?:\.[0-9]+)?")
@@ -54,7 +59,10 @@ _MARKUP = re.compile(
 def latex_equal(gold: str, answer: str) -> bool:
     """Whether an answer in LaTeX or plain text, or the text that ends in it, equals the reference.
 
-    False also for inputs over 4,000 characters and where Math-Verify takes over 0.3 seconds.
+    False also for inputs over 4,000 characters.
+
+    Raises:
+        Undecided: Math-Verify took more time or memory than it may.
     """
     if not MATH_VERIFY.started:
         MATH_VERIFY.start()  # it loads while the forms are compared
@@ -69,8 +77,9 @@ def settled_equal(gold: str, answer: str) -> bool | None:
         return True
     if not plain_gold or not plain_answer or max(len(gold), len(answer)) > _MAX_CHARS:
         return False
-    if is_number(plain_gold) and is_number(plain_answer):
-        if numbers_equal(plain_gold, plain_answer):
+    bare_gold, bare_answer = (markup.clean_latex(text[:_MAX_CHARS]) for text in (gold, answer))
+    if is_number(bare_gold) and is_number(bare_answer):  # with its spaces: 2 1/4 is not 21/4
+        if numbers_equal(bare_gold, bare_answer):
             return True
         if "," not in plain_gold + plain_answer:  # 3,4 may be two numbers
             return False
@@ -124,7 +133,17 @@ def _compare(gold: str, answer: str, depth: int) -> bool | None:
         return True if gold else None
     if not gold or not answer or depth > 4:
         return None
-    for compare in (_by_base, _by_words, _by_matrix, _by_list, _by_assignment, _by_brackets, _by_union):
+    for compare in (
+        _by_label,
+        _by_time,
+        _by_base,
+        _by_words,
+        _by_matrix,
+        _by_list,
+        _by_assignment,
+        _by_brackets,
+        _by_union,
+    ):
         settled, verdict = compare(gold, answer, depth)
         if settled:
             return verdict
@@ -134,6 +153,26 @@ def _compare(gold: str, answer: str, depth: int) -> bool | None:
 Verdict = tuple[bool, bool | None]
 """Whether the form is one that the comparison is for, and what it found."""
 _OTHER_FORM: Verdict = False, None
+
+
+def _by_label(gold: str, answer: str, depth: int) -> Verdict:
+    r"""Where one side is a choice's letter and its value, \textbf{(B)} 12, the other may be either."""
+    for one, other in ((gold, answer), (answer, gold)):
+        labelled, plain = (
+            _LABELLED.fullmatch(markup.unwrap_text(one).strip()),
+            markup.unwrap_text(other).strip(),
+        )
+        if labelled is None or _LABELLED.fullmatch(plain):
+            continue
+        if letter := _LETTER_ALONE.fullmatch(plain):
+            return True, letter[1] == labelled[1]
+        return True, _compare(labelled[2], other, depth + 1)
+    return _OTHER_FORM
+
+
+def _by_time(gold: str, answer: str, depth: int) -> Verdict:
+    left, right = (markup.unwrap_text(text).strip() for text in (gold, answer))
+    return (True, numbers_equal(left, right)) if _TIME.match(left) and _TIME.match(right) else _OTHER_FORM
 
 
 def _by_base(gold: str, answer: str, depth: int) -> Verdict:
@@ -146,9 +185,10 @@ def _by_words(gold: str, answer: str, depth: int) -> Verdict:
     if _EMPTY.fullmatch(left.lower()) and _EMPTY.fullmatch(right.lower()):
         return True, True
     worded = [text for text in (left, right) if len(text) > 2 and _WORDS.fullmatch(text)]
-    if len(worded) == 1 and words_value(worded[0]) is None:
-        value = _value(right if worded[0] is left else left)
-        return (True, False) if value and algebra.rational(value) is not None else _OTHER_FORM
+    if len(worded) == 1:
+        value, words = _value(right if worded[0] is left else left), words_value(worded[0])
+        number = None if value is None else algebra.rational(value)
+        return _OTHER_FORM if number is None else (True, words is not None and words == number)
     if len(worded) < 2:
         return _OTHER_FORM
     if markup.normalise_words(left) == markup.normalise_words(right):
@@ -164,7 +204,11 @@ def _by_assignment(gold: str, answer: str, depth: int) -> Verdict:
         return True, _by_equation(gold, answer)
     if not (left[0] or right[0]):
         return _OTHER_FORM
-    if left[0] and right[0] and left[0] != right[0]:
+    functions = [_FUNCTION.fullmatch(name) is not None for name in (left[0], right[0])]
+    as_function = any(functions) and all(
+        f or side[0] == "y" for f, side in zip(functions, (left, right), strict=True)
+    )
+    if left[0] and right[0] and left[0] != right[0] and not as_function:
         return True, _by_equation(gold, answer)
     return True, _compare(left[1], right[1], depth + 1)
 

@@ -35,6 +35,10 @@ _SPELLINGS = (
     (re.compile(r"∪"), r"\\cup "),
     (re.compile(r"∈"), r"\\in "),
     (re.compile(r"−|–"), "-"),
+    # As plain text has them: sqrt(5), pi/3, 2**3.
+    (re.compile(r"(?<![\\a-zA-Z])sqrt ?(?:\(([^()]{1,80})\)|([0-9]{1,20}|[a-z](?![a-z])))"), r"\\sqrt{\1\2}"),
+    (re.compile(r"(?<![\\a-zA-Z])(pi|sin|cos|tan|infty|theta)(?![a-zA-Z])"), r"\\\1 "),
+    (re.compile(r"\*\*"), "^"),
 )
 _OPEN, _CLOSE = "([{", ")]}"
 _BRACKETS = _OPEN + _CLOSE
@@ -96,9 +100,16 @@ def split_unit(text: str) -> tuple[str, str]:
         core, unit = core[: match.start()], f"{match[1]}{match[2] or ''}{unit}"
         if core.rstrip().endswith("/"):
             core, unit = core.rstrip()[:-1], f"/{unit}"
-    if not unit and (match := re.search(r"(?<=[0-9)}])\s+([a-zA-Z]{2,}[a-zA-Z .]*)$", core)):
+    if not unit and (match := _BARE_UNIT.search(core)):
         core, unit = core[: match.start()], match[1]
     return core.strip(), unit.strip(" .")
+
+
+# "12 cm", "12 m/s", "5 cm^2": two letters at least, or a division or power, lest it be a variable.
+_BARE_UNIT = re.compile(
+    r"(?<=[0-9)}])\s+([a-zA-Z]{2,}[a-zA-Z .]*|[a-zA-Z]{1,12} ?/ ?[a-zA-Z]{1,12}(?:\^\{?[23]\}?)?"
+    r"|[a-zA-Z]{2,12}\^\{?[23]\}?)$"
+)
 
 
 def split_top(text: str, separator: re.Pattern[str]) -> list[str]:

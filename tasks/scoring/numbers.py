@@ -34,9 +34,16 @@ _CURRENCY = r"(?:\\?\$|[€£¥₹₩₽₫]|US\$|USD|EUR|GBP|INR|Rs\.?)"
 # Between groups of three digits: 1,234 1,\!234 1{,}234 1\,234 1\!234 1\ 234 1 234 1'234 (also ’ and the
 # no-break spaces).
 _GROUP = "(?:,(?:\\\\!\\s?)?|\\{,\\}|\\\\,|\\\\!|\\\\ |[ \u00a0\u202f\u2009'])"
-_INTEGER = rf"(?:[0-9]{{1,3}}(?:{_GROUP}[0-9]{{3}})+(?![0-9])|[0-9]+)"
+# 12,34,567 groups by twos above the thousands, as India does.
+_INTEGER = (
+    rf"(?:[0-9]{{1,3}}(?:{_GROUP}[0-9]{{3}})+(?![0-9])"
+    r"|[0-9]{1,2}(?:,[0-9]{2}){1,6},[0-9]{3}(?![0-9,])|[0-9]+)"
+)
 # A comma before other than three digits is a decimal one (3,5), unless more groups follow.
 _DECIMAL = rf"(?:{_INTEGER}(?:\.[0-9]+|,[0-9]+(?![0-9,]))?|(?<!\.)\.[0-9]+)"
+_MARKS = str.maketrans(
+    {"٫": ".", "٬": ",", "．": ".", "，": ",", "％": "%", "﹪": "%", "٪": "%", "＋": "+", "：": ":"}
+)
 _RAISED = "⁰¹²³⁴⁵⁶⁷⁸⁹"
 _EXPONENT = rf"(?:\^|\*\*)\s*\{{?\s*[{_MINUS}+]?[0-9]+\s*\}}?"
 _POWER = (
@@ -63,9 +70,24 @@ _SIMPLE = re.compile(r"-?[0-9]{1,15}(?:\.[0-9]{1,11})?")
 # "3, 4", "3 or 4", "3-4": what makes of two numbers a list or a range.
 _BETWEEN = re.compile(r"\s*(?:,|;|/|,?\s*\b(?:and|or|to)\b|[-–—~])\s*(?:US)?", re.IGNORECASE)
 _BEFORE_LIST = re.compile(r"\s*(?:(?:between|either|from|about|x\s*=)\s*)?", re.IGNORECASE)
+# "18 + 2" is still to be computed; "18 - 2" too, but "18 - since" is not.
+_OPERATED = re.compile(
+    r"\s?(?:[+*/×÷^=]|[-−]\s?[0-9(]|\s[x]\s?[0-9(]|\\(?:times|cdot|div|frac|sqrt|pi)"
+    r"|[a-zA-Z](?![a-zA-Z])\s?[-+^=])"
+)
 _UNIT = re.compile(
     r"\s*(?:\\(?:text|mathrm|mbox)\{\s*)?([A-Za-z¢][A-Za-z ¢]*(?:/\s*[a-z]+)?(?:\^\{?[23]\}?|[²³])?)"
 )
+
+
+def plain_digits(text: str) -> str:
+    """The decimal digits of every script as those of ASCII, with their separators: ４２ and ٤٢ are 42."""
+    if text.isascii():
+        return text
+    return "".join(
+        str(unicodedata.decimal(character)) if character.isdecimal() else character
+        for character in text.translate(_MARKS)
+    )
 
 
 def first_number(text: str) -> str | None:
@@ -82,7 +104,18 @@ def last_number(text: str) -> str | None:
 
 def every_number(text: str) -> list[str]:
     """Return the numbers of a short text as they are written there, in order."""
-    return [match.group().strip() for match in _NUMBER.finditer(text)]
+    return [number for number, _ in placed_numbers(text)]
+
+
+def placed_numbers(text: str) -> list[tuple[str, int]]:
+    """The numbers of a short text as they are written there, in order, and where each begins."""
+    return [(match.group().strip(), match.start()) for match in _NUMBER.finditer(text)]
+
+
+def begins_with_number(text: str) -> str | None:
+    """Return the number that a text begins with and that nothing is done to, as in "18 dollars a day"."""
+    match = _NUMBER.match(text)
+    return None if match is None or _OPERATED.match(text, match.end()) else match.group().strip()
 
 
 def stated_number(text: str) -> str | None:
@@ -93,9 +126,10 @@ def stated_number(text: str) -> str | None:
     number, quantity = _NUMBER.search(text), first_quantity(text)
     if quantity and number and quantity.start() <= number.start():
         return quantity.group().strip()
-    if number:
+    worded = first_words_number(text)
+    if number and not (worded and text.find(worded) == number.start()):  # 3万5千 is no 3
         return number.group().strip()
-    return first_words_number(text)
+    return worded
 
 
 def is_number(text: str) -> bool:
@@ -118,9 +152,8 @@ def _values(text: str) -> tuple[Value, ...]:
         stated = stated_number(text)
         if stated and (values := quantity_values(stated)):
             return values
-    match = _NUMBER.search(text)
-    if match is None:
-        words = first_words_number(text[:_QUANTITY_CHARS])
+    match, words = _NUMBER.search(text), first_words_number(text[:_QUANTITY_CHARS])
+    if match is None or (words and text.find(words) == match.start()):
         value = words_value(words) if words else None
         return () if value is None else (value,)
     value = _value(match)

@@ -11,9 +11,18 @@ from pathlib import Path
 
 from tasks.records import LETTERS, Kind, Record
 from tasks.scoring.choices import choice_letter, last_letter
-from tasks.scoring.extraction import Found, before_next_question, concluding_number, find_answer, read_span
+from tasks.scoring.extraction import (
+    Found,
+    before_next_question,
+    concluding_number,
+    find_answer,
+    first_sentence,
+    is_prose,
+    read_span,
+)
 from tasks.scoring.latex import last_side, latex_equal, settled_equal
 from tasks.scoring.markup import normalise_words
+from tasks.scoring.math_verify import Undecided
 from tasks.scoring.numbers import holds_number, is_number, numbers_equal
 from tasks.tags.answers import Offsets, stripped
 from tasks.tags.formats import DEFECTS, THINK_ANSWER, Defect, TagFormat
@@ -99,6 +108,8 @@ class Score:
         thinking: where the reasoning stands, as offsets into the output: start and end (exclusive); also
             reasoning that never ends, of which `thinking_chars` says nothing.
         answer: where the answer span, box or line of the format stands, likewise; None where there is none.
+        undecided: Math-Verify reached its limit of time or memory, so that the answer counts as wrong without
+            being known to be.
     """
 
     accuracy: bool
@@ -111,6 +122,7 @@ class Score:
     thinking_chars: int | None = None
     thinking: Offsets | None = None
     answer: Offsets | None = None
+    undecided: bool = False
 
 
 def reference_answer(gold: str) -> str:
@@ -125,6 +137,13 @@ def answers_equal(gold: str, answer: str, kind: Kind, choices: Sequence[str] | N
     however named; latex: same text, or mathematically equal by form or by Math-Verify; text: same words,
     case, punctuation, articles and the letter of a choice before them, as in "(B) a surplus", aside.
     """
+    try:
+        return _equal(gold, answer, kind, choices)
+    except Undecided:
+        return False
+
+
+def _equal(gold: str, answer: str, kind: Kind, choices: Sequence[str] | None) -> bool:
     if kind == "number":
         return numbers_equal(gold, answer)
     if kind == "choice":
@@ -167,16 +186,13 @@ def score(item: Item) -> Score:
     """
     parsed, lenient = _parse(item)
     thinking = lenient.thinking_span
-    gold, kind, choices = reference_answer(item.gold), item.kind, item.choices
-    found, text = _locate(item, lenient)
-    explicit = found is not None and found.explicit
-    if found is not None and kind == "latex" and not explicit:
-        # Math-Verify is asked once, about the text
-        right = any(settled_equal(gold, side) is True for side in (found.answer, last_side(found.answer)))
-    else:
-        right = found is not None and answers_equal(gold, found.answer, kind, choices)
-    if kind == "latex" and not right and text is not None and not item.truncated:
-        right = _equal_as_text(gold, text, stated=explicit and lenient.answer is None)
+    undecided, right, found, explicit = False, False, None, False
+    try:
+        found, text = _locate(item, lenient)
+        explicit = found is not None and found.explicit
+        right = _is_right(item, lenient, found, text)
+    except Undecided:
+        undecided = True
     strict = right and explicit and (parsed.format_valid or not item.tag_format.tagged)
     return Score(
         accuracy=right,
@@ -189,7 +205,29 @@ def score(item: Item) -> Score:
         thinking_chars=None if thinking is None else thinking[1] - thinking[0],
         thinking=_reasoning(lenient),
         answer=lenient.answer_span,
+        undecided=undecided,
     )
+
+
+def _is_right(item: Item, lenient: Parsed, found: Found | None, text: str | None) -> bool:
+    """Whether the answer that was found, or the text that it was sought in, equals the reference."""
+    gold, kind, choices = reference_answer(item.gold), item.kind, item.choices
+    explicit = found is not None and found.explicit
+    if found is not None and kind == "latex" and not explicit:
+        # Math-Verify is asked once, about the text
+        right = any(settled_equal(gold, side) is True for side in (found.answer, last_side(found.answer)))
+    elif found is not None and kind == "latex" and is_number(gold) and is_prose(found.answer):
+        # "The area is 7" says 7, "See part 7 of the notes" does not; Math-Verify takes any number for it.
+        number = concluding_number(found.answer)
+        right = number is not None and numbers_equal(gold, number)
+    else:
+        right = found is not None and _equal(gold, found.answer, kind, choices)
+    if not right and found and explicit and not item.tag_format.tagged and kind in ("latex", "text"):
+        # In a sentence "The answer is …" what comes after it says why.
+        right = _equal(gold, first_sentence(found.answer), kind, choices)
+    if kind == "latex" and not right and text is not None and not item.truncated:
+        right = _equal_as_text(gold, text, stated=explicit and lenient.answer is None)
+    return right
 
 
 def spans(item: Item) -> tuple[Offsets | None, Offsets | None]:
@@ -285,7 +323,7 @@ def _equal_as_text(gold: str, text: str, stated: bool) -> bool:
         return False
     end = _last_paragraph(end)
     number = concluding_number(end) if is_number(gold) and "\\" not in end else None
-    return (number is not None and numbers_equal(gold, number)) or answers_equal(gold, end, "latex", None)
+    return (number is not None and numbers_equal(gold, number)) or _equal(gold, end, "latex", None)
 
 
 def _ends_in_essay(gold: str, text: str) -> bool:

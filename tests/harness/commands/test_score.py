@@ -13,6 +13,7 @@ from leaderboards.results.schema import Sample
 from tasks.errors import InputError
 from tasks.scoring import many
 from tasks.scoring.many import Agreement
+from tasks.scoring.math_verify import MATH_VERIFY
 from tasks.tags import DEFECTS
 
 
@@ -23,6 +24,17 @@ def write(path: Path, *rows: Any) -> Path:
 
 def row(output: str, gold: Any = "18", **more: Any) -> dict[str, Any]:
     return {"id": f"{output}/{gold}", "output": output, "gold": gold, **more}
+
+
+def test_undecided_verdicts_are_counted_and_stand_in_their_rows(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(MATH_VERIFY, "equal", lambda gold, answer: None)
+    path = write(tmp_path / "o.jsonl", row("\\boxed{\\ln (ab)}", "\\ln a+\\ln b"), row("\\boxed{3}", "3"))
+    report = score_file(path, "latex", "boxed", tmp_path / "s.jsonl")
+    assert (report.n, report.accuracy, report.undecided) == (2, 0.5, 1)
+    rows = [json.loads(line) for line in (tmp_path / "s.jsonl").read_text().splitlines()]
+    assert [each["undecided"] for each in rows] == [True, False]
 
 
 def test_figures_are_shares_of_all_lines(tmp_path: Path) -> None:
@@ -53,6 +65,7 @@ def test_the_json_has_every_figure(tmp_path: Path) -> None:
         "format_valid",
         "score",
         "truncated",
+        "undecided",
         "defects",
     ]
     assert set(report["defects"]) == set(DEFECTS)
@@ -84,7 +97,14 @@ def test_samples_carry_the_verdicts(tmp_path: Path) -> None:
     first, second = (json.loads(line) for line in (tmp_path / "s.jsonl").read_text().splitlines())
     assert first == {
         **{"id": "#### 18/so\n#### 18", "accuracy": True, "accuracy_strict": True, "format_valid": False},
-        **{"extracted": "18", "gold": "18", "defects": ["no_tags"], "truncated": False, "score": 0.7},
+        **{
+            "extracted": "18",
+            "gold": "18",
+            "defects": ["no_tags"],
+            "truncated": False,
+            "undecided": False,
+            "score": 0.7,
+        },
     }
     assert (second["accuracy"], second["extracted"], second["truncated"]) == (False, None, True)
 

@@ -93,7 +93,9 @@ def test_nothing_takes_a_second(answer: str, kind: Kind) -> None:
     for gold in ("\\sqrt{2}", answer + "1"):
         start = time.monotonic()
         answers_equal(gold, answer, kind, CHOICES if kind == "choice" else None)
-        assert time.monotonic() - start < 1.0
+        assert (
+            time.monotonic() - start < 3.0
+        )  # half a second of processor time, on a machine that may be busy
 
 
 LONG = [

@@ -9,7 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from tasks.scoring import Item, score
 from tasks.scoring.math_verify import MATH_VERIFY
+from tasks.tags import get_tag_format
 
 
 def test_a_worker_that_dies_or_hangs_is_replaced() -> None:
@@ -25,6 +27,21 @@ def test_a_worker_that_dies_or_hangs_is_replaced() -> None:
     os.kill(MATH_VERIFY._nursery.pid, signal.SIGKILL)
     MATH_VERIFY._nursery.wait()  # a dying one may leave its worker answering for a while
     assert MATH_VERIFY.equal("x<4", "-x>-4")
+
+
+def test_what_takes_too_long_is_not_decided() -> None:
+    assert MATH_VERIFY.equal("\\sqrt{2}", "9^{9^{9^{9^9}}}") is None
+    assert MATH_VERIFY.equal("\\sqrt{2}", "\\sqrt{3}+x") is False
+    heavy = score(Item("\\boxed{9^{9^{9^{9^9}}}}", "\\sqrt{2}", "latex", None, get_tag_format("boxed")))
+    assert (heavy.accuracy, heavy.format_valid, heavy.undecided) == (False, True, True)
+
+
+def test_what_was_not_decided_is_asked_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    said = iter([None, True])
+    monkeypatch.setattr(MATH_VERIFY, "equal", lambda gold, answer: next(said))
+    item = Item("\\boxed{\\log_2 (uv)}", "\\log_2 u+\\log_2 v", "latex", None, get_tag_format("boxed"))
+    verdicts = [(found.accuracy, found.undecided) for found in (score(item), score(item), score(item))]
+    assert verdicts == [(False, True), (True, False), (True, False)]
 
 
 def test_a_fork_has_a_worker_of_its_own() -> None:
