@@ -9,6 +9,7 @@ from pathlib import Path
 import harness.models.locate as locate
 from harness.config import EMBEDDED, Config
 from harness.models.checkpoint import Checkpoint, Weights, whole_model, with_adapter
+from harness.models.conversions import origin
 from harness.models.vocabulary import usable_tokenizer
 from harness.preflight import check_evaluation, check_places
 from harness.progress import Reporter
@@ -114,7 +115,9 @@ def _checkpoint(
 ) -> Checkpoint:
     adapter = weights.adapter_dir
     own = locate.adapter_config(adapter) if adapter else {}
-    method = "dora" if own.get("use_dora") else "rslora" if own.get("use_rslora") else "lora"
+    kind = "dora" if own.get("use_dora") else "rslora" if own.get("use_rslora") else "lora"
+    done = origin(weights.model_dir) or ""
+    method = " on a base ".join([kind] * bool(adapter) + [done] * done.startswith("de-quantised"))
     name = name or external.name or model.rsplit("/", 1)[-1]
     return Checkpoint(
         name=check_name(name, f"{shown_path} (--name gives it another)", reserved=(BASE,)),
@@ -122,7 +125,7 @@ def _checkpoint(
         model=check_label(model, shown_path, "model"),
         seed=None,
         tags=config.tags,
-        method=method if adapter else None,
+        method=method or None,
         shown_path=shown_path,
         weights=weights,
         licence=external.licence or (None if served else locate.card_licence(adapter or weights.model_dir)),

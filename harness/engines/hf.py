@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import harness.engines.canary as canary
 from harness.engines.api import Completion, EngineSettings, Request, Sampling, decode
 from tasks.errors import InputError
 from tasks.secrets import one_line
@@ -54,6 +55,7 @@ class HfEngine:
             raise InputError(f"{model_dir}: the model cannot be loaded ({one_line(error)})") from error
         self.adopt(model, load_tokenizer(str(model_dir)))
         self.try_out(model_dir)
+        canary.check(self, model_dir, self._tokenizer)
 
     def adopt(self, model: Any, tokenizer: Any) -> None:
         """Takes a model that is in memory already, in evaluation mode; it stays its owner's."""

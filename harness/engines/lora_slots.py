@@ -13,13 +13,13 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
+import harness.engines.canary as canary
 from tasks.errors import InputError
 from tasks.reading import read_json
 from tasks.secrets import one_line
 
 RANKS = (1, 8, 16, 32, 64, 128, 256, 320, 512)
 """The maximal ranks that vLLM can be started with."""
-_CANARIES, _CANARY_TOKENS = 4, 8
 
 
 class AdapterRefused(Exception):
@@ -37,7 +37,7 @@ class AdapterRefused(Exception):
 def serving_refusal(adapter_dir: Path) -> str | None:
     """What of an adapter vLLM does not serve beside its base, for which it is merged; None if not known."""
     config = read_json(adapter_dir / "adapter_config.json")
-    initial, targets = config.get("init_lora_weights", True), config.get("target_modules")
+    initial = config.get("init_lora_weights", True)
     reasons = {
         f"it is {config.get('peft_type')}, not LoRA": config.get("peft_type", "LORA") != "LORA",
         "DoRA": config.get("use_dora"),
@@ -52,8 +52,9 @@ def serving_refusal(adapter_dir: Path) -> str | None:
         f"a rank over {RANKS[-1]}": largest_rank(config) > RANKS[-1],
         "a base that PEFT changes on loading (init_lora_weights)": isinstance(initial, str)
         and initial.lower() not in ("gaussian", "eva", "orthogonal", "lora_ga"),
-        "a target that is a whole embedding or head": isinstance(targets, list)
-        and {"embed_tokens", "lm_head", "wte"}.intersection(targets),
+        "a target that is a whole embedding or head": any(  # of a list, or of a pattern
+            name in str(config.get("target_modules")) for name in ("embed_tokens", "lm_head", "wte")
+        ),
     }
     return next((reason for reason, holds in reasons.items() if holds), None)
 
@@ -137,10 +138,7 @@ def _canary(llm: Any, adapter: Any) -> list[dict[int, float]]:
     from vllm import SamplingParams, TokensPrompt
 
     size = llm.llm_engine.model_config.get_vocab_size()
-    prompts = [
-        TokensPrompt(prompt_token_ids=[(1 + 37 * i + 101 * k) % size for i in range(_CANARY_TOKENS)])
-        for k in range(_CANARIES)
-    ]
+    prompts = [TokensPrompt(prompt_token_ids=ids) for ids in canary.prompts(size)]
     # Log-probs of what is generated: those of the prompt crash vLLM where adapters are enabled.
     how = SamplingParams(max_tokens=1, temperature=0.0, logprobs=5)
     outputs = llm.generate(prompts, how, use_tqdm=False, lora_request=adapter)

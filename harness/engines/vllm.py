@@ -11,11 +11,15 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import harness.engines.canary as canary
 from harness.engines.api import Completion, EngineSettings, Request, Sampling, decode
 from harness.engines.lora_slots import AdapterRefused, Rack, serving_refusal
 from tasks.errors import InputError
 from tasks.reading import read_json, read_text
 from tasks.secrets import one_line
+
+CPU_HEAD_SIZES = (32, 64, 80, 96, 112, 128, 160, 192, 224, 256, 512)
+"""For which vLLM 0.32 has an attention kernel on a CPU."""
 
 
 def vllm_distribution() -> str | None:
@@ -76,9 +80,10 @@ class VllmEngine:
                 self.close()
                 raise _refused(model_dir, error) from error
             self._llm.reset_prefix_cache()
-            return
-        self._begin(model_dir, {})
-        self._shape = shape
+        else:
+            self._begin(model_dir, {})
+            self._shape = shape
+        canary.check(self, model_dir, self._llm.get_tokenizer())
 
     def _begin(self, model_dir: Path, options: dict[str, Any]) -> None:
         """Ends the engine there is and starts one, with one token on trial.

@@ -9,15 +9,18 @@ from copy import deepcopy
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import harness.engines.canary as canary
 import harness.models.architecture as architecture
 import harness.models.vocabulary as vocabulary
-from harness.models.architecture import embedding_name, said, skeleton
+from harness.models.architecture import said, skeleton, token_modules
 from harness.models.locate import adapter_config
 from harness.models.shards import AGAIN, PLAIN, Tensor, read_tensors
 from tasks.errors import InputError
 
 if TYPE_CHECKING:
     import torch
+    from peft import PeftModel
+    from torch import Tensor as Numbers
     from transformers import PreTrainedModel
 
 _LORA = re.compile(r"(?P<module>.+)\.(?P<part>lora_[A-Za-z_]+)(?P<bias>\.bias)?(?:\.weight)?$")
@@ -116,7 +119,8 @@ def _check_whole(base_dir: Path, adapter_dir: Path, tensors: Mapping[str, Tensor
         raise InputError(
             f"{path}: peft cannot build this adapter on {base_dir} ({said(error)}); {AGAIN}"
         ) from error
-    resized = set(config.modules_to_save or ())  # an embedding may have grown
+    # An embedding may have grown, and the head with it.
+    grown = {*(config.modules_to_save or ()), *(n.split(".")[-1] for n in token_modules(skeleton(base_dir)))}
     for name, parameter in wanted.items():
         tensor = tensors.get(name)
         if tensor is None:
@@ -124,7 +128,7 @@ def _check_whole(base_dir: Path, adapter_dir: Path, tensors: Mapping[str, Tensor
                 f"{adapter_dir}: its weights lack {name}, which adapter_config.json speaks of; copy or "
                 "download the folder again"
             )
-        if tensor.shape != tuple(parameter.shape) and not resized.intersection(name.split(".")):
+        if tensor.shape != tuple(parameter.shape) and not grown.intersection(name.split(".")):
             raise InputError(
                 f"{tensor.path}: {name} has the shape {list(tensor.shape)}, but by adapter_config.json "
                 f"{list(parameter.shape)}; copy or download the folder again"
@@ -137,16 +141,27 @@ def _check_whole(base_dir: Path, adapter_dir: Path, tensors: Mapping[str, Tensor
 
 
 def saved_rows(tensors: Mapping[str, Tensor], base_dir: Path) -> int | None:
-    """Rows of the embedding that an adapter carries in place of its base's; None where it carries none."""
-    wanted = f"{embedding_name(skeleton(base_dir))}.weight"
-    own = (tensor for name, tensor in tensors.items() if _own_name(name) == wanted and tensor.shape)
-    return next((tensor.shape[0] for tensor in own), None)
+    """Rows of the embedding or head that an adapter carries in place of its base's; None where none.
+
+    InputError where one of them has grown, and the other is not there: its new rows would be random.
+    """
+    names = [f"{name}.weight" for name in token_modules(skeleton(base_dir))]
+    own = {_own_name(name): tensor.shape[0] for name, tensor in tensors.items() if tensor.shape}
+    rows, base_rows = [own.get(name, 0) for name in names], architecture.num_embeddings(base_dir)
+    if max(rows) > base_rows and len({*rows}) > 1:
+        raise InputError(
+            f"{next(iter(tensors.values())).path}: has {rows} rows of {names}, its base {base_rows}, so "
+            "what was added to the other would be random; save it with save_embedding_layers=True"
+        )
+    return max(rows) or None
 
 
 def _own_name(name: str) -> str:
     """A tensor's name without what PEFT puts around it."""
     return re.sub(
-        r"\.(modules_to_save|original_module|base_layer)(?=\.)", "", name.removeprefix("base_model.model.")
+        r"\.(modules_to_save|original_module|base_layer|token_adapter)(?=\.)",
+        "",
+        name.removeprefix("base_model.model."),
     )
 
 
@@ -172,8 +187,11 @@ def _fault(tensor: Tensor, modules: Mapping[str, torch.nn.Module]) -> str | None
     return f"{match['module']} is {size} wide, where the adapter's is {tensor.shape[axis]}"
 
 
-def joined(base_dir: Path, adapter_dir: Path) -> PreTrainedModel:
-    """A base with an adapter merged into it; InputError where that does not fit, or changes nothing."""
+def joined(base_dir: Path, adapter_dir: Path) -> tuple[PreTrainedModel, tuple[Numbers, Numbers]]:
+    """A base with an adapter merged into it, and what `canary.ask` has of it unmerged.
+
+    InputError where that does not fit, changes nothing, or says something else when it is merged.
+    """
     import torch
     from peft import PeftModel
 
@@ -186,11 +204,38 @@ def joined(base_dir: Path, adapter_dir: Path) -> PreTrainedModel:
         # peft loads embeddings that were saved whole only into a base of as many rows.
         if rows and rows != base.get_input_embeddings().weight.shape[0]:
             base.resize_token_embeddings(rows)  # for tokens that were added in training
-        model = PeftModel.from_pretrained(base, str(adapter_dir)).merge_and_unload()
+        tied, shared = architecture.is_tied(base), base.get_input_embeddings().weight
+        adapted = PeftModel.from_pretrained(base, str(adapter_dir)).eval()
+        known = canary.ask(adapted)
+        model = _merged(adapted, shared) if tied else adapted.merge_and_unload()
+        wrong = canary.difference(known, model)
     except Exception as error:  # peft raises whatever it met in the files
         raise InputError(f"{adapter_dir}: the adapter does not fit {base_dir} ({said(error)})") from error
+    if wrong:
+        raise InputError(f"{adapter_dir}: merged, it differs from PEFT's own unmerged: {wrong}; use another")
     after = model.state_dict()
     if all(name in before and torch.equal(tensor, before[name]) for name, tensor in after.items()):
         raise InputError(f"{adapter_dir}: the adapter changes nothing in {base_dir}; is it trained?")
     model.config.use_cache = True  # off while training, with gradient checkpointing; here it is to generate
+    return model, known
+
+
+def _merged(adapted: PeftModel, shared: torch.nn.Parameter) -> PreTrainedModel:
+    """Merges where head and embedding share a parameter; after that they do where they are still the same.
+
+    What is merged into the head would else be merged into the embedding too, or twice (peft issue 2018).
+    """
+    import torch
+
+    names = [name for name, one in adapted.named_parameters(remove_duplicate=False) if one is shared]
+    for owner, _, leaf in (name.rpartition(".") for name in names[1:]):
+        setattr(adapted.get_submodule(owner), leaf, torch.nn.Parameter(shared.detach().clone(), False))
+    model = adapted.merge_and_unload()
+    same = torch.equal(model.get_input_embeddings().weight, model.get_output_embeddings().weight)
+    for config in (model.config, model.config.get_text_config()):
+        config.tie_word_embeddings = same
+    if same:
+        model.tie_weights()
+    else:
+        model.all_tied_weights_keys = {}  # by which transformers would leave the head out of the files
     return model

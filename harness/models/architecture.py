@@ -9,7 +9,7 @@ from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from harness.models.shards import AGAIN, PLAIN, Tensor, read_tensors, same_numbers
+from harness.models.shards import AGAIN, NOT_GATHERED, PLAIN, Tensor, read_tensors, same_numbers
 from tasks.errors import InputError, did_you_mean
 from tasks.reading import read_json, read_text
 
@@ -42,7 +42,7 @@ def check_architecture(folder: Path) -> None:
             f"{path}: is_encoder_decoder: a response needs a causal language model; use a model that is one"
         )
     context_length(config, str(path))
-    _check_ends(folder)
+    ends(folder)
     _check_quantised(folder, config)
     # The names alone: the classes themselves would import every model there is.
     causal = {
@@ -77,14 +77,15 @@ def read_config(folder: Path) -> dict[str, Any]:
     return config
 
 
-def _check_ends(folder: Path) -> None:
-    """Refuses (InputError) a generation_config.json that cannot be read: ends of a response stand there."""
+def ends(folder: Path) -> list[int]:
+    """Tokens at which engines end a response, beside the tokenizer's own; InputError where they are none."""
     path = folder / "generation_config.json"
-    settings = read_json(path, f"cannot be read ({{error}}); {AGAIN}") if path.is_file() else {}
-    ends = settings.get("eos_token_id")
-    for end in ends if isinstance(ends, list) else [ends]:
-        if end is not None and type(end) is not int:
-            raise InputError(f"{path}: eos_token_id must be whole numbers; mend it, or remove the file")
+    settings = read_json(path, f"cannot be read ({{error}}); {AGAIN}") if path.is_file() else None
+    found = (read_config(folder) if settings is None else settings).get("eos_token_id")
+    found = [end for end in (found if isinstance(found, list) else [found]) if end is not None]
+    if settings is not None and not all(type(end) is int for end in found):
+        raise InputError(f"{path}: eos_token_id must be whole numbers; mend it, or remove the file")
+    return found
 
 
 def _check_quantised(folder: Path, config: Mapping[str, Any]) -> None:
@@ -180,9 +181,10 @@ def check_shapes(folder: Path) -> None:
             continue
         known.add(tensor.name)
         if tensor.shape != tuple(wanted.shape):
+            why = NOT_GATHERED if tensor.size < 2 else "; weights and config.json are not of one model"
             raise InputError(
                 f"{tensor.path}: {tensor.name} has the shape {list(tensor.shape)}, but by config.json "
-                f"{list(wanted.shape)}; weights and config.json are not of one model"
+                f"{list(wanted.shape)}{why}"
             )
         if name in parameters and tensor.dtype not in PLAIN:
             raise InputError(
@@ -204,8 +206,8 @@ def check_shapes(folder: Path) -> None:
 
 def _check_tied(model: PreTrainedModel, tensors: Mapping[str, Tensor]) -> None:
     """Refuses a head that is tied, but not the embedding on disk: engines differ in which they take."""
-    head, embedding = "lm_head.weight", f"{embedding_name(model)}.weight"
-    one, other = (find_tensor(tensors, name, model.base_model_prefix) for name in (head, embedding))
+    names = [f"{name}.weight" for name in token_modules(model)]
+    other, one = [find_tensor(tensors, name, model.base_model_prefix) for name in (names[0], names[-1])]
     if is_tied(model) and one and other and not same_numbers(one, other):
         raise InputError(
             f"{one.path}: {one.name} is another than {other.name}, but by config.json they are one "
@@ -268,15 +270,16 @@ def is_tied(model: PreTrainedModel) -> bool:
 def num_embeddings(folder: Path) -> int:
     """Rows of the input embedding: on disk where it can be found there, else by config.json."""
     model = skeleton(folder)
-    name = embedding_name(model)
+    name = token_modules(model)[0]
     tensor = find_tensor(named_tensors(folder) or {}, f"{name}.weight", model.base_model_prefix)
     return tensor.shape[0] if tensor else int(model.get_input_embeddings().weight.shape[0])
 
 
-def embedding_name(model: PreTrainedModel) -> str:
-    """Name of the input embedding's module."""
-    embedding = model.get_input_embeddings()
-    return next(name for name, module in model.named_modules() if module is embedding)
+def token_modules(model: PreTrainedModel) -> list[str]:
+    """Names of the input embedding's module, and of the output head's where there is one."""
+    wanted = model.get_input_embeddings(), model.get_output_embeddings()
+    names = {id(module): name for name, module in model.named_modules()}
+    return [names[id(module)] for module in wanted if module is not None]
 
 
 _CONTEXT_KEYS = (

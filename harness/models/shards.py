@@ -43,6 +43,10 @@ _MOST_HEADER_BYTES = 100_000_000
 _MOST_NAME_CHARS, _MOST_BYTES = 500, 1 << 48
 _FORMATS = (None, "pt", "np", "mlx")
 """Whose matrices lie as PyTorch's do."""
+NOT_GATHERED = (
+    ", as DeepSpeed's ZeRO-3 leaves what it has not gathered; save it with "
+    "stage3_gather_16bit_weights_on_model_save, or make it with zero_to_fp32.py"
+)
 AGAIN = "copy or download it again"
 
 
@@ -138,6 +142,11 @@ def read_tensors(folder: Path) -> dict[str, Tensor]:
             found[tensor.name] = tensor
     if not found:
         raise InputError(f"{folder}: its weights hold no tensor; {AGAIN}")
+    if empty := [tensor for tensor in found.values() if not tensor.size]:
+        raise InputError(
+            f"{empty[0].path}: {len(empty)} of {len(found)} tensors are empty, such as {empty[0].name} of "
+            f"shape {list(empty[0].shape)}{NOT_GATHERED}"
+        )
     weight_map = _weight_map(folder) if (folder / INDEX).is_file() else {}
     lacking = [name for name in weight_map if name not in found]
     if lacking:

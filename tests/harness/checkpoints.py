@@ -14,7 +14,7 @@ CHAT_TEMPLATE = (
     "{% if add_generation_prompt %}<|assistant|>{% endif %}"
 )
 _COMMON = {"hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 2, "num_attention_heads": 2}
-_GROUPED = {**_COMMON, "num_key_value_heads": 1, "head_dim": 16}
+_GROUPED = {**_COMMON, "num_key_value_heads": 1, "head_dim": 32}
 
 
 def save_tokenizer(folder: Path, **changes: Any) -> int:
@@ -60,8 +60,8 @@ def save_model(
     return folder
 
 
-def save_adapter(folder: Path, base: Path, **changes: Any) -> Path:
-    """A LoRA adapter on a base that changes what it says."""
+def save_adapter(folder: Path, base: Path, *, std: float = 0.0, **changes: Any) -> Path:
+    """A LoRA adapter on a base that changes what it says; what it holds whole moves by `std`."""
     import torch
     from peft import LoraConfig, get_peft_model
     from transformers import AutoModelForCausalLM
@@ -71,6 +71,9 @@ def save_adapter(folder: Path, base: Path, **changes: Any) -> Path:
     model = get_peft_model(
         AutoModelForCausalLM.from_pretrained(base), LoraConfig(task_type="CAUSAL_LM", **shape)
     )
+    for name, parameter in model.named_parameters():
+        if std and ("modules_to_save" in name or "trainable_tokens" in name):
+            parameter.data += std * torch.randn_like(parameter)
     model.save_pretrained(folder)
     return folder
 

@@ -1,5 +1,6 @@
 """LoRA adapters beside their base in one vLLM engine: each answers as itself, and what goes wrong is said."""
 
+import json
 import shutil
 from collections.abc import Iterator
 from dataclasses import replace
@@ -13,6 +14,7 @@ from harness.engines.lora_slots import AdapterRefused, serving_refusal
 from harness.engines.registry import create_engine
 from harness.models.checkpoint import merged, whole_model, with_adapter
 from tasks.errors import InputError
+from tasks.reading import read_json
 
 HOW = Sampling(max_new_tokens=16)
 
@@ -120,6 +122,27 @@ def test_an_adapter_that_changes_nothing_is_an_error(
         engine.load(base, [adapters[0], idle])
 
 
+@pytest.mark.parametrize("name", ["hf", pytest.param("vllm", marks=needs_vllm)])
+def test_each_engine_says_of_a_merged_adapter_what_peft_says_of_it_unmerged(
+    name: str, tiny_base: Path, tmp_path: Path
+) -> None:
+    """On a tied base, whose head the adapter changes; what an engine makes of it otherwise is refused."""
+    tied = random_llama(tiny_base, tmp_path / "tied", tied=True)
+    weights = with_adapter(whole_model(tied), adapter(tied, tmp_path / "head", target_modules=["lm_head"]))
+    running = create_engine(name, SETTINGS)
+    try:
+        with merged(weights, tmp_path / "scratch") as model_dir:
+            running.load(model_dir())
+            known = read_json(model_dir() / "canary.json")
+            assert len(known["canary"]) == 44
+            known["canary"] = [[ids, token ^ 1, lead] for ids, token, lead in known["canary"]]
+            (model_dir() / "canary.json").write_text(json.dumps(known))
+            with pytest.raises(InputError, match=f"{name} goes on with .* where PEFT.* --engine"):
+                running.load(model_dir())
+    finally:
+        running.close()
+
+
 @needs_vllm
 def test_a_model_that_takes_no_adapters_says_so(foreign_gpt2: Path, foreign_adapter: Path) -> None:
     running = create_engine("vllm", replace(SETTINGS, max_num_seqs=8))
@@ -139,6 +162,7 @@ def test_a_model_that_takes_no_adapters_says_so(foreign_gpt2: Path, foreign_adap
         ({"bias": "all"}, "bias"),
         ({"rank": 600}, "rank"),
         ({"target_modules": ["q_proj", "lm_head"]}, "head"),
+        ({"target_modules": ".*embed_tokens|.*q_proj"}, "embedding"),
         ({"trainable_token_indices": [1, 2]}, "trained tokens"),
         ({"init_lora_weights": "olora"}, "base that PEFT changes"),
     ],

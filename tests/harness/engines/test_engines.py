@@ -1,5 +1,7 @@
 """Engines: vLLM and transformers agree, and a swapped model answers as itself."""
 
+import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -45,12 +47,23 @@ def test_vllm_and_transformers_agree_and_swapped_weights_answer_as_their_own(
 
 
 @pytest.mark.parametrize("engine", ["hf", pytest.param("vllm", marks=needs_vllm)])
-def test_a_stop_token_ends_a_response_though_no_text_shows_it(tiny_base: Path, engine: str) -> None:
-    """The end of a chat turn is often a special token other than the end of the sequence."""
+@pytest.mark.parametrize("asked", [True, False])
+def test_a_stop_token_ends_a_response_though_no_text_shows_it(
+    tiny_base: Path, engine: str, asked: bool, tmp_path: Path
+) -> None:
+    """The end of a chat turn is often a special token other than the end of the sequence.
+
+    It may be asked for, or stand in generation_config.json alone.
+    """
     free = generate(engine, [tiny_base], Sampling(max_new_tokens=12))[0]
     tokenizer = text_path(tiny_base, Config(), "none").tokenizer
     full_stop = tokenizer.convert_tokens_to_ids(".")
-    stopped = generate(engine, [tiny_base], Sampling(max_new_tokens=12, stop_ids=(full_stop,)))[0]
+    model = shutil.copytree(tiny_base, tmp_path / "model")
+    if not asked:
+        ends = {"eos_token_id": [tokenizer.eos_token_id, full_stop]}
+        (model / "generation_config.json").write_text(json.dumps(ends))
+    sampling = Sampling(max_new_tokens=12, stop_ids=(full_stop,) if asked else ())
+    stopped = generate(engine, [model], sampling)[0]
     assert any("." in completion.text for completion in free)
     for before, after in zip(free, stopped, strict=True):
         assert after.text.rstrip(".") == before.text.partition(".")[0]
@@ -74,9 +87,6 @@ def test_an_unknown_engine_is_refused() -> None:
 
 def test_a_models_own_decoding_settings_change_nothing(tiny_base: Path, tmp_path: Path) -> None:
     """Many models on the Hub carry a penalty or a temperature; the run's settings decide alone."""
-    import json
-    import shutil
-
     own = tmp_path / "own"
     shutil.copytree(tiny_base, own)
     (own / "generation_config.json").write_text(

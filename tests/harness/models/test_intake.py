@@ -18,6 +18,7 @@ from checkpoints import (
     save_tokenizer,
 )
 
+from harness.models.adapters import joined
 from harness.models.architecture import check_context, context_length
 from harness.models.checkpoint import merged, whole_model, with_adapter
 from harness.models.locate import base_of, locate_base, locate_model, split_revision
@@ -105,6 +106,55 @@ def test_an_adapter_is_merged_into_its_base(
     assert not any((tmp_path / "scratch").iterdir())
 
 
+TIED: dict[str, tuple[dict[str, object], bool]] = {
+    "LoRA on the head": ({"target_modules": ["lm_head", "q_proj"]}, False),
+    "LoRA on the embedding": ({"target_modules": ["embed_tokens"]}, False),
+    "LoRA on both": ({"target_modules": ["embed_tokens", "lm_head"]}, False),
+    "one LoRA for both": ({"target_modules": ["embed_tokens"], "ensure_weight_tying": True}, True),
+    "DoRA on the head": ({"target_modules": ["lm_head"], "use_dora": True}, False),
+    "a pattern that reaches the head": ({"target_modules": ".*(lm_head|v_proj)"}, False),
+    "a head of its own": ({"target_modules": ["q_proj"], "modules_to_save": ["lm_head"]}, False),
+    "an embedding of its own": ({"target_modules": ["q_proj"], "modules_to_save": ["embed_tokens"]}, False),
+    "tokens": ({"target_modules": ["q_proj"], "trainable_token_indices": [5, 6, 90]}, True),
+    "tokens of the head": (
+        {"target_modules": ["q_proj"], "trainable_token_indices": {"lm_head": [5, 6, 90]}}, False,
+    ),
+    "the layers alone": ({"target_modules": ["q_proj", "down_proj"]}, True),
+}  # fmt: skip
+"""What is trained on a base whose head is its embedding -> how, and whether they are one when merged."""
+
+
+@pytest.mark.parametrize("what", TIED)
+def test_an_adapter_on_a_tied_base_says_merged_what_it_says_unmerged(what: str, tmp_path: Path) -> None:
+    """peft issue 2018: what is merged into the head would change the embedding too."""
+    import torch
+    from peft import PeftModel
+    from transformers import AutoModelForCausalLM
+
+    shape, tied = TIED[what]
+    base = save_model(tmp_path / "base", tie_word_embeddings=True, initializer_range=0.3)
+    adapter = save_adapter(tmp_path / "adapter", base, std=0.5, **shape)
+    ids = torch.arange(5, 17).reshape(4, 3)
+    how = {"do_sample": False, "max_new_tokens": 8, "pad_token_id": 1}
+    unmerged = PeftModel.from_pretrained(AutoModelForCausalLM.from_pretrained(base), adapter).eval()
+    with merged(with_adapter(whole_model(base), adapter), tmp_path / "scratch") as folder:
+        found = AutoModelForCausalLM.from_pretrained(folder())
+    assert found.config.tie_word_embeddings is tied
+    assert torch.allclose(found(ids).logits, unmerged(input_ids=ids).logits, atol=1e-3)
+    assert torch.equal(found.generate(ids, **how), unmerged.generate(input_ids=ids, **how))
+
+
+def test_an_adapter_that_says_something_else_when_it_is_merged_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    base = save_model(tmp_path / "base", tie_word_embeddings=True, initializer_range=0.3)
+    adapter = save_adapter(tmp_path / "adapter", base, target_modules=["lm_head"])
+    monkeypatch.setattr("harness.models.adapters._merged", lambda adapted, _: adapted.merge_and_unload())
+    line = refusal(lambda: joined(base, adapter))
+    assert "merged, it differs from PEFT's own unmerged: logits by up to" in line
+    assert "% of the likeliest tokens are the same" in line
+
+
 def test_an_adapter_with_tokens_of_its_own_brings_tokenizer_and_embedding(
     made: Callable[[str], Path], tmp_path: Path
 ) -> None:
@@ -129,6 +179,47 @@ def test_an_adapter_with_tokens_of_its_own_brings_tokenizer_and_embedding(
         assert torch.isfinite(
             AutoModelForCausalLM.from_pretrained(folder())(torch.tensor([[size - 1]])).logits
         ).all()
+
+
+GROWN: dict[str, tuple[list[str], bool, str | None]] = {
+    "the embedding alone": (["embed_tokens"], False, "[260, 0] rows of ['model.embed_tokens.weight', "),
+    "the head alone": (["lm_head"], False, "[0, 260] rows of "),
+    "both": (["embed_tokens", "lm_head"], False, None),
+    "the embedding, on a tied base": (["embed_tokens"], True, "[260, 0] rows of "),
+    "both, on a tied base": (["embed_tokens", "lm_head"], True, None),
+}
+"""What an adapter holds whole, and larger than its base -> whether that is tied, and why it is refused."""
+
+
+@pytest.mark.parametrize("what", GROWN)
+def test_rows_that_only_training_had_are_not_made_up(what: str, tmp_path: Path) -> None:
+    import torch
+    from peft import LoraConfig, get_peft_model
+    from transformers import AutoModelForCausalLM
+
+    held, tied, why = GROWN[what]
+    base, adapter = save_model(tmp_path / "base", tie_word_embeddings=tied), tmp_path / "adapter"
+    model = AutoModelForCausalLM.from_pretrained(base)
+    model.resize_token_embeddings(save_tokenizer(adapter, extra=["<think>", "</think>"]))
+    lora = LoraConfig(r=2, target_modules=["q_proj"], modules_to_save=held, init_lora_weights=False)
+    get_peft_model(model, lora).save_pretrained(adapter, save_embedding_layers=False)
+    edit_weights(  # peft keeps more of what has grown than it was told to
+        adapter / "adapter_model.safetensors",
+        lambda tensors: [
+            tensors.pop(name)
+            for name in list(tensors)
+            if "original_module" in name or not {"layers", *held} & set(name.split("."))
+        ],
+    )
+    if why:
+        line = refusal(lambda: with_adapter(whole_model(base), adapter))
+        assert f"has {why}" in line
+        assert "its base 258" in line
+        return
+    ids = torch.tensor([[5, 258, 259]])
+    one, other = (joined(base, adapter)[0](ids).logits for _ in range(2))
+    assert torch.equal(one, other)
+    with_adapter(whole_model(base), adapter)
 
 
 def test_a_folder_with_whole_weights_and_an_adapter_is_taken_as_the_whole_model(
@@ -260,6 +351,18 @@ REFUSED: dict[str, tuple[Break, list[str]]] = {
         _weights(lambda tensors: tensors.pop("model.layers.1.mlp.up_proj.weight")),
         ["lack 1 tensors", "model.layers.1.mlp.up_proj.weight"],
     ),
+    "an empty tensor": (
+        _weights(lambda tensors: tensors.update({"lm_head.weight": tensors["lm_head.weight"][:0]})),
+        ["1 of 21 tensors are empty, such as lm_head.weight of shape [0, 32]", "zero_to_fp32.py"],
+    ),
+    "nothing but empty tensors": (
+        _weights(lambda tensors: tensors.update({name: one.new_empty(0) for name, one in tensors.items()})),
+        ["21 of 21 tensors are empty", "ZeRO-3", "stage3_gather_16bit_weights_on_model_save"],
+    ),
+    "a tensor without dimensions": (
+        _weights(lambda tensors: tensors.update({"lm_head.weight": tensors["lm_head.weight"][0, 0].clone()})),
+        ["lm_head.weight has the shape []", "ZeRO-3"],
+    ),
     "weights of another shape": (_config(intermediate_size=64), ["mlp", "[48, 32]", "[64, 32]"]),
     "no tokenizer": (_no_tokenizer, ["no tokenizer"]),
     "a tokenizer without a fast form": (_slow_tokenizer, ["fast tokenizer"]),
@@ -382,6 +485,13 @@ ADAPTERS: dict[str, tuple[Break, list[str]]] = {
             f / "adapter_model.safetensors", lambda tensors: next(iter(tensors.values())).fill_(float("nan"))
         ),
         ["NaN"],
+    ),
+    "an empty matrix": (
+        lambda f: edit_weights(
+            f / "adapter_model.safetensors",
+            lambda tensors: tensors.update({name: one[:0].clone() for name, one in tensors.items()}),
+        ),
+        ["tensors are empty", "ZeRO-3"],
     ),
     "a tokenizer with more tokens": (lambda f: save_tokenizer(f, extra=["<think>"]), ["<think>", "258 rows"]),
 }  # fmt: skip
