@@ -30,6 +30,9 @@ CONFIG_FILE = "config.yaml"
 EMBEDDED = "embedded"
 OWN_SETTINGS = ("learning_rate", "second_learning_rate", "stage2_share", "weight_decay", "warmup_epochs")
 """Settings that a variant may have for itself; the budget is not among them, so that variants compare."""
+FIRST_LOOK = 4
+"""Seeds with which it is first asked whether a claim is decided: three of two variants lie on two sides of a
+jump by chance in up to 4 % of cases, and look alike among themselves (`python -m studies sequential`)."""
 _PRESETS = Path(__file__).parent / "presets"
 
 
@@ -113,6 +116,10 @@ class Config:
         reference: Variant that differences are taken to; the board's own choice where None.
         rank_by: Metric that ranks.
         alpha: Weight of accuracy in `score`.
+        claims: What is claimed before training, such as `sftkey-tag > sft-tag-x2 on accuracy by 1`; the board
+            answers it first. Put on record in the run's folder before anything is trained.
+        until_decided: Add seeds of the claim's variants until it is decided; of the default one without any.
+        max_seeds: At most so many.
         train: Shared by all variants.
         per_variant: Variant name -> its own values of `OWN_SETTINGS`, as `harness sweep` finds them.
         eval: Shared by all checkpoints.
@@ -135,6 +142,9 @@ class Config:
     reference: str | None = None
     rank_by: str = "accuracy"
     alpha: Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)] = 0.7
+    claims: tuple[str, ...] = ()
+    until_decided: bool = False
+    max_seeds: Annotated[int, Field(gt=0, le=1000)] = 20
     train: TrainSettings = field(default_factory=TrainSettings)
     per_variant: dict[str, dict[str, float]] = field(default_factory=dict)
     eval: EvalSettings = field(default_factory=EvalSettings)
@@ -148,6 +158,11 @@ class Config:
         """The benchmarks that are named; InputError where one is not known."""
         where = self.data_dir, self.fields, self.kind
         return tuple(load_benchmark(name, None, *where) for name in self.benchmarks)
+
+    @property
+    def first_look(self) -> int:
+        """Seeds with which it is first asked whether the claim is decided."""
+        return max(self.seeds, FIRST_LOOK)
 
     @property
     def store_dir(self) -> Path:
@@ -190,6 +205,8 @@ def _resolved(
     for key in ("benchmarks", "variants"):
         if isinstance(names := data.get(key), str):
             data[key] = [part.strip() for part in names.split(",") if part.strip()]
+    if isinstance(claim := data.get("claims"), str):
+        data["claims"] = [claim]
     for key in ("out", "store", "data_dir"):
         if data.get(key) == "":  # which would be the folder that one stands in
             raise InputError(f"{where}: {key} is empty; name a folder")
@@ -197,6 +214,7 @@ def _resolved(
     _check_evaluation(config.eval)
     _check_training(config.train)
     _check_names(config)
+    config = _check_claims(config)
     if holds_secret(dump_config(config)):
         raise InputError(
             f"{where}: holds a key or a password; leave it to the environment, since this is stored"
@@ -303,6 +321,25 @@ def _check_training(train: TrainSettings) -> None:
             f"train.tag_tokens needs full fine-tuning: with {train.method} the new tokens' embeddings "
             "would have to be saved beside the adapter, which vLLM does not load; leave the tags as text"
         )
+
+
+def _check_claims(config: Config) -> Config:
+    """The configuration with the claim that is to be decided, where it names none."""
+    if not (config.claims or config.until_decided):
+        return config
+    from leaderboards.board.claims import DEFAULT, parse_claim
+
+    claims = config.claims or (DEFAULT,)
+    parsed = [parse_claim(claim) for claim in claims]
+    if config.until_decided and len(parsed) > 1:
+        raise InputError(
+            f"--until-decided decides one claim, and there are {len(parsed)}; leave the others out"
+        )
+    if config.until_decided and config.max_seeds < config.first_look:
+        raise InputError(
+            f"max_seeds must be at least {config.first_look}, with which the first look is taken"
+        )
+    return dataclasses.replace(config, claims=claims)
 
 
 def _check_names(config: Config) -> None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import hashlib
 from array import array
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 
@@ -18,6 +18,7 @@ from harness.files import STAGES
 from harness.models.checkpoint import whole_model
 from harness.models.locate import locate_model, model_name
 from harness.preflight import check_questions, check_training
+from leaderboards.board.claims import parse_claim
 from sftkey_train import distributed
 from sftkey_train.corpus import Corpus
 from sftkey_train.spans import corpus_key, encode
@@ -176,6 +177,8 @@ def _plan(config: Config) -> Plan:
         raise InputError(f"reference: {did_you_mean(str(config.reference), ['base', *tags_of])}")
     if len(tags_of) < len(variants):
         raise InputError("variants: two files give the same name")
+    for claim in map(parse_claim, config.claims):
+        claim.check(["base", *tags_of], [benchmark.name for benchmark in benchmarks])
     check_training(config, benchmarks)
     base, tokenizer_dir = _locate_base(config)
     records = TrainingRecords(config, benchmarks)
@@ -189,6 +192,16 @@ def _plan(config: Config) -> Plan:
     if not all(map(plan.is_trained, graph.nodes)):  # a run that has all it needs shall not read it twice
         check_questions(config, benchmarks, base.path, next(iter(paths.values())))
     return plan
+
+
+def with_seeds(plan: Plan, names: Collection[str], count: int) -> Plan:
+    """The plan with so many seeds of these variants, and of the others as many as before."""
+    config, variants = plan.config, [variant for variant in plan.variants if variant.name in names]
+    own = dict(zip(plan.tags_of, map(config.settings_of, config.variants), strict=True))
+    over = (plan.base.digest, plan.corpora, plan.tags_of, own)
+    more = build_graph(variants, range(count), config.train, *over)
+    nodes, chains = {**more.nodes, **plan.graph.nodes}, {**more.chains, **plan.graph.chains}
+    return replace(plan, graph=StageGraph(nodes, chains))
 
 
 def _corpus(records: TrainingRecords, digest: str, tags: str, path: TextPath, config: Config) -> Corpus:

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from harness.claims import declare, is_decided, looks, on_record
 from harness.config import Config, dump_config
 from harness.evaluation.evaluate import Evaluator
 from harness.evaluation.exact import check_exactness
@@ -49,11 +50,14 @@ def train_and_eval(plan: Plan, reporter: Reporter | None = None) -> Report | Non
     Raises:
         InputError: Another process works in the run's folder, or something else that the user can mend.
     """
-    config = plan.config
+    config, reporter = plan.config, reporter or Reporter()
     with run_folder(config):
-        if not train(plan, reporter):
-            return None
-        evaluate(plan, reporter)
+        for step in looks(plan):  # one, or one for each number of seeds until the claim is decided
+            if not train(step, reporter):
+                return None
+            evaluate(step, reporter)
+            if is_decided(config, reporter):
+                break
         return report_on([config.out], config.out / "leaderboard", config)
 
 
@@ -71,6 +75,8 @@ def train(plan: Plan, reporter: Reporter | None = None) -> bool:
     reporter = reporter or Reporter()
     with run_folder(plan.config):
         check_method(plan.config.train.method)
+        if distributed.is_first():
+            declare(plan)
         with distributed.first_goes_ahead():
             ensure_base(plan, reporter)
         nodes = plan.graph.nodes.values()
@@ -113,7 +119,7 @@ def evaluate_checkpoints(
         entries, samples = [entry for entry, _ in found], pd.concat([frame for _, frame in found])
         history = curves(plan) if plan else ()
         text = dump_config(config)
-        write_results(config.out, provenance(text), entries, samples, history, text)
+        write_results(config.out, provenance(text), entries, samples, history, text, on_record(config.out))
         evaluator.write_lm_eval_files(config.out)
 
 
@@ -157,7 +163,8 @@ class Report(NamedTuple):
 def report_on(run_dirs: Sequence[Path], out: Path, config: Config) -> Report:
     """Builds the board of stored runs, with a configuration's reference, ranking and alpha, and writes it."""
     runs = [read_outcomes(path) for path in run_dirs]
-    return report(runs, out, reference=config.reference, rank_by=config.rank_by, alpha=config.alpha)
+    names = ("reference", "rank_by", "alpha", "claims")
+    return report(runs, out, **{name: getattr(config, name) for name in names})
 
 
 def report(
@@ -170,6 +177,7 @@ def report(
     entries: Path | None = None,
     allow_different: Sequence[str] = (),
     most_samples: int = 100_000,
+    claims: Sequence[str] = (),
 ) -> Report:
     """Builds the board of runs and of the entries that belong beside them, and writes its files.
 
@@ -182,6 +190,7 @@ def report(
         entries: Folder of entry files; the project's where None.
         allow_different: Aspects in which results may differ, and are then marked.
         most_samples: At most so many in the page.
+        claims: To be answered beside those on record.
 
     Raises:
         InputError: The results are not comparable, or an entry file is faulty.
@@ -203,6 +212,7 @@ def report(
         alpha=alpha,
         allow_different=allow_different,
         reported=matching_reported(read_reported(folder), asked),
+        claims=claims,
     )
     with locked(out, wait=True):
         return Report(board, write_report(board, out, runs, most_samples), joined.lines)

@@ -25,6 +25,9 @@ _FAIL_IF = (
 )
 
 
+_CLAIM = "A question to be answered first; one that is not on record in the run is said to come late."
+
+
 def leaderboard(
     run_dirs: Annotated[list[Path], typer.Argument(help="Folders of finished runs.", metavar="RUN_DIR…")],
     out: Annotated[Path | None, option("Where to write the report.")] = None,
@@ -33,6 +36,7 @@ def leaderboard(
     alpha: Annotated[float | None, option("Weight of accuracy in score.")] = None,
     entries: Annotated[Path | None, option(_ENTRIES)] = None,
     allow_different: Annotated[str | None, option(_ALLOW, metavar="a,b")] = None,
+    claim: Annotated[list[str] | None, option(_CLAIM, metavar='"A > B by 1"')] = None,
     samples: Annotated[int, typer.Option(help="At most so many samples in the page.", min=0)] = 100_000,
     baseline: Annotated[list[Path] | None, option("Earlier run to compare with; may be repeated.")] = None,
     fail_if: Annotated[list[str] | None, option(_FAIL_IF, metavar='"METRIC(BENCHMARK) drops"')] = None,
@@ -73,6 +77,7 @@ def leaderboard(
         entries=entries,
         allow_different=[part.strip() for part in (allow_different or "").split(",") if part.strip()],
         most_samples=samples,
+        claims=(*stored.claims, *(claim or ())),
     )
     made.show(console())
     if gate:

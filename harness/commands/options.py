@@ -89,6 +89,12 @@ _BUDGET = option(
     "What is equal between variants: steps, tokens or epochs; with =N, how much.",
     metavar="steps|tokens|epochs[=N]",
 )
+_CLAIM = option(
+    "What is claimed before training, and answered first; may be repeated. "
+    "A > B [by X points] [on METRIC] [over BENCHMARKS] …",
+    metavar='"A > B by 1"',
+)
+_UNTIL = typer.Option("--until-decided", help="Add seeds of the claim's two variants until it is decided.")
 _ENGINE = option("auto, vllm, hf or openai.", metavar="auto|vllm|hf|openai")
 _LIMIT = option("Use at most N records of each benchmark, in training and in evaluation.")
 _EXACT = option(
@@ -108,6 +114,9 @@ _OPTIONS: dict[str, Any] = {
     "benchmarks": Annotated[Text, _BENCHMARKS, _sets("benchmarks")],
     "variants": Annotated[Text, _VARIANTS, _sets("variants")],
     "seeds": Annotated[Number, option("Number of seeds."), _sets("seeds")],
+    "claim": Annotated[list[str] | None, _CLAIM, lambda claims: {"claims": claims} if claims else {}],
+    "until_decided": Annotated[bool, _UNTIL, _sets("until_decided")],
+    "max_seeds": Annotated[Number, option("With --until-decided, at most so many; 20."), _sets("max_seeds")],
     "method": Annotated[Text, _METHOD, _sets("train.method")],
     "budget": Annotated[Text, _BUDGET, _budget],
     "engine": Annotated[Text, _ENGINE, _sets("eval.engine")],

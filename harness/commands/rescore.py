@@ -233,9 +233,8 @@ def _write(folder: Path, results: RunResults) -> None:
         with whole_folder(folder / KEPT, sealed=False) as partial:
             for path in there:
                 shutil.copy2(path, partial / path.name)
-    write_results(
-        folder, results.provenance, results.entries, results.samples, results.curves, results.config
-    )
+    more = (results.curves, results.config, results.declared)
+    write_results(folder, results.provenance, results.entries, results.samples, *more)
     shutil.rmtree(folder / KEPT, ignore_errors=True)
 
 

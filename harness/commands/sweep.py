@@ -197,6 +197,8 @@ def _try(
         store=config.store_dir,
         eval=dataclasses.replace(config.eval, split="validation"),
         reference=None,
+        claims=(),
+        until_decided=False,
     )
     plan = make_plan(here)
     train(plan, reporter)

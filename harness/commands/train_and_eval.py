@@ -16,7 +16,10 @@ if TYPE_CHECKING:
     from sftkey_train.stages import StageNode
 
 
-@configured(*TRAINING, "engine", *DATA, "limit", "exact", "judge", "out", "setting", "quick")
+_CLAIMED = ("claim", "until_decided", "max_seeds")
+
+
+@configured(*TRAINING, *_CLAIMED, "engine", *DATA, "limit", "exact", "judge", "out", "setting", "quick")
 def train_and_eval(given: Given, dry_run: DryRun = False) -> None:
     """Train the variants, evaluate them all, and write the leaderboard."""
     import harness.run as run
@@ -26,7 +29,7 @@ def train_and_eval(given: Given, dry_run: DryRun = False) -> None:
         made.show(console())
 
 
-@configured(*TRAINING, *DATA, "limit", "out", "setting", "quick")
+@configured(*TRAINING, "claim", *DATA, "limit", "out", "setting", "quick")
 def train(given: Given, dry_run: DryRun = False) -> None:
     """Train the variants and print where the checkpoints are."""
     import harness.run as run
@@ -63,6 +66,9 @@ def _summary(plan: Plan) -> str:
     ]
     if dated := next(iter(plan.paths.values())).dated:
         lines.append(f"prompts   the chat template writes the date: {dated}, on every day (prompt_date)")
+    if config.claims:
+        until = f"; seeds are added until it is decided, up to {config.max_seeds}"
+        lines.append(f"claims    {'; '.join(config.claims)}{until if config.until_decided else ''}")
     for tags, corpus in plan.corpora.items():
         parts = ", ".join(f"{name} {count:,}" for name, count in corpus.tokens_by_segment().items())
         notes = [f"{count} {reason}" for reason, count in corpus.dropped.items()]

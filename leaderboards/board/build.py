@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from leaderboards.board import conclusions, rows
+from leaderboards.board.claims import answer_claims
 from leaderboards.board.comparing import Comparer, alpha_changes, tiers
 from leaderboards.board.curves import curve_of
 from leaderboards.board.sampling import ValuesBySize, sampled_points, values_by_size
@@ -41,6 +42,7 @@ def build_board(
     margin: float = 0.01,
     allow_different: Collection[str] = (),
     reported: Sequence[Reported] = (),
+    claims: Sequence[str] = (),
 ) -> rows.Board:
     """Builds the leaderboard of one or several stored runs.
 
@@ -53,6 +55,7 @@ def build_board(
         margin: within how much, a share of 1, two entries are called equivalent.
         allow_different: in what results may differ (data, prompt, generation, scorer) and be shown marked.
         reported: figures that others report, to be shown beside the rows.
+        claims: to be answered beside those on record in the runs.
 
     Raises:
         InputError: an unknown reference or metric, runs that contradict each other or are not comparable, or
@@ -90,6 +93,7 @@ def build_board(
         notes=conclusions.cautions(made, groups, benchmarks, metric),
         checks=conclusions.checks(made, groups, benchmarks, changes),
         provenance=tuple((run.source, dict(run.provenance)) for run in runs),
+        claims=answer_claims(groups, runs, benchmarks, claims, alpha, margin),
         pairs=pairs,
         alpha_changes=changes,
         reported=tuple(reported),

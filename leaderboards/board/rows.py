@@ -9,11 +9,14 @@ from typing import Literal
 
 from leaderboards.board.findings import Caution, Check, SummaryFinding
 from leaderboards.results.reported import Reported
-from leaderboards.results.schema import METRICS, Metric, Role, TrainingCost
+from leaderboards.results.schema import METRICS, Declared, Metric, Role, TrainingCost
 from leaderboards.results.schema import BucketBy as BucketBy
 from leaderboards.stats import MACRO, Difference, Estimate
 
 Verdict = Literal["better", "worse", "equivalent", "undecided"]
+ClaimVerdict = Literal["confirmed", "refuted", "equivalent", "undecided", "unknown"]
+Standing = Literal["before", "after", "default"]
+"""Of a claim: on record before anything was trained, made when results may have been seen, or by default."""
 ALPHAS = tuple(step / 10 for step in range(11))
 """The weights of accuracy at which the score is shown."""
 # They hold format validity, which for an untagged entry means something else.
@@ -288,6 +291,41 @@ class Pair:
 
 
 @dataclass(frozen=True, slots=True)
+class Answer:
+    """What the results say to a claim.
+
+    Attributes:
+        claim: As it is written.
+        first: Row that it is about.
+        second: Row beside it.
+        benchmarks: That it is over, each weighing the same.
+        standing: Whether it was on record before anything was trained.
+        declared: The record.
+        difference: The first row minus the second.
+        p: Of the test that decides; corrected over the family, unless seeds are added until it is decided.
+        level: Below which p decides.
+        low: Lower end of the difference's interval at this level.
+        high: Its upper end.
+        verdict: Equivalent means within the board's margin, unknown that seeds are too few or too unlike.
+        family: How many claims of like standing were corrected together.
+    """
+
+    claim: str
+    first: int
+    second: int
+    benchmarks: tuple[str, ...]
+    standing: Standing
+    declared: Declared | None
+    difference: Difference
+    p: float = 1.0
+    level: float = 1.0
+    low: float = -1.0
+    high: float = 1.0
+    verdict: ClaimVerdict = "unknown"
+    family: int = 1
+
+
+@dataclass(frozen=True, slots=True)
 class AlphaChange:
     """Where the ranking by score changes as α grows: at `alpha` the one row passes the other.
 
@@ -315,6 +353,7 @@ class Board:
         margin: Within how much, a share of 1, two rows are equivalent.
         family_macro: How many pairs of rows are corrected together over all benchmarks.
         family_cells: How many differences on single benchmarks, corrected apart from them.
+        claims: What was asked, and the answers.
         summary: What was found, the headline first.
         notes: What to beware of.
         checks: What was checked.
@@ -338,6 +377,7 @@ class Board:
     notes: tuple[Caution, ...]
     checks: tuple[Check, ...]
     provenance: tuple[tuple[str, Mapping[str, str]], ...]
+    claims: tuple[Answer, ...] = ()
     pairs: tuple[Pair, ...] = ()
     alpha_changes: tuple[AlphaChange, ...] = ()
     reported: tuple[Reported, ...] = ()

@@ -4,23 +4,36 @@ from collections.abc import Iterable, Sequence
 from functools import singledispatch
 
 from leaderboards.board import findings as found
-from leaderboards.board.rows import Board
+from leaderboards.board.claims import parse_claim
+from leaderboards.board.rows import Answer, Board, ClaimVerdict, Standing
 from leaderboards.report import wording
-from leaderboards.report.wording import METRIC_NAMES, enumerated, label, large, percent
+from leaderboards.report.wording import METRIC_NAMES, bounds, enumerated, label, large, percent, points
 from tasks.shown import printable
 
 _MAX_NAMED = 6
 _MAX_GROUPS = 6
 _MAX_CELLS = 4
+_STANDINGS: dict[Standing, str] = {
+    "before": "This was claimed before training",
+    "after": "This was asked after results may have been seen, so that it proves little",
+    "default": "This is asked where nothing was claimed before training",
+}
+_CLAIM_VERDICTS: dict[ClaimVerdict, str] = {
+    "confirmed": "Yes, confirmed",
+    "refuted": "No, refuted",
+    "equivalent": "No, they are equivalent within {margin:g} points",
+    "undecided": "Undecided",
+    "unknown": "Not known, since seeds are too few or too unlike to tell how far they differ",
+}
 
 
-def sentences(findings: Iterable[found.Finding], board: Board) -> tuple[str, ...]:
+def sentences(findings: Iterable[found.Finding | Answer], board: Board) -> tuple[str, ...]:
     """A sentence, or a few, for each finding of a board; on one line, whatever its names hold."""
     return tuple(printable(sentence(finding, board)) for finding in findings)
 
 
 @singledispatch
-def sentence(finding: found.Finding, board: Board) -> str:
+def sentence(finding: found.Finding | Answer, board: Board) -> str:
     """The finding in words, with the board's names and figures."""
     raise NotImplementedError(type(finding))
 
@@ -37,6 +50,32 @@ def _few(rows: Sequence[int], board: Board) -> str:
     names = _labels(rows, board)
     rest = [f"{len(names) - _MAX_NAMED} more"] if len(names) > _MAX_NAMED else []
     return enumerated([*names[:_MAX_NAMED], *rest])
+
+
+@sentence.register
+def _(finding: Answer, board: Board) -> str:
+    claim, of, level = parse_claim(finding.claim), finding.difference, 100 * (1 - finding.level)
+    first, second = _label(finding.first, board), _label(finding.second, board)
+    size = f"{100 * abs(claim.threshold):g} point{'s' if abs(claim.threshold) != 0.01 else ''}"
+    asked = f"Is {first} {f'at least {size} ' if claim.threshold else ''}better than {second}"
+    if claim.alike:
+        asked = f"Do {first} and {second} differ by less than {size}"
+    elif claim.threshold < 0:
+        asked = f"Is {first} at most {size} worse than {second}"
+    places, count = finding.benchmarks, len(board.benchmarks)
+    over = f" over all {count} benchmarks" if len(places) == count > 1 else f" of {enumerated(places)}"
+    verdict = _CLAIM_VERDICTS[finding.verdict].format(margin=100 * board.margin)
+    most = finding.declared and finding.declared.most_seeds
+    p = f"{'Holm ' if finding.family > 1 and not most else ''}p {wording.equals(wording.p_value(finding.p))}"
+    test = f"{points(of.mean)} points, {level:.3g} % CI {bounds(finding.low, finding.high)}, {p}"
+    asked += f" on {METRIC_NAMES[claim.metric]}{over}"
+    text = f"{asked}? {verdict} ({test}). {_STANDINGS[finding.standing]}."
+    if most:
+        decided = finding.verdict not in ("undecided", "unknown")
+        told = "Seeds were added until it was decided, at" if decided else "Not decided after"
+        text += f" {told} {of.num_seeds} of at most {most}: each look spent a part of the 5 %, which other "
+        text += "tests of these two know nothing of."
+    return text
 
 
 @sentence.register

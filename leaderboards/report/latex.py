@@ -35,6 +35,7 @@ def latex(board: Board) -> str:
     parts = [
         _PREAMBLE,
         # Printable, and so on one line: nothing of a comment is set.
+        *(f"% {printable(answer)}" for answer in sentences(board.claims, board)),
         *(f"% Beware: {printable(note)}" for note in sentences(board.notes, board)),
         r"\begin{table}",
         r"  \centering",

@@ -53,6 +53,7 @@ def markdown(board: Board) -> str:
     }
     parts = [
         "# Leaderboard",
+        *(f"**{markdown_text(answer)}**" for answer in sentences(board.claims, board)),
         "\n".join([f"**{markdown_text(headline)}**", *([""] if others else []), _bullets(others)]),
     ]
     for table in shown:

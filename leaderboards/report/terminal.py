@@ -109,6 +109,8 @@ def _print_words(board: Board, console: Console) -> None:
     for line in legend(board):
         print_paragraph(console, line, "dim")
     console.print()
+    for answer in sentences(board.claims, board):
+        print_paragraph(console, answer, "bold")
     headline, *others = sentences(board.summary, board)
     print_paragraph(console, headline, "bold")
     for sentence in others:

@@ -57,13 +57,17 @@ def p_value(p: float) -> str:
     return f"{p:.4f}" if text == "0.05" else text
 
 
+def equals(p: str) -> str:
+    """What stands behind `p`: `= 0.40`, `< 0.001`."""
+    return p if p.startswith("<") else f"= {p}"
+
+
 def tested(comparison: Comparison, confidence: float) -> str:
     """A difference and its test: `−0.8 points, 95 % CI −3.1 to +1.5, Holm p = 0.40`."""
     found, p = comparison.difference, p_value(comparison.p_holm)
-    equals = p if p.startswith("<") else f"= {p}"
     return (
         f"{points(found.mean)} points, {100 * confidence:.0f} % CI {bounds(found.low, found.high)}, "
-        f"Holm p {equals}"
+        f"Holm p {equals(p)}"
     )
 
 

@@ -178,6 +178,27 @@ class Entry:
     link: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Declared:
+    """A claim as a run has it on record.
+
+    Attributes:
+        claim: As it is written.
+        digest: Of the claim, the trainings that it is about, and how they are evaluated.
+        at: When it was put on record, in UTC.
+        before: Whether neither results nor trainings of its entries were there by then.
+        seeds: Of each entry, at first where more are added.
+        most_seeds: Where seeds are added until it is decided, at most so many; else None.
+    """
+
+    claim: str
+    digest: str
+    at: str
+    before: bool
+    seeds: int
+    most_seeds: int | None = None
+
+
 def column(page: PagePart | None = None, since: int = 2) -> dict[str, Any]:
     """What the metadata of a field of `Sample` says of its column; its type says how it is stored.
 
@@ -264,7 +285,8 @@ def _no_curves() -> pd.DataFrame:
 class RunResults:
     """A stored run as read back.
 
-    `source` is the directory it came from, `curves` may be empty, `config` is YAML, or None in older runs.
+    `source` is the directory it came from, `curves` may be empty, `config` is YAML, or None in older runs;
+    `declared` are the claims on record.
     """
 
     provenance: Mapping[str, str]
@@ -273,6 +295,7 @@ class RunResults:
     source: str = "this run"
     curves: pd.DataFrame = field(default_factory=_no_curves)
     config: str | None = None
+    declared: tuple[Declared, ...] = ()
 
 
 def describe(name: str, seed: int | None) -> str:

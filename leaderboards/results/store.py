@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from leaderboards.results import schema
-from leaderboards.results.schema import Entry, RunResults, Sample
+from leaderboards.results.schema import Declared, Entry, RunResults, Sample
 from tasks.errors import InputError
 from tasks.files import whole_file
 from tasks.leases import LOCK, is_held
@@ -43,6 +43,7 @@ class _RunFile:
     entries: tuple[Entry, ...]
     training_sha256: str | None = None
     config: str | None = None
+    declared: tuple[Declared, ...] = ()
 
 
 def write_results(
@@ -52,6 +53,7 @@ def write_results(
     samples: Iterable[Sample] | pd.DataFrame,
     curves: Iterable[Mapping[str, object]] | pd.DataFrame = (),
     config: str | None = None,
+    declared: Sequence[Declared] = (),
 ) -> None:
     """Stores a run: all files are written beside their places, and then moved into them together.
 
@@ -62,6 +64,7 @@ def write_results(
         samples: every judged output.
         curves: one row for each logged step, with the columns of `tables.CURVES`.
         config: the resolved configuration, as YAML.
+        declared: the claims on record.
 
     Raises:
         InputError: entries, samples and curves do not belong together (an unknown entry, a sample or a
@@ -84,7 +87,8 @@ def write_results(
             training = CURVES.write(
                 curve_frame, parts.enter_context(whole_file(run_dir / schema.TRAINING_FILE))
             )
-        run_file = _RunFile(schema.SCHEMA_VERSION, dict(provenance), digest, tuple(entries), training, config)
+        made = (dict(provenance), digest, tuple(entries), training, config, tuple(declared))
+        run_file = _RunFile(schema.SCHEMA_VERSION, *made)
         # As it will be read back: tuples are lists.
         content = parse_json(json.dumps(dataclasses.asdict(run_file), allow_nan=False), str(run_dir))
         content["sha256"] = content_digest(content)
@@ -137,7 +141,8 @@ def _read_once(run_dir: Path, *, with_texts: bool, checked: bool) -> RunResults:
         check_curves(run_file.entries, curves, str(run_dir))
         for stage in set(curves["stage_name"]) if len(curves) else ():
             check_name(stage, str(run_dir / schema.TRAINING_FILE), what="stage")
-    return RunResults(run_file.provenance, run_file.entries, samples, str(run_dir), curves, run_file.config)
+    more = (curves, run_file.config, run_file.declared)
+    return RunResults(run_file.provenance, run_file.entries, samples, str(run_dir), *more)
 
 
 def check_names(entries: Iterable[Entry], where: str) -> None:

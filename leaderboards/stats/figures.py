@@ -69,6 +69,19 @@ class Difference:
 
         return float(stdtrit(self.df, 1 - alpha / 2) + stdtrit(self.df, POWER)) * self.se
 
+    def p_against(self, null: float) -> float:
+        """Two-sided, of the test that the true difference is this."""
+        from scipy.special import stdtr
+
+        return float(2 * stdtr(self.df, -abs(self.centre - null) / self.se))
+
+    def interval(self, level: float) -> tuple[float, float]:
+        """The ends of the interval at 1 - level, which holds what is not told from the difference."""
+        from scipy.special import stdtrit
+
+        reach = float(stdtrit(self.df, 1 - level / 2)) * self.se
+        return max(self.centre - reach, -1.0), min(self.centre + reach, 1.0)
+
     def equivalence_p(self, margin: float) -> float:
         """Of the two one-sided tests that the difference lies within ± margin.
 

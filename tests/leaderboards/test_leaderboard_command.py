@@ -139,3 +139,14 @@ def test_a_page_may_be_had_without_samples(tmp_path: Path) -> None:
     assert 'type="text/plain"' not in page
     leaderboard(run)
     assert 'type="text/plain"' in (run / "leaderboard" / "leaderboard.html").read_text()
+
+
+def test_a_claim_of_a_finished_run_is_answered_and_comes_late(tmp_path: Path) -> None:
+    run = stored(tmp_path / "run", of_seeds(0, 1, 2))
+    leaderboard(run, "--claim", "sft-tag < sft-tag-x2", "--claim", "sft-tag = base within 40 points")
+    first, second = json.loads((run / "leaderboard" / "leaderboard.json").read_text())["claims"]
+    assert (first["claim"], first["standing"], first["declared"]) == ("sft-tag < sft-tag-x2", "after", None)
+    assert second["verdict"] == "confirmed"
+    assert "may have been seen" in (run / "leaderboard" / "leaderboard.html").read_text()
+    with pytest.raises(InputError, match="claim 'sft-tag > bse': bse: did you mean 'base'"):
+        leaderboard(run, "--claim", "sft-tag > bse")

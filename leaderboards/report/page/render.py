@@ -71,6 +71,7 @@ def _words(board: Board) -> dict[str, object]:
     return {
         "title": wording.title(board),
         "models": sorted({row.model for row in board.rows}),
+        "answers": sentences(board.claims, board),
         "findings": sentences(board.summary, board),
         "cautions": sentences(board.notes, board),
         "checked": sentences(board.checks, board),

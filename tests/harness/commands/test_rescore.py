@@ -12,7 +12,7 @@ from stored_run import OUTPUTS, ROWS, sample, store
 
 from harness.commands.rescore import KEPT, MOST_CHANGES_SHOWN, print_report, rescore, rescore_command
 from leaderboards.board.build import build_board
-from leaderboards.results.schema import RESULTS_FILE, SAMPLES_FILE, JudgeCheck
+from leaderboards.results.schema import RESULTS_FILE, SAMPLES_FILE, Declared, JudgeCheck
 from leaderboards.results.store import read_results, write_results
 from tasks.errors import InputError
 from tasks.scoring import scorer_digest
@@ -69,6 +69,15 @@ def test_elsewhere_the_run_itself_is_left_alone(tmp_path: Path) -> None:
     assert before == {path.name: path.read_bytes() for path in run.iterdir()}
     assert (tmp_path / "out" / "config.yaml").read_text() == "alpha: 0.5\n"
     assert read_results(tmp_path / "out").samples["accuracy"].tolist() == [row.accuracy for row in ROWS]
+
+
+def test_the_claims_on_record_stay(tmp_path: Path) -> None:
+    run, record = read_results(store(tmp_path, ROWS)), Declared("r1 > r2", "d", "2026-03-04", True, 4, 9)
+    write_results(tmp_path, run.provenance, run.entries, run.samples, declared=[record])
+    rescore(tmp_path, workers=1)
+    results = read_results(tmp_path)
+    assert results.declared == (record,)
+    assert build_board([results]).claims == (), "a part of a run cannot answer"
 
 
 def test_the_judges_verdicts_stay_and_are_compared_with_the_new_ones(tmp_path: Path) -> None:

@@ -104,7 +104,9 @@ def test_in_markdown(boards: list[Board]) -> None:
         assert {token.tag for token in tokens if token.type != "inline"} == known
         inner = [each for token in tokens for each in token.children or ()]
         assert {each.type for each in inner} <= {"text", "text_special", "strong_open", "strong_close"}
-        assert sum(each.type == "strong_open" for each in inner) == 1, "the headline"
+        assert sum(each.type == "strong_open" for each in inner) == 1 + len(board.claims), (
+            "the headline, and answers"
+        )
         words = "".join(each.content for each in inner)
         for row in board.rows:
             assert printable(row.name) in words
