@@ -15,16 +15,17 @@ from typing import NamedTuple
 
 from tasks.records import Kind
 from tasks.scoring.choices import abstains, choice_letter, last_letter, mentioned_choice, names_no_choice
-from tasks.scoring.markup import first_formula, joined_boxes, last_formula, strip_markup
-from tasks.scoring.numbers import (
-    every_number,
-    first_number,
-    last_number,
-    numbers_equal,
-    placed_numbers,
-    plain_digits,
-    stated_number,
+from tasks.scoring.conclusions import (
+    SENTENCE_END,
+    computes_on,
+    concluding_number,
+    declines,
+    first_sentence,
+    said_number,
+    span_number,
 )
+from tasks.scoring.digits import plain_digits
+from tasks.scoring.markup import first_formula, joined_boxes, last_formula, strip_markup
 from tasks.tags.answers import closed_boxes
 
 _TAIL_CHARS = 50_000
@@ -63,32 +64,18 @@ _ELSEWHERE = (
     r"|(?<![不别未可])选(?:择|項|项|为|：|:|[ \t]){0,3}(?=[(（]?[A-J](?![A-Za-z]))"
 )
 _STATEMENT = re.compile(f"{_ENGLISH}|{_ELSEWHERE}", re.IGNORECASE | re.MULTILINE)
-# A full stop that ends a sentence: not of an initial or an abbreviation of two letters, nor before a digit.
-SENTENCE_END = re.compile(
-    r"(?<!\b[A-Z])(?<!\b[A-Z][a-z])\.\s+(?=[^\s\d])|\n|。"
-    r"|(?<=\b[A-J])\.\s+(?=(?:It|This|That|Because|Since|The|So|All|Other|Option|Choice)\b)"
-)
-# "18, not 3 * 7 = 21", "5, since 2 + 3 = 5": what comes after says something else, or why.
-_CLAUSE_END = re.compile(
-    r",?\s+(?:not|because|since|rather than|instead of|as opposed to)\b|[;。；]", re.IGNORECASE
-)
-_EQUALS = re.compile(r"[=≈]|\\approx")
-# "could not solve question 7", "does not say what f(0) is": a number in it is no answer.
-_MENTION = re.compile(
-    r"\b(?:can(?:not|'t| not)|could(?: not|n't)|(?:am |was |is )?(?:unable|not able) to"
-    r"|(?:do|does|did)(?: not|n't)|fail(?:ed)? to|no way to) (?:\w+ ){0,2}?(?:be )?(?:solve|answer|determin"
-    r"|find|know|tell|say|state|specif|give|provide|mention|comput|calculat|figure|decid|conclud)",
+# The question said again, where an answer is due.
+_QUESTION = re.compile(
+    r"\W*(?:wh(?:o|ose|om|at|en|ere|ich|y)|how|is|are|was|were|do|does|did|can|will|would|in|at|on|to|for|from"
+    r"|if)\b[^?\n]{0,300}+[?？][\s*_\"]*",
     re.IGNORECASE,
 )
-# "14 + 6 = 20": a calculation.
-_WORKED = re.compile(r"[0-9)]\s?[-+*/×÷x]\s?[$(]?[0-9][^=\n]{0,40}=")
+_BEFORE_WORKING = re.compile(r"\b(?:answer|a|ans)\W*\Z", re.IGNORECASE)
 _END_TOKEN = re.compile(
     r"<\|[\w ]{1,30}\|>|</?(?:br|p|b|i|s|eo[a-z]|bos|pad|unk|end|sep|im_end)\s?/?>", re.IGNORECASE
 )
 # Also with the full-width marks of Chinese outputs.
 _LABELLED_LINE = re.compile(r"[(\[]?[A-Z][)\].:,。，：、].{1,300}")
-# "18 dollars for 2 days", but not "18 + 2", which is still to be computed.
-_BEGINS_WITH_NUMBER = re.compile(r"[\s$€£¥*~(\\]*[-−]?\.?[0-9][0-9.,]*(?!\s*[-+*/×÷x^0-9])")
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,8 +117,7 @@ def find_answer(text: str, kind: Kind, choices: Sequence[str] | None) -> Found |
         stated = _statements(part, kind) if kind == "choice" else ()
         if any(names_no_choice(each.text, choices) for each in stated) or _gives_up(part, kind, choices):
             return None
-        # What leads up to a question, "Let us look at it:", holds no answer to it.
-        leads_up = part is not parts[-1] and part.rstrip().endswith(":")
+        leads_up = part is not parts[-1] and _LEADS_UP.match(part)
         if not leads_up and (guess := _guess(part, kind, choices)):
             return Found(guess, explicit=False, complete=False)
     return None
@@ -148,7 +134,7 @@ def _gives_up(text: str, kind: Kind, choices: Sequence[str] | None) -> bool:
     end = text[-_SENTENCE_CHARS * 2 :].strip()
     if kind == "choice":
         return abstains(end, choices)
-    return _MENTION.search(SENTENCE_END.split(end.rstrip(" .!*"))[-1]) is not None
+    return declines(SENTENCE_END.split(end.rstrip(" .!*"))[-1])
 
 
 def _read(statement: _Statement, kind: Kind, choices: Sequence[str] | None) -> str | None:
@@ -156,12 +142,9 @@ def _read(statement: _Statement, kind: Kind, choices: Sequence[str] | None) -> s
     stated = statement.text
     if statement.bare and kind == "latex":
         return stated.strip().rstrip(".") or None
-    sentence = first_sentence(stated)
     if kind == "number":
-        clause = _CLAUSE_END.split(sentence, maxsplit=1)[0]
-        sides = _EQUALS.split(clause)
-        after_equals = stated_number(sides[-1]) if len(sides) > 1 else None
-        return after_equals or stated_number(clause) or stated_number(sentence) or first_number(stated)
+        return said_number(stated)
+    sentence = first_sentence(stated)
     if kind == "choice":
         return choice_letter(stated, choices) or choice_letter(sentence, choices)
     if kind == "latex":
@@ -177,12 +160,12 @@ def read_span(text: str, kind: Kind, choices: Sequence[str] | None) -> Found | N
     elif kind != "text" and _gives_up(tail, kind, choices):
         answer = None
     elif kind == "number":
-        answer = _span_number(tail)
+        answer = span_number(_past_question(tail))
     elif kind == "choice":
         named = choice_letter(tail, choices)
         answer = named or (None if names_no_choice(tail, choices) else last_letter(tail, choices))
     else:
-        answer = text.strip()
+        answer = _past_question(text).strip()
     return Found(answer, explicit=True, complete=True) if answer else None
 
 
@@ -191,29 +174,21 @@ def is_prose(text: str) -> bool:
     return "\\" not in text and "$" not in text and _PROSE.search(text) is not None
 
 
-def first_sentence(text: str) -> str:
-    """What a statement says before it goes on: "Paris" of "Paris. It lies on the Seine"."""
-    return SENTENCE_END.split(text.strip(), maxsplit=1)[0]
-
-
-def _span_number(text: str) -> str | None:
-    """Of several numbers the last, unless the span begins with one that nothing is done to.
-
-    "18 dollars for 2 days" says 18.
-    """
-    text = first_sentence(text)
-    sides = _EQUALS.split(_CLAUSE_END.split(text, maxsplit=1)[0])
-    if len(sides) > 1:
-        return stated_number(sides[-1])
-    if _BEGINS_WITH_NUMBER.match(text) or not first_number(text):
-        return stated_number(text.strip())
-    whole = stated_number(text.strip())
-    return whole if whole == text.strip() else last_number(text)
+def _past_question(text: str) -> str:
+    """What follows the question where a text begins with it; all of the text where nothing does."""
+    question = _QUESTION.match(text)
+    return text[question.end() :] or text if question else text
 
 
 def _find_stated(text: str, kind: Kind, choices: Sequence[str] | None) -> Found | None:
     for stated in _statements(text, kind):
-        if answer := _read(stated, kind, choices):
+        start = text.rfind(stated.text)
+        if not stated.bare and (question := _QUESTION.match(stated.text)):
+            stated = _Statement(*_line_after(text, start + question.end()))
+        answer = _read(stated, kind, choices)
+        if kind == "number" and _BEFORE_WORKING.search(text[:start][-20:]) and computes_on(text[start:]):
+            answer = concluding_number(text[start:])
+        if answer:
             return Found(answer, True, complete=stated.complete or _is_followed(stated.text, answer, kind))
     return None
 
@@ -226,23 +201,12 @@ def _statements(text: str, kind: Kind) -> list[_Statement]:
     hashes = deque(_HASHES.finditer(text), maxlen=1)
     weak = [_Statement(*_line_after(text, match.start(1)), bare=True) for match in hashes]
     for match in reversed(deque(_STATEMENT.finditer(text), maxlen=_MOST_STATEMENTS)):
-        if kind == "number" and _heads_working(text, match):
-            continue
         final = match["final"] and boxes and match.start() > boxed_until
         (strong if final else weak).append(_Statement(*_line_after(text, match.end())))
     if boxes:
         last = text[boxes[-1].content_start : boxed_until]
         strong.append(_Statement(joined_boxes(text, boxes) if kind == "latex" else last, True, bare=True))
     return strong + weak
-
-
-def _heads_working(text: str, statement: re.Match[str]) -> bool:
-    """Whether "Answer:" is the heading of a calculation that goes on in the lines after it."""
-    line, _, more = text[statement.end() :].partition("\n")
-    heads = (
-        statement.group().rstrip().endswith(":") and not text[: statement.start()].rpartition("\n")[2].strip()
-    )
-    return heads and _WORKED.search(line) is not None and _WORKED.search(more[:_MENTION_CHARS]) is not None
 
 
 def _line_after(text: str, start: int) -> tuple[str, bool]:
@@ -252,9 +216,7 @@ def _line_after(text: str, start: int) -> tuple[str, bool]:
     """
     end = text.find("\n", start)
     line = text[start : end if end >= 0 else None]
-    # A blank line, or the question said again, is not the answer.
-    said = strip_markup(line).strip(" *_:")
-    if end >= 0 and "$$" not in line and (not said or (said.endswith("?") and text[end:].strip())):
+    if end >= 0 and "$$" not in line and not strip_markup(line).strip(" *_:"):
         rest = text[end:].lstrip()
         start = len(text) - len(rest)
         end = text.find("\n", start)
@@ -294,13 +256,18 @@ def _guess_choice(text: str, choices: Sequence[str] | None) -> str | None:
 
 
 _ANOTHER_SPEAKER = re.compile(
-    r"<\|(?:im_start|im_end|endoftext|eot_id|end|user|start_header_id)\|>|</s>|\n(?:User|Human)\s?:"
+    r"<\|(?:im_start|im_end|endoftext|end_of_text|eot_id|eom_id|end|user|human|system|start_header_id)\|>|</s>"
+    r"|<eo[ahs]>|<(?:start|end)_of_turn>|\[INST\]|<｜(?:User|end▁of▁sentence)｜>"
+    r"|\n(?:#{1,6} |\*\*)?(?:User|Human)(?:\*\*)?\s?:"
 )
+_ASKS = r"(?:Question|Problem|Exercise|Instruction|Input|Prompt|Task)(?: ?#?[0-9]{1,4})?"
 _ANOTHER_QUESTION = re.compile(
-    r"\n[ \t]{0,20}(?:\*\*|#{1,6} )?(?:Q|Question|Problem|Exercise|Instruction|Input)"
-    r"(?: ?#?[0-9]{1,4})?(?:\*\*)?\s?[:.]",
+    rf"\n[ \t]{{0,20}}(?:\*\*|#{{1,6}} ?)?(?:Q|{_ASKS}|问题|题目)[0-9]{{0,4}}(?:\*\*)?\s?[:.：]"
+    rf"|\n#{{1,6}} ?{_ASKS}[ \t]*\n",
     re.IGNORECASE,
 )
+# What leads up to a question that is said again, and holds no answer to it.
+_LEADS_UP = re.compile(r"\s*(?:let|sure|okay|ok|here|first|to|we|i)\b|.*[:?]\s*\Z", re.IGNORECASE | re.DOTALL)
 _SEARCHED_CHARS = 500_000
 """A longer output is no answer with others after it, but one that never ends."""
 
@@ -319,73 +286,3 @@ def _before(pattern: re.Pattern[str], text: str) -> Iterator[str]:
     """What stands before each match, where it is not blank."""
     prefixes = (text[: match.start()] for match in pattern.finditer(text, 0, _SEARCHED_CHARS))
     return filter(str.strip, prefixes)
-
-
-_CONCLUSION_CHARS = 2_000
-_LAST_SENTENCE_CHARS = 400
-_SENTENCE_START = re.compile(r"[.!?]\s+(?=[^\s\d])|\n|。")
-# "which is 5 more" names a result as "= 5" does; a sign that is followed by another (==) does not.
-_RESULT = re.compile(r"(?:[=≈]|\b(?:equals|total of|total is|which is)\b)\s*(?=[^\s=≈])")
-# "3 + 4": what stands before the last number does something to it, so that no other number was meant.
-_OPERATION = re.compile(r"[0-9)]\s?[-+*/×÷^]\s?\Z")
-_TELLS_HOW_MANY = re.compile(
-    r"\W*(?:(?:so|thus|hence|therefore|in total|altogether)\b,?\s*)?"
-    r"there\s+(?:are|were|is|was|will be|would be)\s+(?:a total of\s+|only\s+)?[0-9]",
-    re.IGNORECASE,
-)
-# "bus #9", "question 7": the number is a name; "more than 7", "out of 20": it is a condition.
-_LABELS = (
-    r"(?:#|№|\b(?:question|problem|exercise|part|step|chapter|page|figure|table|equation|section|example|case"
-    r"|note|item|option|choice|no\.|nr\.?|f)\s?\(?#?)\s*"
-)
-_CONDITIONS = (
-    r"\b(?:(?:more|less|fewer|greater|smaller|larger|bigger|higher|lower|longer|older|younger|taller) than"
-    r"(?: or equal to)?|at (?:least|most)|exceeds?|exceeding|(?<!left )over|under|above|below|out of"
-    r"|divisible by|multiples? of|power of)\s*\$?"
-)
-_LABELLED, _CONDITIONED = (re.compile(rf"{words}\Z", re.IGNORECASE) for words in (_LABELS, _CONDITIONS))
-# What follows these concludes; what stands before them was known.
-_SO = re.compile(r"\b(?:so|thus|hence|therefore|which means|meaning|or)\b[, ]", re.IGNORECASE)
-
-
-def _meant(sentence: str) -> list[str]:
-    """The numbers of a sentence that may be its result: no label, and a condition only where it is alone."""
-    matches = [(text, sentence[max(start - 40, 0) : start]) for text, start in placed_numbers(sentence)]
-    own = [(text, before) for text, before in matches if not _LABELLED.search(before)]
-    free = [text for text, before in own if not _CONDITIONED.search(before)]
-    return free or [text for text, _ in own]
-
-
-def concluding_number(text: str) -> str | None:
-    """The number that reasoning concludes with which never states its answer outright, as written there.
-
-    Of several numbers in the last sentence it is the one that was computed last, that of "there are 25
-    spiders on 5 twigs", or else the last; numbers that only name something, or set a condition, are left
-    out, and so is what stands before a "so".
-    """
-    tail = text[-_CONCLUSION_CHARS:].rstrip()
-    sentence = _SENTENCE_START.split(tail)[-1]
-    every = every_number(sentence) if len(sentence) <= _LAST_SENTENCE_CHARS else []
-    if not every:
-        return last_number(text)
-    if _MENTION.search(sentence):
-        return None
-    numbers = _meant(sentence)
-    if len(numbers) < 2:
-        alone = last_number(text) if len(every) == 1 else None  # with what stands before it: a dash or a sign
-        return (alone or numbers[0]) if numbers else None
-    if _OPERATION.search(sentence[: sentence.rfind(numbers[-1])]):
-        return numbers[-1]
-    for conclusion in reversed(list(_SO.finditer(sentence))):
-        if rest := _meant(sentence[conclusion.end() :]):
-            if len(rest) == 1:
-                return rest[0]
-            break
-    results = list(_RESULT.finditer(tail))
-    computed = first_number(tail[results[-1].end() : results[-1].end() + 60]) if results else None
-    if computed:
-        alike = (number for number in reversed(numbers) if numbers_equal(computed, number))
-        return next(alike, numbers[-1])
-    if _TELLS_HOW_MANY.match(strip_markup(sentence)):
-        return numbers[0]
-    return numbers[-1]

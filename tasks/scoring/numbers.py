@@ -11,6 +11,7 @@ from fractions import Fraction
 from itertools import pairwise, product
 
 from tasks.scoring.algebra import rounds_alike
+from tasks.scoring.digits import plain_digits
 from tasks.scoring.markup import strip_markup
 from tasks.scoring.quantities import (
     SCALES,
@@ -41,9 +42,6 @@ _INTEGER = (
 )
 # A comma before other than three digits is a decimal one (3,5), unless more groups follow.
 _DECIMAL = rf"(?:{_INTEGER}(?:\.[0-9]+|,[0-9]+(?![0-9,]))?|(?<!\.)\.[0-9]+)"
-_MARKS = str.maketrans(
-    {"٫": ".", "٬": ",", "．": ".", "，": ",", "％": "%", "﹪": "%", "٪": "%", "＋": "+", "：": ":"}
-)
 _RAISED = "⁰¹²³⁴⁵⁶⁷⁸⁹"
 _EXPONENT = rf"(?:\^|\*\*)\s*\{{?\s*[{_MINUS}+]?[0-9]+\s*\}}?"
 _POWER = (
@@ -55,14 +53,14 @@ _FRACTION = rf"\\[dtc]?frac\s*(?:\{{\s*[{_MINUS}]?{_DECIMAL}\s*\}}\s*\{{\s*{_DEC
 _NUMBER = re.compile(
     # Not in the middle of a word, a command or a decimal number; a minus with a space after it is a sign,
     # unless a list's dash or a subtraction.
-    rf"(?<![A-Za-zÀ-ɏ0-9_\\])(?<![0-9]\.)(?P<sign>(?<![)\]}}])[{_MINUS}](?:(?<!\n.)(?<![0-9)]\s.)\s)?)?"
+    rf"(?<![A-Za-zÀ-ɏ0-9\\])(?<![A-Za-z0-9]_)(?<![0-9]\.)(?P<sign>(?<![)\]}}])[{_MINUS}](?:(?<!\n.)(?<![0-9)]\s.)\s)?)?"
     rf"(?:{_CURRENCY}\s?)?(?P<sign2>[{_MINUS}])?"
     # A whole part is bounded, lest each digit of a long row be tried as the start of a mixed number.
     rf"(?:(?P<latex_whole>[0-9]{{1,30}}\s*)?(?P<latex>{_FRACTION})"
     r"|(?:(?P<vulgar_whole>[0-9]{1,30})\s?)?(?P<vulgar>[¼½¾⅐-⅞])"
     rf"|(?:(?P<whole>[0-9]{{1,30}})\s+)?(?P<top>{_INTEGER})\s*[/⁄]\s*(?P<bottom>{_INTEGER})(?!\s*/)"
     rf"|(?P<decimal>{_DECIMAL})(?:(?P<power>{_POWER})|(?P<exponents>(?:{_EXPONENT})+))?)"
-    rf"(?:\s?{_CURRENCY})?(?P<scale>\s?(?:{'|'.join(SCALES)})\b|[kK]\b)?"
+    rf"(?:\s?{_CURRENCY})?(?P<scale>\s?(?i:{'|'.join(SCALES)})\b|[kK]\b)?"
     r"(?P<percent>\s*(?:\\?%|percent(?:age)?\b|per cent\b|pct\b))?"
 )
 # Nearly all numbers; so short that nothing else has to be asked about them.
@@ -80,16 +78,6 @@ _UNIT = re.compile(
 )
 
 
-def plain_digits(text: str) -> str:
-    """The decimal digits of every script as those of ASCII, with their separators: ４２ and ٤٢ are 42."""
-    if text.isascii():
-        return text
-    return "".join(
-        str(unicodedata.decimal(character)) if character.isdecimal() else character
-        for character in text.translate(_MARKS)
-    )
-
-
 def first_number(text: str) -> str | None:
     """Return the first number of a text as it is written there, or None."""
     match = _NUMBER.search(text)
@@ -104,12 +92,7 @@ def last_number(text: str) -> str | None:
 
 def every_number(text: str) -> list[str]:
     """Return the numbers of a short text as they are written there, in order."""
-    return [number for number, _ in placed_numbers(text)]
-
-
-def placed_numbers(text: str) -> list[tuple[str, int]]:
-    """The numbers of a short text as they are written there, in order, and where each begins."""
-    return [(match.group().strip(), match.start()) for match in _NUMBER.finditer(text)]
+    return [match.group().strip() for match in _NUMBER.finditer(text)]
 
 
 def begins_with_number(text: str) -> str | None:
@@ -126,20 +109,17 @@ def stated_number(text: str) -> str | None:
     number, quantity = _NUMBER.search(text), first_quantity(text)
     if quantity and number and quantity.start() <= number.start():
         return quantity.group().strip()
-    worded = first_words_number(text)
-    if number and not (worded and text.find(worded) == number.start()):  # 3万5千 is no 3
-        return number.group().strip()
-    return worded
+    return number.group().strip() if number else first_words_number(text)
 
 
 def is_number(text: str) -> bool:
     """Whether a text is one number and nothing else but a currency or percent sign."""
-    return len(text) <= _MAX_DIGITS and _NUMBER.fullmatch(text.strip()) is not None
+    return len(text) <= _MAX_DIGITS and _NUMBER.fullmatch(plain_digits(text).strip()) is not None
 
 
 def holds_number(text: str) -> bool:
     """Whether a text holds a number that can be compared with others."""
-    text = text[:_MAX_CHARS].strip()
+    text = plain_digits(text[:_MAX_CHARS]).strip()
     return _list_values(text) is not None or bool(_values(text))
 
 
@@ -152,15 +132,16 @@ def _values(text: str) -> tuple[Value, ...]:
         stated = stated_number(text)
         if stated and (values := quantity_values(stated)):
             return values
-    match, words = _NUMBER.search(text), first_words_number(text[:_QUANTITY_CHARS])
-    if match is None or (words and text.find(words) == match.start()):
+    match = _NUMBER.search(text)
+    if match is None:
+        words = first_words_number(text[:_QUANTITY_CHARS])
         value = words_value(words) if words else None
-        return () if value is None else (value,)
+        return () if value is None else (value, value * 100) if words and "百分之" in words else (value,)
     value = _value(match)
     if value is None:
         return ()
     if match["scale"]:
-        return (value * SCALES.get(match["scale"].strip(), 1000), value)
+        return (value * SCALES.get(match["scale"].strip().lower(), 1000), value)
     return (value, value / 100) if match["percent"] else (value,)
 
 
@@ -175,6 +156,7 @@ def numbers_equal(gold: str, answer: str) -> bool:
     gold, answer = gold[:_MAX_CHARS].strip(), answer[:_MAX_CHARS].strip()
     if _SIMPLE.fullmatch(gold) and _SIMPLE.fullmatch(answer):
         return gold == answer or Fraction(gold) == Fraction(answer)
+    gold, answer = plain_digits(gold), plain_digits(answer)
     lists = _list_values(gold), _list_values(answer)
     if lists[0] is not None or lists[1] is not None:
         return lists[0] == lists[1]

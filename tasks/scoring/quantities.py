@@ -3,6 +3,8 @@
 import re
 from fractions import Fraction
 
+from tasks.scoring.digits import NUMERAL, numeral_value
+
 # A family measures one thing; a factor is relative to its smallest unit. Metric and imperial units are apart,
 # since a conversion between them would be rounded, and months and years from days, which do not divide them.
 _UNIT_TABLE = """
@@ -133,18 +135,9 @@ _TENS = ("twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ni
 _ONES = dict(zip((*_SMALL, *_TENS), (*range(20), *range(20, 100, 10)), strict=True))
 SCALES = {
     "hundred": 100, "dozen": 12, "thousand": 10**3, "million": 10**6, "billion": 10**9, "trillion": 10**12,
+    "lakh": 10**5, "lakhs": 10**5, "crore": 10**7, "crores": 10**7,
 }  # fmt: skip
 """The words that multiply the number before them."""
-_INDIAN = {"lakh": 10**5, "lakhs": 10**5, "crore": 10**7, "crores": 10**7}
-SCALES |= _INDIAN
-_CHINESE = {**dict(zip("零一二三四五六七八九", range(10), strict=True)), "〇": 0, "两": 2, "兩": 2}
-_CHINESE |= dict(zip("壹贰叁肆伍陆柒捌玖", range(1, 10), strict=True))
-_CHINESE_TENS = {"十": 10, "拾": 10, "百": 100, "佰": 100, "千": 1000, "仟": 1000}
-_CHINESE_SCALES = {"万": 10**4, "萬": 10**4, "亿": 10**8, "億": 10**8}
-_CHINESE_NUMBER = re.compile(
-    rf"(?:负|負)?(?:百分之)?[0-9{''.join((*_CHINESE, *_CHINESE_TENS, *_CHINESE_SCALES))}]{{1,30}}"
-    rf"(?:点[{''.join(_CHINESE)}]{{1,20}})?"
-)
 _PARTS = {
     "half": 2, "halves": 2, "third": 3, "thirds": 3, "quarter": 4, "quarters": 4, "fourth": 4, "fourths": 4,
     "fifth": 5, "fifths": 5, "sixth": 6, "sixths": 6, "eighth": 8, "eighths": 8, "tenth": 10, "tenths": 10,
@@ -159,18 +152,19 @@ _PHRASE = re.compile(
 
 
 def first_words_number(text: str) -> str | None:
-    """Return the first number in words of a text as it is written there, or None."""
-    phrases = (match.group() for pattern in _WORDED for match in pattern.finditer(text))
+    """Return the first number in words of a text, English or Chinese, as it is written there, or None."""
+    pattern = _PHRASE if text.isascii() or not NUMERAL.search(text) else NUMERAL
+    phrases = (match.group() for match in pattern.finditer(text))
     return next((phrase for phrase in phrases if words_value(phrase) is not None), None)
 
 
 def words_value(text: str) -> Fraction | None:
     """Read a number in words exactly: "twenty-three", "minus two", "one and a half", "a dozen".
 
-    None where the words make no number ("five six"). Chinese numerals too: 两千零五, 三点五, 3万5千.
+    None where the words make no number ("five six"). Chinese numerals too: 两千零五, 三点五.
     """
-    if _CHINESE_NUMBER.fullmatch(text) and not text.isascii():
-        return _chinese_value(text)
+    if NUMERAL.fullmatch(text):
+        return numeral_value(text)
     words = text.lower().replace("-", " ").split()
     negative = bool(words) and words[0] in ("minus", "negative")
     words = [word for word in words[negative:] if word != "and"]
@@ -182,31 +176,6 @@ def words_value(text: str) -> Fraction | None:
     ]
     value = _mixed(words)
     return -value if negative and value is not None else value
-
-
-_WORDED = (_PHRASE, _CHINESE_NUMBER)
-
-
-def _chinese_value(text: str) -> Fraction | None:
-    sign = -1 if text[0] in "负負" else 1
-    text = text.lstrip("负負")
-    if text.startswith("百分之"):
-        part = _chinese_value(text[3:]) if text[3:] else None
-        return None if part is None else sign * part / 100
-    whole, _, decimals = text.partition("点")
-    total, group, digits = 0, 0, ""
-    for character in f"{whole}|":
-        if character.isdecimal() or character in _CHINESE:
-            digits += character if character.isdecimal() else str(_CHINESE[character])
-        elif character in _CHINESE_TENS:
-            group += int(digits or 1) * _CHINESE_TENS[character]
-            digits = ""
-        elif character in _CHINESE_SCALES:
-            total, group, digits = (total + group + int(digits or 0)) * _CHINESE_SCALES[character], 0, ""
-    value = Fraction(total + group + int(digits or 0))
-    if decimals:
-        value += Fraction("0." + "".join(str(_CHINESE[character]) for character in decimals))
-    return sign * value
 
 
 def _mixed(words: list[str]) -> Fraction | None:

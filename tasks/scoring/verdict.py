@@ -4,22 +4,15 @@ import hashlib
 import re
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache, partial
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from tasks.records import LETTERS, Kind, Record
 from tasks.scoring.choices import choice_letter, last_letter
-from tasks.scoring.extraction import (
-    Found,
-    before_next_question,
-    concluding_number,
-    find_answer,
-    first_sentence,
-    is_prose,
-    read_span,
-)
+from tasks.scoring.conclusions import concluding_number, first_sentence
+from tasks.scoring.extraction import Found, before_next_question, find_answer, is_prose, read_span
 from tasks.scoring.latex import last_side, latex_equal, settled_equal
 from tasks.scoring.markup import normalise_words
 from tasks.scoring.math_verify import Undecided
@@ -222,11 +215,10 @@ def _is_right(item: Item, lenient: Parsed, found: Found | None, text: str | None
         right = number is not None and numbers_equal(gold, number)
     else:
         right = found is not None and _equal(gold, found.answer, kind, choices)
-    if not right and found and explicit and not item.tag_format.tagged and kind in ("latex", "text"):
-        # In a sentence "The answer is …" what comes after it says why.
-        right = _equal(gold, first_sentence(found.answer), kind, choices)
     if kind == "latex" and not right and text is not None and not item.truncated:
-        right = _equal_as_text(gold, text, stated=explicit and lenient.answer is None)
+        right = _equal_as_text(
+            gold, text, stated=explicit and (lenient.answer is None or not item.tag_format.tagged)
+        )
     return right
 
 
@@ -270,6 +262,8 @@ def _parse(item: Item) -> tuple[Parsed, Parsed]:
     """The form of an output, and the more lenient reading in which its answer is sought."""
     parse = partial(parse_output, tag_format=item.tag_format, reasoning_open=item.reasoning_open)
     parsed, lenient = parse(item.output, truncated=item.truncated), None
+    if item.tag_format.answer_style == "line" and item.kind != "choice":
+        parsed = _up_to_sentence(parsed, reference_answer(item.gold))
     if "no_tags" in parsed.defects and item.tag_format.span_tags:
         lenient = parse(item.output, truncated=item.truncated, ignore_case=True)
     # Where the output goes on to another question, what answers the one that was asked; `find_answer` sees to
@@ -278,6 +272,16 @@ def _parse(item: Item) -> tuple[Parsed, Parsed]:
         forms = (parse(prefix, truncated=False) for prefix in before_next_question(item.output))
         lenient = next((form for form in forms if form.answer is not None), None)
     return parsed, lenient or parsed
+
+
+def _up_to_sentence(parsed: Parsed, gold: str) -> Parsed:
+    """The answer of a line ends with its first sentence, as it is read, unless the reference has several."""
+    sentence = first_sentence(parsed.answer or "")
+    if parsed.answer_span is None or sentence == parsed.answer or first_sentence(gold) != gold:
+        return parsed
+    start = parsed.answer_span[0]
+    defects = tuple(one for one in DEFECTS if one in (*parsed.defects, "text_outside"))
+    return replace(parsed, answer_span=(start, start + len(sentence)), defects=defects)
 
 
 def _locate(item: Item, parsed: Parsed) -> tuple[Found | None, str | None]:
