@@ -23,9 +23,11 @@ from harness.provenance import package_versions
 from leaderboards.results.schema import Evaluation, Sample
 from leaderboards.results.store import read_results, write_results
 from tasks.benchmarks import Benchmark
+from tasks.files import remove
+from tasks.leases import lease
 from tasks.records import Kind, Record
 from tasks.scoring import DEFAULT_ALPHA, Item, Score, reference_answer, scorer_digest
-from tasks.seals import is_whole, kept, whole_folder
+from tasks.seals import is_whole, kept, lock_of, whole_folder
 from tasks.tags import TagFormat, get_tag_format, opens_reasoning
 
 if TYPE_CHECKING:
@@ -76,12 +78,14 @@ class EvaluationStore:
         self._directory = directory
 
     def get(self, key: str, checkpoint: Checkpoint) -> tuple[Evaluation, pd.DataFrame] | None:
-        """An evaluation and its samples under a checkpoint's name; None where it is not there, whole."""
+        """An evaluation and its samples under a checkpoint's name; None unless it is whole and decided."""
         import pandas as pd
 
         if not is_whole(self._directory / key):
             return None
         stored = read_results(self._directory / key, checked=False)  # by this very class
+        if stored.samples["undecided"].any():
+            return None
         samples = stored.samples.assign(
             entry=checkpoint.name,
             model=checkpoint.model,
@@ -107,7 +111,12 @@ class EvaluationStore:
                 (partial / LM_EVAL_FOLDER).mkdir()
                 save_report(partial / LM_EVAL_FOLDER)
 
-        kept(folder, make, f"the evaluation of {checkpoint.label} on {evaluation.benchmark}")
+        what = f"the evaluation of {checkpoint.label} on {evaluation.benchmark}"
+        if is_whole(folder):  # verdicts that a limit of time decided give place
+            with lease(lock_of(folder), what):
+                if self.get(key, checkpoint) is None:
+                    remove(folder)
+        kept(folder, make, what)
 
     def lm_eval_folder(self, key: str) -> Path:
         """Where lm-eval's files of an evaluation are."""
@@ -173,4 +182,5 @@ def judged_fields(score: Score, gold: str) -> dict[str, Any]:
         "thinking_end": thinking[1],
         "answer_start": answer[0],
         "answer_end": answer[1],
+        "undecided": score.undecided,
     }

@@ -200,6 +200,7 @@ class _CellMaker:
             num_samples=min(one.num_samples for one in outcomes),
             truncated=float(np.mean([one.truncated.mean() for one in outcomes])),
             output_tokens=float(np.mean([one.output_tokens.mean() for one in outcomes])),
+            undecided=sum(one.undecided for one in outcomes),
             defects=tuple(sorted(defects.items(), key=lambda item: (-item[1], item[0]))),
             sampled=self._sampled(where, benchmarks),
             judged=None if where == MACRO else self._judged(where),

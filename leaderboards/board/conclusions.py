@@ -145,7 +145,7 @@ def _few_questions(
             yield findings.FewQuestions(benchmark, n, width)
 
 
-def _of_rows(rows: Sequence[Row]) -> Iterator[findings.NotRanked | findings.NearZero | findings.Truncated]:
+def _of_rows(rows: Sequence[Row]) -> Iterator[findings.Caution]:
     if missing := tuple(at for at, row in enumerate(rows) if row.macro is None):
         yield findings.NotRanked(missing, "results")
     if other := tuple(at for at, row in enumerate(rows) if row.macro and row.rank is None):
@@ -156,6 +156,9 @@ def _of_rows(rows: Sequence[Row]) -> Iterator[findings.NotRanked | findings.Near
     cells = ((at, cell.benchmark, cell.truncated) for at, row in enumerate(rows) for cell in row.cells)
     if many := tuple(cell for cell in cells if cell[2] > findings.MANY_TRUNCATED):
         yield findings.Truncated(many)
+    counts = ((at, cell.benchmark, cell.undecided) for at, row in enumerate(rows) for cell in row.cells)
+    if some := tuple(count for count in counts if count[2]):
+        yield findings.UndecidedVerdicts(some)
 
 
 def _evaluated(groups: Sequence[Group], benchmarks: Sequence[str]) -> list[_Evaluated]:

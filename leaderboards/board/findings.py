@@ -105,6 +105,12 @@ class Truncated(NamedTuple):
     cells: tuple[tuple[int, str, float], ...]
 
 
+class UndecidedVerdicts(NamedTuple):
+    """Outputs that count as wrong only because their comparison reached a limit: row, benchmark, number."""
+
+    cells: tuple[tuple[int, str, int], ...]
+
+
 class Overlapping(NamedTuple):
     """Test questions of a benchmark that stand in the training data of these rows."""
 
@@ -183,7 +189,7 @@ class JudgeBesideRule(NamedTuple):
 
 SummaryFinding = Headline | AgainstReference | ComputeMatch
 _OfFigures = Detectable | OneSeed | SeedsUnknown | SeedsFarApart | FewQuestions | NotRanked | NearZero
-_OfTheirMaking = Truncated | Overlapping | OtherVerdicts | NotComparable | UnequalSettings
+_OfTheirMaking = Truncated | UndecidedVerdicts | Overlapping | OtherVerdicts | NotComparable | UnequalSettings
 Caution = _OfFigures | _OfTheirMaking
 Check = ScoreLeaders | NoOverlap | MadeAgain | JudgeBesideRule
 Finding = SummaryFinding | Caution | Check

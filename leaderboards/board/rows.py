@@ -164,7 +164,8 @@ class Cell:
 
     `num_samples` is the number of outputs drawn for each question, the smallest where benchmarks differ.
     `sampled` is there where several were drawn (for `macro`: equally many on all benchmarks), `judged` where
-    a judge read them; `buckets` and `origins` (one a seed) are those of one benchmark, none for `macro`.
+    a judge read them; `undecided` counts outputs whose comparison reached a limit; `buckets` and `origins`
+    (one a seed) are those of one benchmark, none for `macro`.
     """
 
     benchmark: str
@@ -173,6 +174,7 @@ class Cell:
     num_samples: int
     truncated: float
     output_tokens: float
+    undecided: int
     defects: tuple[tuple[str, int], ...]
     sampled: Sampled | None = None
     judged: Judged | None = None

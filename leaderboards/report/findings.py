@@ -197,14 +197,29 @@ def _(finding: found.NearZero, board: Board) -> str:
     )
 
 
+def _places(cells: Iterable[tuple[int, str, str]], board: Board) -> str:
+    """Rows on benchmarks, each with what is to be said of it, the first few by name."""
+    named = [f"{_label(row, board)} on {place} ({what})" for row, place, what in cells]
+    return ", ".join(named[:_MAX_CELLS]) + (
+        f" and {len(named) - _MAX_CELLS} more" if len(named) > _MAX_CELLS else ""
+    )
+
+
 @sentence.register
 def _(finding: found.Truncated, board: Board) -> str:
-    many = [f"{_label(row, board)} on {place} ({percent(share)} %)" for row, place, share in finding.cells]
-    rest = f" and {len(many) - _MAX_CELLS} more" if len(many) > _MAX_CELLS else ""
+    many = _places(((row, place, f"{percent(share)} %") for row, place, share in finding.cells), board)
     return (
         f"Generation budget too small: more than {100 * found.MANY_TRUNCATED:.0f} % of the outputs were "
-        f"cut at the token limit: {', '.join(many[:_MAX_CELLS])}{rest}. Raise the limit before reading "
-        "anything into these figures."
+        f"cut at the token limit: {many}. Raise the limit before reading anything into these figures."
+    )
+
+
+@sentence.register
+def _(finding: found.UndecidedVerdicts, board: Board) -> str:
+    some = _places(((row, place, f"{count:,}") for row, place, count in finding.cells), board)
+    return (
+        f"Undecided, and counted as wrong, are outputs whose comparison reached a limit of time or memory: "
+        f"{some}. `harness rescore` tries them again."
     )
 
 

@@ -23,7 +23,7 @@ from tasks.records import Kind
 _MEANS = ("accuracy", "accuracy_strict", "format_valid", "truncated", "output_tokens")
 LENGTHS: dict[BucketBy, str] = {"reasoning": "thinking_chars", "answer": "gold_chars"}
 """Columns that outputs are put into buckets by."""
-_NUMBERS = (*_MEANS, *LENGTHS.values())
+_NUMBERS = (*_MEANS, *LENGTHS.values(), "undecided")
 
 Choices = tuple[str, ...] | None
 
@@ -58,7 +58,10 @@ class Lengths:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Outcomes:
-    """One row of the board on one benchmark: arrays of shape (S, Q), questions in one order for all rows."""
+    """One row of the board on one benchmark: arrays of shape (S, Q), questions in one order for all rows.
+
+    `undecided` counts outputs that are wrong only because their comparison reached a limit.
+    """
 
     seeds: tuple[int | None, ...]
     question_ids: NDArray[np.object_]
@@ -67,6 +70,7 @@ class Outcomes:
     format_valid: NDArray[np.float64]
     truncated: NDArray[np.float64]
     output_tokens: NDArray[np.float64]
+    undecided: int
     defects: Counter[str]
     num_samples: int = 1
     draws: Draws | None = None
@@ -79,8 +83,8 @@ class RunSamples:
     """One run's N samples as columns, made once, and the rows of each (checkpoint, benchmark) among them.
 
     Question numbers are the same for the same id in all runs. `columns` holds those that are averaged, and
-    lengths, which are NaN where not known; `frame` what is read only where it is needed. `rows` are ordered
-    by question and then by sample index; `defects` are counted for each key that has any.
+    lengths and `undecided`, which are NaN where not known; `frame` what is read only where it is needed.
+    `rows` are ordered by question and then by sample index; `defects` are counted for each key that has any.
     """
 
     question_N: NDArray[np.intp]
@@ -175,6 +179,7 @@ def stack(parts: Sequence[SeedSamples]) -> Outcomes:
         seeds=tuple(part.key[2] for part in parts),
         question_ids=questions[0],
         num_samples=num_samples,
+        undecided=int(np.nansum(_joined(parts, "undecided"))),
         defects=sum((part.samples.defects.get(part.key, Counter()) for part in parts), Counter[str]()),
         draws=_draws(parts) if num_samples > 1 else None,
         judged=_judged(parts),

@@ -14,8 +14,8 @@ from tasks.records import Kind
 if TYPE_CHECKING:
     import pandas as pd
 
-SCHEMA_VERSION = 4
-READABLE_VERSIONS = (2, 3, 4)
+SCHEMA_VERSION = 5
+READABLE_VERSIONS = (2, 3, 4, 5)
 """Version 2 lacks the lengths of reasoning and answers and the prompts' digest, version 3 where they are."""
 RESULTS_FILE = "results.json"
 SAMPLES_FILE = "samples.parquet"
@@ -234,6 +234,7 @@ class Sample:
         gold_chars: Length of the reference answer.
         thinking_start: Where the reasoning begins, up to `thinking_end`.
         answer_start: Where the answer begins, up to `answer_end`.
+        undecided: Whether it counts as wrong only because its comparison reached a limit of time or memory.
     """
 
     entry: str = field(metadata=column())
@@ -263,6 +264,7 @@ class Sample:
     thinking_end: int | None = field(default=None, metadata=column("output", since=4))
     answer_start: int | None = field(default=None, metadata=column("output", since=4))
     answer_end: int | None = field(default=None, metadata=column("output", since=4))
+    undecided: bool | None = field(default=None, metadata=column(since=5))
 
     @property
     def thinking(self) -> str:

@@ -12,6 +12,7 @@ from rich.console import Console
 from transformers import AutoTokenizer
 from transformers.utils import chat_template_utils
 
+import harness.evaluation.evaluate as evaluating
 import sftkey_train.text as text
 from harness.config import Config, dump_config, load_config
 from harness.engines.api import Completion, Request
@@ -23,6 +24,7 @@ from harness.plan import text_path
 from harness.progress import Reporter
 from sftkey_train.text import PROMPT_DATE, TextPath
 from tasks.benchmarks import load_benchmark
+from tasks.scoring import Score
 
 DATED = (
     "Today: {{ strftime_now('%d %b %Y') }}\n{% for m in messages %}{{ m.role }}: {{ m.content }}\n"
@@ -183,3 +185,27 @@ def test_a_configuration_keeps_its_date(tmp_path: Path) -> None:
     config = load_config(None, {"benchmarks": "gsm8k"}, ["prompt_date=2025-01-31"])
     (tmp_path / "c.yaml").write_text(dump_config(config))
     assert load_config(tmp_path / "c.yaml").prompt_date == date(2025, 1, 31)
+
+
+def test_a_verdict_that_a_limit_decided_is_kept_in_no_evaluation(
+    data: Path, asked: list[Request], tiny_base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Outputs are; they are judged again, until it is decided."""
+    judge, undecided = evaluating.score_many, True
+
+    def limited(items: Any, *of: Any) -> Iterator[Score]:
+        yield from (replace(found, undecided=undecided) for found in judge(items, *of))
+
+    monkeypatch.setattr(evaluating, "score_many", limited)
+    config = config_of(tmp_path / "out", data)
+    evaluate(config, tiny_base)
+    stored = config.store_dir / "evaluations"
+    [first] = [path.read_bytes() for path in stored.glob("*/samples.parquet")]
+    evaluate(config, tiny_base)
+    assert len(asked) == 1
+    undecided = False
+    evaluate(config, tiny_base)
+    [last] = [path.read_bytes() for path in stored.glob("*/samples.parquet")]
+    assert last != first
+    monkeypatch.delattr(evaluating, "score_many")
+    assert evaluate(config, tiny_base).n == 1

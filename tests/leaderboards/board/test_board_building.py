@@ -251,6 +251,16 @@ def test_figures_near_zero_are_called_meaningless(make_run: Callable[..., RunRes
     assert "Every accuracy is near zero" in cautions(make_run(hopeless))
 
 
+def test_verdicts_that_a_limit_decided_are_counted(run: RunResults) -> None:
+    of = run.samples["entry"].eq("sft") & run.samples["benchmark"].eq("world_choice")
+    rows = run.samples.index[of][:3]
+    samples = run.samples.assign(undecided=run.samples.index.isin(rows))
+    board = build_board([dataclasses.replace(run, samples=samples)])
+    notes = " ".join(sentences(board.notes, board))
+    assert "Undecided, and counted as wrong, are outputs whose comparison reached a limit" in notes
+    assert "memory: sft on world_choice (3). `harness rescore` tries them again." in notes
+
+
 def test_truncated_outputs_and_unequal_settings_are_noted(run: RunResults) -> None:
     def other_budget(entry: Entry) -> Entry:
         if entry.name != "base":
