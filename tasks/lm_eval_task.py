@@ -10,7 +10,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from tasks.benchmarks import SOURCE_KEYS, parse_source
+from tasks.benchmarks import SOURCE_KEYS, answer_kind, parse_source
 from tasks.errors import InputError
 from tasks.records import Kind, Record, render_prompt
 from tasks.scoring import DEFAULT_ALPHA, Item, metrics, score
@@ -33,6 +33,7 @@ def custom_dataset(
     split: Split = "test",
     config_source: str = "inline task",
     kind: Kind = "text",
+    match: str = "exact",
     **settings: Any,
 ) -> "LazySplits":
     """Build the splits `test` and `fewshot` of a task; lm-eval gives `metadata` and `dataset_kwargs` as one.
@@ -45,6 +46,7 @@ def custom_dataset(
         split: what lm-eval's `test` holds: `validation` while settings are being chosen.
         config_source: the YAML file, for errors; lm-eval adds it.
         kind: the kind of the answers.
+        match: `contains` where a text may stand in a sentence.
         settings: the rest of `dataset_kwargs`, and whatever else lm-eval's metadata holds.
 
     Raises:
@@ -53,6 +55,7 @@ def custom_dataset(
     tag_format = get_tag_format(tags)
     own = {key: settings[key] for key in SOURCE_KEYS if key in settings}
     source = parse_source({"kind": kind, **own}, config_source)
+    kind = answer_kind({"kind": kind, "match": match}, config_source)
     extra = {"tags": tags, "alpha": float(alpha), "instruction": tag_format.instruction if instruct else ""}
     return LazySplits(source, kind, Path(data_dir) if data_dir else None, tag_format, extra, split)
 

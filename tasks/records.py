@@ -21,7 +21,7 @@ from tasks.reading import open_bytes, parse_json
 from tasks.secrets import one_line
 from tasks.tables import Row, csv_rows, parquet_rows
 
-Kind = Literal["number", "choice", "latex", "text"]
+Kind = Literal["number", "choice", "latex", "text", "contains"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 MOST_LINE_BYTES = 64 << 20

@@ -17,7 +17,7 @@ rationale and answer is a column, or a mapping with these keys:
 import hashlib
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib import import_module
 from itertools import count
 from pathlib import Path
@@ -273,6 +273,8 @@ def _load(
     source: DataSource, split: Split, kind: Kind, data_dir: Path | None
 ) -> Iterable[Record | InputError]:
     for record in _loaded(source, split, kind, data_dir):
+        if kind == "contains" and isinstance(record, Record) and record.kind == "text":
+            record = replace(record, kind=kind)
         if isinstance(record, Record) and record.kind != kind:
             yield InputError(
                 f"{source.folder}, record {record.id!r}: kind '{record.kind}' where '{kind}' is expected; "

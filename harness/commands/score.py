@@ -30,7 +30,7 @@ _OUTPUTS = (
     'JSONL, CSV or Parquet: {"id", "output", "gold"}, and "choices" where they exist. Several outputs of one '
     'question have its id and gold; "sample_index" may tell them apart.'
 )
-_KIND = "number, choice, latex or text."
+_KIND = "number, choice, latex, text, or contains (a text in a sentence)."
 _SHARES = ("accuracy", "accuracy_strict", "format_valid", "score")
 _COLUMNS = ("id", "output", "gold", "choices", "prompt", "finish_reason", "truncated", "sample_index")
 _FIELDS = "Which columns hold what: id=question_id,output=response,gold=answer."
@@ -40,7 +40,7 @@ _LABEL = "Field with another's verdict, true or false, to compare with."
 
 def score_command(
     outputs: Annotated[Path, typer.Argument(help=_OUTPUTS)],
-    kind: Annotated[str, typer.Option(help=_KIND, metavar="number|choice|latex|text")],
+    kind: Annotated[str, typer.Option(help=_KIND, metavar="number|choice|latex|text|contains")],
     tags: Tags = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
     samples: Annotated[Path | None, option("Write a verdict a line here.")] = None,

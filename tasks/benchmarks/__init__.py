@@ -8,6 +8,7 @@ A YAML includes ``_tagged.yaml`` (prompt, metrics, greedy decoding) and adds wha
       about: Grade-school maths word problems of 2 to 8 steps.
       source: https://huggingface.co/datasets/openai/gsm8k (arXiv 2110.14168), MIT
       kind: number                  # how answers are compared: number, choice, latex, text
+      match: exact                  # or contains: a text's words may stand in a sentence (kind contains)
       folder: gsm8k                 # its folder in a data directory
       splits: {train: train, test: test}
       hub: {path: openai/gsm8k, name: main}
@@ -55,7 +56,8 @@ SHARED = TASKS_DIR / "_tagged.yaml"
 
 SOURCE_KEYS = ("folder", "splits", "hub", "fields", "generator", "options", "holdout", "columns")
 """What of `dataset_kwargs` says where the records come from."""
-_OWN_KEYS = ("about", "source", "kind", *SOURCE_KEYS)
+_OWN_KEYS = ("about", "source", "kind", "match", *SOURCE_KEYS)
+_MATCHES = ("exact", "contains")
 _HUB_KEYS = ("path", "name", "revision", "splits", "skip_blank")
 _SPLITS = ("train", "validation", "test")
 _UNREADABLE = "cannot be read as YAML: {error}"
@@ -198,6 +200,18 @@ def _own_spec(name: str, data_dir: Path, fields: str | None, kind: str | None) -
     return {**shown, "kind": kind, "folder": str(folder.relative_to(data_dir)), "splits": splits}
 
 
+def answer_kind(spec: Mapping[str, Any], where: str) -> Kind:
+    """The kind of answers that `kind` and `match` of a `dataset_kwargs` come to; InputError where to none."""
+    kind, match = spec["kind"], spec.get("match", "exact")
+    if kind not in KINDS:
+        raise InputError(f"{where}: unknown kind {kind!r}; {did_you_mean(str(kind), KINDS)}")
+    if match not in _MATCHES:
+        raise InputError(f"{where}: unknown match {match!r}; {did_you_mean(str(match), _MATCHES)}")
+    if match == "contains" and kind not in ("text", "contains"):
+        raise InputError(f"{where}: match: contains is for kind text, not for {kind}; leave it out")
+    return "contains" if match == "contains" else kind
+
+
 def parse_source(spec: Mapping[str, Any], where: str) -> DataSource:
     """Check the `dataset_kwargs` of a benchmark's YAML file, which `where` names in errors.
 
@@ -210,8 +224,7 @@ def parse_source(spec: Mapping[str, Any], where: str) -> DataSource:
             raise InputError(
                 f"{where}: dataset_kwargs lacks '{key}'; see the top of tasks/benchmarks/__init__.py"
             )
-    if spec["kind"] not in KINDS:
-        raise InputError(f"{where}: unknown kind {spec['kind']!r}; {did_you_mean(str(spec['kind']), KINDS)}")
+    answer_kind(spec, where)
     _check_keys(spec["splits"], _SPLITS, f"{where}: splits")
     hub = spec.get("hub")
     if hub is not None:
@@ -251,7 +264,7 @@ def _parse(path: Path, config: Mapping[str, Any]) -> Benchmark:
         task=config["task"],
         description=spec.get("about", ""),
         source=spec.get("source", ""),
-        kind=spec["kind"],
+        kind=answer_kind(spec, str(path)),
         data=data,
         max_new_tokens=int(generation["max_gen_toks"]),
         stop=tuple(generation.get("until", ())),

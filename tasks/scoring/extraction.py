@@ -126,7 +126,7 @@ def find_answer(text: str, kind: Kind, choices: Sequence[str] | None) -> Found |
 def _plain(text: str, kind: Kind) -> str:
     """Without end-of-text tokens and line breaks of HTML; the digits of other scripts as those of ASCII."""
     text = _END_TOKEN.sub(" ", text)
-    return text if kind in ("latex", "text") else plain_digits(text)
+    return plain_digits(text) if kind in ("number", "choice") else text
 
 
 def _gives_up(text: str, kind: Kind, choices: Sequence[str] | None) -> bool:
@@ -157,7 +157,7 @@ def read_span(text: str, kind: Kind, choices: Sequence[str] | None) -> Found | N
     tail = _plain(text[-_TAIL_CHARS:], kind)
     if found := _find_stated(tail, kind, choices):
         answer: str | None = found.answer
-    elif kind != "text" and _gives_up(tail, kind, choices):
+    elif kind not in ("text", "contains") and _gives_up(tail, kind, choices):
         answer = None
     elif kind == "number":
         answer = span_number(_past_question(tail))
@@ -228,7 +228,7 @@ def _line_after(text: str, start: int) -> tuple[str, bool]:
 
 def _is_followed(stated: str, answer: str, kind: Kind) -> bool:
     """Whether something after the answer shows that it was not cut; a comma may stand inside a number."""
-    if kind in ("latex", "text"):
+    if kind not in ("number", "choice"):
         return stated.rstrip().endswith((".", "$", "\\)", "\\]"))
     after = stated[stated.rfind(answer) + len(answer) :] if answer in stated else ""
     return bool(after.strip(" ,-/:^*+"))

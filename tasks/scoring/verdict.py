@@ -128,7 +128,8 @@ def answers_equal(gold: str, answer: str, kind: Kind, choices: Sequence[str] | N
 
     number: same exact value, notation and currency aside (`numbers_equal`); choice: same letter,
     however named; latex: same text, or mathematically equal by form or by Math-Verify; text: same words,
-    case, punctuation, articles and the letter of a choice before them, as in "(B) a surplus", aside.
+    case, punctuation, articles and the letter of a choice before them, as in "(B) a surplus", aside;
+    contains: the reference's words stand in the answer, one after the other.
     """
     try:
         return _equal(gold, answer, kind, choices)
@@ -147,6 +148,8 @@ def _equal(gold: str, answer: str, kind: Kind, choices: Sequence[str] | None) ->
     if max(len(gold), len(answer)) > _MAX_TEXT_CHARS:
         return gold.strip() == answer.strip()
     wanted = normalise_words(gold)
+    if kind == "contains":
+        return f" {wanted} " in f" {normalise_words(answer)} "
     bare = _LABEL.sub("", answer) if len(answer) <= _LABELLED_CHARS else answer
     return wanted in (normalise_words(answer), normalise_words(bare))
 

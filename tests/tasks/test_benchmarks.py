@@ -7,10 +7,13 @@ from typing import Any
 
 import pytest
 
-from tasks.benchmarks import Benchmark, benchmark_names, load_benchmark
+from tasks.benchmarks import Benchmark, benchmark_names, load_benchmark, read_task_yaml
 from tasks.errors import InputError
+from tasks.lm_eval_task import custom_dataset
 from tasks.records import Record
+from tasks.scoring import Item, score
 from tasks.sources import HubSource
+from tasks.tags import get_tag_format
 
 HUB_BENCHMARKS = (
     *("aqua_rat", "arc_challenge", "college_math", "commonsenseqa", "cot_collection", "gsm8k", "multiarith"),
@@ -257,6 +260,23 @@ def test_one_yaml_and_its_data_make_a_benchmark(tmp_path: Path, repository: Path
     assert [record.answer for record in benchmark.records("test", tmp_path / "data")] == ["Paris"]
 
 
+def test_the_words_of_a_text_may_stand_in_a_sentence(tmp_path: Path, repository: Path) -> None:
+    text = YAML.format(include=repository / "tasks" / "benchmarks" / "_tagged.yaml")
+    (tmp_path / "capitals.yaml").write_text(f"{text}  match: contains\n")
+    fields = {"id": "fr", "question": "Capital of France?", "answer": "Paris", "kind": "text"}
+    (tmp_path / "capitals").mkdir()
+    (tmp_path / "capitals" / "test.jsonl").write_text(json.dumps(fields) + "\n")
+    [record] = load_benchmark("capitals", tmp_path).records("test", tmp_path)
+    spec = read_task_yaml(tmp_path / "capitals.yaml")["dataset_kwargs"]
+    [doc] = custom_dataset(**spec, tags="none", data_dir=str(tmp_path))["test"]
+    assert doc["kind"] == record.kind == "contains"
+    verdicts = {
+        answer: score(Item.of(record, f"The answer is {answer}", get_tag_format("none"))).accuracy
+        for answer in ("PARIS.", "that it is Paris, of course", "Parisian")
+    }
+    assert [*verdicts.values()] == [True, True, False]
+
+
 def test_a_generator_makes_a_benchmark(
     tmp_path: Path, repository: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -289,6 +309,8 @@ def test_a_generator_makes_a_benchmark(
         ("generation_kwargs: {max_gen_toks: many}", "max_gen_toks: input should be a valid integer"),
         ("generation_kwargs: 3", "must be mappings"),
         ("  kind: txt", "unknown kind 'txt'; did you mean 'text'"),
+        ("  match: contain", "unknown match 'contain'; did you mean 'contains'"),
+        ("  kind: number\n  match: contains", "match: contains is for kind text, not for number"),
         ("\tx", "cannot be read as YAML"),
     ],
 )
