@@ -111,7 +111,7 @@ def document(cells: Sequence[Cell], replications: int, seed: int, seconds: float
                     *(f"{what}, {most}" for most in MOST for what in ("false, %", "found, %", "seeds")),
                 ],
                 [
-                    [effect, *(text for most in MOST for text in _figures(own, "**α t²**", most))]
+                    [effect, *(text for most in MOST for text in _figures(own, "**0.75 α t²**", most))]
                     for effect in EFFECTS
                     if (own := [cell for cell in cells if cell.family.effect == effect])
                 ],

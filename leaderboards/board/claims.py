@@ -180,7 +180,7 @@ def _judged(family: Sequence[Answer], margin: float) -> Iterator[Answer]:
         found, level, (p, p_alike) = answer.difference, 1 - CONFIDENCE, corrected[number]
         if (record := answer.declared) and record.most_seeds:
             level = nominal_level(found.num_seeds, record.seeds, record.most_seeds, level / len(family))
-            p, p_alike = raw[number]
+            p, p_alike = raw[number][0], 2 * raw[number][1]  # so that the interval lies within the margin
         verdict: ClaimVerdict = "undecided" if found.known else "unknown"
         if p < level:
             verdict = "refuted" if claim.alike or found.centre < claim.threshold else "confirmed"

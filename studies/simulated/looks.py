@@ -86,7 +86,7 @@ RULES: dict[str, Rule] = {
     "5 % at each look": lambda found, most: found.p[:, : most - FIRST + 1] < _ALPHA,
     "Pocock": _spending(lambda t: _ALPHA * np.log(1 + (np.e - 1) * t)),
     "α t": _spending(lambda t: _ALPHA * t),
-    "**α t²**": _ours,
+    "**0.75 α t²**": _ours,
     "O'Brien-Fleming": _spending(_brien),
     "mixture SPRT": _mixture,
 }
@@ -109,4 +109,4 @@ def stopped(found: Paths, rule: Rule, most: int) -> Stopped:
 
 def called_alike(found: Paths, most: int) -> float:
     """Share of the paths in which the rule of the harness ever calls the two equivalent within `SHIFT`."""
-    return float(_ours(Paths(found.equivalent, *found[1:]), most).any(axis=1).mean())
+    return float(_ours(Paths(2 * found.equivalent, *found[1:]), most).any(axis=1).mean())

@@ -10,7 +10,7 @@ from studies.simulated import families
 from studies.simulated.families import SHIFT, Family
 from studies.simulated.looks import FIRST, RULES, paths, stopped
 
-OURS = "**α t²**"
+OURS = "**0.75 α t²**"
 
 
 def test_looks_at_5_percent_claim_too_much_and_spending_does_not() -> None:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.special import ndtr, ndtri
 
-from leaderboards.stats.sequential import levels, nominal_level
+from leaderboards.stats.sequential import SHARE, levels, nominal_level
 
 FIVE = tuple(range(1, 6))
 
@@ -23,8 +23,8 @@ def test_the_boundaries_are_those_of_the_literature(spent, boundaries: tuple[flo
     assert -ndtri(np.asarray(found) / 2) == pytest.approx(boundaries, abs=2e-3)
 
 
-def test_a_single_look_has_the_whole_level() -> None:
-    assert nominal_level(5, 5, 5) == pytest.approx(0.05)
+def test_a_single_look_has_all_that_is_spent() -> None:
+    assert nominal_level(5, 5, 5) == pytest.approx(0.05 * SHARE)
 
 
 @pytest.mark.parametrize("most", [4, 20])
@@ -32,7 +32,7 @@ def test_all_looks_together_cross_as_often_as_is_spent(most: int) -> None:
     seeds = np.arange(3, most + 1)
     sums = np.random.default_rng(5).standard_normal((40_000, most)).cumsum(axis=1)[:, 2:]
     bounds = -ndtri(np.asarray([nominal_level(at, 3, most) for at in seeds.tolist()]) / 2)
-    assert (np.abs(sums) > bounds * np.sqrt(seeds)).any(axis=1).mean() == pytest.approx(0.05, abs=0.004)
+    assert (np.abs(sums) > bounds * np.sqrt(seeds)).any(axis=1).mean() == pytest.approx(0.05 * SHARE, abs=0.004)
 
 
 def test_levels_grow_with_the_seeds_and_hold_outside_of_the_plan() -> None:
