@@ -48,6 +48,15 @@ class Record:
     answer: str
     kind: Kind
 
+    def content(self) -> int:
+        """A number from 0 on, the same for the same question and choices, in whatever order these are.
+
+        Case and whitespace make no other question.
+        """
+        texts = (self.question, *sorted(self.choices or ()))
+        plain = "\0".join(" ".join(text.casefold().split()) for text in texts)
+        return int.from_bytes(hashlib.sha256(plain.encode("utf-8", "replace")).digest()[:7], "big")
+
 
 def render_prompt(record: Record, *, instruction: str | None = None) -> str:
     r"""Write the prompt of a record, for training and evaluation alike, as text without a chat template.

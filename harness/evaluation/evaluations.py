@@ -147,6 +147,7 @@ def sample_of(
         finish_reason=completion.finish_reason,
         prompt_tokens=completion.num_prompt_tokens,
         output_tokens=completion.num_output_tokens,
+        content=record.content(),
         **judged_fields(score, record.answer),
     )
 

@@ -1,5 +1,6 @@
 """What is found on a board: never more than the paired test supports, and whether it can be trusted."""
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby, pairwise
 from typing import TypeVar
@@ -40,6 +41,7 @@ def cautions(
         *_seeds(rows, rank_by),
         *_few_questions(rows, benchmarks, rank_by),
         *_of_rows(rows),
+        *_repeated(groups, benchmarks),
         *_overlapping(evaluated),
         *_other_verdicts(evaluated),
         *_not_comparable(groups),
@@ -159,6 +161,21 @@ def _of_rows(rows: Sequence[Row]) -> Iterator[findings.Caution]:
     counts = ((at, cell.benchmark, cell.undecided) for at, row in enumerate(rows) for cell in row.cells)
     if some := tuple(count for count in counts if count[2]):
         yield findings.UndecidedVerdicts(some)
+
+
+def _repeated(groups: Sequence[Group], benchmarks: Sequence[str]) -> Iterator[findings.Repeated]:
+    found = {
+        name: of.contents
+        for group in groups
+        for name in benchmarks
+        if (of := group.outcomes.get(name)) and of.contents is not None
+    }
+    places = Counter[int]()
+    for contents in found.values():
+        places.update(contents[contents >= 0].tolist())
+    if twice := {content for content, count in places.items() if count > 1}:
+        where = tuple(name for name, contents in found.items() if not twice.isdisjoint(contents.tolist()))
+        yield findings.Repeated(len(twice), where)
 
 
 def _evaluated(groups: Sequence[Group], benchmarks: Sequence[str]) -> list[_Evaluated]:

@@ -111,6 +111,13 @@ class UndecidedVerdicts(NamedTuple):
     cells: tuple[tuple[int, str, int], ...]
 
 
+class Repeated(NamedTuple):
+    """Questions that stand several times in what a board averages: how many, and where."""
+
+    number: int
+    benchmarks: tuple[str, ...]
+
+
 class Overlapping(NamedTuple):
     """Test questions of a benchmark that stand in the training data of these rows."""
 
@@ -189,7 +196,9 @@ class JudgeBesideRule(NamedTuple):
 
 SummaryFinding = Headline | AgainstReference | ComputeMatch
 _OfFigures = Detectable | OneSeed | SeedsUnknown | SeedsFarApart | FewQuestions | NotRanked | NearZero
-_OfTheirMaking = Truncated | UndecidedVerdicts | Overlapping | OtherVerdicts | NotComparable | UnequalSettings
+_OfTheirMaking = (
+    Truncated | UndecidedVerdicts | Repeated | Overlapping | OtherVerdicts | NotComparable | UnequalSettings
+)
 Caution = _OfFigures | _OfTheirMaking
 Check = ScoreLeaders | NoOverlap | MadeAgain | JudgeBesideRule
 Finding = SummaryFinding | Caution | Check

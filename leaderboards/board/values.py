@@ -26,7 +26,7 @@ from leaderboards.stats import (
     seed_spread,
     wilson_interval,
 )
-from leaderboards.stats.mean_squares import components, sums_of
+from leaderboards.stats.mean_squares import Contents, components, distinct, sums_of
 
 NUM_BUCKETS = 4
 Seeds = tuple[int | None, ...]
@@ -136,18 +136,28 @@ class Paired:
         if spread is None:
             spread = spread_of([group for group, _ in self.sides], self.benchmarks, metric, alpha)
         sides = sum(len(set(seeds)) > 1 for _, seeds in self.sides)
-        return paired_difference(self.matrices(metric, alpha), spread, max(sides, 1))
+        contents = contents_of(self.entry, self.benchmarks)
+        return paired_difference(self.matrices(metric, alpha), spread, max(sides, 1), contents)
 
 
 def spread_of(groups: Sequence[Group], benchmarks: Sequence[str], metric: Metric, alpha: float) -> SeedSpread:
     """What the groups that have several seeds on all of these benchmarks say of the effect of a seed."""
     return seed_spread(
         [
-            components([sums_of(matrix) for matrix in _matrices(group, benchmarks, metric, alpha).values()])
+            components(
+                [sums_of(layout) for layout in distinct(list(matrices), contents_of(group, benchmarks))]
+            )
             for group in groups
             if len(seeds_on_all(group, benchmarks)) > 1
+            and (matrices := _matrices(group, benchmarks, metric, alpha).values())
         ]
     )
+
+
+def contents_of(group: Group, benchmarks: Sequence[str]) -> list[Contents] | None:
+    """Numbers of the contents of the benchmarks' questions; None where any are not known."""
+    found = [group.outcomes[name].contents for name in benchmarks]
+    return [one for one in found if one is not None] if all(one is not None for one in found) else None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -188,7 +198,8 @@ def _estimate(
     group: Group, benchmarks: Sequence[str], metric: Metric, alpha: float, spread: SeedSpread
 ) -> Estimate:
     draws = [group.outcomes[benchmark].num_samples for benchmark in benchmarks]
-    return mean_interval(list(_matrices(group, benchmarks, metric, alpha).values()), draws, spread)
+    matrices = list(_matrices(group, benchmarks, metric, alpha).values())
+    return mean_interval(matrices, draws, spread, contents_of(group, benchmarks))
 
 
 def _matrices(group: Group, benchmarks: Sequence[str], metric: Metric, alpha: float) -> dict[str, Matrix]:

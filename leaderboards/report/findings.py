@@ -224,6 +224,14 @@ def _(finding: found.UndecidedVerdicts, board: Board) -> str:
 
 
 @sentence.register
+def _(finding: found.Repeated, board: Board) -> str:
+    return (
+        f"{finding.number:,} question{'s stand' if finding.number > 1 else ' stands'} several times in "
+        f"{enumerated(finding.benchmarks)}; intervals and tests count each of them once."
+    )
+
+
+@sentence.register
 def _(finding: found.Overlapping, board: Board) -> str:
     overlap = finding.overlap
     example = "" if not overlap.examples else " (such as {} in {})".format(*overlap.examples[0])

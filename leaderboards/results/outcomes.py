@@ -60,7 +60,8 @@ class Lengths:
 class Outcomes:
     """One row of the board on one benchmark: arrays of shape (S, Q), questions in one order for all rows.
 
-    `undecided` counts outputs that are wrong only because their comparison reached a limit.
+    `undecided` counts outputs that are wrong only because their comparison reached a limit. `contents` (Q,)
+    are numbers of the questions' contents, below 0 where not known; None where none is.
     """
 
     seeds: tuple[int | None, ...]
@@ -70,9 +71,10 @@ class Outcomes:
     format_valid: NDArray[np.float64]
     truncated: NDArray[np.float64]
     output_tokens: NDArray[np.float64]
-    undecided: int
     defects: Counter[str]
     num_samples: int = 1
+    undecided: int = 0
+    contents: NDArray[np.int64] | None = None
     draws: Draws | None = None
     judged: RuleAndJudge | None = None
     lengths: Lengths | None = None
@@ -180,6 +182,7 @@ def stack(parts: Sequence[SeedSamples]) -> Outcomes:
         question_ids=questions[0],
         num_samples=num_samples,
         undecided=int(np.nansum(_joined(parts, "undecided"))),
+        contents=_contents(first),
         defects=sum((part.samples.defects.get(part.key, Counter()) for part in parts), Counter[str]()),
         draws=_draws(parts) if num_samples > 1 else None,
         judged=_judged(parts),
@@ -198,6 +201,11 @@ def _questions(part: SeedSamples) -> NDArray[np.object_]:
             "run the evaluation again"
         )
     return part.samples.question_ids[number_N[::num_samples]]
+
+
+def _contents(part: SeedSamples) -> NDArray[np.int64] | None:
+    column = part.samples.frame["content"].iloc[part.positions[:: part.evaluation.num_samples]]
+    return None if column.isna().all() else column.to_numpy(np.int64, na_value=-1)
 
 
 def _drawn(part: SeedSamples, name: str) -> NDArray[np.float64]:

@@ -234,6 +234,7 @@ class Sample:
         gold_chars: Length of the reference answer.
         thinking_start: Where the reasoning begins, up to `thinking_end`.
         answer_start: Where the answer begins, up to `answer_end`.
+        content: A number of the question's content, the same where question and choices are.
         undecided: Whether it counts as wrong only because its comparison reached a limit of time or memory.
     """
 
@@ -264,6 +265,7 @@ class Sample:
     thinking_end: int | None = field(default=None, metadata=column("output", since=4))
     answer_start: int | None = field(default=None, metadata=column("output", since=4))
     answer_end: int | None = field(default=None, metadata=column("output", since=4))
+    content: int | None = field(default=None, metadata=column(since=5))
     undecided: bool | None = field(default=None, metadata=column(since=5))
 
     @property

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from leaderboards.stats.figures import CONFIDENCE, Estimate, Matrix
-from leaderboards.stats.mean_squares import Components, components, residuals, sums_of
+from leaderboards.stats.mean_squares import Components, Contents, components, distinct, residuals, sums_of
 from leaderboards.stats.seeds import SeedSpread, seed_spread
 
 
@@ -85,7 +85,10 @@ def wilson_interval(mean: float, n: float, confidence: float = CONFIDENCE) -> tu
 
 
 def mean_interval(
-    matrices: Sequence[Matrix], draws: Sequence[float] | None = None, spread: SeedSpread | None = None
+    matrices: Sequence[Matrix],
+    draws: Sequence[float] | None = None,
+    spread: SeedSpread | None = None,
+    contents: Sequence[Contents] | None = None,
 ) -> Estimate:
     """Mean of values in [0, 1] over seeds, questions and benchmarks, with a two-way clustered interval.
 
@@ -95,9 +98,13 @@ def mean_interval(
         matrices: One (S, Q) array per benchmark, all with the same S.
         draws: For each benchmark how many independent outputs stand behind each value; by default one.
         spread: Of the seeds of all variants of the family; those of these matrices alone where None.
+        contents: Of the questions; those that stand twice count once (`mean_squares.distinct`).
     """
     mean = float(np.mean([matrix.mean() for matrix in matrices]))
-    parts = components([sums_of(matrix) for matrix in matrices])
+    layouts = distinct(matrices, contents)
+    parts = components([sums_of(layout) for layout in layouts])
+    if draws and len(layouts) < len(matrices):
+        draws = [min(draws)]
     low, high, error = interval_of(np.asarray(mean), parts, draws, spread)
     return Estimate(
         mean=mean,

@@ -7,8 +7,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from leaderboards.stats.figures import Matrix
+
+Contents = NDArray[np.int64]
 
 NOTHING = 1e-12
 """What rounding may leave of a mean square that is zero."""
@@ -57,6 +60,32 @@ def sums_of(matrix: Matrix) -> Sums:
     return Sums(
         matrix.mean(axis=-1), (by_question**2).sum(axis=-1), (matrix**2).sum(axis=(-2, -1)), matrix.shape[-1]
     )
+
+
+def distinct(layouts: Sequence[Matrix], contents: Sequence[Contents] | None) -> list[Matrix]:
+    """Layouts in which no question stands twice, with the same macro mean of each seed.
+
+    Questions of one content are one cluster, in one benchmark or in several: where there are any, all layouts
+    become one, in which a cluster counts as much as its questions do together. What is left of benchmarks are
+    their means, about which questions vary (the linearised ratio of cluster totals; Cochran 1977, Sampling
+    Techniques, sec. 9A).
+
+    Args:
+        layouts: (S, Q) of each benchmark.
+        contents: (Q,) of each, a number for each content; each below 0 is a content by itself. None where
+            nothing is known of them.
+    """
+    if contents is None:
+        return list(layouts)
+    numbers = np.concatenate(contents)
+    _, cluster = np.unique(np.where(numbers < 0, -1 - np.arange(len(numbers)), numbers), return_inverse=True)
+    if (count := int(cluster.max()) + 1) == len(numbers):
+        return list(layouts)
+    ends = np.cumsum([len(each) for each in contents])[:-1]
+    joined = np.full((count, len(layouts[0])), np.mean([layout.mean() for layout in layouts]))
+    for layout, own in zip(layouts, np.split(cluster, ends), strict=True):
+        np.add.at(joined, own, (layout - layout.mean()).T * (count / (layout.shape[1] * len(layouts))))
+    return [joined.T]
 
 
 def components(benchmarks: Sequence[Sums]) -> Components:

@@ -10,7 +10,7 @@ import numpy as np
 
 from leaderboards.stats.figures import CONFIDENCE, Difference, Matrix
 from leaderboards.stats.intervals import variance
-from leaderboards.stats.mean_squares import Components, Sums, components, sums_of
+from leaderboards.stats.mean_squares import Components, Contents, Sums, components, distinct, sums_of
 from leaderboards.stats.seeds import SeedSpread
 
 
@@ -24,7 +24,10 @@ class PairedT(NamedTuple):
 
 
 def paired_difference(
-    differences: Sequence[Matrix], spread: SeedSpread | None = None, sides: int = 2
+    differences: Sequence[Matrix],
+    spread: SeedSpread | None = None,
+    sides: int = 2,
+    contents: Sequence[Contents] | None = None,
 ) -> Difference:
     """Mean of paired differences in [-1, 1], with a two-way clustered t interval and p-value.
 
@@ -36,10 +39,11 @@ def paired_difference(
         spread: Of the seeds of all variants of the family; those of these differences alone where None, of
             which nothing is known for other seeds.
         sides: How many of the two have several seeds.
+        contents: Of the questions; those that stand twice count once (`mean_squares.distinct`).
     """
     from scipy.special import stdtrit
 
-    sums = [sums_of(difference) for difference in differences]
+    sums = [sums_of(layout) for layout in distinct(differences, contents)]
     found = paired_t(sums, spread, sides)
     centre, error, df = float(found.centre), float(found.error), float(found.df)
     t = float(stdtrit(df, (1 + CONFIDENCE) / 2))

@@ -261,6 +261,28 @@ def test_verdicts_that_a_limit_decided_are_counted(run: RunResults) -> None:
     assert "memory: sft on world_choice (3). `harness rescore` tries them again." in notes
 
 
+def test_questions_that_stand_in_two_benchmarks_count_once(run: RunResults) -> None:
+    numbers = run.samples.groupby("benchmark", sort=False)["sample_id"].transform(
+        lambda ids: ids.factorize()[0]
+    )
+    apart = {name: 1000 * at for at, name in enumerate(run.samples["benchmark"].unique())}
+    once = numbers + run.samples["benchmark"].map({**apart, "world_number_hard": apart["world_number"]})
+    plain, found = (
+        build_board([dataclasses.replace(run, samples=run.samples.assign(content=content))])
+        for content in (numbers + run.samples["benchmark"].map(apart), once)
+    )
+    assert "several times" not in " ".join(sentences(plain.notes, plain))
+    assert "stand several times in world_number and world_number_hard; intervals and tests count" in " ".join(
+        sentences(found.notes, found)
+    )
+    for before, after in zip(plain.rows, found.rows, strict=True):
+        assert before.macro
+        assert after.macro
+        one, other = (row.macro.metric("accuracy").estimate for row in (before, after))
+        assert (one.mean, one.by_seed) == (other.mean, other.by_seed)
+        assert other.num_questions < one.num_questions
+
+
 def test_truncated_outputs_and_unequal_settings_are_noted(run: RunResults) -> None:
     def other_budget(entry: Entry) -> Entry:
         if entry.name != "base":

@@ -153,13 +153,13 @@ def test_a_peak_of_memory_that_an_earlier_run_names_is_passed_over(stored: Path)
 
 
 def test_the_fields_of_a_sample_are_the_columns_and_say_how_they_are_stored() -> None:
-    kinds = {"string": 9, "int64": 10, "bool": 6, "double": 1, "list<item: string>": 2}
+    kinds = {"string": 9, "int64": 11, "bool": 6, "double": 1, "list<item: string>": 2}
     found = [str(field.type).replace("element", "item") for field in SAMPLES.schema]
     assert {kind: found.count(kind) for kind in dict.fromkeys(found)} == kinds
     nullable = [field.name for field in SAMPLES.schema if field.nullable]
     assert nullable == [
         *("seed", "choices", "extracted", "judge", "thinking_chars", "gold_chars"),
-        *("thinking_start", "thinking_end", "answer_start", "answer_end", "undecided"),
+        *("thinking_start", "thinking_end", "answer_start", "answer_end", "content", "undecided"),
     ]
 
 

@@ -32,7 +32,9 @@ def test_all_looks_together_cross_as_often_as_is_spent(most: int) -> None:
     seeds = np.arange(3, most + 1)
     sums = np.random.default_rng(5).standard_normal((40_000, most)).cumsum(axis=1)[:, 2:]
     bounds = -ndtri(np.asarray([nominal_level(at, 3, most) for at in seeds.tolist()]) / 2)
-    assert (np.abs(sums) > bounds * np.sqrt(seeds)).any(axis=1).mean() == pytest.approx(0.05 * SHARE, abs=0.004)
+    assert (np.abs(sums) > bounds * np.sqrt(seeds)).any(axis=1).mean() == pytest.approx(
+        0.05 * SHARE, abs=0.004
+    )
 
 
 def test_levels_grow_with_the_seeds_and_hold_outside_of_the_plan() -> None:
