@@ -9,6 +9,7 @@ on from there and comes to the same figures.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -151,11 +152,12 @@ class Report(NamedTuple):
     paths: ReportPaths
     notes: Sequence[str]
 
-    def show(self, screen: Console) -> None:
-        """Prints the board, what is said besides, and where its page is."""
+    def show(self, screen: Console, *, full: bool = False) -> None:
+        """Prints the board (in full with all that stands behind it), notes, and the page's place."""
         from leaderboards.report.terminal import render
 
-        render(self.board, screen)
+        render(self.board, screen, full=full)
+        screen.print()
         for line in (*self.notes, f"leaderboard: {self.paths.html}"):
             screen.print(neutral(line), highlight=False, markup=False, soft_wrap=True)
 
@@ -178,6 +180,8 @@ def report(
     allow_different: Sequence[str] = (),
     most_samples: int = 100_000,
     claims: Sequence[str] = (),
+    margin: float = 0.01,
+    reported: bool = False,
 ) -> Report:
     """Builds the board of runs and of the entries that belong beside them, and writes its files.
 
@@ -191,6 +195,8 @@ def report(
         allow_different: Aspects in which results may differ, and are then marked.
         most_samples: At most so many in the page.
         claims: To be answered beside those on record.
+        margin: Within how much entries are called equivalent, a share of 1.
+        reported: Whether what papers report stands in other forms than the page, too.
 
     Raises:
         InputError: The results are not comparable, or an entry file is faulty.
@@ -213,6 +219,8 @@ def report(
         allow_different=allow_different,
         reported=matching_reported(read_reported(folder), asked),
         claims=claims,
+        margin=margin,
     )
     with locked(out, wait=True):
-        return Report(board, write_report(board, out, runs, most_samples), joined.lines)
+        paths = write_report(board, out, runs, most_samples, reported)
+    return Report(board if reported else replace(board, reported=()), paths, joined.lines)

@@ -15,6 +15,7 @@ from tasks.shown import printable
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from leaderboards.board.rows import Board
     from leaderboards.gate import GateReport, GateTest
 
 _ENTRIES = "Folder of entry files; those evaluated on the same questions join the board."
@@ -25,6 +26,11 @@ _FAIL_IF = (
 )
 
 
+_REQUIRE = (
+    "A claim that must be confirmed, else exit 1: A not worse than B by X points [on METRIC] "
+    "[over BENCHMARKS]; what is merely not refuted does not pass."
+)
+_REPORTED = "Show what papers report in all forms; the page always does."
 _CLAIM = "A question to be answered first; one that is not on record in the run is said to come late."
 
 
@@ -36,10 +42,14 @@ def leaderboard(
     alpha: Annotated[float | None, option("Weight of accuracy in score.")] = None,
     entries: Annotated[Path | None, option(_ENTRIES)] = None,
     allow_different: Annotated[str | None, option(_ALLOW, metavar="a,b")] = None,
+    margin: Annotated[float, option("Points within which entries are called equivalent.")] = 1.0,
     claim: Annotated[list[str] | None, option(_CLAIM, metavar='"A > B by 1"')] = None,
     samples: Annotated[int, typer.Option(help="At most so many samples in the page.", min=0)] = 100_000,
     baseline: Annotated[list[Path] | None, option("Earlier run to compare with; may be repeated.")] = None,
     fail_if: Annotated[list[str] | None, option(_FAIL_IF, metavar='"METRIC(BENCHMARK) drops"')] = None,
+    require: Annotated[list[str] | None, option(_REQUIRE, metavar='"A not worse than B by 1"')] = None,
+    full: Annotated[bool, typer.Option("--full", help="Print tests, benchmarks and compute too.")] = False,
+    reported: Annotated[bool, typer.Option("--reported", help=_REPORTED)] = False,
 ) -> None:
     """Write the report again from stored results alone; what is not said is as in the first run."""
     from harness.config import stored_config
@@ -60,6 +70,8 @@ def leaderboard(
         raise InputError(f"--rank-by {rank_by}: {did_you_mean(rank_by, METRICS)}")
     if alpha is not None and not 0 <= alpha <= 1:
         raise InputError(f"--alpha {alpha}: choose a number from 0 to 1")
+    if not 0 < margin < 100:
+        raise InputError(f"--margin {margin:g}: choose points above 0 and below 100")
     runs = [read_outcomes(path) for path in run_dirs]
     stored = stored_config(runs[0])
     weight = stored.alpha if alpha is None else alpha
@@ -77,13 +89,33 @@ def leaderboard(
         entries=entries,
         allow_different=[part.strip() for part in (allow_different or "").split(",") if part.strip()],
         most_samples=samples,
-        claims=(*stored.claims, *(claim or ())),
+        claims=(*stored.claims, *(claim or ()), *(require or ())),
+        margin=margin / 100,
+        reported=reported,
     )
-    made.show(console())
+    made.show(console(), full=full)
     if gate:
         print_gate(gate, console())
-        if gate.failed:
-            raise typer.Exit(1)
+    met = [print_required(each, made.board, console()) for each in require or ()]
+    if (gate and gate.failed) or not all(met):
+        raise typer.Exit(1)
+
+
+def print_required(claim: str, board: Board, console: Console) -> bool:
+    """Whether a claim is confirmed for each model that it is about; prints `ok: …` or `not shown: …`."""
+    from rich.text import Text
+
+    from leaderboards.board.claims import parse_claim
+    from leaderboards.report.findings import sentences
+
+    answers = [answer for answer in board.claims if parse_claim(answer.claim) == parse_claim(claim)]
+    for answer, said in zip(answers, sentences(answers, board), strict=True):
+        shown = answer.verdict == "confirmed"
+        text = Text(
+            f"{'ok' if shown else 'not shown'}: {printable(claim)}: {said}", "" if shown else "bold red"
+        )
+        console.print(text, soft_wrap=True)
+    return bool(answers) and all(answer.verdict == "confirmed" for answer in answers)
 
 
 def print_gate(report: GateReport, console: Console) -> None:

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from functools import singledispatch
 
 from leaderboards.board import findings as found
-from leaderboards.board.claims import parse_claim
+from leaderboards.board.claims import Claim, parse_claim
 from leaderboards.board.rows import Answer, Board, ClaimVerdict, Standing
 from leaderboards.report import wording
 from leaderboards.report.wording import METRIC_NAMES, bounds, enumerated, label, large, percent, points
@@ -13,10 +13,12 @@ from tasks.shown import printable
 _MAX_NAMED = 6
 _MAX_GROUPS = 6
 _MAX_CELLS = 4
+_PAPERS_GAIN = 0.05
+"""Of sftkey-tag over sft, mean of five models, to the point (`entries/sftkey_paper.yaml`)."""
 _STANDINGS: dict[Standing, str] = {
     "before": "This was claimed before training",
     "after": "This was asked after results may have been seen, so that it proves little",
-    "default": "This is asked where nothing was claimed before training",
+    "default": "This is asked by default: nothing was claimed before training",
 }
 _CLAIM_VERDICTS: dict[ClaimVerdict, str] = {
     "confirmed": "Yes, confirmed",
@@ -69,13 +71,24 @@ def _(finding: Answer, board: Board) -> str:
     p = f"{'Holm ' if finding.family > 1 and not most else ''}p {wording.equals(wording.p_value(finding.p))}"
     test = f"{points(of.mean)} points, {level:.3g} % CI {bounds(finding.low, finding.high)}, {p}"
     asked += f" on {METRIC_NAMES[claim.metric]}{over}"
-    text = f"{asked}? {verdict} ({test}). {_STANDINGS[finding.standing]}."
+    text = f"{asked}? {verdict} ({test}).{_excluded(finding, claim)} {_STANDINGS[finding.standing]}."
     if most:
         decided = finding.verdict not in ("undecided", "unknown")
         told = "Seeds were added until it was decided, at" if decided else "Not decided after"
         text += f" {told} {of.num_seeds} of at most {most}: each look spent a part of the 5 %, which other "
         text += "tests of these two know nothing of."
     return text
+
+
+def _excluded(finding: Answer, claim: Claim) -> str:
+    """Which gains are not the truth, where the claim is that there is one and it is not confirmed."""
+    if claim.alike or finding.verdict in ("confirmed", "unknown"):
+        return ""
+    bound = f"the upper bound is {points(finding.high)}"
+    if (claim.first, claim.metric) != ("sftkey-tag", "accuracy"):
+        return f" A larger gain than {points(finding.high)} points is excluded." if finding.high > 0 else ""
+    excluded = "excluded" if finding.high < _PAPERS_GAIN else "not excluded"
+    return f" A gain of {100 * _PAPERS_GAIN:g} points, the paper's over plain SFT, is {excluded}: {bound}."
 
 
 @sentence.register

@@ -16,6 +16,8 @@ from leaderboards.results.schema import METRICS, Metric, TrainingCost
 from leaderboards.stats import MACRO, Estimate
 from tasks.shown import printable
 
+_LEAST_SPREAD = 0.05
+"""How far apart, at least, seeds at the two ends of their strip are."""
 Column = tuple[str, Callable[[Row], str]]
 """A heading, and how to word a row under it."""
 
@@ -52,8 +54,10 @@ def text_table(heading: str, rows: Sequence[Row], columns: Sequence[Column]) -> 
 
 
 def overall_columns(board: Board) -> tuple[Column, ...]:
-    """The heart of the board, which fits 80 columns: rank, tier, entry, metric, Δ, format, compute."""
+    """The heart of the board: rank, tier, entry, metric, Δ, seeds, format, compute; without it 80 columns."""
     metric = board.rank_by
+    spreads = [max(seeds) - min(seeds) for row in board.rows if row.macro and (seeds := _seeds(row, metric))]
+    widest = max([_LEAST_SPREAD, *spreads])
     return (
         ("#", lambda row: MISSING if row.rank is None else str(row.rank)),
         ("tier", lambda row: MISSING if row.tier is None else str(row.tier)),
@@ -63,13 +67,20 @@ def overall_columns(board: Board) -> tuple[Column, ...]:
             f"Δ {board.reference}",
             lambda row: wording.against_reference(row, row.macro, metric) if row.macro else MISSING,
         ),
+        ("seeds", lambda row: wording.dots(_seeds(row, metric), widest)),
         _macro("format", lambda cell: wording.value(cell, "format_valid")),
         _cost("FLOPs", wording.training_flops),
     )
 
 
+def _seeds(row: Row, metric: Metric) -> tuple[float, ...]:
+    """The means of the row's seeds; none where it has not several."""
+    means = row.macro.metric(metric).estimate.by_seed if row.macro else ()
+    return means if len(means) > 1 else ()
+
+
 def detail_columns(board: Board) -> tuple[Column, ...]:
-    """What else is worth knowing of a row: the other metrics, seeds, output length."""
+    """What else is worth knowing of a row: the other metrics, output length."""
     others = [metric for metric in METRICS if metric not in (board.rank_by, "format_valid")]
     return (
         *(_macro(METRIC_NAMES[metric], partial(wording.value, metric=metric)) for metric in others),
@@ -77,7 +88,6 @@ def detail_columns(board: Board) -> tuple[Column, ...]:
         _macro("bootstrap", lambda cell: wording.span(cell.metric(board.rank_by).estimate.bootstrap)),
         _macro("cut %", lambda cell: percent(cell.truncated)),
         _macro("tokens out", lambda cell: f"{cell.output_tokens:.0f}"),
-        ("seeds", lambda row: MISSING if row.seeds == (None,) else str(len(row.seeds))),
     )
 
 

@@ -1,4 +1,4 @@
-"""The leaderboard on a terminal: two compact tables at 80 columns; benchmarks and details when wider."""
+"""The leaderboard on a terminal: the answer, one table, what to beware of; the rest where it is wanted."""
 
 from __future__ import annotations
 
@@ -6,11 +6,12 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import zip_longest
 from typing import TYPE_CHECKING
 
+from leaderboards.board.findings import ComputeMatch
 from leaderboards.board.rows import Board, Row
 from leaderboards.report import tables
 from leaderboards.report.findings import sentences
 from leaderboards.report.tables import Column, TextTable, text_table
-from leaderboards.report.wording import legend, origins, title
+from leaderboards.report.wording import legend, origins, short_legend, title
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -22,33 +23,71 @@ _COMPUTE = "Training compute of one seed"
 _Headed = tuple[str, Sequence[Column]]
 
 
-def render(board: Board, console: Console) -> None:
-    """Prints the leaderboard and its compute; from 120 columns on also by benchmark, and with details."""
-    rank, _, name, *_ = overall = tables.overall_columns(board)
-    wide = console.width >= WIDE_CONSOLE
-    benchmarks = tables.benchmark_columns(board) if wide else ()
-    first: _Headed = (title(board), overall)
-    later: _Headed = ("By benchmark", (rank, name))
-    made = list(_fitted(board.rows, first, benchmarks, later, console.width))
-    if wide:
-        made.append(text_table("Details", board.rows, (name, *tables.detail_columns(board))))
-    for table in made:
+def render(board: Board, console: Console, *, full: bool = False) -> None:
+    """Prints the leaderboard.
+
+    Args:
+        board: What is printed.
+        console: Where; the table has as many columns as fit.
+        full: Whether benchmarks, compute, tests and all that was found follow; some from 120 columns on.
+    """
+    headline, *others = sentences(board.summary, board)
+    for answer in (*sentences(board.claims, board), headline):
+        print_paragraph(console, answer, "bold")
+    console.print()
+    for table in _rankings(board, console, full=full):
         console.print(_drawn(table, board.rows, board))
+    for line in legend(board) if full else short_legend(board):
+        print_paragraph(console, line, "dim")
+    console.print()
+    if full:
+        _print_tables(board, console)
+        for sentence in others:
+            print_paragraph(console, f"- {sentence}", "")
+    for table in () if full else tables.reported_tables(board):
+        _print_table(table, board, console)
+    compute = [found for found in board.summary if isinstance(found, ComputeMatch) and len(found.groups) > 1]
+    for note in sentences((*board.notes, *([] if full else compute)), board):
+        print_paragraph(console, f"! {note}", "yellow")
+    for line in (*sentences(board.checks, board), *origins(board)) if full else ():
+        print_paragraph(console, f"· {line}", "dim")
+
+
+def _rankings(board: Board, console: Console, *, full: bool) -> list[TextTable]:
+    """The table of the rows, with what fits beside its heart; in full also that by benchmark."""
+    overall, wide = tables.overall_columns(board), console.width >= WIDE_CONSOLE
+    first, later = (title(board), overall[:-1]), ("By benchmark", (overall[0], overall[2]))
+    benchmarks = tuple(tables.benchmark_columns(board)) if wide else ()
+    made = list(_fitted(board.rows, first, (overall[-1], *benchmarks), later, console))
+    if full or len(made) == 1:
+        return made
+    return list(_fitted(board.rows, first, overall[-1:], later, console))[:1]  # all benchmarks, or none
+
+
+def _print_tables(board: Board, console: Console) -> None:
+    """What stands behind the board: details, compute, and the tests."""
+    name, wide = tables.overall_columns(board)[2], console.width >= WIDE_CONSOLE
+    if wide:
+        details = text_table("Details", board.rows, (name, *tables.detail_columns(board)))
+        console.print(_drawn(details, board.rows, board))
     if trained := tuple(row for row in board.rows if row.cost):
         first, later = (_COMPUTE, (name,)), (f"{_COMPUTE}, continued", (name,))
-        for table in _fitted(trained, first, tables.cost_columns(board), later, console.width):
+        for table in _fitted(trained, first, tables.cost_columns(board), later, console):
             console.print(_drawn(table, trained, board))
     for table in tables.text_tables(board):
         if table.in_terminal and (wide or not table.detail):
-            console.print(_drawn(table, (), board))
-            for caption in table.captions:
-                print_paragraph(console, caption, "dim")
-            console.print()
-    _print_words(board, console)
+            _print_table(table, board, console)
+
+
+def _print_table(table: TextTable, board: Board, console: Console) -> None:
+    console.print(_drawn(table, (), board))
+    for caption in table.captions:
+        print_paragraph(console, caption, "dim")
+    console.print()
 
 
 def _fitted(
-    rows: Sequence[Row], first: _Headed, columns: Iterable[Column], later: _Headed, max_width: int
+    rows: Sequence[Row], first: _Headed, columns: Iterable[Column], later: _Headed, console: Console
 ) -> Iterator[TextTable]:
     """The first table with as many of the columns as fit beside it; the others in tables like `later`."""
     table, shown = text_table(first[0], rows, first[1]), first[1]
@@ -56,7 +95,7 @@ def _fitted(
         wider = text_table(table.heading, rows, (*shown, column))
         # So many characters that no cell has to be folded.
         width = sum(_GAP + max(map(len, texts)) for texts in zip(wider.columns, *wider.lines, strict=True))
-        if width > max_width:
+        if width > console.width:
             yield table
             shown = later[1]
             wider = text_table(later[0], rows, (*shown, column))
@@ -103,19 +142,3 @@ def print_paragraph(console: Console, text: str, style: str) -> None:
     from rich.text import Text
 
     console.print(Padding(Text(text, style), (0, 1)))
-
-
-def _print_words(board: Board, console: Console) -> None:
-    for line in legend(board):
-        print_paragraph(console, line, "dim")
-    console.print()
-    for answer in sentences(board.claims, board):
-        print_paragraph(console, answer, "bold")
-    headline, *others = sentences(board.summary, board)
-    print_paragraph(console, headline, "bold")
-    for sentence in others:
-        print_paragraph(console, f"- {sentence}", "")
-    for note in sentences(board.notes, board):
-        print_paragraph(console, f"! {note}", "yellow")
-    for line in (*sentences(board.checks, board), *origins(board)):
-        print_paragraph(console, f"· {line}", "dim")

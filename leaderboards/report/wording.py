@@ -30,6 +30,8 @@ VERDICT_WORDS: dict[Verdict, str] = {
     "undecided": "is not shown to differ from",
 }
 MISSING = "–"
+_STRIP = 6
+"""Places for dots: two in each character of Braille."""
 OWN_FORMAT_MARK = "†"
 SIGNIFICANT_MARK = "*"
 UNLIKE_MARK = "‡"
@@ -132,6 +134,16 @@ def value(cell: Cell, metric: Metric) -> str:
     return percent(figures.estimate.mean) + (OWN_FORMAT_MARK if figures.own_format else "")
 
 
+def dots(shares: Sequence[float], widest: float) -> str:
+    """Seeds as dots on a strip as wide as the board's widest spread, then their own spread in points."""
+    if not shares:
+        return MISSING
+    low, spread = min(shares), max(shares) - min(shares)
+    places = {round((_STRIP - 1) * (share - low + (widest - spread) / 2) / widest) for share in shares}
+    pairs = ((at in places, at + 1 in places) for at in range(0, _STRIP, 2))
+    return "".join(chr(0x2800 + 2 * left + 16 * right) for left, right in pairs) + f" {100 * spread:.1f}"
+
+
 def span(ends: tuple[float, float] | None) -> str:
     """An interval of shares in percent: `[68.0, 74.1]`."""
     return f"[{percent(ends[0])}, {percent(ends[1])}]" if ends else MISSING
@@ -197,14 +209,34 @@ def family(board: Board) -> str:
     )
 
 
+def short_legend(board: Board) -> tuple[str, ...]:
+    """What the marks of the table mean, in a line or a few."""
+    parts = [
+        "[ ] 95 % interval over questions and training seeds",
+        "dots: the seeds, and their spread in points",
+    ]
+    if board.family_macro:
+        parts[1:1] = [
+            f"{SIGNIFICANT_MARK} differs from {board.reference} by more than chance "
+            f"(p < {1 - board.confidence:.2g}, corrected for all {board.family_macro} pairs)",
+            "entries of one tier cannot be told apart",
+        ]
+    marks = [line for line in legend(board) if line[0] in (OWN_FORMAT_MARK, UNLIKE_MARK)]
+    return (printable("; ".join(parts) + "."), *marks)
+
+
 def legend(board: Board) -> tuple[str, ...]:
     """What the marks mean, and how the intervals and tests were made."""
     level = f"{100 * board.confidence:.0f} %"
     lines = [
         f"[ ] {level} interval: questions and training seeds are both a sample; for an entry without "
         "several seeds (the base, most external ones) it holds question sampling alone.",
-        f"{SIGNIFICANT_MARK} differs from {board.reference}: {family(board)}. Intervals are not corrected.",
     ]
+    if board.family_macro:
+        lines.append(
+            f"{SIGNIFICANT_MARK} differs from {board.reference}: {family(board)}. Intervals are not "
+            "corrected."
+        )
     if board.pairs:
         lines.append(
             "tier: by these tests no two entries of one tier can be told apart; each of a lower tier is "

@@ -64,7 +64,11 @@ class ReportPaths(NamedTuple):
 
 
 def write_report(
-    board: Board, out_dir: Path, runs: Sequence[RunResults] = (), most_samples: int = MOST_SAMPLES
+    board: Board,
+    out_dir: Path,
+    runs: Sequence[RunResults] = (),
+    most_samples: int = MOST_SAMPLES,
+    reported: bool = True,
 ) -> ReportPaths:
     """Writes `leaderboard.html`, `.md`, `.csv`, `.tex` and `.json`, and `manifest.json`, under `out_dir`.
 
@@ -74,14 +78,16 @@ def write_report(
         out_dir: the folder, made where it is missing.
         runs: what the board was built from; with them the page holds the samples.
         most_samples: how many of them at most.
+        reported: whether Markdown and LaTeX have what papers report, as the page, CSV and JSON do.
     """
     out_dir.mkdir(parents=True, exist_ok=True)
     samples = collect_samples(board, runs, most_samples) if most_samples else None
+    own = board if reported else dataclasses.replace(board, reported=())
     texts = {
         "leaderboard.html": page_html(board, samples),
-        "leaderboard.md": markdown(board),
+        "leaderboard.md": markdown(own),
         "leaderboard.csv": csv_text(board),
-        "leaderboard.tex": latex(board),
+        "leaderboard.tex": latex(own),
         "leaderboard.json": json_text(board),
     }
     texts[MANIFEST_FILE] = _manifest(board, runs, texts)
@@ -92,7 +98,7 @@ def write_report(
 
 def _manifest(board: Board, runs: Sequence[RunResults], files: Mapping[str, str]) -> str:
     """What a report was made from, as JSON, so that its figures can be checked and made again."""
-    names = ("reference", "rank_by", "alpha", "confidence", "benchmarks")
+    names = ("reference", "rank_by", "alpha", "confidence", "margin", "benchmarks")
     content = {
         "board": {**{name: getattr(board, name) for name in names}, "entries": len(board.rows)},
         "runs": [_run(run) for run in runs],

@@ -114,9 +114,43 @@ def test_the_gate_fails_on_a_significant_drop_after_the_report_is_written(
     assert "ok: accuracy(macro) of base" in capsys.readouterr().out
 
 
+def test_a_requirement_that_is_not_shown_does_not_pass(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = stored(tmp_path / "run", of_seeds(0, 1, 2))
+    assert leaderboard(run, "--require", "sft-tag-x2 not worse than base by 1") == 0
+    assert (
+        "\nok: sft-tag-x2 not worse than base by 1: Is sft-tag-x2 at most 1 point worse"
+        in capsys.readouterr().out
+    )
+    both = ["--require", "sft-tag > base by 5", "--require", "sft-tag not worse than sft-tag-x2 by 0.1"]
+    assert leaderboard(run, *both) == 1
+    out = capsys.readouterr().out
+    assert "\nok: sft-tag > base by 5: " in out
+    assert "\nnot shown: sft-tag not worse than sft-tag-x2 by 0.1: " in out
+
+
+def test_the_rest_is_printed_where_it_is_asked_for(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = stored(tmp_path / "run", of_seeds(0, 1, 2))
+    leaderboard(run)
+    short = capsys.readouterr().out
+    leaderboard(run, "--full", "--margin", 30)
+    full = capsys.readouterr().out
+    assert "Training compute of one seed" in full
+    assert "Training compute of one seed" not in short
+    assert "equivalent" in full
+    assert json.loads((run / "leaderboard" / "manifest.json").read_text())["board"]["margin"] == 0.3
+    with pytest.raises(InputError, match="--margin 0: choose points above 0"):
+        leaderboard(run, "--margin", 0)
+
+
 @pytest.mark.parametrize(
     ("arguments", "expected"),
     [
+        (["--require", "sft-tag > nothing"], "claim 'sft-tag > nothing': nothing: "),
+        (["--require", "sft-tag drops"], "not a claim; write A > B"),
         (["--fail-if", "accuracy(macro) drops"], "--baseline RUN_DIR"),
         (["--baseline", "RUN"], "--fail-if"),
         (["--baseline", "RUN", "--fail-if", "accuracy falls"], "not a condition; write METRIC"),

@@ -216,6 +216,7 @@ def _cell(
                 "mean": figures.estimate.mean,
                 "shown": _estimate(figures.estimate),
                 "seeds": figures.estimate.num_seeds,
+                "bySeed": list(map(tenths, figures.estimate.by_seed)),
                 "ownFormat": figures.own_format,
             }
             for figures in cell.metrics

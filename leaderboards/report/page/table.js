@@ -16,33 +16,25 @@ const entryCell = (row) => {
   for (const remark of remarks) cell.append(" ", make("span", { class: "chip" }, remark));
   return cell;
 };
-const spanBar = ([mean, low, high]) => {
+// The interval, its middle, and a dot for each seed.
+const spanBar = ({ shown: [mean, low, high], bySeed }) => {
   const range = make("i", { style: `left:${low / 10}%;right:${100 - high / 10}%` });
-  return make("span", { class: "span", "aria-hidden": "true" }, range, make("b", { style: `left:${mean / 10}%` }));
+  const dots = bySeed.length > 1 ? bySeed.map((share) => make("u", { style: `left:${share / 10}%` })) : [];
+  return make("span", { class: "span", "aria-hidden": "true" }, range, make("b", { style: `left:${mean / 10}%` }), ...dots);
 };
-// The share of right outputs of each seed; over several benchmarks the mean of theirs.
-const seedShares = (row, place = state.place) => {
-  const places = place === "macro" ? board.places.slice(1).map((each) => each.id) : [place];
-  const all = places.map((each) => row.cells[each]?.origins);
-  if (!all.every(Boolean)) return [];
-  const seeds = all[0].map((origin) => origin[0]);
-  return seeds.flatMap((seed) => {
-    const found = all.map((origins) => origins.find((origin) => origin[0] === seed));
-    if (!found.every(Boolean)) return [];
-    const share = found.reduce((sum, origin) => sum + origin[1] / origin[2], 0) / found.length;
-    return [{ seed, share }];
-  });
+const seedLine = ({ bySeed }) => {
+  if (!state.seeds) return "";
+  return make("span", { class: "seeds" }, bySeed.length > 1 ? bySeed.map(percentText).join(" · ") : "one checkpoint");
 };
-const seedLine = (row) => {
-  if (!state.seeds || state.metric !== "accuracy") return "";
-  const shares = seedShares(row).map(({ share }) => (100 * share).toFixed(1));
-  return make("span", { class: "seeds" }, shares.length > 1 ? shares.join(" · ") : "one checkpoint");
+const spreadOf = (row) => {
+  const shares = figuresOf(row)?.bySeed ?? [];
+  return shares.length > 1 ? ` (spread ${percentText(Math.max(...shares) - Math.min(...shares))})` : "";
 };
 const valueCell = (row) => {
   const figures = figuresOf(row);
   if (!figures) return make("td", {}, MISSING);
   const interval = make("span", { class: "interval" }, intervalText(figures));
-  return make("td", {}, figure("metric", row, here(), figureText(figures), interval), spanBar(figures.shown), seedLine(row));
+  return make("td", {}, figure("metric", row, here(), figureText(figures), interval), spanBar(figures), seedLine(figures));
 };
 const differenceCell = (row) => {
   const found = differenceOf(row);
@@ -87,7 +79,7 @@ const columns = () => [
   costColumn("flops", "train FLOPs", "flops"),
   costColumn("tokens", "loss tokens", "tokens"),
   costColumn("time", "train time", "seconds"),
-  { id: "count", name: "seeds", key: (row) => row.seeds || null, cell: (row) => make("td", {}, row.seeds ? String(row.seeds) : MISSING) },
+  { id: "count", name: "seeds", key: (row) => row.seeds || null, cell: (row) => make("td", {}, row.seeds ? row.seeds + spreadOf(row) : MISSING) },
   { id: "cut", name: "cut %", key: (row) => cellOf(row)?.truncated, cell: textCell("outputs", (row) => cellOf(row) && percentText(cellOf(row).truncated)) },
   { id: "out", name: "tokens out", key: (row) => cellOf(row)?.outputTokens, cell: textCell("outputs", (row) => cellOf(row)?.outputTokens.toString()) },
 ];
@@ -164,6 +156,5 @@ const captionOf = () => {
   }
   const notes = new Set(reportedHere().map((entry) => entry.note));
   if (notes.size) parts.push(`Reported, neither ranked nor tested: ${[...notes].join("; ")}. `);
-  if (state.seeds && state.metric !== "accuracy") parts.push("Values of each seed are kept for accuracy only. ");
   return parts;
 };

@@ -29,7 +29,7 @@ KNOWN = Overlap(40, 7_473, exact=1, ngram=3, ngram_size=13, examples=(("q-7", "t
 def forms(board: Board) -> dict[str, str]:
     """Every form as text with single spaces, the page without its inline data and scripts."""
     console = Console(width=80, file=io.StringIO(), color_system=None, legacy_windows=False)
-    render(board, console)
+    render(board, console, full=True)
     assert isinstance(console.file, io.StringIO)
     page = page_html(board).split('<script type="application/json"')[0]
     texts = {"terminal": console.file.getvalue(), "markdown": markdown(board), "page": page}

@@ -25,7 +25,7 @@ from tasks.errors import InputError
 
 def printed(board: Board, width: int) -> str:
     console = Console(width=width, file=io.StringIO(), color_system=None, legacy_windows=False)
-    render(board, console)
+    render(board, console, full=True)
     assert isinstance(console.file, io.StringIO)
     return console.file.getvalue()
 

@@ -36,7 +36,7 @@ def sentence(*runs: RunResults, reference: str | None = None) -> str:
 
 def printed(board: Board, width: int) -> str:
     file = io.StringIO()
-    render(board, Console(width=width, file=file, color_system=None, legacy_windows=False))
+    render(board, Console(width=width, file=file, color_system=None, legacy_windows=False), full=True)
     return file.getvalue()
 
 

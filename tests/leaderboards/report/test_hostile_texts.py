@@ -85,7 +85,7 @@ def is_neutral(text: str) -> bool:
 def test_on_the_terminal(boards: list[Board], width: int) -> None:
     for board in boards:
         console = Console(width=width, file=io.StringIO(), color_system=None, legacy_windows=False)
-        render(board, console)
+        render(board, console, full=True)
         assert isinstance(console.file, io.StringIO)
         text = console.file.getvalue()
         assert is_neutral(text)

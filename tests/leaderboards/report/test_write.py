@@ -31,9 +31,9 @@ def assert_golden(name: str, text: str) -> None:
     assert text == path.read_text(encoding="utf-8")
 
 
-def printed(board: Board, width: int) -> str:
+def printed(board: Board, width: int, *, full: bool = True) -> str:
     console = Console(width=width, file=io.StringIO(), color_system=None, legacy_windows=False)
-    render(board, console)
+    render(board, console, full=full)
     assert isinstance(console.file, io.StringIO)
     return "".join(f"{line.rstrip()}\n" for line in console.file.getvalue().splitlines())
 
@@ -55,6 +55,15 @@ def test_latex_matches_its_golden_file(board: Board) -> None:
 def test_the_terminal_matches_its_golden_file(board: Board, width: int) -> None:
     text = printed(board, width)
     assert max(len(line) for line in text.splitlines()) <= width
+    assert_golden(f"terminal-{width}-full.txt", text)
+
+
+@pytest.mark.parametrize("width", [80, 160])
+def test_the_answer_comes_first_then_one_table_then_what_to_beware_of(board: Board, width: int) -> None:
+    text = printed(board, width, full=False)
+    assert max(len(line) for line in text.splitlines()) <= width
+    assert text.splitlines()[0].startswith(" Is sftkey-tag better than sft-tag-x2 on accuracy")
+    assert "By benchmark" not in text
     assert_golden(f"terminal-{width}.txt", text)
 
 

@@ -103,7 +103,7 @@ def test_every_form_shows_them_apart(tmp_path: Path) -> None:
 def test_the_papers_table_fits_a_terminal(width: int) -> None:
     board = small_board(matching_reported(read_reported(), ["gsm8k"]))
     console = Console(width=width, file=io.StringIO(), color_system=None, legacy_windows=False)
-    render(board, console)
+    render(board, console, full=True)
     assert isinstance(console.file, io.StringIO)
     lines = [line.rstrip() for line in console.file.getvalue().splitlines()]
     assert max(map(len, lines)) <= width
@@ -117,7 +117,7 @@ def test_names_cannot_break_out(tmp_path: Path) -> None:
     evil = dataclasses.replace(row, name="a|b\n\x1b[31m<img>", source="[red]x\x1b[0m")
     board = small_board([evil])
     console = Console(width=160, file=io.StringIO(), color_system=None)
-    render(board, console)
+    render(board, console, full=True)
     assert isinstance(console.file, io.StringIO)
     assert "\x1b" not in console.file.getvalue()
     assert "[red]x" in console.file.getvalue()
