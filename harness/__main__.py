@@ -43,6 +43,10 @@ COMMANDS = {
         "leaderboard:leaderboard",
         "Write the report again from stored results alone; what is not said is as in the first run.",
     ),
+    "power": (
+        "power:power_command",
+        "Say how many seeds and questions it takes to find a difference, and what they cost.",
+    ),
     "verify": (
         "verify:verify_command",
         "Read all that is stored and say what is damaged; nothing is changed. Exit code 1 where anything is.",

@@ -37,6 +37,16 @@ class Estimate:
     known: bool = True
 
 
+def detectable(df: float, se: float, alpha: float) -> float:
+    """The true difference that a t test at level α finds with a power of 80 %.
+
+    (t_{1-α/2} + t_{power}) standard errors: Bloom 1995, doi:10.1177/0193841X9501900504.
+    """
+    from scipy.special import stdtrit
+
+    return float(stdtrit(df, 1 - alpha / 2) + stdtrit(df, POWER)) * se
+
+
 @dataclass(frozen=True, slots=True)
 class Difference:
     """A paired mean difference with its interval, its p-value, and McNemar's p for each seed pair.
@@ -61,13 +71,8 @@ class Difference:
     known: bool = True
 
     def detectable(self, alpha: float = 1 - CONFIDENCE) -> float:
-        """The true difference that a test like this one at level α finds with a power of 80 %.
-
-        (t_{1-α/2} + t_{power}) standard errors: Bloom 1995, doi:10.1177/0193841X9501900504.
-        """
-        from scipy.special import stdtrit
-
-        return float(stdtrit(self.df, 1 - alpha / 2) + stdtrit(self.df, POWER)) * self.se
+        """The true difference that a test like this one at level α finds with a power of 80 %."""
+        return detectable(self.df, self.se, alpha)
 
     def p_against(self, null: float) -> float:
         """Two-sided, of the test that the true difference is this."""

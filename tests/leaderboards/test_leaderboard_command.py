@@ -184,3 +184,46 @@ def test_a_claim_of_a_finished_run_is_answered_and_comes_late(tmp_path: Path) ->
     assert "may have been seen" in (run / "leaderboard" / "leaderboard.html").read_text()
     with pytest.raises(InputError, match="claim 'sft-tag > bse': bse: did you mean 'base'"):
         leaderboard(run, "--claim", "sft-tag > bse")
+
+
+def power(*arguments: object) -> int:
+    return app(["power", *map(str, arguments)], standalone_mode=False) or 0
+
+
+def test_a_pilot_says_what_a_difference_needs_and_costs(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = stored(tmp_path / "run", of_seeds(0, 1, 2))
+    power(run, "--claim", "sft-tag > sft-tag-x2", "--difference", 4)
+    out = " ".join(capsys.readouterr().out.split())
+    assert "sft-tag and sft-tag-x2 on accuracy, from 3 seeds and 240 questions" in out
+    assert "4 points with 960 questions: " in out
+    assert " FLOPs of training, " in out
+    power(run, "--claim", "sft-tag > base over world_number", "--corrected")
+    out = " ".join(capsys.readouterr().out.split())
+    assert "from 3 seeds and 60 questions" in out
+    assert "found four times in five at 1.7 %" in out
+
+
+def test_before_any_run_assumptions_say_it(capsys: pytest.CaptureFixture[str]) -> None:
+    power("--questions", "500,1319", "--seed-sd", 2)
+    assert "a standard deviation of 2 points" in (out := capsys.readouterr().out)
+    assert "2 points with 1,819 questions: " in out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (["--difference", "0"], "--difference 0: choose points above 0"),
+        (["--questions", "100,x"], "--questions 100,x: write numbers from 2 on"),
+        (["--differ", "nan"], "--differ nan: choose a number above 0"),
+        (["--seed-sd", "-1"], "--seed-sd -1: choose points from 0"),
+        (["--claim", "a > b"], "--claim: needs a run"),
+        (["RUN", "--claim", "sft-tag > sft-tag-x3"], "sft-tag-x3: did you mean 'sft-tag-x2'"),
+        (["RUN", "--claim", "sft-tag > base"], "sft-tag and base have 1 seeds in common"),
+    ],
+)
+def test_what_power_cannot_be_told_of_is_refused(tmp_path: Path, arguments: list[str], expected: str) -> None:
+    run = stored(tmp_path / "run", of_seeds(0, n=10))
+    with pytest.raises(InputError, match=expected):
+        power(*(str(run) if argument == "RUN" else argument for argument in arguments))
