@@ -15,7 +15,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from harness.engines.api import EngineSettings, ServerSettings, api_key, server_url
-from leaderboards.results.schema import METRICS, RunResults
+from leaderboards.results.schema import METRICS, RunResults, Tuning
 from sftkey_train.settings import TrainSettings
 from sftkey_train.text import PROMPT_DATE
 from tasks.benchmarks import TASK_PREFIX, Benchmark, load_benchmark
@@ -122,6 +122,7 @@ class Config:
         max_seeds: At most so many.
         train: Shared by all variants.
         per_variant: Variant name -> its own values of `OWN_SETTINGS`, as `harness sweep` finds them.
+        tuned: Variant name -> from how many settings these were chosen, as `harness sweep` counts them.
         eval: Shared by all checkpoints.
     """
 
@@ -147,6 +148,7 @@ class Config:
     max_seeds: Annotated[int, Field(gt=0, le=1000)] = 20
     train: TrainSettings = field(default_factory=TrainSettings)
     per_variant: dict[str, dict[str, float]] = field(default_factory=dict)
+    tuned: dict[str, Tuning] = field(default_factory=dict)
     eval: EvalSettings = field(default_factory=EvalSettings)
 
     def settings_of(self, variant: str) -> TrainSettings:
@@ -351,12 +353,17 @@ def _check_names(config: Config) -> None:
             raise InputError(f"no {key}: name at least one (harness list {key})")
         if len({name.removeprefix(TASK_PREFIX) for name in names}) < len(names):
             raise InputError(f"{key}: one stands there twice")
+    _check_own_settings(config)
+    if config.data_dir and not config.data_dir.is_dir():
+        raise InputError(f"--data-dir {config.data_dir}: no such folder")
+
+
+def _check_own_settings(config: Config) -> None:
+    for key, of in (("per_variant", config.per_variant), ("tuned", config.tuned)):
+        if lost := next((name for name in of if name not in config.variants), None):
+            raise InputError(f"{key}: {did_you_mean(lost, config.variants)}")
     for name, own in config.per_variant.items():
-        if name not in config.variants:
-            raise InputError(f"per_variant: {did_you_mean(name, config.variants)}")
         for key in own:
             if key not in OWN_SETTINGS:
                 raise InputError(f"per_variant.{name}: {key} is none of {', '.join(OWN_SETTINGS)}")
         checked(TrainSettings, dataclasses.asdict(config.settings_of(name)), f"per_variant.{name}", "train.")
-    if config.data_dir and not config.data_dir.is_dir():
-        raise InputError(f"--data-dir {config.data_dir}: no such folder")

@@ -115,7 +115,14 @@ def evaluate_checkpoints(
         if plan is not None:
             asked = {benchmark.name: evaluator.records(benchmark) for benchmark in benchmarks}
             overlaps = find_overlaps(plan.records, asked)
-            found = [(with_overlap(entry, overlaps), frame) for entry, frame in found]
+            tuned = {
+                of.name: config.tuned.get(name)
+                for name, of in zip(config.variants, plan.variants, strict=True)
+            }
+            found = [
+                (with_overlap(replace(entry, tuning=tuned.get(entry.name)), overlaps), frame)
+                for entry, frame in found
+            ]
         keep_formats(config.out, [one.tags for one in wanted])
         entries, samples = [entry for entry, _ in found], pd.concat([frame for _, frame in found])
         history = curves(plan) if plan else ()

@@ -20,6 +20,7 @@ from harness.config import OWN_SETTINGS, Config, dump_config
 from harness.files import locked
 from harness.preflight import check_training
 from harness.progress import Reporter, console
+from leaderboards.results.schema import Tuning
 from sftkey_train import distributed
 from sftkey_train.settings import TrainSettings
 from sftkey_train.variants import Variant, load_variant
@@ -35,6 +36,8 @@ Point = tuple[tuple[str, float], ...]
 """(setting, value) of one point of a variant's grid."""
 CHOSEN_FILE = "chosen.yaml"
 MOST_POINTS = 1_000
+_FEWEST_WITH_EDGE = 3
+"""Of two values each is one of the ends."""
 _GRID = (
     "A setting and its values, such as learning_rate=1e-5,3e-5; may be repeated. Half, once and twice the "
     "learning rate × stage2_share 0.25 and 0.5 where none is given."
@@ -169,9 +172,27 @@ def choose_settings(config: Config, grid: Mapping[str, Sequence[float]], reporte
     tried = _choose(tried, config.variants)
     points = [dataclasses.asdict(one) | {"point": dict(one.point)} for one in tried]
     write_whole(config.out / "sweep.json", json.dumps(points, indent=1) + "\n")
-    chosen = {one.variant: dict(one.point) for one in tried if one.chosen}
-    write_whole(config.out / CHOSEN_FILE, dump_config(dataclasses.replace(config, per_variant=chosen)))
+    best = {one.variant: one for one in tried if one.chosen}
+    chosen = dataclasses.replace(
+        config,
+        per_variant={name: dict(one.point) for name, one in best.items()},
+        tuned={name: _tuning(one, tried, config.seeds) for name, one in best.items()},
+    )
+    write_whole(config.out / CHOSEN_FILE, dump_config(chosen))
     return tried
+
+
+def _tuning(best: Tried, tried: Sequence[Tried], seeds: int) -> Tuning:
+    """What the leaderboard says of how a variant's settings were chosen."""
+    own = [one for one in tried if one.variant == best.variant]
+    values = {name: sorted({dict(one.point)[name] for one in own}) for name, _ in best.point}
+    edges = (
+        name
+        for name, value in best.point
+        if len(values[name]) >= _FEWEST_WITH_EDGE and value in (values[name][0], values[name][-1])
+    )
+    gain = best.metric - sum(one.metric for one in own) / len(own)
+    return Tuning(len(own), seeds, round(gain, 6), tuple(edges))
 
 
 def in_words(point: Point) -> str:
@@ -199,6 +220,7 @@ def _try(
         reference=None,
         claims=(),
         until_decided=False,
+        tuned={},
     )
     plan = make_plan(here)
     train(plan, reporter)

@@ -18,6 +18,7 @@ from leaderboards.board.claims import answer_claims
 from leaderboards.board.comparing import Comparer, alpha_changes, tiers
 from leaderboards.board.curves import curve_of
 from leaderboards.board.sampling import ValuesBySize, sampled_points, values_by_size
+from leaderboards.board.sensitivity import variations
 from leaderboards.board.values import Family, Measured, bootstrap, buckets_of, seeds_on_all, take_seeds
 from leaderboards.results.comparability import checked_aspects
 from leaderboards.results.merge import Group, merge_runs
@@ -29,7 +30,7 @@ from tasks.scoring import cohens_kappa
 
 DEFAULT_REFERENCES = ("sft-tag-x2", "sft-tag", "sft")
 _COSTS = [each.name for each in fields(TrainingCost) if each.name not in ("stages", "budget")]
-_OF_ENTRY = ("role", "tags", "tagged", "method", "licence", "link")
+_OF_ENTRY = ("role", "tags", "tagged", "method", "licence", "link", "tuning")
 _OF_EVALUATION = ("data_digest", "engine", "dtype", "scorer", "prompts")
 
 
@@ -93,7 +94,10 @@ def build_board(
         notes=conclusions.cautions(made, groups, benchmarks, metric),
         checks=conclusions.checks(made, groups, benchmarks, changes),
         provenance=tuple((run.source, dict(run.provenance)) for run in runs),
-        claims=answer_claims(groups, runs, benchmarks, claims, alpha, margin),
+        claims=tuple(
+            replace(answer, variations=variations(answer, groups, margin))
+            for answer in answer_claims(groups, runs, benchmarks, claims, alpha, margin)
+        ),
         pairs=pairs,
         alpha_changes=changes,
         reported=tuple(reported),

@@ -133,7 +133,7 @@ def answer_claims(
             standing, record = ("default", None) if default else _on_record(claim, runs)
             for rows in _rows(claim, groups):
                 asked, found = _difference(claim, groups, rows, benchmarks, alpha)
-                answer = Answer(claim.text, *rows, asked, standing, record, found)
+                answer = Answer(claim.text, *rows, asked, standing, record, found, alpha=alpha)
                 families[standing == "after"].append(answer)
     return tuple(answer for family in families.values() for answer in _judged(family, margin))
 
@@ -174,25 +174,31 @@ def _difference(
 def _judged(family: Sequence[Answer], margin: float) -> Iterator[Answer]:
     """With the verdicts; where seeds are added until a claim is decided, each look has a level of its own."""
     claims = [parse_claim(answer.claim) for answer in family]
-    raw = [_p_values(claim, answer.difference, margin) for claim, answer in zip(claims, family, strict=True)]
+    raw = [p_values(claim, answer.difference, margin) for claim, answer in zip(claims, family, strict=True)]
     corrected = list(zip(*map(holm, zip(*raw, strict=True)), strict=True))
     for number, (claim, answer) in enumerate(zip(claims, family, strict=True)):
         found, level, (p, p_alike) = answer.difference, 1 - CONFIDENCE, corrected[number]
         if (record := answer.declared) and record.most_seeds:
             level = nominal_level(found.num_seeds, record.seeds, record.most_seeds, level / len(family))
             p, p_alike = raw[number][0], 2 * raw[number][1]  # so that the interval lies within the margin
-        verdict: ClaimVerdict = "undecided" if found.known else "unknown"
-        if p < level:
-            verdict = "refuted" if claim.alike or found.centre < claim.threshold else "confirmed"
-        elif p_alike < level:
-            verdict, p = "confirmed" if claim.alike else "equivalent", p_alike
-        elif claim.alike:
-            p = p_alike
+        verdict, p = verdict_of(claim, found, (p, p_alike), level)
         low, high = found.interval(level)
         yield replace(answer, p=p, level=level, low=low, high=high, verdict=verdict, family=len(family))
 
 
-def _p_values(claim: Claim, found: Difference, margin: float) -> tuple[float, float]:
+def verdict_of(
+    claim: Claim, found: Difference, p_values: tuple[float, float], level: float
+) -> tuple[ClaimVerdict, float]:
+    """What a difference says to a claim at a level, and the p-value (of `p_values`) that says it."""
+    p, p_alike = p_values
+    if p < level:
+        return "refuted" if claim.alike or found.centre < claim.threshold else "confirmed", p
+    if p_alike < level:
+        return "confirmed" if claim.alike else "equivalent", p_alike
+    return "undecided" if found.known else "unknown", p_alike if claim.alike else p
+
+
+def p_values(claim: Claim, found: Difference, margin: float) -> tuple[float, float]:
     """Two-sided, of the difference against the threshold (or to be within it); and of equivalence."""
     if not found.known:
         return 1.0, 1.0

@@ -42,6 +42,7 @@ def cautions(
         *_few_questions(rows, benchmarks, rank_by),
         *_of_rows(rows),
         *_repeated(groups, benchmarks),
+        *_tuning(rows),
         *_overlapping(evaluated),
         *_other_verdicts(evaluated),
         *_not_comparable(groups),
@@ -55,6 +56,7 @@ def checks(
     """What was checked, and found well or left to the reader's judgement; the first is who leads by score."""
     evaluated = _evaluated(groups, benchmarks)
     return (
+        *_tuned(rows),
         *_score_leaders(rows, changes),
         *_no_overlap(evaluated),
         *_made_again(evaluated),
@@ -176,6 +178,23 @@ def _repeated(groups: Sequence[Group], benchmarks: Sequence[str]) -> Iterator[fi
     if twice := {content for content, count in places.items() if count > 1}:
         where = tuple(name for name, contents in found.items() if not twice.isdisjoint(contents.tolist()))
         yield findings.Repeated(len(twice), where)
+
+
+def _tuned(rows: Sequence[Row]) -> Iterator[findings.Tuned]:
+    own = ((at, row.tuning) for at, row in enumerate(rows))
+    if found := tuple((at, of.trials, of.seeds, of.gain) for at, of in own if of):
+        yield findings.Tuned(found)
+
+
+def _tuning(rows: Sequence[Row]) -> Iterator[findings.UnequalTuning | findings.AtEdge]:
+    """Whether some rows' settings were chosen with more care than others', or not far enough."""
+    trained = [(row.tuning.trials if row.tuning else 0, at) for at, row in enumerate(rows) if row.cost]
+    groups = sorted(_grouped(trained).items(), reverse=True)
+    if len(groups) > 1:
+        yield findings.UnequalTuning(tuple((trials, tuple(own)) for trials, own in groups))
+    edges = ((at, row.tuning.edges) for at, row in enumerate(rows) if row.tuning and row.tuning.edges)
+    if found := tuple(edges):
+        yield findings.AtEdge(found)
 
 
 def _evaluated(groups: Sequence[Group], benchmarks: Sequence[str]) -> list[_Evaluated]:

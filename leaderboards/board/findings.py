@@ -111,6 +111,24 @@ class UndecidedVerdicts(NamedTuple):
     cells: tuple[tuple[int, str, int], ...]
 
 
+class UnequalTuning(NamedTuple):
+    """Trained rows by how many points their settings were chosen from (0: none known), most first."""
+
+    groups: tuple[tuple[int, tuple[int, ...]], ...]
+
+
+class AtEdge(NamedTuple):
+    """Rows whose chosen settings lie at the edge of what was tried, and which settings."""
+
+    rows: tuple[tuple[int, tuple[str, ...]], ...]
+
+
+class Tuned(NamedTuple):
+    """Rows whose settings were chosen on validation questions: row, points, seeds of each, points gained."""
+
+    rows: tuple[tuple[int, int, int, float], ...]
+
+
 class Repeated(NamedTuple):
     """Questions that stand several times in what a board averages: how many, and where."""
 
@@ -197,8 +215,16 @@ class JudgeBesideRule(NamedTuple):
 SummaryFinding = Headline | AgainstReference | ComputeMatch
 _OfFigures = Detectable | OneSeed | SeedsUnknown | SeedsFarApart | FewQuestions | NotRanked | NearZero
 _OfTheirMaking = (
-    Truncated | UndecidedVerdicts | Repeated | Overlapping | OtherVerdicts | NotComparable | UnequalSettings
+    Truncated
+    | UndecidedVerdicts
+    | Repeated
+    | UnequalTuning
+    | AtEdge
+    | Overlapping
+    | OtherVerdicts
+    | NotComparable
+    | UnequalSettings
 )
 Caution = _OfFigures | _OfTheirMaking
-Check = ScoreLeaders | NoOverlap | MadeAgain | JudgeBesideRule
+Check = Tuned | ScoreLeaders | NoOverlap | MadeAgain | JudgeBesideRule
 Finding = SummaryFinding | Caution | Check

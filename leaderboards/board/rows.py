@@ -9,7 +9,7 @@ from typing import Literal
 
 from leaderboards.board.findings import Caution, Check, SummaryFinding
 from leaderboards.results.reported import Reported
-from leaderboards.results.schema import METRICS, Declared, Metric, Role, TrainingCost
+from leaderboards.results.schema import METRICS, Declared, Metric, Role, TrainingCost, Tuning
 from leaderboards.results.schema import BucketBy as BucketBy
 from leaderboards.stats import MACRO, Difference, Estimate
 
@@ -248,6 +248,7 @@ class Row:
         evaluation_seconds: Time spent generating, over all seeds.
         licence: Of an external checkpoint.
         link: To where an external checkpoint is from.
+        tuning: How its settings were chosen; None where that is not known.
         marks: Why its figures are not comparable with the others', where the user insisted on showing them.
         score_by_alpha: Macro score at each of `ALPHAS`; None where its format means something else.
     """
@@ -270,6 +271,7 @@ class Row:
     evaluation_seconds: float
     licence: str | None
     link: str | None
+    tuning: Tuning | None = None
     marks: tuple[str, ...] = ()
     score_by_alpha: tuple[Estimate, ...] | None = None
 
@@ -293,6 +295,25 @@ class Pair:
 
 
 @dataclass(frozen=True, slots=True)
+class Variation:
+    """A claim's question with one choice made otherwise, tested by itself.
+
+    Attributes:
+        what: The choice, in words.
+        difference: The first row minus the second.
+        low: Lower end of its interval at the answer's level.
+        high: Its upper end.
+        verdict: What the answer would be.
+    """
+
+    what: str
+    difference: Difference
+    low: float
+    high: float
+    verdict: ClaimVerdict
+
+
+@dataclass(frozen=True, slots=True)
 class Answer:
     """What the results say to a claim.
 
@@ -310,6 +331,8 @@ class Answer:
         high: Its upper end.
         verdict: Equivalent means within the board's margin, unknown that seeds are too few or too unlike.
         family: How many claims of like standing were corrected together.
+        alpha: Weight of accuracy, where it is about the score.
+        variations: The same question with one choice made otherwise.
     """
 
     claim: str
@@ -325,6 +348,8 @@ class Answer:
     high: float = 1.0
     verdict: ClaimVerdict = "unknown"
     family: int = 1
+    alpha: float = 1.0
+    variations: tuple[Variation, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ And accuracy by length, in buckets whose edges all rows share, so that rows can 
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,11 +29,13 @@ from leaderboards.stats import (
 from leaderboards.stats.mean_squares import Contents, components, distinct, sums_of
 
 NUM_BUCKETS = 4
+Measure = Metric | Literal["judge"]
+"""A metric of the board, or accuracy by a judge."""
 Seeds = tuple[int | None, ...]
 SeedPairs = tuple[tuple[int | None, int | None], ...]
 
 
-def values(outcomes: Outcomes, metric: Metric, alpha: float) -> Matrix:
+def values(outcomes: Outcomes, metric: Measure, alpha: float) -> Matrix:
     """One metric as an (S, Q) matrix; score = α·accuracy + (1 - α)·format_valid (arXiv 2512.21017)."""
     if metric == "score":
         return alpha * outcomes.accuracy + (1 - alpha) * outcomes.format_valid
@@ -113,7 +115,7 @@ class Paired:
         mine, theirs = (tuple(pair[side] for pair in self.seeds) for side in (0, 1))
         return (self.entry, mine), (self.other, theirs)
 
-    def matrices(self, metric: Metric, alpha: float = 1.0) -> list[Matrix]:
+    def matrices(self, metric: Measure, alpha: float = 1.0) -> list[Matrix]:
         """The differences on each benchmark: arrays of shape (pairs of seeds, questions).
 
         Raises:
@@ -128,7 +130,7 @@ class Paired:
             matrices.append(np.subtract(left_SQ, take_seeds(right, values(right, metric, alpha), theirs)))
         return matrices
 
-    def difference(self, metric: Metric, alpha: float = 1.0, spread: SeedSpread | None = None) -> Difference:
+    def difference(self, metric: Measure, alpha: float = 1.0, spread: SeedSpread | None = None) -> Difference:
         """The mean over the benchmarks, with its interval and test.
 
         `spread` is that of the seeds of all entries compared together; of these two alone where None.
@@ -140,7 +142,9 @@ class Paired:
         return paired_difference(self.matrices(metric, alpha), spread, max(sides, 1), contents)
 
 
-def spread_of(groups: Sequence[Group], benchmarks: Sequence[str], metric: Metric, alpha: float) -> SeedSpread:
+def spread_of(
+    groups: Sequence[Group], benchmarks: Sequence[str], metric: Measure, alpha: float
+) -> SeedSpread:
     """What the groups that have several seeds on all of these benchmarks say of the effect of a seed."""
     return seed_spread(
         [
@@ -202,7 +206,7 @@ def _estimate(
     return mean_interval(matrices, draws, spread, contents_of(group, benchmarks))
 
 
-def _matrices(group: Group, benchmarks: Sequence[str], metric: Metric, alpha: float) -> dict[str, Matrix]:
+def _matrices(group: Group, benchmarks: Sequence[str], metric: Measure, alpha: float) -> dict[str, Matrix]:
     """By benchmark (S, Q) of the seeds with results on all of these benchmarks."""
     seeds, outcomes = seeds_on_all(group, benchmarks), group.outcomes
     return {

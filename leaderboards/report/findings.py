@@ -237,6 +237,36 @@ def _(finding: found.UndecidedVerdicts, board: Board) -> str:
 
 
 @sentence.register
+def _(finding: found.UnequalTuning, board: Board) -> str:
+    groups = [
+        f"{_few(rows, board)} from {trials} settings" if trials else f"{_few(rows, board)} not at all"
+        for trials, rows in finding.groups
+    ]
+    return f"Settings were not chosen with equal care: those of {'; '.join(groups)}."
+
+
+@sentence.register
+def _(finding: found.AtEdge, board: Board) -> str:
+    named = [f"{_label(row, board)} ({enumerated(settings)})" for row, settings in finding.rows[:_MAX_NAMED]]
+    return (
+        f"The best that was tried lies at the grid's edge for {enumerated(named)}: better settings may lie "
+        "beyond it."
+    )
+
+
+@sentence.register
+def _(finding: found.Tuned, board: Board) -> str:
+    named = [
+        f"{_label(row, board)} {trials} × {seeds} seed{'s' if seeds > 1 else ''} ({points(gain)} points)"
+        for row, trials, seeds, gain in finding.rows[:_MAX_NAMED]
+    ]
+    return (
+        "Settings were chosen on validation questions (points above the mean of those tried): "
+        f"{enumerated(named)}."
+    )
+
+
+@sentence.register
 def _(finding: found.Repeated, board: Board) -> str:
     return (
         f"{finding.number:,} question{'s stand' if finding.number > 1 else ' stands'} several times in "

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from leaderboards.board.conclusions import flops_per_point, gained_points
-from leaderboards.board.rows import Board, Bucket, BucketBy, Cell, Comparison, Row, Sampled
+from leaderboards.board.rows import Board, Bucket, BucketBy, Cell, ClaimVerdict, Comparison, Row, Sampled
 from leaderboards.report import wording
 from leaderboards.report.wording import METRIC_NAMES, MISSING, label, p_value, percent
 from leaderboards.results.schema import METRICS, Metric, TrainingCost
@@ -165,6 +165,17 @@ _TEST_LEGEND = (
     "pair of seeds; for, against: answers won and lost; h: Cohen's effect size; detectable: points of true "
     "difference that the corrected test finds four times in five."
 )
+_CHOICE_LEGEND = (
+    "One choice made otherwise at a time, each tested by itself at the level of the answer: where answers "
+    "differ, say which choice it was before you say what was found."
+)
+_ANSWERS: dict[ClaimVerdict, str] = {
+    "confirmed": "yes",
+    "refuted": "no",
+    "equivalent": "equivalent",
+    "undecided": "undecided",
+    "unknown": "not known",
+}
 _ALPHA_LEGEND = (
     "score = α·accuracy + (1 − α)·format validity. Told apart: the two differ beyond chance both in accuracy "
     "and in format; else the change of place means nothing."
@@ -182,7 +193,15 @@ HEADING = "Reported elsewhere, not reproduced here"
 
 def text_tables(board: Board) -> tuple[TextTable, ...]:
     """The tables without a line for each row that this board has, in order."""
-    tables = (test_tables, alpha_tables, _sampled_tables, _judged_tables, bucket_tables, reported_tables)
+    tables = (
+        sensitivity_tables,
+        test_tables,
+        alpha_tables,
+        _sampled_tables,
+        _judged_tables,
+        bucket_tables,
+        reported_tables,
+    )
     return tuple(table for each in tables for table in each(board))
 
 
@@ -216,6 +235,25 @@ def _test(comparison: Comparison) -> tuple[str, ...]:
         f"{comparison.effect:+.2f}".replace("-", "−"),
         percent(comparison.detectable),
     )
+
+
+def sensitivity_tables(board: Board) -> Iterator[TextTable]:
+    """What the answer to each claim would be, had one choice been made otherwise."""
+    for answer in board.claims:
+        lines = tuple(
+            (
+                each.what,
+                wording.points(each.difference.mean),
+                wording.bounds(each.low, each.high),
+                _ANSWERS[each.verdict],
+            )
+            for each in answer.variations
+        )
+        if lines:
+            heading = f"Does the answer to “{answer.claim}” hang on a choice?"
+            yield TextTable(
+                heading, ("with", "Δ", "interval", "answer"), lines, (_CHOICE_LEGEND,), detail=True
+            )
 
 
 def alpha_tables(board: Board) -> Iterator[TextTable]:

@@ -61,7 +61,8 @@ class Outcomes:
     """One row of the board on one benchmark: arrays of shape (S, Q), questions in one order for all rows.
 
     `undecided` counts outputs that are wrong only because their comparison reached a limit. `contents` (Q,)
-    are numbers of the questions' contents, below 0 where not known; None where none is.
+    are numbers of the questions' contents, below 0 where not known; None where none is. `judge` is accuracy
+    by a judge, to whom an output whose verdict cannot be read is wrong; None where not all seeds were judged.
     """
 
     seeds: tuple[int | None, ...]
@@ -74,6 +75,7 @@ class Outcomes:
     defects: Counter[str]
     num_samples: int = 1
     undecided: int = 0
+    judge: NDArray[np.float64] | None = None
     contents: NDArray[np.int64] | None = None
     draws: Draws | None = None
     judged: RuleAndJudge | None = None
@@ -183,6 +185,7 @@ def stack(parts: Sequence[SeedSamples]) -> Outcomes:
         num_samples=num_samples,
         undecided=int(np.nansum(_joined(parts, "undecided"))),
         contents=_contents(first),
+        judge=_by_judge(parts),
         defects=sum((part.samples.defects.get(part.key, Counter()) for part in parts), Counter[str]()),
         draws=_draws(parts) if num_samples > 1 else None,
         judged=_judged(parts),
@@ -201,6 +204,14 @@ def _questions(part: SeedSamples) -> NDArray[np.object_]:
             "run the evaluation again"
         )
     return part.samples.question_ids[number_N[::num_samples]]
+
+
+def _by_judge(parts: Sequence[SeedSamples]) -> NDArray[np.float64] | None:
+    if not all(part.evaluation.judge for part in parts):
+        return None
+    columns = (part.samples.frame["judge"].iloc[part.positions].astype("boolean") for part in parts)
+    right = [column.to_numpy(dtype=np.float64, na_value=0.0) for column in columns]
+    return np.stack([own.reshape(-1, parts[0].evaluation.num_samples).mean(axis=1) for own in right])
 
 
 def _contents(part: SeedSamples) -> NDArray[np.int64] | None:

@@ -157,10 +157,27 @@ class Evaluation:
 
 
 @dataclass(frozen=True, slots=True)
+class Tuning:
+    """How an entry's settings were chosen on validation questions, before its test.
+
+    Attributes:
+        trials: Points of its grid.
+        seeds: Trained at each of them.
+        gain: The chosen point's mean of the ranking metric above that of all of them, a share of 1.
+        edges: Settings of which the least or the greatest of three or more values was chosen.
+    """
+
+    trials: int
+    seeds: int
+    gain: float
+    edges: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Entry:
     """One checkpoint: a variant at one seed, the untrained base, or an external checkpoint.
 
-    `licence` and `link` are those of an external checkpoint's weights.
+    `licence` and `link` are those of an external checkpoint's weights; `tuning` is None where none is known.
     """
 
     name: str
@@ -176,6 +193,7 @@ class Entry:
     evaluations: tuple[Evaluation, ...]
     licence: str | None = None
     link: str | None = None
+    tuning: Tuning | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -101,6 +101,7 @@ def _tables(board: Board) -> dict[str, object]:
         "lengths": list(tables.bucket_tables(board)),
         "compute": compute if trained else None,
         "further": tables.further_tables(board),
+        "sensitivity": tuple(tables.sensitivity_tables(board)),
         "defects": replace(defects, lines=tuple(counted)) if len(defects.columns) > 2 else None,
         "reference_labels": [each for each, row in zip(labels, board.rows, strict=True) if row.is_reference],
         "positions": {each: i for i, each in enumerate(labels)},

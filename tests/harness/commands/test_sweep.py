@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from harness.commands.sweep import Tried, _choose, default_grid, parse_grid, points_of
+from harness.commands.sweep import Tried, _choose, _tuning, default_grid, parse_grid, points_of
 from harness.config import load_config
+from leaderboards.results.schema import Tuning
 from sftkey_train.variants import load_variant
 from tasks.errors import InputError
 
@@ -34,6 +35,26 @@ def test_the_best_is_chosen_and_of_equal_ones_the_first() -> None:
     assert [(one.variant, one.point[0][1], one.chosen) for one in marked] == [
         ("a", 1, False), ("a", 2, True), ("b", 1, True), ("b", 2, False),
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("best", "edges"),
+    [((1e-5, 0.25), ("learning_rate",)), ((2e-5, 0.5), ()), ((4e-5, 0.5), ("learning_rate",))],
+)
+def test_a_ledger_counts_what_was_tried_and_knows_the_grids_edge(
+    best: tuple[float, float], edges: tuple[str, ...]
+) -> None:
+    """Of two shares each would be an edge."""
+    tried = [
+        Tried(
+            "a", (("learning_rate", rate), ("stage2_share", share)), 0.5 + 0.1 * ((rate, share) == best), 1.0
+        )
+        for rate in (1e-5, 2e-5, 4e-5)
+        for share in (0.25, 0.5)
+    ]
+    tried += [Tried("b", (("learning_rate", 1.0),), 0.9, 1.0)]
+    [chosen] = (one for one in tried if one.metric == 0.6)
+    assert _tuning(chosen, tried, 3) == Tuning(6, 3, pytest.approx(0.1 - 0.1 / 6, abs=1e-6), edges)
 
 
 @pytest.mark.parametrize(
@@ -75,3 +96,9 @@ def test_a_sweep_looks_at_validation_alone_and_its_choice_runs(
     stages = {path.name for path in (run / "store" / "stages").iterdir()}
     assert {Path(entry["checkpoint"]).name for entry in stored["entries"]} & stages
     assert f"lr {chosen['learning_rate']:g}" in final.stdout
+    tuned = {entry["name"]: entry["tuning"] for entry in stored["entries"]}
+    gain = max(point["metric"] for point in points) - sum(point["metric"] for point in points) / 2
+    assert tuned == {
+        "base": None,
+        "sftkey-tag": {"trials": 2, "seeds": 1, "gain": round(gain, 6), "edges": []},
+    }

@@ -32,7 +32,7 @@ def board(run: RunResults) -> Board:
 
 def test_every_kind_has_a_sentence_of_its_own() -> None:
     kinds = get_args(Finding)
-    assert len(kinds) == 21
+    assert len(kinds) == 24
     assert all(sentence.dispatch(kind) is not sentence.dispatch(object) for kind in kinds)
 
 
