@@ -16,11 +16,9 @@ const entryCell = (row) => {
   for (const remark of remarks) cell.append(" ", make("span", { class: "chip" }, remark));
   return cell;
 };
-// The interval, its middle, and a dot for each seed.
-const spanBar = ({ shown: [mean, low, high], bySeed }) => {
+const spanBar = ([mean, low, high]) => {
   const range = make("i", { style: `left:${low / 10}%;right:${100 - high / 10}%` });
-  const dots = bySeed.length > 1 ? bySeed.map((share) => make("u", { style: `left:${share / 10}%` })) : [];
-  return make("span", { class: "span", "aria-hidden": "true" }, range, make("b", { style: `left:${mean / 10}%` }), ...dots);
+  return make("span", { class: "span", "aria-hidden": "true" }, range, make("b", { style: `left:${mean / 10}%` }));
 };
 const seedLine = ({ bySeed }) => {
   if (!state.seeds) return "";
@@ -28,13 +26,24 @@ const seedLine = ({ bySeed }) => {
 };
 const spreadOf = (row) => {
   const shares = figuresOf(row)?.bySeed ?? [];
-  return shares.length > 1 ? ` (spread ${percentText(Math.max(...shares) - Math.min(...shares))})` : "";
+  return shares.length > 1 ? Math.max(...shares) - Math.min(...shares) : null;
+};
+// The seeds as dots on a strip as wide as the widest spread that is shown, 5 points at least.
+const seedsCell = (row) => {
+  const spread = spreadOf(row);
+  if (spread === null) return make("td", {}, row.seeds ? String(row.seeds) : MISSING);
+  const widest = Math.max(50, ...visibleRows().map(spreadOf));
+  const shares = figuresOf(row).bySeed;
+  const left = (widest - spread) / 2 - Math.min(...shares);
+  const dots = shares.map((share) => make("i", { style: `left:${(100 * (share + left)) / widest}%` }));
+  const said = make("span", { class: "interval" }, `spread ${percentText(spread)}`);
+  return make("td", {}, String(row.seeds), " ", said, make("span", { class: "dots", "aria-hidden": "true" }, ...dots));
 };
 const valueCell = (row) => {
   const figures = figuresOf(row);
   if (!figures) return make("td", {}, MISSING);
   const interval = make("span", { class: "interval" }, intervalText(figures));
-  return make("td", {}, figure("metric", row, here(), figureText(figures), interval), spanBar(figures), seedLine(figures));
+  return make("td", {}, figure("metric", row, here(), figureText(figures), interval), spanBar(figures.shown), seedLine(figures));
 };
 const differenceCell = (row) => {
   const found = differenceOf(row);
@@ -73,13 +82,13 @@ const columns = () => [
     id: "tier", name: "tier", key: (row) => row.tier, cell: (row) => make("td", {}, row.tier?.toString() ?? MISSING),
   }] : []),
   { ...metricColumn({ id: state.metric, name: nameOf(state.metric) }), id: "value", cell: valueCell },
+  { id: "count", name: "seeds", key: spreadOf, cell: seedsCell },
   { id: "difference", name: `Δ ${state.reference}`, key: (row) => differenceOf(row)?.mean, cell: differenceCell },
   { id: "p", name: "Holm p", key: (row) => { const found = differenceOf(row); return found && Number(found.pHolm); }, cell: pCell },
   ...board.metrics.filter((metric) => metric.id !== state.metric).map(metricColumn),
   costColumn("flops", "train FLOPs", "flops"),
   costColumn("tokens", "loss tokens", "tokens"),
   costColumn("time", "train time", "seconds"),
-  { id: "count", name: "seeds", key: (row) => row.seeds || null, cell: (row) => make("td", {}, row.seeds ? row.seeds + spreadOf(row) : MISSING) },
   { id: "cut", name: "cut %", key: (row) => cellOf(row)?.truncated, cell: textCell("outputs", (row) => cellOf(row) && percentText(cellOf(row).truncated)) },
   { id: "out", name: "tokens out", key: (row) => cellOf(row)?.outputTokens, cell: textCell("outputs", (row) => cellOf(row)?.outputTokens.toString()) },
 ];
