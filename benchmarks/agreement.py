@@ -1,8 +1,8 @@
 """How often the scorer agrees with verdicts that others have published, by file and kind of answer.
 
-`python -m benchmarks agreement DIR`. DIR holds JSON lines files with output, gold, kind, choices or null, tags
-(a tag format's name; `none` where it is left out) and correct, the published verdict. docs/answers.md says
-where such outputs are found; none of them are in this repository.
+`python -m benchmarks agreement DIR`. DIR holds JSON lines files with output, gold, kind, choices or null,
+tags (a tag format's name; `none` where it is left out) and correct, the published verdict. docs/answers.md
+says where such outputs are found; none of them are in this repository.
 """
 
 from __future__ import annotations
@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.measure.tables import machine, table
-from tasks.errors import InputError
 from tasks.records import iter_objects
 from tasks.scoring import Item, score_many
 from tasks.tags import get_tag_format
@@ -28,7 +27,7 @@ def main(arguments: Sequence[str]) -> None:
     folder = parser.parse_args(arguments).folder
     rows = [row for path in sorted(folder.glob("*.jsonl")) for row in _agreement(path)]
     if not rows:
-        raise InputError(f"{folder}: holds no JSON lines file; see docs/answers.md")
+        parser.error(f"{folder}: holds no JSON lines file; see docs/answers.md")
     print(table(["file", "kind", "outputs", "agreement", "s"], rows))
     print(machine())
 

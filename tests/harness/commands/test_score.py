@@ -342,5 +342,6 @@ def test_report_and_samples_have_the_names_of_stored_samples(tmp_path: Path) -> 
     path = write(tmp_path / "o.jsonl", row("18"))
     report = json.loads(score_file(path, "number", samples_path=tmp_path / "s.jsonl").to_json())
     shared = set(report) & {one.name for one in dataclasses.fields(Sample)}
-    assert {"accuracy", "accuracy_strict", "format_valid", "score", "truncated", "defects"} == shared
+    verdicts = {"accuracy", "accuracy_strict", "format_valid", "score"}
+    assert {*verdicts, "truncated", "defects", "undecided"} == shared
     assert shared <= set(json.loads((tmp_path / "s.jsonl").read_text()))

@@ -294,7 +294,7 @@ TEMPLATE: Cases = {
     "a huge range": (template("{% for i in range(10**9) %}{% endfor %}" + ASK), "Range too big"),
     "a huge text": (template('{{ "a"*10**10 }}' + ASK), "memory"),
     "a large text": (template('{{ "a"*10**7 }}' + ASK), "characters"),
-    "a text that doubles": (template(DOUBLE + ASK), "memory"),
+    "a text that doubles": (template(DOUBLE + ASK), "takes more than"),  # of memory, or of time
     "a format that pads": (template("{{ '%9999999999d' % 1 }}" + ASK), "memory"),
     "a macro that calls itself": (template("{% macro f() %}{{ f() }}{% endmacro %}{{ f() }}"), "recursion"),
     "looks at Python's insides": (template("{{ ''.__class__.__mro__ }}" + ASK), "unsafe"),
