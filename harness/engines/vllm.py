@@ -59,10 +59,9 @@ class VllmEngine:
     def load(self, model_dir: Path, adapters: Sequence[Path] = ()) -> None:
         """Loads a model: by swapping weights where that is safe, else in a new engine.
 
-        Safe means no adapters, the same shape, and an output head of its own: after a swap vLLM's CPU engine
-        goes on with the old head where it shares the embedding's weights. InputError where vLLM cannot load
-        the model, or an adapter changes nothing in it; AdapterRefused where it cannot serve one of the
-        adapters, and then goes on without any.
+        Safe means no adapters and the same shape. InputError where vLLM cannot load the model, or an adapter
+        changes nothing in it; AdapterRefused where it cannot serve one of the adapters, and then goes on
+        without any.
         """
         if adapters:
             rack = Rack.of(model_dir, adapters)
@@ -72,10 +71,11 @@ class VllmEngine:
             self._rack.fill(self._llm, adapters)
             return
         shape = _shape(model_dir)
-        swappable = self._llm is not None and self._rack is None and shape == self._shape
-        if swappable and not _head_is_tied(model_dir):
+        if self._llm is not None and self._rack is None and shape == self._shape:
             try:
                 self._llm.collective_rpc("reload_weights", kwargs={"weights_path": str(model_dir)})
+                if _head_is_tied(model_dir):
+                    self._llm.collective_rpc(_tie_again)
             except Exception as error:  # vLLM raises whatever its loader met
                 self.close()
                 raise _refused(model_dir, error) from error
@@ -197,6 +197,22 @@ def _completions(output: Any, tokenizer: Any, sampling: Sampling) -> tuple[Compl
 def _refused(model_dir: Path, error: Exception) -> InputError:
     detail = one_line(error, 10_000)[-200:] or type(error).__name__
     return InputError(f"{model_dir}: vLLM cannot run this model ({detail}); try --engine hf")
+
+
+def _tie_again(worker: Any) -> None:
+    """Makes the embedding's new weights those of the head, too.
+
+    A checkpoint with a tied head has none for it, so that after a swap vLLM goes on with the old one, which
+    on a CPU it has packed in a form of its own.
+    """
+    from vllm.model_executor.layers.vocab_parallel_embedding import ParallelLMHead, VocabParallelEmbedding
+
+    modules = list(worker.get_model().modules())
+    embeddings = [module for module in modules if type(module) is VocabParallelEmbedding]
+    for head in (module for module in modules if isinstance(module, ParallelLMHead)):
+        embedding = next(one for one in embeddings if one.num_embeddings == head.num_embeddings)
+        head.quant_method.tie_weights(head, embedding)
+        head.quant_method.process_weights_after_loading(head)
 
 
 def _head_is_tied(model_dir: Path) -> bool:

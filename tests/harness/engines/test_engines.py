@@ -10,6 +10,7 @@ from mini import SETTINGS, needs_vllm, prompts, random_llama
 from harness.config import Config
 from harness.engines.api import Completion, Request, Sampling
 from harness.engines.registry import ENGINES, choose_engine, create_engine
+from harness.engines.vllm import VllmEngine
 from harness.plan import text_path
 from tasks.errors import InputError
 
@@ -31,18 +32,23 @@ def generate(engine: str, models: list[Path], sampling: Sampling) -> list[list[C
 
 @needs_vllm
 def test_vllm_and_transformers_agree_and_swapped_weights_answer_as_their_own(
-    tiny_base: Path, tmp_path: Path
+    tiny_base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Tied heads too: there vLLM would go on with the old head, so a new engine is due."""
+    """Tied heads too: there vLLM would go on with the old head. One engine serves all of one shape."""
     sampling = Sampling(max_new_tokens=24, stop=("\nQuestion:", "3"))
     own = [random_llama(tiny_base, tmp_path / name, tied=False) for name in ("own", "own-too")]
     tied = [random_llama(tiny_base, tmp_path / name, tied=True) for name in ("tied", "tied-too")]
-    models = [tiny_base, *own, own[0], *tied]
+    models = [tiny_base, *own, own[0], *tied, tied[0]]
+    started = []
+    begin = VllmEngine._begin
+    monkeypatch.setattr(VllmEngine, "_begin", lambda *of: (started.append(of[1]), begin(*of))[1])
     with_vllm, with_hf = generate("vllm", models, sampling), generate("hf", models, sampling)
     assert with_vllm == with_hf
     assert with_vllm[1] == with_vllm[3]
     assert with_vllm[1] != with_vllm[2]
     assert with_vllm[4] != with_vllm[5]
+    assert with_vllm[4] == with_vllm[6]
+    assert started == [tiny_base, own[0], tied[0]]
     assert {completion.finish_reason for model in with_vllm for completion in model} == {"stop", "length"}
 
 
