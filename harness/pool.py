@@ -23,8 +23,8 @@ from tasks.workers import Worker, WorkerLost, see_one_gpu, spoken, start_worker
 TrainNode = Callable[[Plan, StageNode, StageReporter], None]
 """Trains one stage, whose parent and reference are in the store, and puts it there."""
 
-STEPS_WORTH_A_WORKER = 200
-"""A small model is this many steps further by the time that another process has started."""
+WORTH_A_WORKER = 6e11
+"""FLOPs of training that a core is through with by the time that another process has started."""
 
 
 @dataclass
@@ -66,7 +66,8 @@ def _num_workers(plan: Plan, todo: Sequence[StageNode]) -> int:
     elif wanted is None:
         size = sum(path.stat().st_size for path in plan.base.path.glob("*.safetensors"))
         cores = len(os.sched_getaffinity(0)) if size < 4 * SMALL_MODEL else 1  # float32
-        wanted = min(cores, sum(node.num_steps for node in todo) // STEPS_WORTH_A_WORKER)
+        work = 6 * size / 4 * sum(node.tokens_forward for node in todo)
+        wanted = min(cores, int(work / WORTH_A_WORKER))
     return max(1, min(wanted, len(todo)))
 
 

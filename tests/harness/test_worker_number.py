@@ -1,0 +1,31 @@
+"""How many stages are trained side by side goes by the work there is, not by the number of steps."""
+
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+import harness.pool as pool
+
+
+@pytest.mark.parametrize(
+    ("stages", "tokens", "megabytes", "expected"),
+    [
+        (4, 200_000, 4, 2),  # 16 s each on one core
+        (4, 200_000, 4000, 1),  # a large model takes all cores by itself
+        (4, 2_000, 4, 1),  # done before another process has started
+        (1, 10_000_000, 4, 1),
+    ],
+)
+def test_a_second_worker_must_be_worth_its_start(
+    tmp_path: Any, monkeypatch: pytest.MonkeyPatch, stages: int, tokens: int, megabytes: int, expected: int
+) -> None:
+    with (tmp_path / "model.safetensors").open("wb") as file:
+        file.truncate(megabytes << 20)
+    monkeypatch.setattr(pool.os, "sched_getaffinity", lambda _: {0, 1})
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    plan: Any = SimpleNamespace(
+        config=SimpleNamespace(train=SimpleNamespace(workers=None)), base=SimpleNamespace(path=tmp_path)
+    )
+    nodes: Any = [SimpleNamespace(tokens_forward=tokens, num_steps=3) for _ in range(stages)]
+    assert pool._num_workers(plan, nodes) == expected
