@@ -1,4 +1,4 @@
-"""The `lm_eval` command on one LoRA adapter, and what it leaves behind."""
+"""The `lm_eval` command on a model or one LoRA adapter, and what it leaves behind."""
 
 from __future__ import annotations
 
@@ -41,6 +41,7 @@ class Question:
         limit: Samples of each benchmark.
         max_new_tokens: Token budget of a response; each benchmark's own where None.
         data_dir: Folder of benchmark data.
+        tags: Tag format of the responses; that of the tasks where None.
     """
 
     base: Path
@@ -49,6 +50,7 @@ class Question:
     limit: int
     max_new_tokens: int | None
     data_dir: Path | None
+    tags: str | None = None
 
 
 @dataclass(frozen=True)
@@ -66,8 +68,8 @@ class Rival:
         """What the tables call it."""
         return f"lm_eval, engine in {'a process of its own' if self.engine_process else 'its process'}"
 
-    def run(self, question: Question, adapter: Path, out: Path) -> float:
-        """Evaluates one adapter; gives the seconds of the whole command.
+    def run(self, question: Question, adapter: Path | None, out: Path) -> float:
+        """Evaluates one adapter, or the base where there is none; gives the seconds of the whole command.
 
         Raises:
             InputError: It failed.
@@ -80,10 +82,11 @@ class Rival:
         return run_command(arguments(question, adapter, out), environment)
 
 
-def arguments(question: Question, adapter: Path, out: Path) -> list[str]:
+def arguments(question: Question, adapter: Path | None, out: Path) -> list[str]:
     """The command; the engine's options are those of our own engine."""
     names = [load_benchmark(name).task for name in question.benchmarks]
-    metadata = {"data_dir": str(question.data_dir)} if question.data_dir else {}
+    known = {"data_dir": question.data_dir, "tags": question.tags}
+    metadata = {name: str(value) for name, value in known.items() if value}
     budget = question.max_new_tokens
     return [
         *(command(), "run", "--model", "vllm", "--batch_size", "auto"),
@@ -96,12 +99,11 @@ def arguments(question: Question, adapter: Path, out: Path) -> list[str]:
     ]
 
 
-def _model(question: Question, adapter: Path) -> dict[str, object]:
+def _model(question: Question, adapter: Path | None) -> dict[str, object]:
     settings = EngineSettings()
     found: dict[str, object] = {
         "pretrained": question.base,
-        "lora_local_path": adapter,
-        "max_lora_rank": question.rank,
+        **({"lora_local_path": adapter, "max_lora_rank": question.rank} if adapter else {}),
         "max_num_seqs": settings.max_num_seqs,
         "dtype": "bfloat16" if has_cuda() else "float32",
     }
