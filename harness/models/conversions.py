@@ -137,9 +137,8 @@ def _dequantise(file: Path, target: Path) -> str:
     del model.config.quantization_config
     model.save_pretrained(target)
     AutoTokenizer.from_pretrained(file.parent, **given).save_pretrained(target)
-    tokenizer = read_json(
-        target / "tokenizer.json"
-    )  # transformers adds GPT-2's <|endoftext|> where it is not
+    # transformers adds GPT-2's <|endoftext|> where it is not
+    tokenizer = read_json(target / "tokenizer.json")
     rows = model.get_input_embeddings().weight.shape[0]
     tokenizer["added_tokens"] = [token for token in tokenizer["added_tokens"] if token["id"] < rows]
     (target / "tokenizer.json").write_text(json.dumps(tokenizer, ensure_ascii=False), encoding="utf-8")
