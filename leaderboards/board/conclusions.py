@@ -5,11 +5,14 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby, pairwise
 from typing import TypeVar
 
+import numpy as np
+
 from leaderboards.board import findings
 from leaderboards.board.rows import AlphaChange, Comparison, Row
 from leaderboards.results.merge import Group
 from leaderboards.results.schema import Evaluation, Metric, TrainingCost
 from leaderboards.stats import Estimate
+from leaderboards.stats.seeds import WILD_LOGITS
 
 MIN_QUESTIONS = 200
 NEAR_ZERO = 0.05
@@ -134,8 +137,16 @@ def _seeds(
     if unknown := tuple(at for at, mean in means if not mean.known):
         yield findings.SeedsUnknown(unknown)
     for at, mean in means:
-        if len(mean.by_seed) > 1 and max(mean.by_seed) - min(mean.by_seed) > findings.FAR_APART:
+        if len(mean.by_seed) > 1 and _far_apart(mean):
             yield findings.SeedsFarApart(at, tuple(sorted(mean.by_seed)))
+
+
+def _far_apart(mean: Estimate) -> bool:
+    """Whether seeds may lie on two sides of a jump, in points, or in logits where they are near 0 or 1."""
+    shares = (np.asarray(mean.by_seed) * mean.num_questions + 0.5) / (mean.num_questions + 1)
+    return bool(
+        np.ptp(mean.by_seed) > findings.FAR_APART or np.log(shares / (1 - shares)).std(ddof=1) > WILD_LOGITS
+    )
 
 
 def _few_questions(

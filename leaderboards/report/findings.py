@@ -69,7 +69,9 @@ def _(finding: Answer, board: Board) -> str:
     verdict = _CLAIM_VERDICTS[finding.verdict].format(margin=100 * board.margin)
     most = finding.declared and finding.declared.most_seeds
     p = f"{'Holm ' if finding.family > 1 and not most else ''}p {wording.equals(wording.p_value(finding.p))}"
-    test = f"{points(of.mean)} points, {level:.3g} % CI {bounds(finding.low, finding.high)}, {p}"
+    test = f"{points(of.mean)} points in these checkpoints"
+    if finding.verdict != "unknown":
+        test = f"{points(of.mean)} points, {level:.3g} % CI {bounds(finding.low, finding.high)}, {p}"
     asked += f" on {METRIC_NAMES[claim.metric]}{over}"
     text = f"{asked}? {verdict} ({test}).{_excluded(finding, claim)} {_STANDINGS[finding.standing]}."
     if most:

@@ -3,6 +3,7 @@
 import dataclasses
 from collections.abc import Callable
 
+import pandas as pd
 import pytest
 from synthetic_board import BENCHMARKS, VARIANTS, Variant, synthetic_run
 
@@ -244,6 +245,32 @@ def test_few_seeds_and_few_questions_are_said_in_words() -> None:
     two = cautions(synthetic_run(pick("sft", "sft-tag", seeds=(0, 1))))
     assert "not known from 2 seeds of sft and sft-tag" in two
     assert "has only" not in two
+
+
+@pytest.mark.parametrize(
+    ("skills", "named"),
+    [
+        ((-5.0, -5.0, -2.0), True),
+        ((-1.5, 0.0, 1.0), True),
+        ((-4.0, -4.0, -3.8), False),
+        ((0.5, 0.6, 0.7), False),
+    ],
+    ids=["near zero", "in the middle", "near zero, alike", "in the middle, alike"],
+)
+def test_seeds_on_two_sides_of_a_jump_are_named(skills: tuple[float, ...], named: bool) -> None:
+    """Near zero a jump is few points wide."""
+    [variant] = pick("sft", seeds=(0,))
+    parts = [
+        synthetic_run((dataclasses.replace(variant, skill=skill, seeds=(seed,)),), n=200)
+        for seed, skill in enumerate(skills)
+    ]
+    run = dataclasses.replace(
+        parts[0],
+        entries=tuple(entry for part in parts for entry in part.entries),
+        samples=pd.concat([part.samples for part in parts], ignore_index=True),
+        curves=parts[0].curves.iloc[:0],
+    )
+    assert ("The seeds of sft lie far apart" in cautions(run)) is named
 
 
 def test_figures_near_zero_are_called_meaningless(make_run: Callable[..., RunResults]) -> None:
