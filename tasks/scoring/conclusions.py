@@ -65,6 +65,7 @@ _CONDITIONS = re.compile(
     rf"(?:#|{_THING})(?<!the number){_N}|(?:{_COMPARED}|{_OF_ALL}|\b(?:first|next|last|past)){_N}"
     rf"|\bbetween{_N}(?: [a-z]+)? and{_N}|\bfrom{_N} to{_N}|\b[0-9]{{1,2}}:[0-9]{{2}}\b"
     rf"|\bin{_N} (?:second|minute|hour|day|week|month|year)s?\b"
+    rf"|\bwhich (?:is|was){_N} (?:\w+ )?(?:more|less|fewer|times|greater|higher|lower)\b"
     r"|\b(?:in|since|by|from|until|of)\s(?:1[5-9]|20)[0-9]{2}\b|\b[0-9]{1,4}(?:st|nd|rd|th\b|-(?=[A-Za-z]))"
     r"|\A\W*(?:since|because|if|when|given|although|while)\b[^,\n]{1,120},(?![0-9])",
     re.IGNORECASE,
@@ -136,8 +137,12 @@ def _first_or_computed(sentence: str) -> str | None:
 
 
 def computes_on(text: str) -> bool:
-    """Whether a text begins with a computation that its next sentence goes on with."""
+    """Whether a text begins with a computation, or with what is known for one, that later sentences do."""
     first, *others = [*filter(None, map(str.strip, SENTENCE_END.split(text[:_CONCLUSION_CHARS]))), ""]
+    known = set() if _BARE.fullmatch(first) or _EQUALS.search(first) else {*every_number(first)}
+    used = (every_number(_EQUALS.split(other)[0]) for other in others if _WORKING.search(other))
+    if known and any(not known.isdisjoint(numbers) for numbers in used):
+        return True
     result = stated_number(_EQUALS.split(first)[-1]) if others and _WORKING.search(first) else None
     return result is not None and any(
         mark == result or mark == "=" for mark in (*every_number(others[0]), *others[0])
@@ -167,12 +172,22 @@ def concluding_number(text: str) -> str | None:
     25 spiders on 5 twigs", or else the last. None where the conclusion is that there is no answer.
     """
     tail = _LIST_MARK.sub("", text[-_CONCLUSION_CHARS:].rstrip())
+    condition = None
     for sentence in reversed(SENTENCE_END.split(tail)):
         if declines(sentence):
-            return None
+            return condition
         told = _telling(sentence)
-        if numbers := every_number(told):
-            return _concluded(told, numbers, tail) if len(numbers) > 1 else numbers[0]
+        if not (numbers := every_number(told)):
+            continue
+        if condition and not _EQUALS.search(told):
+            return condition
+        found = _concluded(told, numbers, tail) if len(numbers) > 1 else numbers[0]
+        # "That is more than 40": what was computed right before is meant, where it was.
+        if condition or every_number(_CONDITIONS.sub(_blank, told)):
+            return found
+        condition = found
+    if condition:
+        return condition
     line = text.strip().rpartition("\n")[2]
     numeral = NUMERAL.match(line) if len(line) <= _SENTENCE_CHARS else None
     # 四十二公斤 and 三个 are an answer, 十分好 is none

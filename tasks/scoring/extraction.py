@@ -241,7 +241,7 @@ def _guess(text: str, kind: Kind, choices: Sequence[str] | None) -> str | None:
         return _guess_choice(text.strip(), choices)
     if kind == "latex" and (formula := last_formula(text)):
         return formula
-    return text.rstrip().rpartition("\n")[2].strip() or None
+    return _past_question(text.rstrip().rpartition("\n")[2]).strip() or None
 
 
 def _guess_choice(text: str, choices: Sequence[str] | None) -> str | None:

@@ -219,3 +219,44 @@ def test_the_judged_outputs_of_the_data_folder(line: dict[str, object] | None) -
     choices = tuple(line["choices"]) if line["choices"] else None
     found = scored(line["output"], line["gold"], line["kind"], choices, line["tags"])
     assert found.accuracy == bool(line["correct"]), found.extracted
+
+
+@pytest.mark.parametrize(
+    ("output", "gold"),
+    [
+        # a premise that is said again after the result
+        ("The total is 6 * 7 = 42. This is more than 40, the required minimum.", "42"),
+        ("So 12 + 18 = 30. That is fewer than the 35 of last year.", "30"),
+        ("4 x 3 = 12. 12 plus 6 is 18. Bill is now on the 18th floor.", "18"),
+        ("She needs more than 40.", "40"),
+        # what is known comes first after "Answer:", and is worked with
+        ("Answer: Tom has 3 apples. He buys 12 more. 3 + 12 = 15.", "15"),
+        ("Answer: 18 dollars. She sells 9 eggs at 2 each, and 9 * 2 = 18.", "18"),
+        # an aside about the result
+        ("The number of apples is 16, which is 4 more than 12.", "16"),
+    ],
+)
+def test_the_number_that_is_meant_is_found_among_others(output: str, gold: str) -> None:
+    assert scored(output, gold, "number").accuracy
+
+
+@pytest.mark.parametrize(
+    ("output", "gold", "right"),
+    [
+        ("See part 7 of the notes.", "7", False),
+        ("The area is 7.", "7", True),
+        ("C*2", "C", False),
+        ("A \\cup C", "C", False),
+        ("2C", "C", False),
+        ("**C**", "C", True),
+        ("C - since all others are negative", "C", True),
+    ],
+)
+def test_a_mention_or_a_letter_in_a_formula_is_no_answer_in_latex(
+    output: str, gold: str, right: bool
+) -> None:
+    assert scored(output, gold, "latex").accuracy is right
+
+
+def test_a_question_that_is_said_again_is_no_part_of_a_text() -> None:
+    assert scored("What is the capital of France? Paris", "Paris", "text").accuracy
