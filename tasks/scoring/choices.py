@@ -58,9 +58,11 @@ _TRUTHS = {"yes": True, "true": True, "no": False, "false": False}
 _GOES_ON = re.compile(r" +(?!(?:because|since|as|for|due|which|and|or|but|so)\b)[a-z]")
 _STANDALONE = re.compile(rf"{_AFTER_WORD}[(\[]?([A-Z])[)\]]?{_BEFORE_WORD}")
 # What makes a letter part of a formula or a quantity: x_A, $A$, 2A, A = 2, A(x), E. coli; "**A**" is bold.
-_SYMBOL_BEFORE = re.compile(r"(?:[\\{}_^$=+/|<>≈×·Δ0-9]|(?<!\*)\*)\s?\Z")
+_SYMBOL_BEFORE = re.compile(
+    r"(?:[\\{}_^$=+/|<>≈×·Δ0-9]|(?<!\*)\*|\\(?:cup|cap|times|cdot|div|pm|setminus|circ))\s?\Z"
+)
 _SYMBOL_AFTER = re.compile(r"\s?(?:[\\{}_^$=+/|<>≈×·(]|\*(?!\*))|-|\. [a-z]|\s[0-9]")
-_OPERATOR_AFTER = re.compile(r"\s?[\\{}_^=+/<>≈×·]|-")
+_OPERATOR_AFTER = re.compile(r"\s?[\\{}_^=+/<>≈×·]|-|\*(?!\*)")
 _NAMED = re.compile(r"\b(?:option|choice|answer|letter)\W{0,4}\Z", re.IGNORECASE)
 
 

@@ -36,12 +36,6 @@ _SHOWN_CHARS = 60
 # Single dollars on lines of their own set no formula in Markdown, nor for those who published verdicts.
 _BROKEN_DOLLARS = re.compile(r"(?<![$\\])\$[ \t]*\n[^$]*\n[ \t]*\$\Z")
 # A reference in LaTeX that is the letter of a choice, perhaps with its words.
-_SIGN = r"(?:[+/^]|\\(?:cup|cap|times|cdot|div|pm|setminus|circ)(?![a-z]))"
-_OPERAND = (
-    rf"(?<![A-Za-z\\]){{letter}}(?:[*_](?=[0-9a-z\\({{{{])|\s*{_SIGN}|-?[0-9])"
-    rf"|(?:[0-9]|[0-9A-Za-z)]\*|{_SIGN}\s*){{letter}}(?![A-Za-z])"
-)
-"""A letter that is part of a formula."""
 _LETTER_GOLD = re.compile(r"[(\[]?[A-J][)\]]?(?:\s+[A-Z][\w ]*)?")
 
 
@@ -328,8 +322,7 @@ def _equal_as_text(gold: str, text: str, stated: bool) -> bool:
     """A second reading of free text in LaTeX: a choice's letter or, unless stated, Math-Verify's search."""
     if _LETTER_GOLD.fullmatch(gold):
         found = choice_letter(text[-200:], None) or last_letter(text[-3000:], None)
-        in_formula = found and re.search(_OPERAND.format(letter=found), text[-200:])
-        return found is not None and found == choice_letter(gold, None) and not in_formula
+        return found is not None and found == choice_letter(gold, None)
     end = text[-_SPAN_CHARS:].strip()
     if _ends_in_essay(gold, end):
         return True
