@@ -8,8 +8,6 @@ that their number needs no memory.
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -26,7 +24,7 @@ from sftkey_train.segments import SEGMENT_ID
 from sftkey_train.text import TextPath
 from tasks.errors import InputError
 from tasks.records import Record, render_prompt
-from tasks.seals import kept
+from tasks.seals import content_digest, kept
 from tasks.tags import Response, TagFormat, render_response
 
 if TYPE_CHECKING:
@@ -91,7 +89,7 @@ def corpus_key(digest: str, tag_format: TagFormat, path: TextPath, max_length: i
         "text_path": path.digest(),
         "max_length": max_length,
     }
-    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
+    return content_digest(content)[:16]
 
 
 @dataclass

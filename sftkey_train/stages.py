@@ -6,8 +6,6 @@ begin alike share the node, and a stage that an earlier run has made is found by
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from itertools import pairwise
@@ -21,6 +19,7 @@ from sftkey_train.segments import LOSS_PRESETS, by_segment
 from sftkey_train.settings import MOST_STEPS, NOT_IN_THE_WEIGHTS, TrainSettings
 from sftkey_train.variants import Stage, Variant
 from tasks.errors import InputError
+from tasks.seals import content_digest
 
 TRAINER_VERSION = 2
 """Raised whenever the same inputs would train to other weights."""
@@ -190,7 +189,7 @@ class _Builder:
             "seed": node.seed,
             "settings": shared,
         }
-        return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
+        return content_digest(content)[:16]
 
 
 def _parts(

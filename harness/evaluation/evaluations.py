@@ -7,8 +7,6 @@ for judging a stored run again gives the same fields new values.
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Callable
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -27,7 +25,7 @@ from tasks.files import remove
 from tasks.leases import lease
 from tasks.records import Kind, Record
 from tasks.scoring import DEFAULT_ALPHA, Item, Score, reference_answer, scorer_digest
-from tasks.seals import is_whole, kept, lock_of, whole_folder
+from tasks.seals import content_digest, is_whole, kept, lock_of, whole_folder
 from tasks.tags import TagFormat, get_tag_format, opens_reasoning
 
 if TYPE_CHECKING:
@@ -68,7 +66,7 @@ def evaluation_key(
         scorer_digest(),  # and of the wording of questions and responses
         package_versions().get("lm-eval"),
     ]
-    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+    return content_digest(content)
 
 
 class EvaluationStore:

@@ -22,6 +22,7 @@ from harness.models.checkpoint import Checkpoint, merged
 from harness.progress import Reporter
 from tasks.errors import InputError
 from tasks.leases import lease, say
+from tasks.seals import content_digest
 
 _CONTENT = "text, finish_reason, num_prompt_tokens, num_output_tokens, wall_seconds"
 _KEYS_AT_ONCE = 500
@@ -61,7 +62,7 @@ def generation_key(
         del how[name]
     prompt = prompt if isinstance(prompt, str) else list(prompt)
     content = [weights_digest, prompt, how, sample_index, *made_by]
-    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+    return content_digest(content)
 
 
 class GenerationStore:
