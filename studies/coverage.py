@@ -8,12 +8,10 @@ by quadrature. About five minutes on one core by default.
 
 from __future__ import annotations
 
-import argparse
 import itertools
 import os
 import time
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 
 import numpy as np
 
@@ -25,6 +23,7 @@ from studies.simulated.measures import (
     mean_coverage,
     sizes,
 )
+from studies.simulated.page import parser_of, write_between
 from studies.simulated.report import Found, document
 from studies.simulated.worlds import PairWorld, World
 
@@ -44,30 +43,12 @@ BOARD = ((1319, 0.6, 0.05), (500, 0.3, 0.0), (200, 0.8, 0.03), (100, 0.1, 0.0))
 
 def main(argv: Sequence[str]) -> None:
     """Simulates and writes the tables between the two marks of the document."""
-    parser = argparse.ArgumentParser(prog="python -m studies coverage", description=__doc__)
-    parser.add_argument("--replications", type=int, default=5000, help="of each cell of the main tables")
-    parser.add_argument("--seed", type=int, default=2026, help="of the random numbers")
-    parser.add_argument("--out", type=Path, default=Path("docs/statistics.md"), help="holds both marks")
-    options = parser.parse_args(argv)
+    options = parser_of("coverage", __doc__, 5000, "of each cell of the main tables").parse_args(argv)
     started = time.monotonic()
     found = simulate(options.replications, options.seed)
     text = document(found, time.monotonic() - started, time.process_time())
-    options.out.write_text(inserted(options.out.read_text(encoding="utf-8"), text), encoding="utf-8")
+    write_between(options.out, text, "coverage")
     print(f"{options.out}: {time.monotonic() - started:.0f} s, {os.cpu_count()} cores seen, one used")
-
-
-def inserted(page: str, text: str, name: str = "coverage") -> str:
-    """The page with the text between the two marks of a name.
-
-    Raises:
-        ValueError: The page lacks them.
-    """
-    first, last = f"<!-- {name}: begin -->", f"<!-- {name}: end -->"
-    before, begin, rest = page.partition(first)
-    _, end, after = rest.partition(last)
-    if not (begin and end):
-        raise ValueError(f"the document needs the marks {first} and {last}")
-    return f"{before}{first}\n\n{text}\n{last}{after}"
 
 
 def simulate(replications: int, seed: int) -> Found:

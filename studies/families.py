@@ -10,7 +10,6 @@ default half of the cells, drawn by the seed, takes half an hour on two cores.
 
 from __future__ import annotations
 
-import argparse
 import os
 import time
 from collections.abc import Sequence
@@ -18,14 +17,13 @@ from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from itertools import product
 from multiprocessing import get_context
-from pathlib import Path
 from statistics import mean
 from typing import NamedTuple
 
 import numpy as np
 
-from studies.coverage import inserted
 from studies.simulated.families import EFFECTS, SHIFT, UNLIKE, WILD_SD, Claims, Family, claims
+from studies.simulated.page import parser_of, write_between
 from studies.simulated.report import table
 
 VARIANTS = (2, 6, 24)
@@ -52,17 +50,14 @@ class Cell(NamedTuple):
 
 def main(argv: Sequence[str]) -> None:
     """Simulates and writes the tables between the two marks of the document."""
-    parser = argparse.ArgumentParser(prog="python -m studies families", description=__doc__)
+    parser = parser_of(MARKS, __doc__, 1000, "families of each cell")
     parser.add_argument("--share", type=float, default=0.5, help="of the cells, drawn by the seed")
-    parser.add_argument("--replications", type=int, default=1000, help="families of each cell")
-    parser.add_argument("--seed", type=int, default=2026, help="of the random numbers")
-    parser.add_argument("--out", type=Path, default=Path("docs/statistics.md"), help="holds both marks")
     options = parser.parse_args(argv)
     started = time.monotonic()
     families = chosen(options.share, options.seed)
     cells = simulate([*families, *UNLIKE_FAMILIES], options.replications, options.seed)
     text = document(cells, options.replications, options.seed, time.monotonic() - started)
-    options.out.write_text(inserted(options.out.read_text(encoding="utf-8"), text, MARKS), encoding="utf-8")
+    write_between(options.out, text, MARKS)
     print(f"{options.out}: {len(cells)} cells, {time.monotonic() - started:.0f} s, {os.cpu_count()} cores")
 
 

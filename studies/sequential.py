@@ -8,7 +8,6 @@ against the same looks. About ten minutes on two cores by default.
 
 from __future__ import annotations
 
-import argparse
 import os
 import time
 from collections.abc import Sequence
@@ -16,15 +15,14 @@ from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from itertools import product
 from multiprocessing import get_context
-from pathlib import Path
 from statistics import mean
 from typing import NamedTuple
 
 import numpy as np
 
-from studies.coverage import inserted
 from studies.simulated.families import EFFECTS, SHIFT, Family
 from studies.simulated.looks import FIRST, RULES, Stopped, called_alike, paths, stopped
+from studies.simulated.page import parser_of, write_between
 from studies.simulated.report import table
 
 MOST = (5, 13, 23)
@@ -48,15 +46,11 @@ class Cell(NamedTuple):
 
 def main(argv: Sequence[str]) -> None:
     """Simulates and writes the tables between the two marks of the document."""
-    parser = argparse.ArgumentParser(prog="python -m studies sequential", description=__doc__)
-    parser.add_argument("--replications", type=int, default=1000, help="pairs of variants of each cell")
-    parser.add_argument("--seed", type=int, default=2026, help="of the random numbers")
-    parser.add_argument("--out", type=Path, default=Path("docs/statistics.md"), help="holds both marks")
-    options = parser.parse_args(argv)
+    options = parser_of(MARKS, __doc__, 1000, "pairs of variants of each cell").parse_args(argv)
     started = time.monotonic()
     cells = simulate(options.replications, options.seed)
     text = document(cells, options.replications, options.seed, time.monotonic() - started)
-    options.out.write_text(inserted(options.out.read_text(encoding="utf-8"), text, MARKS), encoding="utf-8")
+    write_between(options.out, text, MARKS)
     print(f"{options.out}: {len(cells)} cells, {time.monotonic() - started:.0f} s, {os.cpu_count()} cores")
 
 

@@ -5,7 +5,6 @@ import pytest
 
 from leaderboards.stats import mean_interval, paired_difference
 from leaderboards.stats.mean_squares import sums_of
-from studies.coverage import inserted
 from studies.simulated.measures import (
     bootstrap_coverage,
     difference_coverage,
@@ -13,6 +12,7 @@ from studies.simulated.measures import (
     sizes,
     welch_coverage,
 )
+from studies.simulated.page import inserted
 from studies.simulated.worlds import (
     PairWorld,
     World,
@@ -107,6 +107,8 @@ def test_simulated_differences_are_those_shown() -> None:
 
 def test_tables_go_between_the_marks() -> None:
     page = "a\n<!-- coverage: begin -->\nold\n<!-- coverage: end -->\nb\n"
-    assert inserted(page, "new") == "a\n<!-- coverage: begin -->\n\nnew\n<!-- coverage: end -->\nb\n"
+    assert (
+        inserted(page, "new", "coverage") == "a\n<!-- coverage: begin -->\n\nnew\n<!-- coverage: end -->\nb\n"
+    )
     with pytest.raises(ValueError, match="marks"):
-        inserted("no marks", "new")
+        inserted("no marks", "new", "coverage")
