@@ -217,10 +217,8 @@ class _Asked:
 
         Below 1 - confidence exactly where the interval of the difference does not hold minus the margin.
         """
-        from scipy.special import stdtr
-
         found = self.paired.difference(self.condition.metric, self.alpha)
-        return float(2 * stdtr(found.df, -abs(found.centre + self.condition.margin) / found.se))
+        return found.p_against(-self.condition.margin)
 
     def test(self, p_holm: float) -> GateTest:
         """The test, its p-value corrected."""

@@ -212,7 +212,7 @@ def family(board: Board) -> str:
 def short_legend(board: Board) -> tuple[str, ...]:
     """What the marks of the table mean, in a line or a few."""
     parts = [
-        "[ ] 95 % interval over questions and training seeds",
+        f"[ ] {100 * board.confidence:.0f} % interval over questions and training seeds",
         "dots: the seeds, and their spread in points",
     ]
     if board.family_macro:

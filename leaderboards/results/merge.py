@@ -4,13 +4,14 @@ A group is one entry of one model with all its seeds. The same checkpoint stored
 two results that contradict each other are an error, never an average.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import pandas as pd
 
 from leaderboards.results.comparability import Aspect, Evaluated, Unlike, find_unlike
-from leaderboards.results.outcomes import Outcomes, SeedSamples, load_samples, stack
+from leaderboards.results.outcomes import Outcomes, SeedSamples, contents_of, load_samples, stack
 from leaderboards.results.schema import Entry, Evaluation, RunResults, describe
 from leaderboards.results.tables import EvaluationKey
 from tasks.errors import InputError
@@ -64,7 +65,7 @@ def merge_runs(runs: Sequence[RunResults], allowed: Collection[Aspect] = ()) -> 
         raise InputError(refused.refusal())
     samples = load_samples(runs)
     parts = {key: SeedSamples(key, one.evaluation, samples[run]) for key, (run, one) in kept.items()}
-    curves = _merge_curves(runs)
+    repeated, curves = _any_repeated(parts), _merge_curves(runs)
     named: dict[tuple[str, str], list[Evaluated]] = {}
     for one in evaluated:
         named.setdefault(one.name, []).append(one)
@@ -75,7 +76,7 @@ def merge_runs(runs: Sequence[RunResults], allowed: Collection[Aspect] = ()) -> 
             model=model,
             entries=entries,
             evaluated=tuple(named[model, name]),
-            outcomes=_outcomes(entries, parts),
+            outcomes=_outcomes(entries, parts, repeated),
             curves=_curves(curves, model, name, entries),
             unlike=tuple(one for one in unlike if one.of.name == (model, name)),
         )
@@ -127,12 +128,22 @@ def _entries(evaluated: Sequence[Evaluated]) -> tuple[Entry, ...]:
     return tuple(seeds[seed].entry for seed in sorted(seeds, key=lambda seed: -1 if seed is None else seed))
 
 
-def _outcomes(entries: Sequence[Entry], parts: dict[EvaluationKey, SeedSamples]) -> dict[str, Outcomes]:
+def _any_repeated(parts: Mapping[EvaluationKey, SeedSamples]) -> bool:
+    """Whether any question stands several times in what is averaged; else nobody need look at contents."""
+    of_benchmark = {name: part for (*_, name), part in parts.items()}
+    found = [contents for part in of_benchmark.values() if (contents := contents_of(part)) is not None]
+    known = np.concatenate([np.empty(0, np.int64), *(contents[contents >= 0] for contents in found)])
+    return len(np.unique(known)) < len(known)
+
+
+def _outcomes(
+    entries: Sequence[Entry], parts: Mapping[EvaluationKey, SeedSamples], repeated: bool
+) -> dict[str, Outcomes]:
     stacked = {}
     for benchmark in dict.fromkeys(name for *_, name in parts):
         keys = [(entry.model, entry.name, entry.seed, benchmark) for entry in entries]
         if found := [parts[key] for key in keys if key in parts]:
-            stacked[benchmark] = stack(found)
+            stacked[benchmark] = stack(found, with_contents=repeated)
     return stacked
 
 

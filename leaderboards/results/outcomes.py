@@ -61,8 +61,9 @@ class Outcomes:
     """One row of the board on one benchmark: arrays of shape (S, Q), questions in one order for all rows.
 
     `undecided` counts outputs that are wrong only because their comparison reached a limit. `contents` (Q,)
-    are numbers of the questions' contents, below 0 where not known; None where none is. `judge` is accuracy
-    by a judge, to whom an output whose verdict cannot be read is wrong; None where not all seeds were judged.
+    are numbers of the questions' contents, below 0 where not known; None where no question stands twice.
+    `judge` is accuracy by a judge, to whom an output whose verdict cannot be read is wrong; None where not
+    all seeds were judged.
     """
 
     seeds: tuple[int | None, ...]
@@ -162,8 +163,8 @@ def _count_defects(
     }
 
 
-def stack(parts: Sequence[SeedSamples]) -> Outcomes:
-    """Stacks the seeds of one row on one benchmark.
+def stack(parts: Sequence[SeedSamples], *, with_contents: bool = False) -> Outcomes:
+    """Stacks the seeds of one row on one benchmark, with the questions' contents where these are wanted.
 
     Raises:
         InputError: the seeds were not asked the same questions, or not equally often.
@@ -184,7 +185,7 @@ def stack(parts: Sequence[SeedSamples]) -> Outcomes:
         question_ids=questions[0],
         num_samples=num_samples,
         undecided=int(np.nansum(_joined(parts, "undecided"))),
-        contents=_contents(first),
+        contents=contents_of(first) if with_contents else None,
         judge=_by_judge(parts),
         defects=sum((part.samples.defects.get(part.key, Counter()) for part in parts), Counter[str]()),
         draws=_draws(parts) if num_samples > 1 else None,
@@ -209,12 +210,18 @@ def _questions(part: SeedSamples) -> NDArray[np.object_]:
 def _by_judge(parts: Sequence[SeedSamples]) -> NDArray[np.float64] | None:
     if not all(part.evaluation.judge for part in parts):
         return None
-    columns = (part.samples.frame["judge"].iloc[part.positions].astype("boolean") for part in parts)
-    right = [column.to_numpy(dtype=np.float64, na_value=0.0) for column in columns]
-    return np.stack([own.reshape(-1, parts[0].evaluation.num_samples).mean(axis=1) for own in right])
+    right = [np.nan_to_num(_judge(part)).reshape(-1, part.evaluation.num_samples) for part in parts]
+    return np.stack([own.mean(axis=1) for own in right])
 
 
-def _contents(part: SeedSamples) -> NDArray[np.int64] | None:
+def _judge(part: SeedSamples) -> NDArray[np.float64]:
+    """The judge's verdicts on a seed's samples, NaN where one cannot be read."""
+    column = part.samples.frame["judge"].iloc[part.positions].astype("boolean")
+    return np.asarray(column.to_numpy(dtype=np.float64, na_value=np.nan), dtype=np.float64)
+
+
+def contents_of(part: SeedSamples) -> NDArray[np.int64] | None:
+    """Numbers of the contents of a seed's Q questions, below 0 where not known; None where none is."""
     column = part.samples.frame["content"].iloc[part.positions[:: part.evaluation.num_samples]]
     return None if column.isna().all() else column.to_numpy(np.int64, na_value=-1)
 
@@ -251,8 +258,7 @@ def _judged(parts: Sequence[SeedSamples]) -> RuleAndJudge | None:
     pairs = []
     for part in parts:
         if part.evaluation.judge:
-            judge = part.samples.frame["judge"].iloc[part.positions].astype("boolean")
-            verdict = judge.to_numpy(dtype=np.float64, na_value=np.nan)
+            verdict = _judge(part)
             # 0 to 3 for neither, judge alone, rule alone, both; NaN where the judge's verdict is unreadable.
             pairs.append((2 * part.samples.columns["accuracy"][part.positions] + verdict)[~np.isnan(verdict)])
     if not pairs:

@@ -63,13 +63,18 @@ def _seeds(
     own_df = parts.num_seeds - 1
     if spread is None or not own_df:
         return np.maximum(parts.seeds, residual), max(own_df, 1.0)
-    # An answer of a difference has the residuals of both sides, so that each side's slope is half of it.
-    slope = np.maximum(parts.cells_B.mean(axis=-1) / sides, spread.wild_slope)
-    common = residual + sides * (slope * spread.sd_logits) ** 2 / parts.num_seeds
+    common = residual + seed_part(parts, spread, sides)
     if spread.prior_df >= spread.df:  # the own seeds are among those that it is made of
         return common, max(float(spread.df), 1.0)
     prior, df = spread.prior_df, spread.prior_df + own_df
     return (prior * common + own_df * parts.seeds) / df, max(min(df, float(spread.df)), 1.0)
+
+
+def seed_part(parts: Components, spread: SeedSpread, sides: int) -> Matrix:
+    """What seeds add to the variance of a mean by their common spread, of shape (...)."""
+    # An answer of a difference has the residuals of both sides, so that each side's slope is half of it.
+    slope = np.maximum(parts.cells_B.mean(axis=-1) / sides, spread.wild_slope)
+    return sides * (slope * spread.sd_logits) ** 2 / parts.num_seeds
 
 
 def wilson_interval(mean: float, n: float, confidence: float = CONFIDENCE) -> tuple[float, float]:

@@ -8,9 +8,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from leaderboards.stats.figures import CONFIDENCE, Matrix, detectable
-from leaderboards.stats.intervals import variance
+from leaderboards.stats.intervals import seed_part, variance
 from leaderboards.stats.mean_squares import Components, Contents, components, distinct, residuals, sums_of
-from leaderboards.stats.seeds import MIN_DF, MIN_WILD_DF, MOST_PRIOR_DF, SeedSpread
+from leaderboards.stats.seeds import MOST_PRIOR_DF, SeedSpread
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,20 +74,14 @@ class Design:
         None where so few seeds say nothing of others.
         """
         df = self.variants * (seeds - 1)
-        if df < (MIN_WILD_DF if self.spread.wild_slope else MIN_DF):
+        spread = self.spread._replace(df=df, prior_df=min(float(df), self.spread.prior_df))
+        if not spread.known:
             return None
         sizes_B = self.sizes_B * times
-        parts = Components(
-            self.questions_B / sizes_B + self.cells_B / (seeds * sizes_B),
-            self.cells_B,
-            np.asarray(0.0),
-            sizes_B,
-            seeds,
-        )
-        slope = max(float(self.cells_B.mean()) / self.sides, self.spread.wild_slope)
-        own = self.sides * (slope * self.spread.sd_logits) ** 2 / seeds
-        parts = replace(parts, seeds=residuals(parts).sum(axis=-1) + own)
-        spread = self.spread._replace(df=df, prior_df=min(float(df), self.spread.prior_df))
+        questions_B = self.questions_B / sizes_B + self.cells_B / (seeds * sizes_B)
+        parts = Components(questions_B, self.cells_B, np.asarray(0.0), sizes_B, seeds)
+        expected = residuals(parts).sum(axis=-1) + seed_part(parts, spread, self.sides)
+        parts = replace(parts, seeds=expected)
         total, freedom = variance(parts, spread, self.sides)
         return detectable(float(freedom), float(total) ** 0.5, alpha)
 
