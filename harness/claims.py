@@ -7,7 +7,6 @@ been seen. It is as honest as whoever keeps the folder: publish the digest where
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Iterator
 from dataclasses import asdict
@@ -17,8 +16,7 @@ from pathlib import Path
 from harness.config import Config
 from harness.plan import Plan, with_seeds
 from harness.progress import StageReporter
-from leaderboards.board.claims import answer_claims, parse_claim
-from leaderboards.results.merge import merge_runs
+from leaderboards.board.claim_text import parse_claim
 from leaderboards.results.schema import RESULTS_FILE, Declared
 from leaderboards.results.store import read_outcomes
 from sftkey_train import distributed
@@ -26,6 +24,7 @@ from tasks.checks import checked
 from tasks.errors import InputError
 from tasks.files import write_whole
 from tasks.reading import read_json
+from tasks.seals import content_digest
 
 CLAIMS_FILE = "claims.json"
 _OF_THE_MACHINE = ("engine", "engine_settings", "server", "judge", "exact")
@@ -68,6 +67,9 @@ def is_decided(config: Config, reporter: StageReporter) -> bool:
     """Whether the stored results decide the claim that seeds are added for."""
     if not config.until_decided:
         return True
+    from leaderboards.board.claims import answer_claims
+    from leaderboards.results.merge import merge_runs
+
     runs = [read_outcomes(config.out)]
     claim, groups = parse_claim(config.claims[0]), merge_runs(runs)
     answers = answer_claims(groups, runs, list(groups[0].outcomes), config.claims, config.alpha)
@@ -101,7 +103,7 @@ def _made(plan: Plan) -> Iterator[Declared]:
             "limit": config.limit,
             "eval": {k: v for k, v in asdict(config.eval).items() if k not in _OF_THE_MACHINE},
         }
-        digest = hashlib.sha256(json.dumps(about, sort_keys=True).encode()).hexdigest()
+        digest = content_digest(about)
         seen = (config.out / RESULTS_FILE).exists() or any(map(plan.is_trained, ends.values()))
         at = datetime.now(UTC).isoformat(timespec="seconds")
         yield Declared(claim.text, digest, at, not seen, seeds, most)

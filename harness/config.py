@@ -329,7 +329,7 @@ def _check_claims(config: Config) -> Config:
     """The configuration with the claim that is to be decided, where it names none."""
     if not (config.claims or config.until_decided):
         return config
-    from leaderboards.board.claims import DEFAULT, parse_claim
+    from leaderboards.board.claim_text import DEFAULT, parse_claim
 
     claims = config.claims or (DEFAULT,)
     parsed = [parse_claim(claim) for claim in claims]

@@ -18,7 +18,7 @@ from harness.files import STAGES
 from harness.models.checkpoint import whole_model
 from harness.models.locate import locate_model, model_name
 from harness.preflight import check_questions, check_training
-from leaderboards.board.claims import parse_claim
+from leaderboards.board.claim_text import parse_claim
 from sftkey_train import distributed
 from sftkey_train.corpus import Corpus
 from sftkey_train.spans import corpus_key, encode

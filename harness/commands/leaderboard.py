@@ -105,7 +105,7 @@ def print_required(claim: str, board: Board, console: Console) -> bool:
     """Whether a claim is confirmed for each model that it is about; prints `ok: …` or `not shown: …`."""
     from rich.text import Text
 
-    from leaderboards.board.claims import parse_claim
+    from leaderboards.board.claim_text import parse_claim
     from leaderboards.report.findings import sentences
 
     answers = [answer for answer in board.claims if parse_claim(answer.claim) == parse_claim(claim)]

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 SEEDS = (2, 3, 5, 10, 20)
 TIMES = (0.5, 1.0, 2.0, 4.0)
 MOST_SEEDS = 100
+_LEVEL = 0.05
 _RUN = "Folder of a finished run, the pilot; without one, what is assumed below."
 _CLAIM = "Which two are to be told apart; by default sftkey-tag and its compute-matched control."
 _QUESTIONS = "Assumed: questions of each benchmark."
@@ -56,7 +57,7 @@ def power_command(
     if run_dir is None:
         if claim or corrected:
             raise InputError(f"{'--claim' if claim else '--corrected'}: needs a run; name its folder")
-        design, cost, alpha = _assumed(questions, differ, lasting, seed_sd), None, 0.05
+        design, cost, alpha = _assumed(questions, differ, lasting, seed_sd), None, _LEVEL
         about = (
             f"assumed: {differ:g} % of the questions are right for one of the two alone, {lasting:g} % of "
             f"these with other seeds too, and seeds have a standard deviation of {seed_sd:g} points"
@@ -107,39 +108,35 @@ def _assumed(questions: str, differ: float, lasting: float, seed_sd: float) -> D
 def _pilot(run_dir: Path, text: str | None, corrected: bool) -> tuple[Design, str, Cost, float]:
     from harness.config import stored_config
     from leaderboards import read_outcomes
-    from leaderboards.board.claims import DEFAULT, parse_claim
-    from leaderboards.board.values import Paired, contents_of, seeds_on_all, spread_of
+    from leaderboards.board.claim_text import DEFAULT, parse_claim
+    from leaderboards.board.claims import paired
+    from leaderboards.board.values import contents_of, seeds_on_all, spread_of
     from leaderboards.results.merge import merge_runs
     from leaderboards.stats.power import Design
 
     run = read_outcomes(run_dir)
     groups, alpha = merge_runs([run]), stored_config(run).alpha
     claim = parse_claim(text or DEFAULT)
-    benchmarks = list(groups[0].outcomes)
-    claim.check([group.name for group in groups], benchmarks)
-    wanted = [name for name in claim.over or benchmarks if name not in claim.without]
-    of_name = {group.name: group for group in reversed(groups)}
-    first, second = of_name[claim.first], of_name[claim.second]
-    pair = Paired.of(first, second, wanted)
+    _, pair = next(paired(claim, groups, list(groups[0].outcomes)))
     if len(pair.seeds) < 2:
         raise InputError(
             f"{run_dir}: {claim.first} and {claim.second} have {len(pair.seeds)} seeds in common; train 2 or "
             "more"
         )
-    several = [group for group in groups if len(seeds_on_all(group, wanted)) > 1]
+    asked = pair.benchmarks
     design = Design.of(
         pair.matrices(claim.metric, alpha),
-        spread_of(groups, wanted, claim.metric, alpha),
-        len(several),
-        max(sum(len(set(seeds)) > 1 for _, seeds in pair.sides), 1),
-        contents_of(first, wanted),
+        spread_of(groups, asked, claim.metric, alpha),
+        sum(len(seeds_on_all(group, asked)) > 1 for group in groups),
+        pair.num_sides,
+        contents_of(pair.entry, asked),
     )
-    level = 0.05 / (len(groups) * (len(groups) - 1) // 2) if corrected else 0.05
+    level = _LEVEL / (len(groups) * (len(groups) - 1) // 2) if corrected else _LEVEL
     about = (
         f"{claim.first} and {claim.second} on {METRIC_NAMES[claim.metric]}, from {len(pair.seeds)} seeds and "
         f"{sum(design.sizes_B):,.0f} questions of {run_dir}"
     )
-    return design, neutral(printable(about)), _cost((first, second), wanted), level
+    return design, neutral(printable(about)), _cost((pair.entry, pair.other), asked), level
 
 
 def _cost(sides: Sequence[Group], benchmarks: Sequence[str]) -> Cost:

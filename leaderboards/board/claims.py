@@ -1,4 +1,4 @@
-"""Declared questions: what a claim says, and what the results say to it.
+"""Declared questions: what the results say to a claim.
 
 One that stood on record before anything was trained is one question, not the best of many: it is tested at
 5 % outside the family of all pairs; several are corrected (Holm) among themselves. What is claimed once
@@ -7,94 +7,19 @@ results may have been seen is tested alike, apart from these, and said to be so.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
 from contextlib import nullcontext, suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
+from leaderboards.board.claim_text import DEFAULT, Claim, parse_claim
 from leaderboards.board.comparing import partners
 from leaderboards.board.rows import FORMAT_DEPENDENT, Answer, ClaimVerdict, Standing
 from leaderboards.board.values import Paired, spread_of
 from leaderboards.results.merge import Group
-from leaderboards.results.schema import METRICS, Declared, Metric, RunResults
-from leaderboards.stats import CONFIDENCE, MACRO, Difference, holm
+from leaderboards.results.schema import Declared, RunResults
+from leaderboards.stats import CONFIDENCE, Difference, holm
 from leaderboards.stats.sequential import nominal_level
-from tasks.errors import InputError, did_you_mean
-
-DEFAULT = "sftkey-tag > sft-tag-x2"
-"""What is asked where nothing is claimed: the method against its compute-matched control."""
-GRAMMAR = (
-    "A > B [by X points], A = B within X points or A not worse than B by X points, then [on METRIC] "
-    "[over BENCHMARK,…] [without BENCHMARK,…]"
-)
-_CLAUSE = re.compile(r"\s+(by|within|on|over|without)\s+", re.IGNORECASE)
-_HEAD = re.compile(r"(\S.*?)\s*(>|<|\s=\s|\snot worse than\s)\s*(\S.*)", re.IGNORECASE)
-_POINTS = re.compile(r"(\d+\.?\d*|\.\d+)\s*(?:points?|pp)?", re.IGNORECASE)
-
-
-@dataclass(frozen=True, slots=True)
-class Claim:
-    """That the first entry minus the second is above a threshold, or (`alike`) nearer to 0 than it.
-
-    `over` are the benchmarks named, all where there are none, `without` those left out; the threshold is a
-    share of 1, below 0 where the first may be worse by so much.
-    """
-
-    text: str = field(compare=False)
-    first: str
-    second: str
-    alike: bool
-    threshold: float
-    metric: Metric
-    over: tuple[str, ...]
-    without: tuple[str, ...]
-
-    def check(self, entries: Sequence[str], benchmarks: Sequence[str]) -> None:
-        """Refuses (InputError) what names an entry or a benchmark that is not there, or leaves none."""
-        asked = [(name, entries) for name in (self.first, self.second)]
-        for name, known in [*asked, *((name, benchmarks) for name in (*self.over, *self.without))]:
-            if name not in known:
-                raise InputError(f"claim {self.text!r}: {name}: {did_you_mean(name, known)}")
-        if not set(self.over or benchmarks) - set(self.without):
-            raise InputError(f"claim {self.text!r}: leaves no benchmark; leave fewer out")
-
-
-def parse_claim(text: str) -> Claim:
-    """Reads a claim.
-
-    Raises:
-        InputError: one line that says what is wrong and how it is written.
-    """
-    where, text = f"claim {text!r}", " ".join(text.split())
-    head, *tail = _CLAUSE.split(text)
-    found, clauses = _HEAD.fullmatch(head), dict(zip(map(str.lower, tail[::2]), tail[1::2], strict=True))
-    if not found or 2 * len(clauses) < len(tail):
-        raise InputError(f"{where}: not a claim; write {GRAMMAR}, such as '{DEFAULT} on accuracy by 1'")
-    first, relation, second = found[1], found[2].strip().lower(), found[3]
-    metric = clauses.get("on", "accuracy").lower()
-    if metric not in METRICS:
-        raise InputError(f"{where}: unknown metric '{metric}'; {did_you_mean(metric, METRICS)}")
-    if first == second:
-        raise InputError(f"{where}: an entry beside itself; name two")
-    unit, other = ("within", "by") if relation == "=" else ("by", "within")
-    points = _POINTS.fullmatch(clauses.get(unit, "0" if relation in "<>" else ""))
-    if (
-        not points
-        or other in clauses
-        or float(points[1]) >= 100
-        or (relation == "=" and not float(points[1]))
-    ):
-        raise InputError(f"{where}: after '{relation}' write {unit} X points, X a number from 0 to 100")
-    if relation == "<":
-        first, second = second, first
-    over, without = (
-        tuple(part.strip() for part in clauses.get(key, MACRO).split(",") if part.strip() not in ("", MACRO))
-        for key in ("over", "without")
-    )
-    threshold = float(points[1]) / (-100 if relation == "not worse than" else 100)
-    return Claim(
-        text, first, second, relation == "=", threshold, METRICS[METRICS.index(metric)], over, without
-    )
+from tasks.errors import InputError
 
 
 def answer_claims(
@@ -129,10 +54,10 @@ def answer_claims(
     families: dict[bool, list[Answer]] = {False: [], True: []}
     for claim in claims:
         with suppress(InputError) if default else nullcontext():  # nobody asked it
-            claim.check(names, benchmarks)
             standing, record = ("default", None) if default else _on_record(claim, runs)
-            for rows in _rows(claim, groups):
-                asked, found = _difference(claim, groups, rows, benchmarks, alpha)
+            for rows, pair in paired(claim, groups, benchmarks):
+                asked = tuple(pair.benchmarks)
+                found = pair.difference(claim.metric, alpha, spread_of(groups, asked, claim.metric, alpha))
                 answer = Answer(claim.text, *rows, asked, standing, record, found, alpha=alpha)
                 families[standing == "after"].append(answer)
     return tuple(answer for family in families.values() for answer in _judged(family, margin))
@@ -147,28 +72,29 @@ def _on_record(claim: Claim, runs: Sequence[RunResults]) -> tuple[Standing, Decl
     return "before" if before else "after", next(filter(None, records), None)
 
 
-def _rows(claim: Claim, groups: Sequence[Group]) -> list[tuple[int, int]]:
-    """The two rows of a claim, by their positions, for each model that has them."""
+def paired(
+    claim: Claim, groups: Sequence[Group], benchmarks: Sequence[str]
+) -> Iterator[tuple[tuple[int, int], Paired]]:
+    """The positions of a claim's two groups, for each model that has them, and the two on what both share.
+
+    Raises:
+        InputError: The claim names what is not there, or what cannot be compared.
+    """
+    claim.check([group.name for group in groups], benchmarks)
+    wanted = [name for name in claim.over or benchmarks if name not in claim.without]
     others = enumerate(partners(groups, claim.second))
     found = [(row, other) for row, other in others if other is not None and groups[row].name == claim.first]
     if not found:
         raise InputError(f"claim {claim.text!r}: no model has both entries")
-    return found
-
-
-def _difference(
-    claim: Claim, groups: Sequence[Group], rows: tuple[int, int], benchmarks: Sequence[str], alpha: float
-) -> tuple[tuple[str, ...], Difference]:
-    """The first row minus the second, and the benchmarks that it is over."""
-    first, second = (groups[row] for row in rows)
-    if claim.metric in FORMAT_DEPENDENT and first.entries[0].tagged != second.entries[0].tagged:
-        raise InputError(f"claim {claim.text!r}: {claim.metric} is another thing without tags")
-    wanted = [name for name in claim.over or benchmarks if name not in claim.without]
-    shared = tuple(name for name in wanted if first.is_comparable(name) and second.is_comparable(name))
-    pair = Paired.of(first, second, shared)
-    if not shared or not pair.seeds or (claim.over and len(shared) < len(wanted)):
-        raise InputError(f"claim {claim.text!r}: the two have no results on the same {', '.join(wanted)}")
-    return shared, pair.difference(claim.metric, alpha, spread_of(groups, shared, claim.metric, alpha))
+    for rows in found:
+        first, second = (groups[row] for row in rows)
+        if claim.metric in FORMAT_DEPENDENT and first.entries[0].tagged != second.entries[0].tagged:
+            raise InputError(f"claim {claim.text!r}: {claim.metric} is another thing without tags")
+        shared = tuple(name for name in wanted if first.is_comparable(name) and second.is_comparable(name))
+        pair = Paired.of(first, second, shared)
+        if not shared or not pair.seeds or (claim.over and len(shared) < len(wanted)):
+            raise InputError(f"claim {claim.text!r}: the two have no results on the same {', '.join(wanted)}")
+        yield rows, pair
 
 
 def _judged(family: Sequence[Answer], margin: float) -> Iterator[Answer]:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from leaderboards.board.claims import p_values, parse_claim, verdict_of
+from leaderboards.board.claim_text import parse_claim
+from leaderboards.board.claims import p_values, verdict_of
 from leaderboards.board.rows import FORMAT_DEPENDENT, Answer, Variation
 from leaderboards.board.values import Measure, Paired, spread_of
 from leaderboards.results.merge import Group

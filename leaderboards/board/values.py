@@ -115,6 +115,11 @@ class Paired:
         mine, theirs = (tuple(pair[side] for pair in self.seeds) for side in (0, 1))
         return (self.entry, mine), (self.other, theirs)
 
+    @property
+    def num_sides(self) -> int:
+        """How many of the two have several seeds, 1 where neither has."""
+        return max(sum(len(set(seeds)) > 1 for _, seeds in self.sides), 1)
+
     def matrices(self, metric: Measure, alpha: float = 1.0) -> list[Matrix]:
         """The differences on each benchmark: arrays of shape (pairs of seeds, questions).
 
@@ -137,9 +142,8 @@ class Paired:
         """
         if spread is None:
             spread = spread_of([group for group, _ in self.sides], self.benchmarks, metric, alpha)
-        sides = sum(len(set(seeds)) > 1 for _, seeds in self.sides)
         contents = contents_of(self.entry, self.benchmarks)
-        return paired_difference(self.matrices(metric, alpha), spread, max(sides, 1), contents)
+        return paired_difference(self.matrices(metric, alpha), spread, self.num_sides, contents)
 
 
 def spread_of(

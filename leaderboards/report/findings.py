@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from functools import singledispatch
 
 from leaderboards.board import findings as found
-from leaderboards.board.claims import Claim, parse_claim
+from leaderboards.board.claim_text import Claim, parse_claim
 from leaderboards.board.rows import Answer, Board, ClaimVerdict, Standing
 from leaderboards.report import wording
 from leaderboards.report.wording import METRIC_NAMES, bounds, enumerated, label, large, percent, points

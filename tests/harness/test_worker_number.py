@@ -1,5 +1,7 @@
-"""How many stages are trained side by side goes by the work there is, not by the number of steps."""
+"""How many stages are trained side by side goes by the work there is; and a worker starts with little."""
 
+import subprocess
+import sys
 from types import SimpleNamespace
 from typing import Any
 
@@ -29,3 +31,10 @@ def test_a_second_worker_must_be_worth_its_start(
     )
     nodes: Any = [SimpleNamespace(tokens_forward=tokens, num_steps=3) for _ in range(stages)]
     assert pool._num_workers(plan, nodes) == expected
+
+
+def test_what_every_worker_imports_reads_no_tables() -> None:
+    """pandas and pyarrow take longer to import than all the rest of a plan."""
+    code = "import sys, harness.run; print(*{'pandas', 'pyarrow'} & {*sys.modules})"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == ""

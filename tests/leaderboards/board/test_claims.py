@@ -7,7 +7,7 @@ import pytest
 from synthetic_board import VARIANTS, synthetic_run
 
 from leaderboards.board.build import build_board
-from leaderboards.board.claims import parse_claim
+from leaderboards.board.claim_text import parse_claim
 from leaderboards.board.rows import Answer
 from leaderboards.report.findings import sentence
 from leaderboards.results.schema import Declared, RunResults
