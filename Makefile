@@ -12,11 +12,15 @@ ARGS ?=
 FIND_LINKS = $(or $(PIP_FIND_LINKS),$(shell $(PYTHON) -m pip config get global.find-links 2>/dev/null))
 TORCH_FROM = $(if $(filter cuda,$(DEVICE)),,$(if $(FIND_LINKS),$(addprefix --find-links ,$(FIND_LINKS)),--torch-backend cpu))
 
-.PHONY: train-and-eval test check bench lock clean
+.PHONY: train-and-eval test test-all check bench lock clean
 train-and-eval: $(STAMP)
 	$(BIN)/harness train-and-eval $(ARGS)
 
 test: $(STAMP)
+	$(BIN)/pytest -n 2 --dist worksteal -m "not heavy" $(ARGS)
+
+# The heavy ones too: launches of several processes, runs that are killed, real servers, injected faults.
+test-all: $(STAMP)
 	$(BIN)/pytest -n 2 --dist worksteal $(ARGS)
 
 check: $(STAMP)

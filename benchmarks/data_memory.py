@@ -23,9 +23,8 @@ from benchmarks.measure.children import Side, answer, run_child
 from benchmarks.measure.tables import table
 from sftkey_train.corpus import Corpus
 from sftkey_train.embedded import embedded_tokenizer
-from sftkey_train.model import load_tokenizer
 from sftkey_train.spans import encode
-from sftkey_train.text import TextPath
+from sftkey_train.text import TextPath, load_tokenizer
 from tasks.records import Record
 from tasks.tags import get_tag_format
 

@@ -25,7 +25,7 @@ from typing import Any
 
 from benchmarks import ROOT
 from benchmarks.measure.children import Side, run_child, run_command
-from benchmarks.measure.models import EMBEDDED, embedded_tokenizer, write_adapters, write_llama
+from benchmarks.measure.models import EMBEDDED, embedded_tokenizer, write_adapters, write_model
 from benchmarks.measure.tables import machine, spread, table, within
 from benchmarks.ours.rerun import TAGS
 from tasks.errors import InputError
@@ -188,7 +188,7 @@ def main(arguments: Sequence[str]) -> None:
     with tempfile.TemporaryDirectory() as folder:
         work = Path(folder)
         model = work / "model"
-        write_llama(model, embedded_tokenizer(), EMBEDDED, context=_CONTEXT)
+        write_model(model, embedded_tokenizer(), EMBEDDED, context=_CONTEXT)
         adapters = write_adapters(model, work, told.checkpoints)
         measured = [
             measure(Case(model, adapters, names, limit, data_dir, work), told.repeats) for limit in limits

@@ -34,7 +34,7 @@ from benchmarks.measure.gsm8k import (
     write_halves,
     write_records,
 )
-from benchmarks.measure.models import EMBEDDED, write_llama
+from benchmarks.measure.models import EMBEDDED, write_model
 from benchmarks.measure.tables import against, machine, ratio, spread, table
 from benchmarks.trl.environment import NEWEST, Rival, ensure_environment
 from sftkey_train.embedded import RECIPE
@@ -85,7 +85,7 @@ class Case:
             for answer_only in stages:
                 self._write_halves(variant, answer_only)
         tokenizer = train_tokenizer(self.records, RECIPE.vocabulary_size)
-        write_llama(self.work / "model", tokenizer, EMBEDDED)
+        write_model(self.work / "model", tokenizer, EMBEDDED)
 
     def ours(self, repeat: int) -> list[str]:
         """The command that trains all of it."""

@@ -1,15 +1,16 @@
 """Step time and peak memory of both stages on GSM8K's lengths, against TRL's SFTTrainer.
 
-    python -m benchmarks training_speed [--layers 24]
+    python -m benchmarks training_speed [--shape qwen2.5-0.5b] [--layers 24]
 
-A model of Qwen2.5-0.5B's shape with random weights, random tokens in examples of GSM8K's lengths, the same
-examples with the same loss on both sides. The examples are one for each quantile of the length, so that
-a pass over them stands for a pass over the data; both sides sort them into batches of like length. The first
-pass warms up and holds the step that logs; the second is timed, batch for batch the same on both sides.
+A model of Qwen2.5-0.5B's or SmolLM2-135M's shape with random weights, random tokens in examples of GSM8K's
+lengths, the same examples with the same loss on both sides. The examples are one for each quantile of the
+length, so that a pass over them stands for a pass over the data; both sides sort them into batches of like
+length. The first pass warms up and holds the step that logs; the second is timed, batch for batch the same on
+both sides.
 
 TRL goes in with every version and setting that may suit it; all are tried once and printed, and the
 fastest then takes turns with ours. A step's share of the matmul peak counts useful work alone
-(`qwen.training_flops`).
+(`shapes.training_flops`).
 """
 
 from __future__ import annotations
@@ -20,15 +21,15 @@ import statistics
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from benchmarks.measure import qwen
 from benchmarks.measure.children import Side, in_turns, run_child
 from benchmarks.measure.gsm8k import TAGGED, add_data_dir, train_tokenizer, training_records
+from benchmarks.measure.shapes import QWEN, SMOLLM2, Flops, Shape, cut, training_flops
 from benchmarks.measure.tables import GIB, against, machine, ratio, spread, table
 from benchmarks.trl.environment import NEWEST, Rival, ensure_environment
 from sftkey_train.corpus import Corpus
@@ -45,7 +46,10 @@ RIVALS = (
 )
 BF16_ON_A_CPU = Rival("1.14.2", "chunked_nll, bf16", {"loss_type": "chunked_nll", "bf16": True})
 LOSS_OF_STAGE = {1: "response", 2: "key"}
-TIME_GOAL, MEMORY_GOAL = {1: 1.0, 2: 0.75}, {1: 1.0, 2: 0.5}
+SHAPES = {"qwen2.5-0.5b": QWEN, "smollm2-135m": SMOLLM2}
+GOALS = {QWEN: ({1: 1.0, 2: 0.75}, {1: 1.0, 2: 0.5}), SMOLLM2: ({1: 0.75, 2: 0.75}, {1: 0.8, 2: 0.8})}
+"""Of time and of memory, for each stage."""
+LAYERS_ON_A_CPU = {QWEN: 4}
 _VOCABULARY_OF_LENGTHS = 8192
 
 
@@ -55,13 +59,15 @@ class Case:
 
     Attributes:
         corpus: The examples, with random tokens.
-        num_layers: Of the model.
+        shape: Of the model.
+        goals: Of its time and memory, by stage.
         batch_size: Examples a step.
         num_batches: Steps a pass.
     """
 
     corpus: Corpus
-    num_layers: int
+    shape: Shape
+    goals: tuple[Mapping[int, float], Mapping[int, float]]
     batch_size: int
     num_batches: int
 
@@ -70,10 +76,10 @@ class Case:
         weights = LOSS_PRESETS[LOSS_OF_STAGE[stage]]
         return np.array([weights.get(name, 0.0) > 0 for name in SEGMENTS])[self.corpus.segments_N]
 
-    def flops(self, stage: int) -> qwen.Flops:
+    def flops(self, stage: int) -> Flops:
         """Useful work of a pass."""
         lengths = [int(length) for length in self.corpus.lengths_E]
-        return qwen.training_flops(self.num_layers, lengths, int(self.loss_mask(stage).sum()))
+        return training_flops(self.shape, lengths, int(self.loss_mask(stage).sum()))
 
 
 def make_case(arguments: argparse.Namespace) -> tuple[Case, str]:
@@ -85,8 +91,10 @@ def make_case(arguments: argparse.Namespace) -> tuple[Case, str]:
     quantiles = (np.arange(count) + 0.5) / count * len(everything)
     chosen = np.argsort(everything.lengths_E, kind="stable")[quantiles.astype(int)]
     corpus = encode([records[i] for i in chosen], TAGGED, path, 1024)
-    ids = np.random.default_rng(0).integers(0, qwen.VOCABULARY, len(corpus.ids_N), dtype=np.int32)
-    case = Case(replace(corpus, ids_N=ids), arguments.layers, arguments.batch_size, arguments.batches)
+    whole = SHAPES[arguments.shape]
+    shape = cut(whole, arguments.layers or whole.num_layers)
+    ids = np.random.default_rng(0).integers(0, shape.vocabulary, len(corpus.ids_N), dtype=np.int32)
+    case = Case(replace(corpus, ids_N=ids), shape, GOALS[whole], arguments.batch_size, arguments.batches)
     return case, source
 
 
@@ -103,7 +111,7 @@ def specification(case: Case, stage: int, work: Path) -> dict[str, Any]:
         "ids": [part.tolist() for part in np.split(case.corpus.ids_N, borders)],
         "completion_mask": [part.astype(int).tolist() for part in np.split(case.loss_mask(stage), borders)],
         "tokenizer": str(tokenizer),
-        "num_layers": case.num_layers,
+        "shape": asdict(case.shape),
         "batch_size": case.batch_size,
         "num_steps": 2 * case.num_batches - 1,
         "log_every": case.num_batches,
@@ -163,15 +171,15 @@ def report(case: Case, stage: int, results: Results, fastest: str) -> str:
         for name, runs in results.items()
     ]
     head = ["side", "s a step", "ours / it", "peak GiB", "ours / it", "% of matmul peak"]
-    state_gib = qwen.state_bytes(case.num_layers) / GIB
+    state_gib = case.shape.state_bytes / GIB
     floor = state_gib / statistics.median(_all(theirs, "peak_gib"))
     lines = [
         f"### Stage {stage}: loss on {case.loss_mask(stage).mean():.0%} of the tokens, "
         f"the head is {flops.head / flops.total:.0%} of the useful FLOPs",
         table(head, rows),
         f"Ours against {fastest}, the fastest rival: "
-        f"time {against(_all(ours, 'step_seconds'), _all(theirs, 'step_seconds'), TIME_GOAL[stage])}, "
-        f"peak memory {against(_all(ours, 'peak_gib'), _all(theirs, 'peak_gib'), MEMORY_GOAL[stage])}. "
+        f"time {against(_all(ours, 'step_seconds'), _all(theirs, 'step_seconds'), case.goals[0][stage])}, "
+        f"peak memory {against(_all(ours, 'peak_gib'), _all(theirs, 'peak_gib'), case.goals[1][stage])}. "
         f"Weights, gradients and AdamW alone are {state_gib:.2f} GiB on either side, "
         f"so that no ratio of memory could be below {floor:.2f}.",
     ]
@@ -188,20 +196,23 @@ def main(arguments: Sequence[str]) -> None:
 
     on_gpu = torch.cuda.is_available()
     parser = argparse.ArgumentParser(prog="python -m benchmarks training_speed", description=__doc__)
-    parser.add_argument("--layers", type=int, default=24 if on_gpu else 4, help="of Qwen2.5-0.5B's 24")
+    parser.add_argument("--shape", choices=SHAPES, default="qwen2.5-0.5b")
+    parser.add_argument("--layers", type=int, help="of all; of Qwen's 24, on a CPU, 4 where it is not said")
     parser.add_argument("--batch-size", type=int, default=32 if on_gpu else 4, help="examples a step")
     parser.add_argument("--batches", type=int, default=20 if on_gpu else 2, help="steps that are timed")
     parser.add_argument("--repeats", type=int, default=3, help="processes of a side")
     parser.add_argument("--bf16", action="store_true", help="also TRL in bfloat16, its default, on a CPU")
     add_data_dir(parser)
     told = parser.parse_args(arguments)
+    if not on_gpu:
+        told.layers = told.layers or LAYERS_ON_A_CPU.get(SHAPES[told.shape])
     ensure_environment()
     rivals = RIVALS if on_gpu or not told.bf16 else (*RIVALS, BF16_ON_A_CPU)
     with tempfile.TemporaryDirectory() as folder:
         case, source = make_case(told)
         print(f"{machine()}\n")
         print(
-            f"{case.num_layers} of {qwen.NUM_LAYERS} layers, {'bfloat16' if on_gpu else 'float32'}, "
+            f"{case.shape.name}, {'bfloat16' if on_gpu else 'float32'}, "
             f"{case.batch_size} examples a step, {case.num_batches} steps of a pass timed, "
             f"{len(case.corpus.ids_N)} tokens in {len(case.corpus)} examples, lengths from {source}; "
             f"median (range) of {told.repeats} processes, one for the rivals that were slower\n"

@@ -114,10 +114,10 @@ def main() -> None:
     endings.hear()
     _quiet()
     scrub_streams()
-    endings.leave(_run())
+    endings.leave(run())
 
 
-def _run() -> int:
+def run() -> int:
     """Runs the command, and tells what goes wrong; returns the exit code."""
     try:
         code = app(standalone_mode=False)

@@ -23,7 +23,7 @@ from sftkey_train import distributed
 from sftkey_train.corpus import Corpus
 from sftkey_train.spans import corpus_key, encode
 from sftkey_train.stages import StageGraph, build_graph
-from sftkey_train.text import TextPath
+from sftkey_train.text import TextPath, load_tokenizer
 from sftkey_train.variants import Variant, load_variant
 from tasks.benchmarks import Benchmark
 from tasks.errors import InputError, did_you_mean
@@ -213,8 +213,6 @@ def _corpus(records: TrainingRecords, digest: str, tags: str, path: TextPath, co
 
 def text_path(model_dir: Path, config: Config, tags: str) -> TextPath:
     """The text path of a model under this configuration, with the tags as tokens where it wants them."""
-    from sftkey_train.model import load_tokenizer
-
     tokenizer = load_tokenizer(str(model_dir))
     if config.train.tag_tokens:
         # Not as special tokens: those vanish from decoded text, and the scorer reads the tags there.

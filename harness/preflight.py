@@ -31,9 +31,6 @@ if TYPE_CHECKING:
 
 def check_training(config: Config, benchmarks: Sequence[Benchmark]) -> None:
     """Refuses (InputError) what would stop a run that trains: its evaluation too, which comes last."""
-    from sftkey_train.model import check_method
-
-    check_method(config.train.method)
     check_settings(config.train)
     check_places(config)
     check_evaluation(config, benchmarks)
@@ -72,11 +69,10 @@ def check_evaluation(config: Config, benchmarks: Sequence[Benchmark]) -> None:
         raise InputError("--exact: a served model's weights are not here; leave it out")
     if own.exact and engine == "hf":
         raise InputError("--exact compares with the hf engine, which made these outputs; leave it out")
-    if engine != "openai":
+    if engine != "openai" and (wanted := own.engine_settings.data_parallel):
         import torch
 
-        wanted, there = own.engine_settings.data_parallel, torch.cuda.device_count() or os.cpu_count() or 1
-        if wanted and wanted > there:
+        if wanted > (there := torch.cuda.device_count() or os.cpu_count() or 1):
             raise InputError(f"eval.engine_settings.data_parallel: {wanted}, but there are {there} devices")
 
 

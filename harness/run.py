@@ -30,6 +30,7 @@ from harness.provenance import provenance
 from leaderboards.results.schema import Entry
 from leaderboards.results.store import read_outcomes, write_results
 from sftkey_train import distributed
+from sftkey_train.settings import check_method
 from tasks.shown import neutral
 from tasks.tags import keep_formats
 
@@ -71,8 +72,6 @@ def train(plan: Plan, reporter: Reporter | None = None) -> bool:
     Raises:
         InputError: The method needs what is not installed.
     """
-    from sftkey_train.model import check_method
-
     reporter = reporter or Reporter()
     with run_folder(plan.config):
         check_method(plan.config.train.method)

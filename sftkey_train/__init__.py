@@ -20,13 +20,13 @@ from importlib import import_module
 from typing import Any
 
 _ROOMS = {
-    "model": ["load_for_training", "load_tokenizer"],
+    "model": ["load_for_training"],
     "objectives": ["OBJECTIVES", "objective"],
     "settings": ["TrainSettings"],
     "spans": ["encode"],
     "stages": ["build_graph"],
     "stored": ["save_stage"],
-    "text": ["TextPath"],
+    "text": ["TextPath", "load_tokenizer"],
     "trainer": ["train_stage"],
     "variants": ["load_variant", "variant_names"],
 }

@@ -118,9 +118,8 @@ def build_embedded_base(cache: Path, on_step: Callable[[StepMetrics], None], rec
 
 
 def _pretrain(directory: Path, cache: Path, on_step: Callable[[StepMetrics], None], recipe: Recipe) -> None:
-    from sftkey_train.model import load_tokenizer
     from sftkey_train.spans import encode
-    from sftkey_train.text import TextPath
+    from sftkey_train.text import TextPath, load_tokenizer
     from sftkey_train.trainer import train_stage
 
     tokenizer = load_tokenizer(str(embedded_tokenizer(cache, recipe)))

@@ -10,27 +10,11 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from sftkey_train.settings import TrainSettings
+from sftkey_train.settings import TrainSettings, check_method
 from tasks.errors import InputError
 
 if TYPE_CHECKING:
-    from transformers import PreTrainedModel, PreTrainedTokenizerBase
-
-
-def load_tokenizer(path: str) -> PreTrainedTokenizerBase:
-    """Loads a tokenizer from a folder or the Hub.
-
-    Raises:
-        InputError: There is none, or it needs remote code.
-    """
-    from transformers import AutoTokenizer
-
-    try:
-        return AutoTokenizer.from_pretrained(path, trust_remote_code=False)
-    except Exception as error:  # transformers raises whatever its converters met
-        raise InputError(
-            f"{path}: no tokenizer could be loaded ({_first_line(error)}); save it anew"
-        ) from error
+    from transformers import PreTrainedModel
 
 
 def load_base(path: str, dtype: torch.dtype = torch.float32, **options: Any) -> PreTrainedModel:
@@ -94,22 +78,6 @@ def load_for_training(
             use_rslora=settings.method == "rslora",
         ),
     )
-
-
-def check_method(method: str) -> None:
-    """Refuses a method that this machine cannot train with.
-
-    Raises:
-        InputError: qlora without CUDA or without bitsandbytes.
-    """
-    if method != "qlora":
-        return
-    from importlib.util import find_spec
-
-    if not torch.cuda.is_available():
-        raise InputError("train.method qlora needs a CUDA GPU for its 4-bit base; use lora here")
-    if find_spec("bitsandbytes") is None:
-        raise InputError("train.method qlora needs bitsandbytes: pip install bitsandbytes")
 
 
 def _load_in_4_bits(base: str) -> PreTrainedModel:

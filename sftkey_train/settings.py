@@ -152,6 +152,7 @@ def training_arguments(settings: TrainSettings, scratch: Path, **of_stage: Any) 
 def check_settings(settings: TrainSettings) -> None:
     """Refuses (InputError) what no stage could be trained with, on this machine and in this launch."""
     check_launch()
+    check_method(settings.method)
     _batch_sizes(settings)
     _trackers(settings.report_to)
     if settings.schedule not in _SCHEDULES:
@@ -159,6 +160,24 @@ def check_settings(settings: TrainSettings) -> None:
         raise InputError(
             f"train.schedule: none of the name {settings.schedule!r} that needs no more; {meant}"
         )
+
+
+def check_method(method: str) -> None:
+    """Refuses a method that this machine cannot train with.
+
+    Raises:
+        InputError: qlora without CUDA or without bitsandbytes.
+    """
+    if method != "qlora":
+        return
+    from importlib.util import find_spec
+
+    import torch
+
+    if not torch.cuda.is_available():
+        raise InputError("train.method qlora needs a CUDA GPU for its 4-bit base; use lora here")
+    if find_spec("bitsandbytes") is None:
+        raise InputError("train.method qlora needs bitsandbytes: pip install bitsandbytes")
 
 
 def _batch_sizes(settings: TrainSettings) -> tuple[int, int]:
@@ -180,10 +199,10 @@ def _batch_sizes(settings: TrainSettings) -> tuple[int, int]:
 
 def _trackers(report_to: str) -> list[str]:
     """Names of the trackers that a setting asks for, each tried: a missing one shall not stop a run later."""
-    from transformers.integrations import get_reporting_integration_callbacks
-
     names = [name.strip() for name in report_to.split(",") if name.strip() not in ("", "none")]
     for name in names:
+        from transformers.integrations import get_reporting_integration_callbacks
+
         try:
             for callback in get_reporting_integration_callbacks([name]):
                 callback()

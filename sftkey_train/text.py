@@ -13,10 +13,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import date, datetime, time
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from tasks.errors import InputError
 from tasks.limits import Failed, Limited
+from tasks.reading import read_json
 from tasks.secrets import one_line
 
 if TYPE_CHECKING:
@@ -36,6 +38,33 @@ _MOST_ADDED_CHARS = 1 << 18
 _TOKENIZER_SECONDS = 20.0
 _TOKENIZER_CHARS = 20_000
 """Characters that the slowest tokenizer takes a second for; the usual ones take millions."""
+
+
+def load_tokenizer(path: str) -> PreTrainedTokenizerBase:
+    """Loads a tokenizer from a folder or the Hub.
+
+    Raises:
+        InputError: There is none, or it needs remote code.
+    """
+    try:
+        if _is_plain(Path(path)):  # `AutoTokenizer` would import torch and more, which takes seconds
+            from transformers import PreTrainedTokenizerFast
+
+            return PreTrainedTokenizerFast.from_pretrained(path, local_files_only=True)
+        from transformers import AutoTokenizer
+
+        return AutoTokenizer.from_pretrained(path, trust_remote_code=False)
+    except Exception as error:  # transformers raises whatever its converters met
+        reason = str(error).strip().split("\n")[0][:200] or type(error).__name__
+        raise InputError(f"{path}: no tokenizer could be loaded ({reason}); save it anew") from error
+
+
+def _is_plain(folder: Path) -> bool:
+    """Whether a tokenizer stands alone, without a model that may want another class than the one it names."""
+    if any((folder / name).exists() for name in ("config.json", "adapter_config.json")):
+        return False
+    named = folder / "tokenizer_config.json"
+    return named.is_file() and read_json(named).get("tokenizer_class") == "TokenizersBackend"
 
 
 @dataclass(frozen=True)

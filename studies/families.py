@@ -1,6 +1,6 @@
 """How often a board says something false of a whole family of variants, written into `docs/statistics.md`.
 
-    python -m studies families [--share 0.5] [--replications 1000] [--seed 2026] [--out docs/statistics.md]
+    python -m studies families [--share 0.5] [--replications 600] [--seed 2026] [--out docs/statistics.md]
 
 Every cell is a kind of family (`simulated/families.py`). Those in which more than `SUSPECT` of the families
 got a false claim are simulated again, with four times as many replications and other random numbers, and
@@ -13,15 +13,14 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Sequence
-from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from itertools import product
-from multiprocessing import get_context
 from statistics import mean
 from typing import NamedTuple
 
 import numpy as np
 
+from studies.simulated.cores import on_all_cores
 from studies.simulated.families import EFFECTS, SHIFT, UNLIKE, WILD_SD, Claims, Family, claims
 from studies.simulated.page import parser_of, write_between
 from studies.simulated.report import table
@@ -50,7 +49,7 @@ class Cell(NamedTuple):
 
 def main(argv: Sequence[str]) -> None:
     """Simulates and writes the tables between the two marks of the document."""
-    parser = parser_of(MARKS, __doc__, 1000, "families of each cell")
+    parser = parser_of(MARKS, __doc__, 600, "families of each cell")
     parser.add_argument("--share", type=float, default=0.5, help="of the cells, drawn by the seed")
     options = parser.parse_args(argv)
     started = time.monotonic()
@@ -71,9 +70,7 @@ def chosen(share: float, seed: int) -> list[Family]:
 
 def simulate(families: Sequence[Family], replications: int, seed: int) -> list[Cell]:
     """All cells, on all cores; a cell's random numbers depend on nothing but the cell and the seed."""
-    with ProcessPoolExecutor(os.cpu_count(), mp_context=get_context("spawn")) as pool:
-        one = partial(simulate_cell, replications=replications, seed=seed)
-        return list(pool.map(one, families, chunksize=4))
+    return on_all_cores(partial(simulate_cell, replications=replications, seed=seed), families, 4)
 
 
 def simulate_cell(family: Family, replications: int, seed: int) -> Cell:

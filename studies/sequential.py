@@ -11,15 +11,14 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Sequence
-from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from itertools import product
-from multiprocessing import get_context
 from statistics import mean
 from typing import NamedTuple
 
 import numpy as np
 
+from studies.simulated.cores import on_all_cores
 from studies.simulated.families import EFFECTS, SHIFT, Family
 from studies.simulated.looks import FIRST, RULES, Stopped, called_alike, paths, stopped
 from studies.simulated.page import parser_of, write_between
@@ -58,8 +57,7 @@ def simulate(replications: int, seed: int) -> list[Cell]:
     """All cells, on all cores; a cell's random numbers depend on nothing but the cell and the seed."""
     kinds = product(EFFECTS, QUESTIONS, ACCURACIES)
     wanted = [Family(1, MOST[-1], questions, effect, 1.0, at) for effect, questions, at in kinds]
-    with ProcessPoolExecutor(os.cpu_count(), mp_context=get_context("spawn")) as pool:
-        return list(pool.map(partial(simulate_cell, replications=replications, seed=seed), wanted))
+    return on_all_cores(partial(simulate_cell, replications=replications, seed=seed), wanted)
 
 
 def simulate_cell(family: Family, replications: int, seed: int) -> Cell:

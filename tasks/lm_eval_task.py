@@ -5,7 +5,7 @@ the output, in this process or in another.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field, fields
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -61,6 +61,7 @@ def custom_dataset(
 
 
 _SPLITS = ("test", "fewshot")
+_FIELDS = tuple(one.name for one in fields(Record))
 
 
 @dataclass(eq=False, repr=False)
@@ -127,7 +128,8 @@ class LazySplits(Mapping[str, Any]):
 
 def document(record: Record, settings: Mapping[str, Any]) -> dict[str, Any]:
     """A record as lm-eval is handed it, with the run's tag format, weight of accuracy and instruction."""
-    return {**asdict(record), "choices": list(record.choices) if record.choices else None, **settings}
+    of_record = {name: getattr(record, name) for name in _FIELDS}  # `asdict` copies each value deeply
+    return {**of_record, "choices": list(record.choices) if record.choices else None, **settings}
 
 
 def doc_to_text(doc: Doc) -> str:

@@ -1,2 +1,2 @@
-"""What the speed measurements share. `steps` and `qwen` run in the rival's environment too and need torch and
-transformers alone."""
+"""What the speed measurements share. `steps` and `shapes` run in the rival's environment too and need torch
+and transformers alone."""

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from benchmarks.measure.shapes import Shape, random_model
 from sftkey_train.embedded import RECIPE
 
 if TYPE_CHECKING:
@@ -13,27 +13,6 @@ if TYPE_CHECKING:
 
 ADAPTER_RANK = 16
 _ADAPTER_STD = 0.02
-
-
-@dataclass(frozen=True)
-class Shape:
-    """Of a Llama.
-
-    Attributes:
-        name: In the tables.
-        width: Hidden size.
-        intermediate: Of the MLP.
-        num_layers: Transformer layers.
-        num_heads: Attention heads.
-        num_kv_heads: Likewise, for keys and values.
-    """
-
-    name: str
-    width: int
-    intermediate: int
-    num_layers: int
-    num_heads: int
-    num_kv_heads: int
 
 
 EMBEDDED = Shape(
@@ -44,42 +23,26 @@ EMBEDDED = Shape(
     RECIPE.num_heads,
     RECIPE.num_heads,
 )
-QWEN_4_LAYERS = Shape("4 layers of Qwen2.5-0.5B's shape", 896, 4864, 4, 14, 2)
 
 
 def embedded_tokenizer() -> PreTrainedTokenizerBase:
     """The embedded model's tokenizer, trained where the cache lacks it."""
     from sftkey_train import embedded
-    from sftkey_train.model import load_tokenizer
+    from sftkey_train.text import load_tokenizer
     from tasks.files import cache_dir
 
     return load_tokenizer(str(embedded.embedded_tokenizer(cache_dir())))
 
 
-def write_llama(
+def write_model(
     folder: Path, tokenizer: PreTrainedTokenizerBase, shape: Shape, context: int = RECIPE.context
 ) -> int:
-    """Saves a model with random weights, float32, its head not tied; gives the number of its weights."""
-    import torch
-    from transformers import LlamaConfig, LlamaForCausalLM
+    """Saves a model with random weights, float32; gives the number of its weights."""
     from transformers.utils import logging
 
     logging.disable_progress_bar()
-    torch.manual_seed(0)
-    model = LlamaForCausalLM(
-        LlamaConfig(
-            vocab_size=len(tokenizer),
-            hidden_size=shape.width,
-            intermediate_size=shape.intermediate,
-            num_hidden_layers=shape.num_layers,
-            num_attention_heads=shape.num_heads,
-            num_key_value_heads=shape.num_kv_heads,
-            max_position_embeddings=context,
-            tie_word_embeddings=False,
-            bos_token_id=tokenizer.bos_token_id,
-            eos_token_id=tokenizer.eos_token_id,
-        )
-    )
+    own = {"bos_token_id": tokenizer.bos_token_id, "eos_token_id": tokenizer.eos_token_id}
+    model = random_model(shape, context, vocab_size=shape.vocabulary or len(tokenizer), **own)
     model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     return sum(weights.numel() for weights in model.parameters())

@@ -9,9 +9,8 @@ from typing import Any
 from benchmarks.measure.children import answer
 from benchmarks.measure.gsm8k import TAGGED
 from benchmarks.measure.steps import peak_bytes
-from sftkey_train.model import load_tokenizer
 from sftkey_train.spans import encode
-from sftkey_train.text import TextPath
+from sftkey_train.text import TextPath, load_tokenizer
 from tasks.records import read_records
 
 

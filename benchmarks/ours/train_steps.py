@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from benchmarks.measure.children import answer
-from benchmarks.measure.qwen import MATMUL_SHAPES, random_model
+from benchmarks.measure.shapes import Shape, random_model
 from benchmarks.measure.steps import matmul_peak, peak_bytes, time_steps
 from sftkey_train.corpus import Corpus
 from sftkey_train.settings import TrainSettings
@@ -43,7 +43,8 @@ def stage_node(corpus: Corpus, told: dict[str, float]) -> StageNode:
 def train_steps(told: dict[str, Any]) -> dict[str, Any]:
     """Times optimiser steps on the examples of the specification."""
     corpus: Corpus = pickle.loads(Path(told["corpus"]).read_bytes())
-    model = random_model(told["num_layers"])
+    shape = Shape(**told["shape"])
+    model = random_model(shape, use_cache=False, attn_implementation="sdpa")
     node = stage_node(corpus, told)
     with tempfile.TemporaryDirectory() as scratch:
         seconds = time_steps(
@@ -51,7 +52,7 @@ def train_steps(told: dict[str, Any]) -> dict[str, Any]:
         )
     peak = peak_bytes()
     dtype = torch.bfloat16 if torch.cuda.is_available() else torch.float32
-    return {"seconds": seconds, "peak_bytes": peak, "matmul_peak": matmul_peak(MATMUL_SHAPES, dtype)}
+    return {"seconds": seconds, "peak_bytes": peak, "matmul_peak": matmul_peak(shape.matmuls, dtype)}
 
 
 answer(train_steps)

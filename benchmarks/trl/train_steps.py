@@ -11,16 +11,17 @@ from transformers import PreTrainedTokenizerFast
 from trl import SFTTrainer
 
 from benchmarks.measure.children import answer
-from benchmarks.measure.qwen import MATMUL_SHAPES, random_model
+from benchmarks.measure.shapes import Shape, random_model
 from benchmarks.measure.steps import matmul_peak, peak_bytes, time_steps
 from benchmarks.trl.configuration import configuration
 
 
 def train_steps(told: dict[str, Any]) -> dict[str, Any]:
     """Times optimiser steps on the examples of the specification."""
+    shape = Shape(**told["shape"])
     with tempfile.TemporaryDirectory() as folder:
         trainer = SFTTrainer(
-            model=random_model(told["num_layers"]),
+            model=random_model(shape, use_cache=False, attn_implementation="sdpa"),
             args=configuration(
                 folder,
                 completion_only_loss=True,
@@ -39,7 +40,7 @@ def train_steps(told: dict[str, Any]) -> dict[str, Any]:
         seconds = time_steps(trainer.train, told["num_steps"])
     peak = peak_bytes()
     dtype = torch.bfloat16 if trainer.args.bf16 else torch.float32
-    return {"seconds": seconds, "peak_bytes": peak, "matmul_peak": matmul_peak(MATMUL_SHAPES, dtype)}
+    return {"seconds": seconds, "peak_bytes": peak, "matmul_peak": matmul_peak(shape.matmuls, dtype)}
 
 
 answer(train_steps)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import harness.engines.canary as canary
 from harness.engines.api import Completion, EngineSettings, Request, Sampling, decode
+from sftkey_train.text import load_tokenizer
 from tasks.errors import InputError
 from tasks.secrets import one_line
 
@@ -46,7 +47,7 @@ class HfEngine:
         """Loads a model in place of the last one; InputError where transformers cannot."""
         import torch
 
-        from sftkey_train.model import load_base, load_tokenizer
+        from sftkey_train.model import load_base
 
         self.close()
         try:
@@ -146,8 +147,9 @@ class HfEngine:
 
     def close(self) -> None:
         """Frees the model."""
-        self._model = self._tokenizer = None
-        gc.collect()
+        if self._model is not None:
+            self._model = self._tokenizer = None
+            gc.collect()
 
 
 def _alike(indices: Sequence[int], requests: Sequence[Request], size: int) -> Iterator[list[int]]:

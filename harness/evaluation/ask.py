@@ -20,7 +20,7 @@ from harness.config import Config
 from harness.engines.api import Request, Sampling
 from harness.engines.openai_wire import ServedPrompts
 from harness.models.checkpoint import Checkpoint
-from sftkey_train.text import TextPath
+from sftkey_train.text import TextPath, load_tokenizer
 from tasks.benchmarks import SHARED, TASKS_DIR, Benchmark
 from tasks.errors import InputError
 from tasks.files import write_whole
@@ -60,8 +60,6 @@ class Questionnaire:
         """How prompts are written for a checkpoint."""
         if checkpoint.served:
             return ServedPrompts.of(self._config.prompt_style)
-        from sftkey_train.model import load_tokenizer
-
         tokenizer = load_tokenizer(str(checkpoint.weights.tokenizer_dir))
         return TextPath.of(tokenizer, self._config.prompt_style, self._config.prompt_date)
 

@@ -21,6 +21,7 @@ from harness.models.shards import check_finite, read_tensors, weight_files
 from harness.models.vocabulary import has_tokenizer
 from leaderboards.results.schema import Entry, Evaluation, Role, TrainingCost
 from sftkey_train.stored import weights_digest
+from sftkey_train.text import load_tokenizer
 from tasks.errors import InputError
 from tasks.limits import Failed, Limited
 from tasks.seals import SEAL, own_fault, remembered, scratch_folder, whole_folder
@@ -144,7 +145,7 @@ def _check_runs(folders: Folders) -> None:
     """Refuses small weights that cannot be asked; large or quantised ones show it as their engine starts."""
     from harness.engines.api import EngineSettings
     from harness.engines.hf import HfEngine
-    from sftkey_train.model import load_base, load_tokenizer
+    from sftkey_train.model import load_base
 
     base, adapter = folders.model_dir, folders.adapter_dir
     files = [*weight_files(base), *(weight_files(adapter) if adapter else ())]
@@ -250,8 +251,6 @@ def merged(weights: Weights, scratch: Path) -> Iterator[Callable[[], Path]]:
 
 
 def _merge(weights: Weights, adapter_dir: Path, target: Path) -> Path:
-    from sftkey_train.model import load_tokenizer
-
     model, known = adapters.joined(weights.model_dir, adapter_dir)
     with whole_folder(target, sealed=False) as partial:
         model.save_pretrained(partial, safe_serialization=True)

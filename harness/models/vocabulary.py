@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from harness.models.architecture import num_embeddings
 from harness.models.shards import AGAIN
+from sftkey_train.text import load_tokenizer
 from tasks.errors import InputError
 from tasks.reading import read_json
 
@@ -36,7 +37,6 @@ def usable_tokenizer(folder: Path) -> PreTrainedTokenizerBase:
 
     InputError where there is none, or it needs code of its own, has no fast form, or does not know an end.
     """
-    from sftkey_train.model import load_tokenizer
     from sftkey_train.text import TextPath
 
     config = folder / "tokenizer_config.json"

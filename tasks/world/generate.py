@@ -13,6 +13,7 @@ import hashlib
 import random
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import accumulate
 from typing import Literal, get_args
 
@@ -100,11 +101,19 @@ def load(
     for (name, value), known in zip(given.items(), (SPLIT_SIZE, BENCHMARKS, RATIONALES), strict=True):
         if value not in known:
             raise InputError(f"world: no {name} {value!r}; there are {', '.join(known)}")
+    return list(_records(split, benchmark, hard, rationale, size or SPLIT_SIZE[split], seed))
+
+
+@lru_cache(maxsize=32)
+def _records(
+    split: str, benchmark: str, hard: bool, rationale: str, size: int, seed: int
+) -> tuple[Record, ...]:
+    """What `load` gives, made once: plan, tasks and evaluation each ask for the same split."""
     rng = random.Random(f"world/{benchmark}/{split}/{hard}/{seed}")
     chains = _chains(rng, split, HARD_STEPS if hard else STEPS)
     prefix = f"world-{benchmark}{'-hard' if hard else ''}{'-long' if rationale == 'long' else ''}-{split}"
     records = []
-    for i in range(size or SPLIT_SIZE[split]):
+    for i in range(size):
         chain = next(chains)
         verbs = tuple(rng.choice(GAINS if change > 0 else LOSSES) for change in chain.changes)
         story = Story(name=rng.choice(NAMES), things=rng.choice(THINGS), verbs=verbs)
@@ -115,7 +124,7 @@ def load(
             records.append(Record(*asked, None, reasoning, str(total), "number"))
         else:
             records.append(Record(*asked, RANGES, reasoning, LETTERS[(total - 1) // RANGE_WIDTH], "choice"))
-    return records
+    return tuple(records)
 
 
 def markup_drill(size: int, seed: int) -> list[Record]:

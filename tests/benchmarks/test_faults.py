@@ -6,9 +6,12 @@ import sys
 from collections import Counter
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).parents[2]
 
 
+@pytest.mark.heavy
 def test_no_fault_makes_figures_wrong_or_the_command_crash(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "benchmarks", "faults", "--short", "--state", str(tmp_path)]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300, check=False)

@@ -16,7 +16,7 @@ from benchmarks.measure.gsm8k import (
     made_up_records,
     train_tokenizer,
 )
-from benchmarks.measure.qwen import HIDDEN, LAYER_WEIGHTS, VOCABULARY, training_flops
+from benchmarks.measure.shapes import QWEN, SMOLLM2, cut, training_flops
 from benchmarks.measure.steps import time_steps
 from benchmarks.measure.tables import against, spread
 from sftkey_train.spans import encode
@@ -59,14 +59,14 @@ def test_sides_take_turns_and_neither_always_comes_second() -> None:
 
 
 def test_useful_flops_of_a_small_case() -> None:
-    flops = training_flops(2, [3, 5], num_loss_tokens=4)
-    assert flops.layers == 6 * 2 * LAYER_WEIGHTS * 8
-    assert flops.attention == 6 * 2 * HIDDEN * (9 + 25)
-    assert flops.head == 6 * VOCABULARY * HIDDEN * 4
+    flops = training_flops(cut(QWEN, 2), [3, 5], num_loss_tokens=4)
+    assert flops.layers == 6 * 2 * QWEN.layer_weights * 8
+    assert flops.attention == 6 * 2 * 896 * (9 + 25)
+    assert flops.head == 6 * 151_936 * 896 * 4
 
 
-def test_the_model_is_as_large_as_qwen2_5_0_5b() -> None:
-    assert round((24 * LAYER_WEIGHTS + VOCABULARY * HIDDEN) / 1e6) == 494
+def test_the_models_are_as_large_as_they_are_called() -> None:
+    assert [round(shape.state_bytes / 16e6) for shape in (QWEN, SMOLLM2)] == [494, 134]
 
 
 @pytest.mark.parametrize(("part", "words"), [("question", QUESTION_WORDS), ("rationale", RATIONALE_WORDS)])

@@ -1,9 +1,29 @@
-"""The command as a process of its own."""
+"""The command in this process, or in one of its own where that is in question: signals, kills, imports."""
 
+import io
 import os
 import signal
+import subprocess
 import sys
+from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
+from unittest.mock import patch
+
+
+def call(tmp_path: Path, *arguments: object) -> subprocess.CompletedProcess[str]:
+    """Runs the command here: exit code and texts are those that a process of its own would leave."""
+    from harness.__main__ import run
+
+    told = ["harness", *map(str, arguments)]
+    out, errors = io.StringIO(), io.StringIO()
+    with (
+        patch.dict(os.environ, environment(tmp_path)),
+        patch.object(sys, "argv", told),
+        redirect_stdout(out),
+        redirect_stderr(errors),
+    ):
+        code = run()
+    return subprocess.CompletedProcess(told, code, out.getvalue(), errors.getvalue())
 
 
 def command(*arguments: object) -> list[str]:

@@ -1,16 +1,10 @@
 """A tiny base model that every engine here runs, and helpers to call the command as a user would."""
 
-import os
-import subprocess
+from functools import partial
 from pathlib import Path
 
 import pytest
-from command_line import command, environment
-
-os.environ.setdefault("TQDM_DISABLE", "1")
-os.environ.setdefault("OMP_NUM_THREADS", "1")
-os.environ.setdefault("VLLM_LOGGING_LEVEL", "ERROR")
-
+from command_line import call
 from mini import MINI
 
 from sftkey_train.embedded import build_embedded_base, embedded_tokenizer
@@ -68,11 +62,5 @@ def foreign_adapter(foreign_gpt2: Path, tmp_path_factory: pytest.TempPathFactory
 
 @pytest.fixture
 def harness(tmp_path: Path):
-    """Runs the command in a process of its own; gives the finished process."""
-
-    def run(*arguments: object, timeout: float = 240) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            command(*arguments), capture_output=True, text=True, timeout=timeout, env=environment(tmp_path)
-        )
-
-    return run
+    """Runs the command; gives what a finished process would be."""
+    return partial(call, tmp_path)

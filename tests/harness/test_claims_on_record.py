@@ -120,6 +120,7 @@ def test_an_unknown_entry_of_a_claim_is_found_before_anything_is_trained(configu
         make_plan(configured(claims=["sft > sft-tg"]))
 
 
+@pytest.mark.heavy
 def test_seeds_are_added_until_the_claim_is_decided(
     configured, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

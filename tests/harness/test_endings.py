@@ -80,6 +80,7 @@ def end(process: "subprocess.Popen[str]", signum: signal.Signals, *, group: bool
     assert wait_until(lambda: not of_session(process.pid), 3), of_session(process.pid)
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize(
     ("signum", "group"),
     [

@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 
 import pytest
-from command_line import command, environment
+from command_line import call, command, environment
 
 from leaderboards import read_results
 
@@ -24,17 +24,17 @@ def rivals(tiny_base: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     run = tmp_path_factory.mktemp("rivals")
     watched = ["--set", "train.validate_every=4", "--set", "train.gradient_norms=true"]
     few = ["--set", "train.validation_records=6"]
-    arguments = command(
-        "train-and-eval", "--model", tiny_base, "--variants", RIVALS, "--seeds", 1, "--out", run,
+    done = call(
+        run, "train-and-eval", "--model", tiny_base, "--variants", RIVALS, "--seeds", 1, "--out", run,
         *SMALL, *BRIEF, *watched, *few,
     )  # fmt: skip
-    done = subprocess.run(arguments, env=environment(run), capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr
     assert "training 8 of 8 stages" in done.stderr, "plain SFT is the reference of three and trained once"
     assert "Compute-matched" in (run / "leaderboard" / "leaderboard.md").read_text()
     return run
 
 
+@pytest.mark.heavy
 def test_variants_take_the_same_steps_and_tokens_and_are_charged_their_references(rivals: Path) -> None:
     costs = {entry.name: entry.training for entry in read_results(rivals).entries if entry.training}
     assert len(costs) == 7
@@ -49,6 +49,7 @@ def test_variants_take_the_same_steps_and_tokens_and_are_charged_their_reference
     assert plain.budget == "the steps of 3 epochs in all"
 
 
+@pytest.mark.heavy
 def test_what_reference_models_say_is_kept_once(rivals: Path) -> None:
     arrays = sorted(path.parent.name for path in (rivals / "store" / "references").glob("*/log_probs.npy"))
     hidden = list((rivals / "store" / "references").glob("*/hidden.npy"))
@@ -56,6 +57,7 @@ def test_what_reference_models_say_is_kept_once(rivals: Path) -> None:
     assert not list((rivals / "store").glob("partial/*/checkpoint-*"))
 
 
+@pytest.mark.heavy
 def test_the_history_is_on_the_leaderboard(rivals: Path) -> None:
     curves = read_results(rivals).curves
     assert set(curves["entry"]) == set(RIVALS.split(","))
@@ -71,29 +73,28 @@ def test_the_history_is_on_the_leaderboard(rivals: Path) -> None:
     assert "Training" in page
 
 
+@pytest.mark.heavy
 def test_a_killed_stage_goes_on_where_it_was(tiny_base: Path, tmp_path: Path) -> None:
     """SIGKILL in the middle of a stage that saves after every step; the rerun ends in the same weights."""
     given = ["--model", tiny_base, "--variants", "sft-tag", "--seeds", 1, *SMALL[:-2]]
     slow = ["--set", "train.batch_size=4", "--set", "train.epochs=6", "--set", "train.log_every=1"]
 
-    def train(out: str, *more: object, kill_at: int | None = None) -> str:
-        arguments = command("train", *given[:-2], *slow, "--out", tmp_path / out, *more)
-        process = subprocess.Popen(
-            arguments, env=environment(tmp_path), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-        )
-        deadline = time.monotonic() + 120
-        while kill_at is not None and process.poll() is None and time.monotonic() < deadline:
-            saves = (tmp_path / out).glob("store/partial/*/checkpoint-*/sftkey_progress.json")
-            if any(int(path.parent.name.split("-")[1]) >= kill_at for path in saves):
-                os.kill(process.pid, signal.SIGKILL)
-            time.sleep(0.005)
-        return process.communicate(timeout=120)[1]
+    def arguments(out: str, *more: object) -> list[object]:
+        return ["train", *given[:-2], *slow, "--out", tmp_path / out, *more]
 
-    train("whole")
-    train("cut", "--set", "train.save_minutes=0", kill_at=5)
+    call(tmp_path, *arguments("whole"))
+    cut = arguments("cut", "--set", "train.save_minutes=0")
+    process = subprocess.Popen(command(*cut), env=environment(tmp_path))
+    deadline = time.monotonic() + 120
+    while process.poll() is None and time.monotonic() < deadline:
+        saves = (tmp_path / "cut").glob("store/partial/*/checkpoint-*/sftkey_progress.json")
+        if any(int(path.parent.name.split("-")[1]) >= 5 for path in saves):
+            os.kill(process.pid, signal.SIGKILL)
+        time.sleep(0.005)
+    assert process.wait(timeout=120) == -signal.SIGKILL
     [partial] = (tmp_path / "cut" / "store" / "partial").iterdir()
     assert list(partial.glob("checkpoint-*")), "it was killed within the stage"
-    assert "training 1 of 1" in train("cut", "--set", "train.save_minutes=0")
+    assert "training 1 of 1" in call(tmp_path, *cut).stderr
     manifests = [
         json.loads(p.read_text()) for p in sorted(tmp_path.glob("*/store/stages/*/sftkey_manifest.json"))
     ]

@@ -7,14 +7,16 @@ import subprocess
 import time
 from pathlib import Path
 
-from command_line import command, environment, hear_interrupts
+import pytest
+from command_line import call, command, environment, hear_interrupts
 
+pytestmark = pytest.mark.heavy
 GIVEN = ["--benchmarks", "world_number", "--limit", 24, "--seeds", 1, "--set", "train.batch_size=8"]
 
 
-def train(tiny_base: Path, out: Path, *more: object) -> list[str]:
+def train(tiny_base: Path, out: Path, *more: object) -> list[object]:
     variants = "sft-tag,sftkey-tag,sft-tag-x2,rho-1"
-    return command("train", "--model", tiny_base, "--variants", variants, "--out", out, *GIVEN, *more)
+    return ["train", "--model", tiny_base, "--variants", variants, "--out", out, *GIVEN, *more]
 
 
 def digests(out: Path) -> dict[str, str]:
@@ -26,9 +28,7 @@ def digests(out: Path) -> dict[str, str]:
 def test_workers_change_no_weight(tiny_base: Path, tmp_path: Path) -> None:
     for workers in (1, 2):
         arguments = train(tiny_base, tmp_path / str(workers), "--set", f"train.workers={workers}")
-        done = subprocess.run(
-            arguments, env=environment(tmp_path), capture_output=True, text=True, timeout=240
-        )
+        done = call(tmp_path, *arguments)
         assert done.returncode == 0, done.stderr
         assert done.stderr.count(" tok/s in ") == 5, "each stage is reported when it is done"
     assert len(digests(tmp_path / "1")) == 5
@@ -47,7 +47,9 @@ def test_what_a_worker_finds_wrong_is_one_clear_line(tiny_base: Path, tmp_path: 
         "--set",
         "train.weight_decay=100",
     )
-    done = subprocess.run(arguments, env=environment(tmp_path), capture_output=True, text=True, timeout=240)
+    done = subprocess.run(
+        command(*arguments), env=environment(tmp_path), capture_output=True, text=True, timeout=240
+    )
     assert done.returncode == 1
     assert "the loss is nan at step" in done.stderr
     assert "Traceback" not in done.stderr
@@ -57,7 +59,7 @@ def test_what_a_worker_finds_wrong_is_one_clear_line(tiny_base: Path, tmp_path: 
 def test_an_interrupted_run_ends_its_workers(tiny_base: Path, tmp_path: Path) -> None:
     arguments = train(tiny_base, tmp_path / "run", "--set", "train.workers=2", "--set", "train.epochs=2000")
     process = subprocess.Popen(
-        arguments, env=environment(tmp_path), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        command(*arguments), env=environment(tmp_path), stdout=-1, stderr=-1, text=True,
         start_new_session=True, preexec_fn=hear_interrupts,
     )  # fmt: skip
     deadline = time.monotonic() + 120

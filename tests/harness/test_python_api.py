@@ -43,6 +43,7 @@ def test_what_plans_a_run_needs_no_torch_of_its_configuration() -> None:
     assert done.stdout.strip() == "set()"
 
 
+@pytest.mark.heavy
 def test_the_example_of_the_documentation_runs(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -111,7 +111,7 @@ def refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capt
     def call(*arguments: object) -> str:
         before = {path: path.stat().st_mtime_ns for path in place.rglob("*")}
         monkeypatch.setattr("sys.argv", ["harness", *map(str, arguments)])
-        code, said = command._run(), capsys.readouterr().err
+        code, said = command.run(), capsys.readouterr().err
         assert (code, said.count("\n")) == (2, 1), said
         assert said.startswith("error: ")
         assert {path: path.stat().st_mtime_ns for path in place.rglob("*")} == before, "something was made"

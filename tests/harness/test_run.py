@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from command_line import command, environment, hear_interrupts
+from command_line import call, command, environment, hear_interrupts
 
 from harness.engines.api import Completion, Request
 from harness.engines.registry import ENGINES
@@ -42,12 +42,7 @@ def samples(out: Path) -> pd.DataFrame:
 def whole(tiny_base: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
     """An uninterrupted run: its folder, and what it printed."""
     scratch = tmp_path_factory.mktemp("whole")
-    done = subprocess.run(
-        command(*arguments(tiny_base, scratch / "run")),
-        capture_output=True,
-        text=True,
-        env=environment(scratch),
-    )
+    done = call(scratch, *arguments(tiny_base, scratch / "run"))
     assert done.returncode == 0, done.stderr
     return scratch / "run", done.stdout + done.stderr
 
@@ -91,43 +86,40 @@ def test_a_checkpoint_is_an_ordinary_folder_with_manifest_and_history(whole: tup
     assert history[-1]["loss_thinking"] > 0
 
 
-def test_a_rerun_trains_and_generates_nothing(
-    whole: tuple[Path, str], tiny_base: Path, tmp_path: Path
-) -> None:
+def test_a_rerun_trains_and_generates_nothing(whole: tuple[Path, str], tiny_base: Path, harness) -> None:
     out, _ = whole
     before = samples(out)
-    done = subprocess.run(
-        command(*arguments(tiny_base, out)), capture_output=True, text=True, env=environment(tmp_path)
-    )
+    done = harness(*arguments(tiny_base, out))
     assert done.returncode == 0, done.stderr
     assert "training 0 of 8 stages" in done.stderr
     assert "generated" not in done.stderr
     pd.testing.assert_frame_equal(samples(out), before)
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("after", ["seed 0: ", "evaluating"])
 def test_a_killed_run_comes_to_the_same_figures(
     after: str, whole: tuple[Path, str], tiny_base: Path, tmp_path: Path
 ) -> None:
-    call = command(*arguments(tiny_base, tmp_path / "run"))
+    given = arguments(tiny_base, tmp_path / "run")
     log = tmp_path / "log"
     with (
         log.open("w") as file,
-        subprocess.Popen(call, stdout=file, stderr=file, env=environment(tmp_path)) as process,
+        subprocess.Popen(command(*given), stdout=file, stderr=file, env=environment(tmp_path)) as process,
     ):
         while after not in log.read_text() and process.poll() is None:
             time.sleep(0.05)
         time.sleep(0.7)
         os.kill(process.pid, signal.SIGKILL)
-    done = subprocess.run(call, capture_output=True, text=True, env=environment(tmp_path))
+    done = call(tmp_path, *given)
     assert done.returncode == 0, done.stderr
     pd.testing.assert_frame_equal(samples(tmp_path / "run"), samples(whole[0]))
 
 
+@pytest.mark.heavy
 def test_ctrl_c_is_130_without_a_traceback(tiny_base: Path, tmp_path: Path) -> None:
-    call = command(*arguments(tiny_base, tmp_path / "run"))
     with subprocess.Popen(
-        call,
+        command(*arguments(tiny_base, tmp_path / "run")),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -143,16 +135,14 @@ def test_ctrl_c_is_130_without_a_traceback(tiny_base: Path, tmp_path: Path) -> N
     assert "Traceback" not in errors
 
 
-def test_a_second_run_in_the_same_folder_is_refused(tiny_base: Path, tmp_path: Path) -> None:
+def test_a_second_run_in_the_same_folder_is_refused(tiny_base: Path, tmp_path: Path, harness) -> None:
     import fcntl
 
     out = tmp_path / "run"
     out.mkdir()
     with (out / ".lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        done = subprocess.run(
-            command(*arguments(tiny_base, out)), capture_output=True, text=True, env=environment(tmp_path)
-        )
+        done = harness(*arguments(tiny_base, out))
     assert done.returncode == 2
     assert "another run works in this folder" in done.stderr
 
@@ -172,6 +162,7 @@ def test_the_prompt_that_is_trained_is_the_prompt_that_is_evaluated(
     from harness.progress import Reporter
     from tasks.world import generate
 
+    monkeypatch.setattr(generate, "_records", generate._records.__wrapped__)
     monkeypatch.setattr(generate, "SPLIT_OF_BUCKET", {})
     monkeypatch.setitem(generate.SPLIT_SIZE, "test", 8)
     train = {name: generate.load("train", benchmark=name, size=8) for name in ("number", "choice")}
@@ -206,15 +197,19 @@ def test_the_prompt_that_is_trained_is_the_prompt_that_is_evaluated(
     assert sorted(seen) == sorted(prompts)
 
 
-def test_lora_trains_and_evaluates_through_the_default_engine(tiny_base: Path, tmp_path: Path) -> None:
-    call = [*arguments(tiny_base, tmp_path / "run", ENGINE), "--method", "lora", "--seeds", "1"]
-    done = subprocess.run(command(*call), capture_output=True, text=True, env=environment(tmp_path))
+@pytest.mark.heavy
+def test_lora_trains_and_evaluates_through_the_default_engine(
+    tiny_base: Path, tmp_path: Path, harness
+) -> None:
+    given = arguments(tiny_base, tmp_path / "run", ENGINE)
+    done = harness(*given, "--method", "lora", "--seeds", "1")
     assert done.returncode == 0, done.stderr
     entry = next(entry for entry in read_results(tmp_path / "run").entries if entry.name == "sftkey-tag")
     assert entry.method == "lora"
     assert (Path(entry.checkpoint) / "adapter_model.safetensors").is_file()
 
 
+@pytest.mark.heavy
 def test_checkpoints_from_elsewhere_stand_beside_trained_variants(
     whole: tuple[Path, str], foreign_gpt2: Path, foreign_adapter: Path, tmp_path: Path, harness
 ) -> None:

@@ -99,6 +99,7 @@ def weights_of(directory: Path) -> dict[str, torch.Tensor]:
     return load_file(path)
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize(
     ("kind", "case"),
     [(kind, case) for kind, cases in BY_KIND.items() for case in cases if (kind, case) not in REFUSED],
@@ -115,6 +116,7 @@ def test_two_processes_give_what_one_gives(
         assert found_line == pytest.approx(expected_line, rel=1e-5, abs=1e-5, nan_ok=True)
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize(("kind", "case"), [("ddp", "sft"), ("fsdp", "sft"), ("fsdp", "tied")])
 def test_a_checkpoint_of_two_processes_is_an_ordinary_one(
     one: Callable[[str], Path], launched: Callable[[str], Path], kind: str, case: str
@@ -135,6 +137,7 @@ def test_a_checkpoint_of_two_processes_is_an_ordinary_one(
     assert manifest["sharded"] == (kind == "fsdp")
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize(("kind", "case"), sorted(REFUSED))
 def test_what_cannot_be_done_with_sharded_weights_is_refused(
     launched: Callable[[str], Path], kind: str, case: str
@@ -171,6 +174,7 @@ def test_a_launch_that_would_not_shard_is_refused(
     assert message in (tmp_path / "sft.refused").read_text(encoding="utf-8")
 
 
+@pytest.mark.heavy
 def test_one_process_alone_gives_the_same_bit_for_bit(
     one: Callable[[str], Path], launched: Callable[[str], Path]
 ) -> None:
@@ -188,6 +192,7 @@ def test_a_batch_that_does_not_divide_among_the_processes_is_refused(
         training_arguments(SETTINGS, tmp_path, run_name="sft", **of_stage)
 
 
+@pytest.mark.heavy
 def test_the_command_trains_with_all_processes_and_reports_with_one(tmp_path: Path) -> None:
     """Two stages and two reference models, then the evaluation, which the first process runs alone."""
     tokenizer = train_tokenizer("byte-level")

@@ -16,8 +16,8 @@ from sftkey_train.embedded import (
     pretraining_records,
     recipe_digest,
 )
-from sftkey_train.model import load_tokenizer
 from sftkey_train.stored import HISTORY, read_manifest
+from sftkey_train.text import load_tokenizer
 from tasks.world.generate import load
 
 MINI = Recipe(num_number=48, num_choice=48, num_markup=16, width=16, num_layers=1, context=256, batch_size=16)

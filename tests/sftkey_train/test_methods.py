@@ -10,8 +10,8 @@ import torch
 from tiny import V, equal_states, state_of, tiny_model, train
 
 from sftkey_train.corpus import Corpus
-from sftkey_train.model import check_method, load_base, load_for_training
-from sftkey_train.settings import TrainSettings
+from sftkey_train.model import load_base, load_for_training
+from sftkey_train.settings import TrainSettings, check_method
 from sftkey_train.spans import encode
 from sftkey_train.stages import StageNode
 from sftkey_train.stored import save_stage

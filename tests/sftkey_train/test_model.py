@@ -12,9 +12,9 @@ from sftkey_train.model import (
     check_packing,
     head_replaced,
     load_base,
-    load_tokenizer,
     output_head,
 )
+from sftkey_train.text import load_tokenizer
 from tasks.errors import InputError
 
 SHAPE = {

@@ -165,7 +165,7 @@ def test_of_four_processes_one_makes_and_three_wait(tmp_path: Path) -> None:
     assert (tmp_path / "log").read_text() == "made\n"
     assert [out for out, _ in outputs] == ["x\n"] * 4
     waited = [err for _, err in outputs if err]
-    assert all("waiting for process" in err and "the stage" in err for err in waited)
+    assert all("waiting for " in err and "the stage" in err for err in waited)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["key", "log"]
 
 

@@ -62,6 +62,7 @@ def of_merged(base: Path, adapter_dir: Path | None, ids: list[list[int]], scratc
     return [found[i][0] for i in range(len(ids))]
 
 
+@pytest.mark.heavy
 @needs_vllm
 def test_base_and_adapters_in_one_batch_each_answer_as_when_merged(
     engine: Engine, base: Path, adapters: list[Path], tmp_path: Path
@@ -76,6 +77,7 @@ def test_base_and_adapters_in_one_batch_each_answer_as_when_merged(
     assert len({tuple(completion.text for completion in said) for said in together.values()}) == len(who)
 
 
+@pytest.mark.heavy
 @needs_vllm
 def test_other_adapters_of_the_same_base_replace_those_that_are_loaded(
     engine: Engine, base: Path, adapters: list[Path]
@@ -91,6 +93,7 @@ def test_other_adapters_of_the_same_base_replace_those_that_are_loaded(
     assert other[adapters[2]] not in first.values()
 
 
+@pytest.mark.heavy
 @needs_vllm
 @pytest.mark.parametrize("fault", ["modules_to_save", "rank", "truncated", "missing"])
 def test_a_bad_adapter_is_refused_before_anything_waits_for_it_and_the_engine_goes_on(
@@ -113,6 +116,7 @@ def test_a_bad_adapter_is_refused_before_anything_waits_for_it_and_the_engine_go
     assert len(answers(engine, prompts(base)[:3], [None, adapters[0]])[None]) == 3
 
 
+@pytest.mark.heavy
 @needs_vllm
 def test_an_adapter_that_changes_nothing_is_an_error(
     engine: Engine, base: Path, adapters: list[Path], tmp_path: Path
@@ -122,7 +126,7 @@ def test_an_adapter_that_changes_nothing_is_an_error(
         engine.load(base, [adapters[0], idle])
 
 
-@pytest.mark.parametrize("name", ["hf", pytest.param("vllm", marks=needs_vllm)])
+@pytest.mark.parametrize("name", ["hf", pytest.param("vllm", marks=[needs_vllm, pytest.mark.heavy])])
 def test_each_engine_says_of_a_merged_adapter_what_peft_says_of_it_unmerged(
     name: str, tiny_base: Path, tmp_path: Path
 ) -> None:
@@ -143,6 +147,7 @@ def test_each_engine_says_of_a_merged_adapter_what_peft_says_of_it_unmerged(
         running.close()
 
 
+@pytest.mark.heavy
 @needs_vllm
 def test_a_model_that_takes_no_adapters_says_so(foreign_gpt2: Path, foreign_adapter: Path) -> None:
     running = create_engine("vllm", replace(SETTINGS, max_num_seqs=8))

@@ -2,31 +2,38 @@
 
 import json
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from mini import SETTINGS, needs_vllm, prompts, random_llama
 
 from harness.config import Config
-from harness.engines.api import Completion, Request, Sampling
+from harness.engines.api import Completion, Engine, Request, Sampling
 from harness.engines.registry import ENGINES, choose_engine, create_engine
 from harness.engines.vllm import VllmEngine
 from harness.plan import text_path
 from tasks.errors import InputError
 
+RUNNING: dict[str, Engine] = {}
+"""One of each kind for all tests here: what one has loaded, the next swaps."""
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _ended() -> Iterator[None]:
+    yield
+    while RUNNING:
+        RUNNING.popitem()[1].close()
+
 
 def generate(engine: str, models: list[Path], sampling: Sampling) -> list[list[Completion]]:
     """Each model's completions, all from one engine."""
-    running = create_engine(engine, SETTINGS)
-    found = []
-    try:
-        for model in models:
-            running.load(model)
-            ids = prompts(model)
-            completions = dict(running.generate([Request(tuple(prompt), sampling) for prompt in ids]))
-            found.append([completions[i][0] for i in range(len(ids))])
-    finally:
-        running.close()
+    running, found = RUNNING.setdefault(engine, create_engine(engine, SETTINGS)), []
+    for model in models:
+        running.load(model)
+        ids = prompts(model)
+        completions = dict(running.generate([Request(tuple(prompt), sampling) for prompt in ids]))
+        found.append([completions[i][0] for i in range(len(ids))])
     return found
 
 
@@ -39,6 +46,7 @@ def test_vllm_and_transformers_agree_and_swapped_weights_answer_as_their_own(
     own = [random_llama(tiny_base, tmp_path / name, tied=False) for name in ("own", "own-too")]
     tied = [random_llama(tiny_base, tmp_path / name, tied=True) for name in ("tied", "tied-too")]
     models = [tiny_base, *own, own[0], *tied, tied[0]]
+    RUNNING.setdefault("vllm", create_engine("vllm", SETTINGS)).close()
     started = []
     begin = VllmEngine._begin
     monkeypatch.setattr(VllmEngine, "_begin", lambda *of: (started.append(of[1]), begin(*of))[1])

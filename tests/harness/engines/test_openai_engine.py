@@ -23,7 +23,7 @@ from harness.engines.api import Completion, EngineSettings, Request, Sampling, S
 from harness.engines.openai import OpenAIEngine
 from harness.engines.openai_wire import ServedPrompts, served_digest
 from harness.engines.registry import ENGINES, create_engine
-from sftkey_train.text import TextPath
+from sftkey_train.text import TextPath, load_tokenizer
 from tasks.errors import InputError
 
 FEW = Sampling(max_new_tokens=16)
@@ -558,8 +558,6 @@ def from_server(url: str, style: str, sampling: Sampling) -> list[tuple[Completi
 
 
 def from_transformers(model: Path, style: str, sampling: Sampling) -> list[tuple[Completion, ...]]:
-    from sftkey_train.model import load_tokenizer
-
     path = TextPath.of(load_tokenizer(str(model)), style)
     made = create_engine("hf", EngineSettings(dtype="float32"))
     made.load(model)
@@ -569,6 +567,7 @@ def from_transformers(model: Path, style: str, sampling: Sampling) -> list[tuple
     return [found[i] for i in range(len(ids))]
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("style", ["plain", "chat"])
 def test_a_real_server_gives_the_texts_and_counts_of_transformers(
     vllm_serve: str, served_model: Path, style: str
@@ -587,6 +586,7 @@ def test_a_real_server_gives_the_texts_and_counts_of_transformers(
     assert len({one.text for one in served}) > 1
 
 
+@pytest.mark.heavy
 def test_a_real_servers_second_sample_is_the_first_of_the_next_seed(vllm_serve: str) -> None:
     drawn = Sampling(max_new_tokens=12, temperature=1.0, seed=40, n=2)
     both = from_server(vllm_serve, "plain", drawn)
@@ -595,12 +595,14 @@ def test_a_real_servers_second_sample_is_the_first_of_the_next_seed(vllm_serve: 
     assert [some[0].text for some in both] != [some[1].text for some in both]
 
 
+@pytest.mark.heavy
 def test_a_real_server_says_which_models_it_has(vllm_serve: str) -> None:
     made = create_engine("openai", EngineSettings(), ServerSettings(url=vllm_serve))
     with pytest.raises(InputError, match="known: tiny"):
         made.load(Path("other/model"))
 
 
+@pytest.mark.heavy
 def test_a_real_servers_refusal_is_shown(vllm_serve: str) -> None:
     with pytest.raises(InputError, match=r"400: .*256"):
         from_server(vllm_serve, "plain", Sampling(max_new_tokens=4000))

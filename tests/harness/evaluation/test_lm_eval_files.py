@@ -17,8 +17,7 @@ from harness.evaluation.generations import GenerationStore
 from harness.evaluation.lm import sanitized
 from harness.models.checkpoint import Checkpoint, whole_model
 from harness.progress import Reporter
-from sftkey_train.model import load_tokenizer
-from sftkey_train.text import TextPath
+from sftkey_train.text import TextPath, load_tokenizer
 from tasks.benchmarks import TASKS_DIR, load_benchmark
 from tasks.tags import get_tag_format
 

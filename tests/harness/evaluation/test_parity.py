@@ -6,8 +6,7 @@ from typing import Any
 import pytest
 
 from harness.evaluation.ask import NUM_COMPARED, check_prompt_parity
-from sftkey_train.model import load_tokenizer
-from sftkey_train.text import TextPath
+from sftkey_train.text import TextPath, load_tokenizer
 from tasks.benchmarks import TASKS_DIR, load_benchmark
 from tasks.errors import InputError
 from tasks.tags import TAG_FORMATS, get_tag_format

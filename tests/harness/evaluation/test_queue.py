@@ -74,6 +74,7 @@ def evaluate(
             evaluator.engine.close()
 
 
+@pytest.mark.heavy
 @needs_vllm
 def test_all_in_one_queue_answer_as_one_by_one_on_the_reference_engine(
     checkpoints: list[Checkpoint], tmp_path: Path
@@ -89,6 +90,7 @@ def test_all_in_one_queue_answer_as_one_by_one_on_the_reference_engine(
     assert any(line.startswith("  dora: 16 samples") for line in said), "merged, and by itself"
 
 
+@pytest.mark.heavy
 @needs_vllm
 def test_adapters_that_only_the_engine_finds_unfit_are_merged_and_it_is_said(
     foreign_gpt2: Path, foreign_adapter: Path, tmp_path: Path
@@ -157,7 +159,7 @@ def test_another_tag_format_is_another_evaluation_of_the_same_generations(base: 
 SAMPLING = ("eval.temperature=1.0", "eval.top_p=0.9", "eval.seed=7")
 
 
-@pytest.mark.parametrize("engine", ["hf", pytest.param("vllm", marks=needs_vllm)])
+@pytest.mark.parametrize("engine", ["hf", pytest.param("vllm", marks=[needs_vllm, pytest.mark.heavy])])
 def test_samples_are_drawn_with_seeds_of_their_own_and_scored_one_by_one(
     engine: str, base: Path, tmp_path: Path
 ) -> None:
@@ -186,6 +188,7 @@ def test_more_samples_of_a_question_than_are_stored_draw_only_what_is_missing(
     assert any("8 samples generated, 4 from the store" in line for line in said), said
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("engine", ["hf", pytest.param("vllm", marks=needs_vllm)])
 def test_several_processes_answer_as_one(engine: str, base: Path, tiny_base: Path, tmp_path: Path) -> None:
     """As on a machine with several GPUs."""
@@ -198,6 +201,7 @@ def test_several_processes_answer_as_one(engine: str, base: Path, tiny_base: Pat
     pd.testing.assert_frame_equal(evaluate(parallel, both), evaluate(alone, both))
 
 
+@pytest.mark.heavy
 def test_an_error_in_one_of_several_processes_is_one_line(base: Path, tmp_path: Path) -> None:
     from harness.engines.api import EngineSettings
     from harness.engines.registry import create_engine
@@ -223,6 +227,7 @@ def test_completions_that_were_never_asked_for_are_missed(base: Path, tmp_path: 
             queue.completions(checkpoint("base", whole_model(base)), [Request((1, 2), Sampling(4))])
 
 
+@pytest.mark.heavy
 @needs_vllm
 def test_outputs_made_again_by_the_reference_engine_are_compared(
     base: Path, checkpoints: list[Checkpoint], tmp_path: Path, monkeypatch: pytest.MonkeyPatch

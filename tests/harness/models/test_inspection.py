@@ -225,7 +225,7 @@ def test_it_fits_the_terminal(model: Path, width: int) -> None:
 def test_the_command_finds_a_pinned_revision_and_speaks_to_machines(
     harness, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "hub"))
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "hub"))
     to_hub_cache(model, tmp_path / "hub", "org/tiny", "v1", "0123456789abcdef0123456789abcdef01234567")
     done = harness("inspect", "org/tiny@v1", "--json")
     assert done.returncode == 0, done.stderr

@@ -171,6 +171,7 @@ TOKENS += [
 ]
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("token", TOKENS)
 def test_no_token_and_no_space_repeated_takes_long(token: str) -> None:
     for text in (token + " " * 50_000, (token + " ") * 8_000, (token + "\n") * 8_000, token * 8_000):

@@ -315,6 +315,7 @@ def test_the_keyboard_alone_is_enough(visit: Visit) -> None:
     assert visit.page.evaluate("document.activeElement.dataset.kind") == "metric"
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("viewport", [WIDE, PHONE], ids=["wide", "phone"])
 def test_all_can_read_it_in_light_and_dark(chromium: Browser, path: Path, viewport: dict[str, int]) -> None:
     with visiting(chromium, path, viewport=viewport) as visit:
