@@ -1,8 +1,8 @@
 """From data to a comparison: one `harness train-and-eval`, against TRL and `lm_eval` for each variant.
 
-    python -m benchmarks pipeline_speed [--seeds 1] [--quick]
+    python -m benchmarks pipeline_speed [--seeds 1] [--all-variants] [--quick]
 
-Four variants of a small Llama with a tied head, 1,000 GSM8K examples, one pass of them for each stage; then
+Four variants, or six, of a small Llama with a tied head, 1,000 GSM8K examples, one pass for each stage; then
 200 test questions × 128 tokens through vLLM. Ours is one command, the base model's evaluation and the
 leaderboard included. Theirs are a process of TRL and one of `lm_eval` for each variant, one after another, as
 a script of their user would start them, without any comparison; further seeds take them as long as the
@@ -28,7 +28,7 @@ from benchmarks.measure.tables import against, machine, spread, table
 from tasks.benchmarks import load_benchmark
 from tasks.records import Record
 
-VARIANTS = ("sft", "sft-tag", "sftkey-tag", "sft-tag-x2")
+FOUR = ("sft", "sft-tag", "sftkey-tag", "sft-tag-x2")
 NEW_TOKENS, GOAL = 128, 1 / 4
 
 
@@ -39,16 +39,18 @@ class Case(suite_speed.Case):
     Attributes:
         limit: Test questions.
         seeds: Of each variant.
+        variants: Their names.
     """
 
     limit: int = 200
     seeds: int = 1
+    variants: Sequence[str] = FOUR
 
     def ours(self, repeat: int) -> list[str]:
         """The command that does all of it."""
         command = super().ours(repeat)
         command[command.index("train")] = "train-and-eval"
-        for option, value in (("--variants", ",".join(VARIANTS)), ("--seeds", str(self.seeds))):
+        for option, value in (("--variants", ",".join(self.variants)), ("--seeds", str(self.seeds))):
             command[command.index(option) + 1] = value
         asked = ("--limit", str(self.limit), "--engine", "vllm", "--set", f"eval.max_new_tokens={NEW_TOKENS}")
         return [*command, *asked, "--set", "train.budget_of=stage"]
@@ -84,6 +86,7 @@ def main(arguments: Sequence[str]) -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks pipeline_speed", description=__doc__)
     parser.add_argument("--examples", type=int, default=1000)
     parser.add_argument("--seeds", type=int, default=1)
+    parser.add_argument("--all-variants", action="store_true", help="six, not four")
     parser.add_argument("--repeats", type=int, default=1, help="of both sides")
     parser.add_argument("--quick", action="store_true", help="16 examples, 4 questions")
     add_data_dir(parser)
@@ -93,7 +96,8 @@ def main(arguments: Sequence[str]) -> None:
     of_lm_eval.ensure_environment()
     records, source = training_records(told.data_dir, examples)
     with tempfile.TemporaryDirectory() as folder:
-        case = Case(records, Path(folder), limit, told.seeds)
+        variants = tuple(suite_speed.VARIANTS) if told.all_variants else FOUR
+        case = Case(records, Path(folder), limit, told.seeds, variants)
         case.prepare()
         write_records(case.work / "data" / "gsm8k" / "test.jsonl", test_records(told.data_dir, limit))
         trl = suite_speed.best_rival(case)
@@ -103,7 +107,7 @@ def main(arguments: Sequence[str]) -> None:
         for repeat in range(told.repeats):
             ours.append(run_command(case.ours(repeat), {"HARNESS_CACHE": str(case.work / f"cache-{repeat}")}))
             print(f"ours: {ours[-1]:.1f} s", file=sys.stderr)
-            parts = [theirs(case, variant, trl, lm_eval, repeat) for variant in VARIANTS]
+            parts = [theirs(case, variant, trl, lm_eval, repeat) for variant in variants]
             sums.append(told.seeds * sum(map(sum, parts)))
             print(f"theirs: {sums[-1]:.1f} s", file=sys.stderr)
     print(f"{machine()}\n\n{examples} examples of {source}, {limit} questions, seeds: {told.seeds}\n")
@@ -111,9 +115,9 @@ def main(arguments: Sequence[str]) -> None:
         ["ours: all of it in one command", spread(ours, 1)],
         *(
             [f"{trl.name} and {lm_eval.name}: {variant}", f"{trained:.1f} + {evaluated:.1f}"]
-            for variant, (trained, evaluated) in zip(VARIANTS, parts, strict=True)
+            for variant, (trained, evaluated) in zip(variants, parts, strict=True)
         ),
-        [f"theirs: {told.seeds * len(VARIANTS)} runs of each, one after another", spread(sums, 1)],
+        [f"theirs: {told.seeds * len(variants)} runs of each, one after another", spread(sums, 1)],
     ]
     print(table(["side", "s"], rows))
     print(f"\nOurs against theirs: {against(ours, sums, GOAL)}")

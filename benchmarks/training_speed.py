@@ -8,9 +8,9 @@ length, so that a pass over them stands for a pass over the data; both sides sor
 length. The first pass warms up and holds the step that logs; the second is timed, batch for batch the same on
 both sides.
 
-TRL goes in with every version and setting that may suit it; all are tried once and printed, and the
-fastest then takes turns with ours. A step's share of the matmul peak counts useful work alone
-(`shapes.training_flops`).
+TRL goes in with every version and setting that may suit it, ours with its default and packed; all are tried
+once and printed, and the fastest of each side then take turns. A step's share of the matmul peak counts
+useful work alone (`shapes.training_flops`).
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ from sftkey_train.segments import LOSS_PRESETS, SEGMENTS
 from sftkey_train.spans import encode
 from sftkey_train.text import TextPath
 
-OURS = Side("ours", Path(sys.executable), "benchmarks.ours.train_steps")
+OURS: Mapping[str, Mapping[str, Any]] = {"ours": {}, "ours, packed": {"packing": True}}
 RIVALS = (
     Rival(NEWEST, ""),
     Rival("1.14.2", "chunked_nll", {"loss_type": "chunked_nll"}),
@@ -131,10 +131,15 @@ class Measured:
 Results = Mapping[str, Sequence[Measured]]
 
 
-def race(case: Case, stage: int, rivals: Sequence[Rival], repeats: int, work: Path) -> tuple[Results, str]:
-    """All sides once, then ours and the fastest rival in turns; says which that was."""
+def race(
+    case: Case, stage: int, rivals: Sequence[Rival], repeats: int, work: Path
+) -> tuple[Results, str, str]:
+    """All sides once, then the fastest of ours and of the rivals in turns; says which these were."""
     told = specification(case, stage, work)
     results: dict[str, list[Measured]] = {}
+
+    ours = [(Side(name, Path(sys.executable), "benchmarks.ours.train_steps"), OURS[name]) for name in OURS]
+    theirs = [(rival.side("benchmarks.trl.train_steps"), rival.settings) for rival in rivals]
 
     def run(side: Side, settings: Mapping[str, Any]) -> None:
         print(f"stage {stage}: {side.name}", file=sys.stderr)
@@ -144,21 +149,23 @@ def race(case: Case, stage: int, rivals: Sequence[Rival], repeats: int, work: Pa
         measured = Measured(statistics.mean(timed), result["peak_bytes"] / GIB, share)
         results.setdefault(side.name, []).append(measured)
 
-    run(OURS, {})
-    for rival in rivals:
-        run(rival.side("benchmarks.trl.train_steps"), rival.settings)
-    equals = [rival for rival in rivals if rival != BF16_ON_A_CPU]
-    fastest = min(equals, key=lambda rival: results[rival.name][0].step_seconds)
-    pair = [(fastest.side("benchmarks.trl.train_steps"), fastest.settings), (OURS, {})]
+    for side, settings in (*ours, *theirs):
+        run(side, settings)
+
+    def fastest(sides: Sequence[tuple[Side, Mapping[str, Any]]]) -> tuple[Side, Mapping[str, Any]]:
+        equals = [one for one in sides if one[0].name != BF16_ON_A_CPU.name]
+        return min(equals, key=lambda one: results[one[0].name][0].step_seconds)
+
+    pair = [fastest(theirs), fastest(ours)]
     for side, settings in in_turns(pair, repeats - 1):
         run(side, settings)
-    return results, fastest.name
+    return results, pair[1][0].name, pair[0][0].name
 
 
-def report(case: Case, stage: int, results: Results, fastest: str) -> str:
-    """A table of all sides, and ours against the fastest rival."""
+def report(case: Case, stage: int, results: Results, best: str, fastest: str) -> str:
+    """A table of all sides, and the best of ours against the fastest rival."""
     flops = case.flops(stage)
-    ours, theirs = results[OURS.name], results[fastest]
+    ours, theirs = results[best], results[fastest]
     rows = [
         [
             name,
@@ -177,7 +184,7 @@ def report(case: Case, stage: int, results: Results, fastest: str) -> str:
         f"### Stage {stage}: loss on {case.loss_mask(stage).mean():.0%} of the tokens, "
         f"the head is {flops.head / flops.total:.0%} of the useful FLOPs",
         table(head, rows),
-        f"Ours against {fastest}, the fastest rival: "
+        f"{best.capitalize()}, against {fastest}, the fastest rival: "
         f"time {against(_all(ours, 'step_seconds'), _all(theirs, 'step_seconds'), case.goals[0][stage])}, "
         f"peak memory {against(_all(ours, 'peak_gib'), _all(theirs, 'peak_gib'), case.goals[1][stage])}. "
         f"Weights, gradients and AdamW alone are {state_gib:.2f} GiB on either side, "

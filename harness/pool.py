@@ -40,15 +40,28 @@ class _Seat:
         self.worker.end(busy=self.node is not None)
 
 
-def train_all(plan: Plan, todo: Sequence[StageNode], train_node: TrainNode, reporter: StageReporter) -> None:
+def train_all(
+    plan: Plan,
+    todo: Sequence[StageNode],
+    train_node: TrainNode,
+    reporter: StageReporter,
+    meanwhile: Callable[[], object] | None = None,
+) -> None:
     """Trains stages, parents before children: side by side where that is faster, else one after another.
+
+    Args:
+        plan: Of the run.
+        todo: The stages.
+        train_node: Trains one.
+        reporter: Shows progress.
+        meanwhile: Called in a thread as soon as a worker has nothing left to do while others still train.
 
     Raises:
         Exception: What a stage raised; workers that train others are ended.
     """
     count = _num_workers(plan, todo)
     if count > 1:
-        _side_by_side(plan, todo, train_node, count, reporter)
+        _side_by_side(plan, todo, train_node, count, reporter, meanwhile)
     else:
         for node in todo:
             train_node(plan, node, reporter)
@@ -72,9 +85,15 @@ def _num_workers(plan: Plan, todo: Sequence[StageNode]) -> int:
 
 
 def _side_by_side(
-    plan: Plan, todo: Sequence[StageNode], train_node: TrainNode, count: int, reporter: StageReporter
+    plan: Plan,
+    todo: Sequence[StageNode],
+    train_node: TrainNode,
+    count: int,
+    reporter: StageReporter,
+    meanwhile: Callable[[], object] | None,
 ) -> None:
     waiting, seats = list(todo), list[_Seat]()
+    aside: threading.Thread | None = None
     with ExitStack() as stack:
         for rank in range(count):
             seats.append(_Seat(start_worker(_life, plan, train_node, rank)))
@@ -85,9 +104,14 @@ def _side_by_side(
                 if node is not None:
                     waiting.remove(node)
                     _hand_over(seat, node, reporter, stack)
+            if meanwhile and not (aside or waiting or all(seat.node for seat in seats)):
+                aside = threading.Thread(target=meanwhile, daemon=True)
+                aside.start()
             busy = {seat.worker: seat for seat in seats if seat.node}
             for worker in spoken(busy):
                 _listen(busy[worker], reporter)
+        if aside:  # what follows may fork, which no import in another thread should see
+            aside.join()
 
 
 def _next(waiting: Sequence[StageNode], seats: Sequence[_Seat]) -> StageNode | None:

@@ -10,11 +10,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from harness.claims import declare, is_decided, looks, on_record
 from harness.config import Config, dump_config
+from harness.engines.registry import import_ahead
 from harness.evaluation.evaluate import Evaluator
 from harness.evaluation.exact import check_exactness
 from harness.evaluation.generations import GenerationStore
@@ -55,7 +57,7 @@ def train_and_eval(plan: Plan, reporter: Reporter | None = None) -> Report | Non
     config, reporter = plan.config, reporter or Reporter()
     with run_folder(config):
         for step in looks(plan):  # one, or one for each number of seeds until the claim is decided
-            if not train(step, reporter):
+            if not train(step, reporter, ahead=True):
                 return None
             evaluate(step, reporter)
             if is_decided(config, reporter):
@@ -63,8 +65,13 @@ def train_and_eval(plan: Plan, reporter: Reporter | None = None) -> Report | Non
         return report_on([config.out], config.out / "leaderboard", config)
 
 
-def train(plan: Plan, reporter: Reporter | None = None) -> bool:
+def train(plan: Plan, reporter: Reporter | None = None, *, ahead: bool = False) -> bool:
     """Trains every stage of the plan that is not in the store, together with the launch's other processes.
+
+    Args:
+        plan: What to train.
+        reporter: Shows progress.
+        ahead: Whether an evaluation follows, whose imports may begin while a worker is idle.
 
     Returns:
         Whether this process goes on: of a launch, the first does, alone.
@@ -82,7 +89,8 @@ def train(plan: Plan, reporter: Reporter | None = None) -> bool:
         nodes = plan.graph.nodes.values()
         todo = distributed.agreed([node for node in nodes if not plan.is_trained(node.key)])
         reporter.line(f"training {len(todo)} of {len(nodes)} stages; the others are in the store")
-        train_all(plan, todo, train_node, reporter)
+        import_engine = partial(import_ahead, plan.engine) if ahead else None
+        train_all(plan, todo, train_node, reporter, import_engine)
         ensure_references(plan, reporter)
         return distributed.leave()
 

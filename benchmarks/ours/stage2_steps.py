@@ -36,7 +36,9 @@ def rows_alone(model: Any) -> None:
         return compute_loss(trainer, model, inputs, *more, **named)
 
     def forward(hidden_BTH: Tensor, whole: Callable[[Tensor], Tensor] = mlp.forward) -> Tensor:
-        rows_BT = seen["rows_BT"]
+        rows_BT = seen.get("rows_BT")
+        if rows_BT is None:  # what the trainer looks at before the first step
+            return whole(hidden_BTH)
         return torch.zeros_like(hidden_BTH).masked_scatter(rows_BT[..., None], whole(hidden_BTH[rows_BT]))
 
     SpanTrainer.compute_loss, mlp.forward = with_mask, forward  # type: ignore[method-assign]
@@ -71,7 +73,7 @@ def cache(model: Any, corpus: Corpus, count: int) -> float:
         for row, ids_T in enumerate(ids_BT.tolist()):
             at = 0
             while (known := found.get(tuple(ids_T[at : at + _FIRST]))) is not None:
-                hidden_BTH[row, at : at + len(known)] = known
+                hidden_BTH[row, at : at + len(known)] = known[: ids_BT.shape[1] - at]
                 at += len(known)
         return hidden_BTH
 
@@ -103,4 +105,5 @@ def train(told: dict[str, Any]) -> dict[str, Any]:
     return {"seconds": seconds, "peak_bytes": peak_bytes(), "losses": losses, "once": once}
 
 
-answer(train)
+if __name__ == "__main__":
+    answer(train)

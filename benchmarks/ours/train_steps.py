@@ -22,7 +22,7 @@ PASSES = 100
 """More than are timed, so that neither stage ends while it is."""
 
 
-def stage_node(corpus: Corpus, told: dict[str, float]) -> StageNode:
+def stage_node(corpus: Corpus, told: dict[str, Any]) -> StageNode:
     """The first or second stage of sftkey-tag, each beginning with a new pass over the examples."""
     batch_size = int(told["batch_size"])
     settings = TrainSettings(
@@ -34,6 +34,7 @@ def stage_node(corpus: Corpus, told: dict[str, float]) -> StageNode:
         warmup_epochs=0.0,
         weight_decay=0.0,
         log_every=int(told["log_every"]),
+        **told.get("settings", {}),
     )
     variant = load_variant("sftkey-tag")
     graph = build_graph([variant], [0], settings, "random", {"tags": corpus}, {variant.name: "tags"})
@@ -55,4 +56,5 @@ def train_steps(told: dict[str, Any]) -> dict[str, Any]:
     return {"seconds": seconds, "peak_bytes": peak, "matmul_peak": matmul_peak(shape.matmuls, dtype)}
 
 
-answer(train_steps)
+if __name__ == "__main__":
+    answer(train_steps)

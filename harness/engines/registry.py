@@ -6,11 +6,12 @@ on each holds the same model, and the requests are dealt out.
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
 import os
 import pkgutil
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -78,6 +79,13 @@ def create_engine(name: str, settings: EngineSettings, server: ServerSettings | 
 
     workers = settings.data_parallel or torch.cuda.device_count()
     return ParallelEngine(name, settings, workers) if workers > 1 else new_engine(name, settings)
+
+
+def import_ahead(name: str) -> None:
+    """Imports what an evaluation with an engine needs, which takes seconds; what fails there fails later."""
+    for module in ("lm_eval.evaluator", *(["vllm"] if name == "vllm" else [])):
+        with suppress(Exception):
+            importlib.import_module(module)
 
 
 def new_engine(name: str, settings: EngineSettings | ServerSettings) -> Engine:

@@ -4,6 +4,7 @@ import json
 import os
 import signal
 import subprocess
+import threading
 import time
 from pathlib import Path
 
@@ -70,6 +71,33 @@ def test_an_interrupted_run_ends_its_workers(tiny_base: Path, tmp_path: Path) ->
     assert process.returncode == 130
     assert errors.strip().splitlines()[-1] == "interrupted; the same command goes on from what is done"
     assert not workers_of(process.pid)
+
+
+def test_the_next_step_begins_while_the_last_stage_trains(
+    tiny_base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In a thread, once, and it is through before training ends."""
+    from harness.config import load_config
+    from harness.jobs import train_node
+    from harness.plan import make_plan
+    from harness.pool import train_all
+    from harness.progress import Reporter
+
+    monkeypatch.setenv("HARNESS_CACHE", str(tmp_path / "cache"))
+    flags = {"model": str(tiny_base), "benchmarks": "world_number", "limit": 8, "out": tmp_path / "run"}
+    plan = make_plan(load_config(None, flags, ["variants=sftkey-tag,sft", "seeds=1", "train.workers=2"]))
+    begun: list[tuple[bool, int]] = []
+
+    def meanwhile() -> None:
+        trained = sum(map(plan.is_trained, plan.graph.nodes))
+        time.sleep(0.5)
+        begun.append((threading.current_thread() is threading.main_thread(), trained))
+
+    train_all(plan, list(plan.graph.nodes.values()), train_node, Reporter(), meanwhile)
+    assert all(map(plan.is_trained, plan.graph.nodes))
+    [(in_main_thread, trained)] = begun
+    assert not in_main_thread
+    assert trained in (1, 2), "of three stages"
 
 
 def workers_of(session: int) -> list[str]:

@@ -1,7 +1,9 @@
-"""How many stages are trained side by side goes by the work there is; and a worker starts with little."""
+"""How many stages are trained side by side goes by the work; and plan and workers start with little."""
 
+import os
 import subprocess
 import sys
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -37,4 +39,19 @@ def test_what_every_worker_imports_reads_no_tables() -> None:
     """pandas and pyarrow take longer to import than all the rest of a plan."""
     code = "import sys, harness.run; print(*{'pandas', 'pyarrow'} & {*sys.modules})"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == ""
+
+
+def test_a_plan_imports_no_trainer(tmp_path: Path) -> None:
+    """What trains takes three times as long to import as a plan to be made."""
+    code = (
+        "import sys, harness; from pathlib import Path\n"
+        "harness.make_plan(harness.load_config(flags={'out': Path(sys.argv[1]) / 'run'}))\n"
+        "heavy = {'transformers.trainer', 'transformers.modeling_utils', 'peft', 'sklearn', 'pandas'}\n"
+        "print(*heavy & {*sys.modules})"
+    )
+    environment = {**os.environ, "HARNESS_CACHE": str(tmp_path / "cache")}
+    done = subprocess.run(
+        [sys.executable, "-c", code, tmp_path], env=environment, capture_output=True, text=True, check=True
+    )
     assert done.stdout.strip() == ""

@@ -1,6 +1,7 @@
 """One text path for training and evaluation: how prompts are wrapped, tokenised and ended."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from families import CASES, FAMILIES, family_path, family_tokenizer
@@ -8,8 +9,9 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from tiny import UNICODE
+from transformers import AutoTokenizer
 
-from sftkey_train.text import TextPath
+from sftkey_train.text import TextPath, load_tokenizer
 from tasks.errors import InputError
 from tasks.records import Record, render_prompt
 
@@ -34,6 +36,21 @@ def test_earlier_truncation_and_padding_are_forgotten() -> None:
     path.tokenizer.pad_token = path.tokenizer.eos_token
     path.tokenizer(texts, truncation=True, max_length=3, padding=True)
     assert path.ids(texts) == before
+
+
+@pytest.mark.parametrize("beside", [None, "config.json", "adapter_config.json"])
+def test_a_tokenizer_is_what_transformers_makes_of_its_folder(beside: str | None, tmp_path: Path) -> None:
+    """Alone it is of the class that it names; a model beside it may want another."""
+    family_tokenizer("llama3").save_pretrained(tmp_path)
+    if beside:
+        (tmp_path / beside).write_text('{"model_type": "qwen2", "base_model_name_or_path": "x/y"}')
+    ours, theirs = load_tokenizer(str(tmp_path)), AutoTokenizer.from_pretrained(tmp_path)
+    assert type(ours) is type(theirs)
+    text = "Question: 12 apples, 7 less?\nResponse:\n"
+    assert ours(text)["input_ids"] == theirs(text)["input_ids"]
+    assert ours.special_tokens_map == theirs.special_tokens_map
+    assert ours.chat_template == theirs.chat_template
+    assert (type(ours).__name__ == "TokenizersBackend") == (beside != "config.json")
 
 
 @pytest.mark.parametrize(("name", "style"), CASES)
