@@ -3,6 +3,7 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
+PYTEST := $(BIN)/pytest -n 2 --dist worksteal
 DEVICE ?= $(shell nvidia-smi -L >/dev/null 2>&1 && echo cuda || echo cpu)
 STAMP := $(VENV)/.installed-$(DEVICE)
 ARGS ?=
@@ -17,11 +18,11 @@ train-and-eval: $(STAMP)
 	$(BIN)/harness train-and-eval $(ARGS)
 
 test: $(STAMP)
-	$(BIN)/pytest -n 2 --dist worksteal -m "not heavy" $(ARGS)
+	$(PYTEST) -m "not heavy" $(ARGS)
 
 # The heavy ones too: launches of several processes, runs that are killed, real servers, injected faults.
 test-all: $(STAMP)
-	$(BIN)/pytest -n 2 --dist worksteal $(ARGS)
+	$(PYTEST) $(ARGS)
 
 check: $(STAMP)
 	$(BIN)/ruff format --check .

@@ -27,7 +27,7 @@ from typing import Any
 from benchmarks.measure.children import Side, in_turns, run_child
 from benchmarks.measure.gsm8k import TAGGED, add_data_dir, train_tokenizer, training_records
 from benchmarks.measure.tables import GIB, machine, ratio, spread, table
-from benchmarks.training_speed import make_case, specification
+from benchmarks.training_speed import SHAPES, make_case, specification
 from sftkey_train.spans import encode
 from sftkey_train.text import TextPath
 
@@ -60,7 +60,7 @@ def shared_prefixes(data_dir: Path) -> float:
 def main(arguments: Sequence[str]) -> None:
     """Prints a table in Markdown."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks stage2_cost", description=__doc__)
-    parser.add_argument("--shape", default="smollm2-135m")
+    parser.add_argument("--shape", choices=SHAPES, default="smollm2-135m")
     parser.add_argument("--layers", type=int)
     parser.add_argument("--batch-size", type=int, default=4, help="examples a step")
     parser.add_argument("--batches", type=int, default=4, help="steps that are timed")

@@ -32,7 +32,6 @@ from harness.provenance import provenance
 from leaderboards.results.schema import Entry
 from leaderboards.results.store import read_outcomes, write_results
 from sftkey_train import distributed
-from sftkey_train.settings import check_method
 from tasks.shown import neutral
 from tasks.tags import keep_formats
 
@@ -77,11 +76,10 @@ def train(plan: Plan, reporter: Reporter | None = None, *, ahead: bool = False) 
         Whether this process goes on: of a launch, the first does, alone.
 
     Raises:
-        InputError: The method needs what is not installed.
+        InputError: Another process works in the run's folder, or a stage cannot be trained here.
     """
     reporter = reporter or Reporter()
     with run_folder(plan.config):
-        check_method(plan.config.train.method)
         if distributed.is_first():
             declare(plan)
         with distributed.first_goes_ahead():

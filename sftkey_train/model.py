@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from sftkey_train.settings import TrainSettings, check_method
+from sftkey_train.text import first_line
 from tasks.errors import InputError
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ def load_base(path: str, dtype: torch.dtype = torch.float32, **options: Any) -> 
             path, dtype=dtype, use_safetensors=True, trust_remote_code=False, **options
         )
     except Exception as error:  # transformers raises whatever it met in the files
-        raise InputError(f"{path}: the model cannot be loaded ({_first_line(error)})") from error
+        raise InputError(f"{path}: the model cannot be loaded ({first_line(error)})") from error
     model.config.use_cache = False  # useless in training, and in the way of packing
     return model
 
@@ -230,7 +231,3 @@ def check_packing(model: torch.nn.Module, input_ids_T: Tensor) -> None:
         raise InputError(
             f"{type(model).__name__} lets packed examples see each other; set train.packing to false"
         )
-
-
-def _first_line(error: BaseException) -> str:
-    return str(error).strip().split("\n")[0][:200] or type(error).__name__

@@ -118,7 +118,7 @@ class _Chunk:
     def tokenise(self, path: TextPath) -> _Chunk:
         """Does all that touches the tokenizer, which must not be used from two threads at once.
 
-        In one call, which takes a fifth less than one for the prompts and one for the wholes.
+        In one call, which is faster than one for the prompts and one for the wholes.
         """
         prompts = [prompt for _, prompt, _ in self.examples]
         wholes = [prompt + response.text + path.end_text for _, prompt, response in self.examples]

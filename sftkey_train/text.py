@@ -55,8 +55,14 @@ def load_tokenizer(path: str) -> PreTrainedTokenizerBase:
 
         return AutoTokenizer.from_pretrained(path, trust_remote_code=False)
     except Exception as error:  # transformers raises whatever its converters met
-        reason = str(error).strip().split("\n")[0][:200] or type(error).__name__
-        raise InputError(f"{path}: no tokenizer could be loaded ({reason}); save it anew") from error
+        raise InputError(
+            f"{path}: no tokenizer could be loaded ({first_line(error)}); save it anew"
+        ) from error
+
+
+def first_line(error: BaseException) -> str:
+    """What transformers says of a file that it cannot load, without what follows; else the error's kind."""
+    return str(error).strip().split("\n")[0][:200] or type(error).__name__
 
 
 def _is_plain(folder: Path) -> bool:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from harness.models.architecture import num_embeddings
 from harness.models.shards import AGAIN
-from sftkey_train.text import load_tokenizer
+from sftkey_train.text import TextPath, load_tokenizer
 from tasks.errors import InputError
 from tasks.reading import read_json
 
@@ -37,8 +37,6 @@ def usable_tokenizer(folder: Path) -> PreTrainedTokenizerBase:
 
     InputError where there is none, or it needs code of its own, has no fast form, or does not know an end.
     """
-    from sftkey_train.text import TextPath
-
     config = folder / "tokenizer_config.json"
     if not has_tokenizer(folder) and not config.is_file():
         raise InputError(f"{folder}: no tokenizer (tokenizer.json); save the one it was trained with there")
@@ -62,8 +60,6 @@ def check_tokenizer(folder: Path) -> None:
 
     Or has tokens that the embedding lacks; a padded embedding is fine.
     """
-    from sftkey_train.text import TextPath
-
     path = TextPath.of(usable_tokenizer(folder), "plain")
     check_fits(path.tokenizer, num_embeddings(folder), folder)
     for probe in _PROBES:
