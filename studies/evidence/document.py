@@ -115,7 +115,8 @@ def _machine(design: Design) -> str:
     spent = json.loads((design.out / "seconds.json").read_text(encoding="utf-8"))
     return (
         f"Machine: {facts['cpu']}, {facts['cpu_cores']} cores, {facts.get('gpu', 'no GPU')}; Python "
-        f"{facts['python']}, {packages}. Wall time: {duration(spent['wall_seconds'])} with "
+        f"{facts['python']}, {packages}. Wall time of the calls that were not broken "
+        f"off: {duration(spent['wall_seconds'])} with "
         f"{spent['workers']} worker processes."
     )
 
