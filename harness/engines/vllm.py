@@ -54,6 +54,8 @@ class VllmEngine:
         wanted = self._settings.adapters
         if wanted == "merged" or (wanted == "auto" and self._cpu):
             return "adapters are merged here (eval.engine_settings.adapters)"
+        if self.dtype == "float32" and not self._cpu:
+            return "its kernels for adapters take no float32 on a GPU"
         return serving_refusal(adapter_dir)
 
     def load(self, model_dir: Path, adapters: Sequence[Path] = ()) -> None:

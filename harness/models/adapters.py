@@ -205,7 +205,8 @@ def joined(base_dir: Path, adapter_dir: Path) -> tuple[PreTrainedModel, tuple[Nu
         if rows and rows != base.get_input_embeddings().weight.shape[0]:
             base.resize_token_embeddings(rows)  # for tokens that were added in training
         tied, shared = architecture.is_tied(base), base.get_input_embeddings().weight
-        adapted = PeftModel.from_pretrained(base, str(adapter_dir)).eval()
+        # On a GPU peft would load there, which no fork of a process that has used CUDA can.
+        adapted = PeftModel.from_pretrained(base, str(adapter_dir), torch_device="cpu").eval()
         known = canary.ask(adapted)
         model = _merged(adapted, shared) if tied else adapted.merge_and_unload()
         wrong = canary.difference(known, model)

@@ -23,7 +23,7 @@ MINI = Recipe(
     batch_size=32,
 )
 needs_vllm = pytest.mark.skipif(not ENGINES["vllm"].installed, reason="vLLM is not installed")
-SETTINGS = EngineSettings(kv_cache_gib=0.25, max_num_seqs=32)
+SETTINGS = EngineSettings(kv_cache_gib=0.25, max_num_seqs=32, dtype="float32")
 
 
 def prompts(model: Path) -> list[list[int]]:

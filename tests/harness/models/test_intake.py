@@ -222,6 +222,17 @@ def test_rows_that_only_training_had_are_not_made_up(what: str, tmp_path: Path) 
     with_adapter(whole_model(base), adapter)
 
 
+def test_an_adapter_is_looked_at_on_the_cpu_also_where_there_is_a_gpu(
+    made: Callable[[str], Path], adapters: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is in a fork, and a fork of a process that has trained on the GPU cannot use it."""
+    import torch
+
+    adapter, base = adapters(), made("llama")
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)  # here nothing can be put there
+    assert joined(base, adapter)[0].device == torch.device("cpu")
+
+
 def test_a_folder_with_whole_weights_and_an_adapter_is_taken_as_the_whole_model(
     made: Callable[[str], Path], adapters: Callable[..., Path], tmp_path: Path
 ) -> None:
