@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from benchmarks.measure.shapes import Shape, random_model
 from sftkey_train.embedded import RECIPE
@@ -35,14 +35,18 @@ def embedded_tokenizer() -> PreTrainedTokenizerBase:
 
 
 def write_model(
-    folder: Path, tokenizer: PreTrainedTokenizerBase, shape: Shape, context: int = RECIPE.context
+    folder: Path,
+    tokenizer: PreTrainedTokenizerBase,
+    shape: Shape,
+    context: int = RECIPE.context,
+    **options: Any,
 ) -> int:
-    """Saves a model with random weights, float32; gives the number of its weights."""
+    """Saves a model with random weights, float32; gives how many; for options see `random_model`."""
     from transformers.utils import logging
 
     logging.disable_progress_bar()
     own = {"bos_token_id": tokenizer.bos_token_id, "eos_token_id": tokenizer.eos_token_id}
-    model = random_model(shape, context, vocab_size=shape.vocabulary or len(tokenizer), **own)
+    model = random_model(shape, context, vocab_size=shape.vocabulary or len(tokenizer), **own, **options)
     model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     return sum(weights.numel() for weights in model.parameters())

@@ -63,12 +63,12 @@ def cut(shape: Shape, num_layers: int) -> Shape:
     return replace(shape, name=name, num_layers=num_layers)
 
 
-def random_model(shape: Shape, context: int = 1024, **options: Any) -> PreTrainedModel:
-    """The model in float32, the same weights each time; options are for its configuration."""
+def random_model(shape: Shape, context: int = 1024, *, seed: int = 0, **options: Any) -> PreTrainedModel:
+    """The model in float32, its weights drawn with the seed; options are for its configuration."""
     import torch
     from transformers import LlamaConfig, LlamaForCausalLM, Qwen2Config, Qwen2ForCausalLM
 
-    torch.manual_seed(0)
+    torch.manual_seed(seed)
     config, model = (Qwen2Config, Qwen2ForCausalLM) if shape.biased else (LlamaConfig, LlamaForCausalLM)
     own = config(
         hidden_size=shape.width,
