@@ -5,7 +5,7 @@
 Every cell is a kind of family (`simulated/families.py`). Those in which more than `SUSPECT` of the families
 got a false claim are simulated again, with four times as many replications and other random numbers, and
 only these count: a cell is neither cleared nor condemned by the numbers that drew attention to it. The
-default half of the cells, drawn by the seed, takes half an hour on two cores.
+default half of the cells, drawn by the seed, takes about 34 minutes on two cores.
 """
 
 from __future__ import annotations
