@@ -73,6 +73,7 @@ class EvalSettings:
         num_fewshot: Examples before each question, in the tag format of the checkpoint.
         exact: Outputs of each benchmark that the hf engine makes again, to be compared; 0 for none.
         split: `test`, or `validation` while settings are being chosen.
+        key: Measure the answer by itself too, where benchmarks have reasoning (`harness.evaluation.key`).
         instruct: Say in the prompt in which format to answer; for models not trained on the format.
         engine_settings: What the engine is started with.
         server: Where the engine `openai` finds the model.
@@ -88,6 +89,7 @@ class EvalSettings:
     num_fewshot: CountOr0 = 0
     exact: CountOr0 = 0
     split: Literal["test", "validation"] = "test"
+    key: bool = True
     instruct: bool = False
     engine_settings: EngineSettings = field(default_factory=EngineSettings)
     server: ServerSettings = field(default_factory=ServerSettings)

@@ -139,6 +139,9 @@ class Request:
     sampling: Sampling  # how its responses are drawn
     # Folder of the LoRA adapter, one of those loaded, that answers; None for the model alone.
     adapter: Path | None = None
+    # Where there are any, these tokens are not generated but measured: the completion's text is then their
+    # -log2 p after the prompt, in bits. Only for an engine that `measures`.
+    continuation: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -146,9 +149,14 @@ class Completion:
     """One response."""
 
     text: str  # without special tokens and without the stop string
-    finish_reason: str  # `stop`, or `length` where the token budget ran out
+    finish_reason: str  # `stop`, `length` where the token budget ran out, `measured` for a continuation
     num_prompt_tokens: int  # tokens of the prompt
     num_output_tokens: int  # tokens generated
+
+
+def measured(bits: float, request: Request) -> Completion:
+    """What an engine says of a request with a continuation; the figure is kept to the last digit."""
+    return Completion(repr(bits), "measured", len(request.prompt), 0)
 
 
 def decode(tokenizer: PreTrainedTokenizerBase, ids: Sequence[int], stop: Sequence[str]) -> str:
@@ -172,6 +180,7 @@ class Engine(Protocol):
     version: str  # of what generates
     dtype: str  # in which numbers
     wants_text: bool  # prompts are texts, which it tokenises by itself, rather than token ids
+    measures: bool  # takes requests with a continuation, unless adapters are loaded beside their base
 
     def refusal(self, adapter_dir: Path) -> str | None:
         """Why this engine cannot serve an adapter beside its base; None where it can."""

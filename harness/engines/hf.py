@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -10,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import harness.engines.canary as canary
-from harness.engines.api import Completion, EngineSettings, Request, Sampling, decode
+from harness.engines.api import Completion, EngineSettings, Request, Sampling, decode, measured
 from sftkey_train.text import load_tokenizer
 from tasks.errors import InputError
 from tasks.secrets import one_line
@@ -26,6 +27,7 @@ class HfEngine:
 
     name = "hf"
     wants_text = False
+    measures = True
 
     def __init__(self, settings: EngineSettings) -> None:
         import torch
@@ -88,13 +90,22 @@ class HfEngine:
 
     def generate(self, requests: Sequence[Request]) -> Iterator[tuple[int, tuple[Completion, ...]]]:
         """Yields completions batch by batch; drawn ones alone, since they must not depend on a neighbour."""
-        drawn = [index for index, request in enumerate(requests) if request.sampling.temperature]
+        size = min(LARGEST_BATCH, self._settings.max_num_seqs)
+        asked = [index for index, request in enumerate(requests) if request.continuation]
+        for batch in _alike(asked, requests, size):
+            for index, completion in zip(batch, self._measure([requests[i] for i in batch]), strict=True):
+                yield index, (completion,)
+        drawn = [
+            index
+            for index, request in enumerate(requests)
+            if request.sampling.temperature and not request.continuation
+        ]
         for index in drawn:
             how = requests[index].sampling
             draws = [replace(how, seed=how.seed + i, n=1) for i in range(how.n)]
             yield index, tuple(self._batch([requests[index].prompt], draw)[0] for draw in draws)
-        size = min(LARGEST_BATCH, self._settings.max_num_seqs)
-        for batch in _alike([i for i in range(len(requests)) if i not in set(drawn)], requests, size):
+        done = {*asked, *drawn}
+        for batch in _alike([i for i in range(len(requests)) if i not in done], requests, size):
             how = requests[batch[0]].sampling
             made = self._batch([requests[i].prompt for i in batch], how)
             for index, completion in zip(batch, made, strict=True):
@@ -127,6 +138,19 @@ class HfEngine:
             )
         return [self._completion(row, ids_BT.shape[1], sampling) for row in output_BT]
 
+    def _measure(self, requests: Sequence[Request]) -> list[Completion]:
+        """Bits of the continuations, which are equally long, after prompts that are too."""
+        import torch
+
+        ids_BT = torch.tensor([[*one.prompt, *one.continuation] for one in requests], device=self._device)
+        count = len(requests[0].continuation)
+        with torch.no_grad():
+            logits_BKV = self._model(ids_BT, use_cache=False, logits_to_keep=count + 1).logits[:, :-1]
+        log_probs_BKV = logits_BKV.float().log_softmax(-1)
+        found_BK = log_probs_BKV.gather(-1, ids_BT[:, -count:, None])[..., 0]
+        bits_B = (-found_BK.double().sum(-1) / math.log(2)).tolist()
+        return [measured(bits, one) for bits, one in zip(bits_B, requests, strict=True)]
+
     def _completion(self, row_T: Tensor, num_prompt_tokens: int, sampling: Sampling) -> Completion:
         ends = self._ends(sampling)
         ids = row_T[num_prompt_tokens:].tolist()
@@ -153,10 +177,11 @@ class HfEngine:
 
 
 def _alike(indices: Sequence[int], requests: Sequence[Request], size: int) -> Iterator[list[int]]:
-    """Batches of requests that have the same prompt length and sampling, in the order of their first."""
-    kinds: dict[tuple[int, Sampling], list[int]] = {}
+    """Batches of requests of the same lengths and sampling, in the order of their first."""
+    kinds: dict[tuple[int, int, Sampling], list[int]] = {}
     for index in indices:
-        kinds.setdefault((len(requests[index].prompt), requests[index].sampling), []).append(index)
+        one = requests[index]
+        kinds.setdefault((len(one.prompt), len(one.continuation), one.sampling), []).append(index)
     for group in kinds.values():
         yield from (group[start : start + size] for start in range(0, len(group), size))
 

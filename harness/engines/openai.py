@@ -38,6 +38,7 @@ class OpenAIEngine:
     name = "openai"
     dtype = "served"
     wants_text = True
+    measures = False
 
     def __init__(self, settings: ServerSettings) -> None:
         self._settings = settings

@@ -100,7 +100,7 @@ class ParallelEngine:
     def __init__(self, name: str, settings: EngineSettings, workers: int) -> None:
         self._inner: Engine = new_engine(name, settings)  # never loaded: it says what the workers' are
         self.name, self.version, self.dtype = name, self._inner.version, self._inner.dtype
-        self.wants_text = self._inner.wants_text
+        self.wants_text, self.measures = self._inner.wants_text, self._inner.measures
         self._settings = settings
         self._num_workers = workers
         self._workers: list[Worker] = []

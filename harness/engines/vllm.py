@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import importlib.metadata
 import json
+import math
 import os
 import warnings
 from collections.abc import Iterator, Sequence
@@ -12,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import harness.engines.canary as canary
-from harness.engines.api import Completion, EngineSettings, Request, Sampling, decode
+from harness.engines.api import Completion, EngineSettings, Request, Sampling, decode, measured
 from harness.engines.lora_slots import AdapterRefused, Rack, serving_refusal
 from tasks.errors import InputError
 from tasks.reading import read_json, read_text
@@ -37,6 +38,7 @@ class VllmEngine:
 
     name = "vllm"
     wants_text = False
+    measures = True
 
     def __init__(self, settings: EngineSettings) -> None:
         import torch
@@ -146,8 +148,8 @@ class VllmEngine:
         for index, request in enumerate(requests):
             engine.add_request(
                 str(index),
-                TokensPrompt(prompt_token_ids=list(request.prompt)),
-                _parameters(request.sampling),
+                TokensPrompt(prompt_token_ids=[*request.prompt, *request.continuation]),
+                _parameters(request.sampling, measured=bool(request.continuation)),
                 lora_request=self._rack.served(request.adapter) if self._rack else None,
             )
         try:
@@ -155,7 +157,11 @@ class VllmEngine:
                 for output in engine.step():
                     if output.finished:
                         index = int(output.request_id)
-                        yield index, _completions(output, tokenizer, requests[index].sampling)
+                        request = requests[index]
+                        if request.continuation:
+                            yield index, (measured(_bits(output, request), request),)
+                        else:
+                            yield index, _completions(output, tokenizer, request.sampling)
         finally:
             if engine.has_unfinished_requests():  # the caller stopped early: leave nothing behind
                 engine.abort_request([str(index) for index in range(len(requests))])
@@ -167,11 +173,15 @@ class VllmEngine:
         gc.collect()  # it holds itself in circles, and its memory with them
 
 
-def _parameters(sampling: Sampling) -> Any:
+def _parameters(sampling: Sampling, *, measured: bool = False) -> Any:
     """The n draws of a request get seed, seed + 1, … from vLLM itself."""
     from vllm import SamplingParams
     from vllm.sampling_params import RequestOutputKind
 
+    if measured:  # one token must be generated
+        return SamplingParams(
+            max_tokens=1, temperature=0.0, prompt_logprobs=0, output_kind=RequestOutputKind.FINAL_ONLY
+        )
     return SamplingParams(
         n=sampling.n,
         max_tokens=sampling.max_new_tokens,
@@ -182,6 +192,13 @@ def _parameters(sampling: Sampling) -> Any:
         seed=sampling.seed if sampling.temperature else None,
         output_kind=RequestOutputKind.FINAL_ONLY,
     )
+
+
+def _bits(output: Any, request: Request) -> float:
+    """-log2 p of the continuation's tokens, each after all that stands before it."""
+    count = len(request.continuation)
+    found = zip(output.prompt_logprobs[-count:], request.continuation, strict=True)
+    return -sum(log_probs[token].logprob for log_probs, token in found) / math.log(2)
 
 
 def _completions(output: Any, tokenizer: Any, sampling: Sampling) -> tuple[Completion, ...]:

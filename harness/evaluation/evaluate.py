@@ -18,6 +18,7 @@ from harness.engines.registry import choose_engine, create_engine
 from harness.evaluation.ask import Asked, Prompts, Questionnaire, check_prompt_parity
 from harness.evaluation.evaluations import EvaluationStore, evaluation_key, sample_of
 from harness.evaluation.generations import GenerationStore, Queue
+from harness.evaluation.key import NOT_MEASURED, Key, Keys
 from harness.evaluation.lm import about_the_run, evaluate_task, save_report, write_lm_eval_files
 from harness.files import EVALUATIONS
 from harness.models.architecture import check_context
@@ -62,6 +63,7 @@ class Evaluator:
             choose_engine(config.eval.engine), config.eval.engine_settings, config.eval.server
         )
         self._queue = Queue(self.engine, generations, reporter, config.store_dir / "merged")
+        self._keys = Keys(self._queue, self.records, self._prompts_of) if config.eval.key else None
 
     def evaluate(self, checkpoints: Sequence[Checkpoint]) -> list[tuple[Entry, pd.DataFrame]]:
         """Evaluates all checkpoints; what an earlier run has evaluated is read back.
@@ -160,7 +162,9 @@ class Evaluator:
                 longest = max(len(one.prompt) + one.sampling.max_new_tokens for one in requests)
                 limit = self._config.eval.engine_settings.max_model_len
                 check_context(checkpoint.weights.model_dir, longest, limit)
-        self._queue.answer(asked)
+        self._queue.answer([*asked, *map(self._keys.gold, asked)] if self._keys else asked)
+        if self._keys:
+            self._queue.answer([*map(self._keys.own, asked)])
         self.engine.close()  # its memory is the scorers' now
         for cell, answered in zip(cells, self._judged(asked), strict=True):
             self._keep(cell, answered)
@@ -193,15 +197,20 @@ class Evaluator:
                         yield Item.of(
                             record, completion.text, tag_format, truncated=cut, alpha=alpha, prompt=prompt
                         )
+                if self._keys:
+                    yield from self._keys.items(one, alpha)
 
         scores = score_many(items())
         for one in asked:
             found = list(islice(scores, sum(request.sampling.n for request in one.requests)))
             verdicts, records = iter(found), self.records(one.benchmark)
-            answered = zip(records, one.prompts, one.requests, waiting.popleft(), strict=True)
+            keys = self._keys.found(one, scores) if self._keys else [NOT_MEASURED] * len(records)
+            answered = zip(records, one.prompts, one.requests, waiting.popleft(), keys, strict=True)
             yield [
-                _Answered(record, prompt, request.sampling, tuple((*drawn, next(verdicts)) for drawn in some))
-                for record, prompt, request, some in answered
+                _Answered(
+                    record, prompt, request.sampling, tuple((*drawn, next(verdicts)) for drawn in some), key
+                )
+                for record, prompt, request, some, key in answered
             ]
 
     def _keep(self, cell: _Cell, answered: Sequence[_Answered]) -> None:
@@ -222,7 +231,7 @@ class Evaluator:
         report = evaluate_task(task, prompts, limit, answer)
         evaluation = cell.evaluation = self._evaluation(benchmark, answered, prompts)
         cell.samples = SAMPLES.to_frame(
-            sample_of(checkpoint, benchmark, one.record, one.prompt, index, completion, score)
+            sample_of(checkpoint, benchmark, one.record, one.prompt, index, completion, score, one.key)
             for one in answered
             for index, (completion, _, score) in enumerate(one.drawn)
         )
@@ -286,3 +295,4 @@ class _Answered(NamedTuple):
     prompt: str
     sampling: Sampling
     drawn: tuple[tuple[Completion, float, Score], ...]
+    key: Key

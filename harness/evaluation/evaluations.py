@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from harness.config import Config
 from harness.engines.api import Completion, Engine, Sampling
 from harness.evaluation.ask import Prompts
+from harness.evaluation.key import Key
 from harness.evaluation.lm import FOLDER as LM_EVAL_FOLDER
 from harness.models.checkpoint import Checkpoint
 from harness.provenance import package_versions
@@ -61,6 +62,7 @@ def evaluation_key(
         asdict(sampling),
         config.eval.num_fewshot,
         config.eval.split,
+        config.eval.key,
         config.alpha,
         [engine.name, engine.version, engine.dtype],
         scorer_digest(),  # and of the wording of questions and responses
@@ -129,6 +131,7 @@ def sample_of(
     index: int,
     completion: Completion,
     score: Score,
+    key: Key,
 ) -> Sample:
     """A judged output as it is stored."""
     return Sample(
@@ -146,8 +149,18 @@ def sample_of(
         prompt_tokens=completion.num_prompt_tokens,
         output_tokens=completion.num_output_tokens,
         content=record.content(),
+        key=key.right,
+        bits_gold=key.bits_gold,
+        bits_own=key.bits_own[index] if key.bits_own else None,
+        reasoning=_reasoned(record, completion, score) if benchmark.data.generator else None,
         **judged_fields(score, record.answer),
     )
+
+
+def _reasoned(record: Record, completion: Completion, score: Score) -> bool:
+    """Whether the reasoning is the reference's, word for word: in generated text there is one way to it."""
+    start, end = score.thinking or (0, 0)
+    return completion.text[start:end].split() == (record.rationale or "").split()
 
 
 def item_of(row: Any, kind: Kind, tag_format: TagFormat, alpha: float = DEFAULT_ALPHA) -> Item:

@@ -46,6 +46,7 @@ def generation_key(
     sampling: Sampling,
     sample_index: int,
     made_by: Sequence[str],
+    continuation: Sequence[int] = (),
 ) -> str:
     """Content address of one completion: nothing else may hit.
 
@@ -55,6 +56,7 @@ def generation_key(
         sampling: Its n does not count: sample i is the same, however many are drawn.
         sample_index: From 0.
         made_by: The engine, its version, its dtype, and how it held the weights.
+        continuation: Tokens that are measured after the prompt.
     """
     how = asdict(sampling)
     # Greedy decoding draws nothing, so what only draws depend on must not make another key of it.
@@ -62,6 +64,7 @@ def generation_key(
         del how[name]
     prompt = prompt if isinstance(prompt, str) else list(prompt)
     content = [weights_digest, prompt, how, sample_index, *made_by]
+    content += [list(continuation)] if continuation else []
     return content_digest(content)
 
 
@@ -232,6 +235,10 @@ class Queue:
             raise LookupError(f"{checkpoint.label}: request {lacking} was never answered")
         return [[found[key] for key in some] for some in keys]
 
+    def measures(self, checkpoint: Checkpoint) -> bool:
+        """Whether requests with a continuation may be asked of a checkpoint."""
+        return self.engine.measures and not self._beside_base(checkpoint)
+
     def _beside_base(self, checkpoint: Checkpoint) -> bool:
         """Whether an adapter is served as such, rather than merged into its base."""
         adapter, digest = checkpoint.weights.adapter_dir, checkpoint.weights.digest
@@ -244,7 +251,9 @@ class Queue:
         held = "beside its base" if self._beside_base(checkpoint) else "whole"
         made_by = (self.engine.name, self.engine.version, self.engine.dtype, held)
         return tuple(
-            generation_key(checkpoint.weights.digest, request.prompt, request.sampling, i, made_by)
+            generation_key(
+                checkpoint.weights.digest, request.prompt, request.sampling, i, made_by, request.continuation
+            )
             for i in range(request.sampling.n)
         )
 

@@ -19,7 +19,15 @@ from leaderboards.board.comparing import Comparer, alpha_changes, tiers
 from leaderboards.board.curves import curve_of
 from leaderboards.board.sampling import ValuesBySize, sampled_points, values_by_size
 from leaderboards.board.sensitivity import variations
-from leaderboards.board.values import Family, Measured, bootstrap, buckets_of, seeds_on_all, take_seeds
+from leaderboards.board.values import (
+    Family,
+    Measured,
+    bootstrap,
+    buckets_of,
+    keys_of,
+    seeds_on_all,
+    take_seeds,
+)
 from leaderboards.results.comparability import checked_aspects
 from leaderboards.results.merge import Group, merge_runs
 from leaderboards.results.reported import Reported
@@ -151,9 +159,10 @@ def _rows(
 ) -> Iterator[rows.Row]:
     groups = [one.group for one in measured]
     intervals, buckets = bootstrap(groups, benchmarks, alpha), buckets_of(groups, benchmarks)
+    keys = keys_of(groups, benchmarks, alpha, reference)
     for row, group in enumerate(groups):
         votes = {name: values_by_size(one.draws) for name, one in group.outcomes.items() if one.draws}
-        maker = _CellMaker(row, measured[row], intervals, compared, buckets, votes)
+        maker = _CellMaker(row, measured[row], intervals, compared, buckets, votes, keys)
         cells = (maker.cell(benchmark, (benchmark,)) for benchmark in benchmarks)
         first = group.entries[0]
         yield rows.Row(
@@ -185,6 +194,7 @@ class _CellMaker:
     comparisons: Mapping[rows.FigureKey, rows.Comparison]
     buckets: Mapping[tuple[int, str], tuple[rows.Bucket, ...]]
     votes: Mapping[str, ValuesBySize]
+    keys: Mapping[tuple[int, str], rows.Key]
 
     @property
     def group(self) -> Group:
@@ -208,6 +218,7 @@ class _CellMaker:
             defects=tuple(sorted(defects.items(), key=lambda item: (-item[1], item[0]))),
             sampled=self._sampled(where, benchmarks),
             judged=None if where == MACRO else self._judged(where),
+            key=self.keys.get((self.row, where)),
             buckets=self.buckets.get((self.row, where), ()),
             origins=() if where == MACRO else tuple(self._origins(where)),
         )

@@ -104,6 +104,29 @@ class Judged:
 
 
 @dataclass(frozen=True, slots=True)
+class Key:
+    """The answer by itself, of one row on one benchmark or all; None where not measured.
+
+    Attributes:
+        accuracy: Of the answers given after the reference's reasoning.
+        difference: Of that to the reference entry; None for itself.
+        bits_gold: Mean -log2 p of the reference answer after the reference's reasoning.
+        bits_own: The same after the output's own reasoning.
+        own: Share of the outputs in which that could be measured.
+        reasoning: Share of the outputs whose reasoning is the reference's, word for word.
+        right_after: Share of these that are right.
+    """
+
+    accuracy: Estimate
+    difference: Difference | None
+    bits_gold: float | None
+    bits_own: float | None
+    own: float | None
+    reasoning: float | None
+    right_after: float | None
+
+
+@dataclass(frozen=True, slots=True)
 class Bucket:
     """Outputs of one row on one benchmark whose reasoning, or whose reference answer, is about equally long.
 
@@ -178,6 +201,7 @@ class Cell:
     defects: tuple[tuple[str, int], ...]
     sampled: Sampled | None = None
     judged: Judged | None = None
+    key: Key | None = None
     buckets: tuple[Bucket, ...] = ()
     origins: tuple[Origin, ...] = ()
 

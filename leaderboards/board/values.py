@@ -10,9 +10,9 @@ from typing import Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from leaderboards.board.rows import ALPHAS, Bucket, BucketBy, FigureKey
+from leaderboards.board.rows import ALPHAS, Bucket, BucketBy, FigureKey, Key
 from leaderboards.results.merge import Group
-from leaderboards.results.outcomes import LENGTHS, Lengths, Outcomes, check_same_questions
+from leaderboards.results.outcomes import LENGTHS, ByItself, Lengths, Outcomes, check_same_questions
 from leaderboards.results.schema import METRICS, Metric
 from leaderboards.stats import (
     MACRO,
@@ -29,8 +29,8 @@ from leaderboards.stats import (
 from leaderboards.stats.mean_squares import Contents, components, distinct, sums_of
 
 NUM_BUCKETS = 4
-Measure = Metric | Literal["judge"]
-"""A metric of the board, or accuracy by a judge."""
+Measure = Metric | Literal["judge", "key"]
+"""A metric of the board, accuracy by a judge, or accuracy after the reference's reasoning."""
 Seeds = tuple[int | None, ...]
 SeedPairs = tuple[tuple[int | None, int | None], ...]
 
@@ -208,6 +208,38 @@ def _estimate(
     draws = [group.outcomes[benchmark].num_samples for benchmark in benchmarks]
     matrices = list(_matrices(group, benchmarks, metric, alpha).values())
     return mean_interval(matrices, draws, spread, contents_of(group, benchmarks))
+
+
+def keys_of(
+    groups: Sequence[Group], benchmarks: Sequence[str], alpha: float, reference: str
+) -> dict[tuple[int, str], Key]:
+    """The answer by itself of each row, by its position, on each benchmark, and on all where it is known."""
+    found: dict[tuple[int, str], Key] = {}
+    for where, own in (*((name, (name,)) for name in benchmarks), (MACRO, tuple(benchmarks))):
+        with_key = [group for group in groups if seeds_on_all(group, own) and _has_key(group, own)]
+        spread = spread_of(with_key, own, "key", alpha)
+        others = [group for group in with_key if group.name == reference]
+        for row, group in enumerate(groups):
+            if group in with_key:
+                matrices = list(_matrices(group, own, "key", alpha).values())
+                accuracy = mean_interval(matrices, [1] * len(own), spread, contents_of(group, own))
+                other = next((one for one in others if one.model == group.model and one is not group), None)
+                pair = Paired.of(group, other, own) if other else None
+                difference = pair.difference("key", alpha, spread) if pair and pair.seeds else None
+                parts = [group.outcomes[name].by_itself for name in own]
+                found[row, where] = Key(accuracy, difference, *_means(parts))
+    return found
+
+
+def _has_key(group: Group, benchmarks: Sequence[str]) -> bool:
+    return all(group.outcomes[name].key is not None for name in benchmarks)
+
+
+def _means(parts: Sequence[ByItself | None]) -> Iterator[float | None]:
+    """Of each figure over the benchmarks, which count alike; None where one of them has none."""
+    for name in ByItself._fields:
+        values = [value for one in parts if one and (value := getattr(one, name)) is not None]
+        yield sum(values) / len(values) if len(values) == len(parts) else None
 
 
 def _matrices(group: Group, benchmarks: Sequence[str], metric: Measure, alpha: float) -> dict[str, Matrix]:

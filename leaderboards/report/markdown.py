@@ -72,7 +72,8 @@ def csv_text(board: Board) -> str:
 
     Beside the metrics of the board: `maj@k` and `pass@k` for each k where several outputs were drawn for a
     question, where a judge read them `judge_accuracy`, `judge_agreement` and `judge_kappa`, whose n is the
-    number of outputs, and `accuracy[reasoning 40-80]`, `accuracy[answer 1-2]`: of the outputs whose
+    number of outputs, `key_accuracy`, `bits_gold`, `bits_own`, `reasoning` and `right_after` of the answer by
+    itself (`board.rows.Key`), and `accuracy[reasoning 40-80]`, `accuracy[answer 1-2]`: of the outputs whose
     reasoning, or whose reference answer, has so many characters; `samples` counts them.
     Figures that others report have the role `reported`, a mean and a `source`, and nothing else.
     """
@@ -124,7 +125,7 @@ def _figures(figures: MetricCell) -> dict[str, object]:
 
 
 def _more_figures(cell: Cell) -> Iterator[dict[str, object]]:
-    """Of several outputs for each question, of a judge, and of outputs of one length."""
+    """Of several outputs for each question, of a judge, the answer by itself, outputs of one length."""
     for point in cell.sampled.points if cell.sampled else ():
         yield {"metric": f"maj@{point.size}", **_estimate(point.majority)}
         yield {"metric": f"pass@{point.size}", **_estimate(point.passing)}
@@ -132,6 +133,10 @@ def _more_figures(cell: Cell) -> Iterator[dict[str, object]]:
         yield {"metric": "judge_accuracy", "mean": found.judge_accuracy, "n": found.n}
         yield {"metric": "judge_agreement", "mean": found.agreement, "n": found.n}
         yield {"metric": "judge_kappa", "mean": found.kappa, "n": found.n}
+    if alone := cell.key:
+        yield {"metric": "key_accuracy", **_estimate(alone.accuracy)}
+        for name in ("bits_gold", "bits_own", "reasoning", "right_after"):
+            yield {"metric": name, "mean": getattr(alone, name)}
     for bucket in cell.buckets:
         name = f"accuracy[{bucket.by} {bucket.low}-{bucket.high}]"
         yield {"metric": name, **_estimate(bucket.accuracy), "samples": bucket.num_outputs}

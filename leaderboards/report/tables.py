@@ -160,6 +160,13 @@ _JUDGED_LEGEND = (
     "rule, judge: accuracy in % of the outputs whose verdict from the judge could be read; agree: % of them "
     "on which both say the same; κ: Cohen's, the agreement beyond chance. The ranking goes by the rule."
 )
+_KEY_LEGEND = (
+    "key accuracy: of the answers given after the reference's reasoning, in %; its differences have 95 % "
+    "intervals, are not corrected for their number, and claim nothing. bits: mean −log2 p of the reference "
+    "answer after the reference's reasoning (gold) and after the output's own. reasoning: % of the outputs "
+    "whose reasoning is the reference's, word for word (generated benchmarks); right after: % of these that "
+    "are right. An entry that is worse in the one and not in the other is worse for that."
+)
 _TEST_LEGEND = (
     "p: paired two-way clustered t test; Holm: the same, corrected over all pairs; McNemar: exact, for each "
     "pair of seeds; for, against: answers won and lost; h: Cohen's effect size; detectable: points of true "
@@ -199,6 +206,7 @@ def text_tables(board: Board) -> tuple[TextTable, ...]:
         alpha_tables,
         _sampled_tables,
         _judged_tables,
+        key_tables,
         bucket_tables,
         reported_tables,
     )
@@ -207,7 +215,7 @@ def text_tables(board: Board) -> tuple[TextTable, ...]:
 
 def further_tables(board: Board) -> tuple[TextTable, ...]:
     """Those of them that have no section of their own on the page."""
-    return (*_sampled_tables(board), *_judged_tables(board), *reported_tables(board))
+    return (*key_tables(board), *_sampled_tables(board), *_judged_tables(board), *reported_tables(board))
 
 
 def test_tables(board: Board) -> Iterator[TextTable]:
@@ -335,6 +343,37 @@ def _judged_tables(board: Board) -> Iterator[TextTable]:
         columns = ("entry", "benchmark", "outputs", "rule", "judge", "agree", "κ")
         captions = (f"Judge: {'; '.join(judges)}.", _JUDGED_LEGEND)
         yield TextTable("Judge beside rule", columns, tuple(lines), captions)
+
+
+def key_tables(board: Board) -> Iterator[TextTable]:
+    """Whether the answer or the reasoning makes the difference: what each is by itself."""
+    overall = [(row, row.macro) for row in board.rows if row.macro and row.macro.key]
+    lines = tuple((label(row, board), *_key(cell)) for row, cell in overall)
+    columns = ("key accuracy", f"Δ {board.reference}", "bits, gold", "bits, own", "reasoning", "right after")
+    heading = "Where the difference comes from: the answer by itself"
+    if lines:
+        yield TextTable(heading, ("entry", *columns), lines, (_KEY_LEGEND,), detail=True)
+    each = tuple((label(row, board), cell.benchmark, *_key(cell)) for row, cell in _cells(board) if cell.key)
+    if each and (len(board.benchmarks) > 1 or not lines):
+        captions = () if lines else (_KEY_LEGEND,)
+        heading = f"{heading}, by benchmark"
+        yield TextTable(heading, ("entry", "benchmark", *columns), each, captions, detail=True)
+
+
+def _key(cell: Cell) -> tuple[str, ...]:
+    found = cell.key
+    if found is None:
+        return ()
+    difference = found.difference
+    delta = (
+        f"{wording.points(difference.mean)} "
+        f"[{wording.points(difference.low)}, {wording.points(difference.high)}]"
+        if difference
+        else MISSING
+    )
+    bits = (MISSING if one is None else f"{one:.2f}" for one in (found.bits_gold, found.bits_own))
+    shares = (MISSING if one is None else percent(one) for one in (found.reasoning, found.right_after))
+    return (_estimate(found.accuracy), delta, *bits, *shares)
 
 
 def bucket_tables(board: Board) -> Iterator[TextTable]:

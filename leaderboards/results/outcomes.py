@@ -23,7 +23,7 @@ from tasks.records import Kind
 _MEANS = ("accuracy", "accuracy_strict", "format_valid", "truncated", "output_tokens")
 LENGTHS: dict[BucketBy, str] = {"reasoning": "thinking_chars", "answer": "gold_chars"}
 """Columns that outputs are put into buckets by."""
-_NUMBERS = (*_MEANS, *LENGTHS.values(), "undecided")
+_NUMBERS = (*_MEANS, *LENGTHS.values(), "undecided", "key", "bits_gold", "bits_own", "reasoning")
 
 Choices = tuple[str, ...] | None
 
@@ -36,6 +36,21 @@ class Draws:
     correct_SQk: NDArray[np.bool_]
     extracted_SQk: NDArray[np.object_]
     choices_Q: tuple[Choices, ...]
+
+
+class ByItself(NamedTuple):
+    """The answer by itself, over all outputs of one row on one benchmark; None where nothing was measured.
+
+    `bits_gold` and `bits_own` are mean answer bits after the reference's reasoning and after the output's
+    own, the latter measured for a share `own` of the outputs. `reasoning` is the share whose reasoning is the
+    reference's, `right_after` the share of these that are right.
+    """
+
+    bits_gold: float | None
+    bits_own: float | None
+    own: float
+    reasoning: float | None
+    right_after: float | None
 
 
 class RuleAndJudge(NamedTuple):
@@ -63,7 +78,7 @@ class Outcomes:
     `undecided` counts outputs that are wrong only because their comparison reached a limit. `contents` (Q,)
     are numbers of the questions' contents, below 0 where not known; None where no question stands twice.
     `judge` is accuracy by a judge, to whom an output whose verdict cannot be read is wrong; None where not
-    all seeds were judged.
+    all seeds were judged. `key` is accuracy after the reference's reasoning, None where not measured on all.
     """
 
     seeds: tuple[int | None, ...]
@@ -77,6 +92,8 @@ class Outcomes:
     num_samples: int = 1
     undecided: int = 0
     judge: NDArray[np.float64] | None = None
+    key: NDArray[np.float64] | None = None
+    by_itself: ByItself | None = None
     contents: NDArray[np.int64] | None = None
     draws: Draws | None = None
     judged: RuleAndJudge | None = None
@@ -187,6 +204,8 @@ def stack(parts: Sequence[SeedSamples], *, with_contents: bool = False) -> Outco
         undecided=int(np.nansum(_joined(parts, "undecided"))),
         contents=contents_of(first) if with_contents else None,
         judge=_by_judge(parts),
+        key=_key(parts),
+        by_itself=_by_itself(parts),
         defects=sum((part.samples.defects.get(part.key, Counter()) for part in parts), Counter[str]()),
         draws=_draws(parts) if num_samples > 1 else None,
         judged=_judged(parts),
@@ -205,6 +224,25 @@ def _questions(part: SeedSamples) -> NDArray[np.object_]:
             "run the evaluation again"
         )
     return part.samples.question_ids[number_N[::num_samples]]
+
+
+def _key(parts: Sequence[SeedSamples]) -> NDArray[np.float64] | None:
+    key_SQ = np.stack([_drawn(part, "key")[:, 0] for part in parts])  # the same for each output of a question
+    return None if np.isnan(key_SQ).any() else key_SQ
+
+
+def _by_itself(parts: Sequence[SeedSamples]) -> ByItself | None:
+    gold_N, own_N, reasoned_N = (_joined(parts, name) for name in ("bits_gold", "bits_own", "reasoning"))
+    if all(np.isnan(each_N).all() for each_N in (gold_N, own_N, reasoned_N)):
+        return None
+    right_N = _joined(parts, "accuracy")[reasoned_N == 1]
+    found = (_mean(each_N[~np.isnan(each_N)]) for each_N in (gold_N, own_N, reasoned_N, right_N))
+    bits_gold, bits_own, reasoning, right_after = found
+    return ByItself(bits_gold, bits_own, float((~np.isnan(own_N)).mean()), reasoning, right_after)
+
+
+def _mean(values_N: NDArray[np.float64]) -> float | None:
+    return float(values_N.mean()) if len(values_N) else None
 
 
 def _by_judge(parts: Sequence[SeedSamples]) -> NDArray[np.float64] | None:

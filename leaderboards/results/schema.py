@@ -14,8 +14,8 @@ from tasks.records import Kind
 if TYPE_CHECKING:
     import pandas as pd
 
-SCHEMA_VERSION = 5
-READABLE_VERSIONS = (2, 3, 4, 5)
+SCHEMA_VERSION = 6
+READABLE_VERSIONS = (2, 3, 4, 5, 6)
 """Version 2 lacks the lengths of reasoning and answers and the prompts' digest, version 3 where they are."""
 RESULTS_FILE = "results.json"
 SAMPLES_FILE = "samples.parquet"
@@ -254,6 +254,10 @@ class Sample:
         answer_start: Where the answer begins, up to `answer_end`.
         content: A number of the question's content, the same where question and choices are.
         undecided: Whether it counts as wrong only because its comparison reached a limit of time or memory.
+        key: Whether the answer is right that the model gives after the reference's reasoning.
+        bits_gold: -log2 p of the reference answer after the reference's reasoning.
+        bits_own: The same after the output's own reasoning.
+        reasoning: Whether the output's reasoning is the reference's, in generated benchmarks.
     """
 
     entry: str = field(metadata=column())
@@ -285,6 +289,10 @@ class Sample:
     answer_end: int | None = field(default=None, metadata=column("output", since=4))
     content: int | None = field(default=None, metadata=column(since=5))
     undecided: bool | None = field(default=None, metadata=column(since=5))
+    key: bool | None = field(default=None, metadata=column(since=6))
+    bits_gold: float | None = field(default=None, metadata=column(since=6))
+    bits_own: float | None = field(default=None, metadata=column(since=6))
+    reasoning: bool | None = field(default=None, metadata=column(since=6))
 
     @property
     def thinking(self) -> str:

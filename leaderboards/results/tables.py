@@ -30,7 +30,7 @@ EvaluationKey = tuple[str, str, int | None, str]
 """Whose samples, and of what: model, entry, seed, benchmark."""
 _OUTCOMES = [
     *("accuracy", "accuracy_strict", "format_valid", "truncated", "output_tokens", "defects"),
-    *("thinking_chars", "gold_chars", "content", "undecided"),
+    *("thinking_chars", "gold_chars", "content", "undecided", "key", "bits_gold", "bits_own", "reasoning"),
 ]
 
 

@@ -142,6 +142,7 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
+@pytest.mark.heavy
 def test_entries_are_evaluated_and_join_the_runs_that_asked_the_same(place: Path) -> None:
     files = [place / "entries" / name for name in ("model.yaml", "lora.yaml")]
     evaluate("--entry", files[0], "--entry", files[1], *FAST)

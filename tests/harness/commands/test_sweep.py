@@ -71,6 +71,7 @@ def test_a_faulty_grid_is_one_clear_line(text: str, message: str) -> None:
         parse_grid([text])
 
 
+@pytest.mark.heavy
 def test_a_sweep_looks_at_validation_alone_and_its_choice_runs(
     harness, tiny_base: Path, tmp_path: Path
 ) -> None:

@@ -37,6 +37,7 @@ def generate(engine: str, models: list[Path], sampling: Sampling) -> list[list[C
     return found
 
 
+@pytest.mark.heavy
 @needs_vllm
 def test_vllm_and_transformers_agree_and_swapped_weights_answer_as_their_own(
     tiny_base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

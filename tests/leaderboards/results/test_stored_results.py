@@ -138,7 +138,7 @@ def test_a_run_of_an_earlier_version_is_read_without_what_it_lacks(stored: Path,
         there = [name for name in later if name in results.samples]
         assert results.samples[there].isna().all(axis=None)
         assert results.entries == (ENTRY,)
-    assert "undecided" in later
+    assert "bits_own" in later
     assert list(read_results(stored).samples) == [field.name for field in dataclasses.fields(Sample)]
 
 
@@ -153,13 +153,14 @@ def test_a_peak_of_memory_that_an_earlier_run_names_is_passed_over(stored: Path)
 
 
 def test_the_fields_of_a_sample_are_the_columns_and_say_how_they_are_stored() -> None:
-    kinds = {"string": 9, "int64": 11, "bool": 6, "double": 1, "list<item: string>": 2}
+    kinds = {"string": 9, "int64": 11, "bool": 8, "double": 3, "list<item: string>": 2}
     found = [str(field.type).replace("element", "item") for field in SAMPLES.schema]
     assert {kind: found.count(kind) for kind in dict.fromkeys(found)} == kinds
     nullable = [field.name for field in SAMPLES.schema if field.nullable]
     assert nullable == [
         *("seed", "choices", "extracted", "judge", "thinking_chars", "gold_chars"),
         *("thinking_start", "thinking_end", "answer_start", "answer_end", "content", "undecided"),
+        *("key", "bits_gold", "bits_own", "reasoning"),
     ]
 
 

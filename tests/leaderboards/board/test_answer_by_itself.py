@@ -1,0 +1,102 @@
+"""The answer by itself on a board: its figures are those of the samples, and no star hangs on them."""
+
+import csv
+import dataclasses
+import io
+
+import numpy as np
+import pandas as pd
+import pytest
+from synthetic_board import VARIANTS, synthetic_run
+
+from leaderboards.board.build import build_board
+from leaderboards.report.markdown import csv_text
+from leaderboards.report.tables import key_tables
+from leaderboards.results.schema import RunResults
+
+
+@pytest.fixture(scope="module")
+def small() -> RunResults:
+    return synthetic_run(tuple(v for v in VARIANTS if v.name in ("base", "sft", "sft-tag")), n=40)
+
+
+def measured(run: RunResults) -> RunResults:
+    """Figures of any kind for every output but some bits after own reasoning."""
+    rng = np.random.default_rng(5)
+    count = len(run.samples)
+    own = rng.exponential(3, count)
+    own[::7] = np.nan
+    samples = run.samples.assign(
+        key=pd.array(rng.random(count) < np.where(run.samples["entry"] == "sft", 0.9, 0.6), dtype="boolean"),
+        bits_gold=rng.exponential(1, count),
+        bits_own=own,
+        reasoning=pd.array(rng.random(count) < 0.5, dtype="boolean"),
+    )
+    return dataclasses.replace(run, samples=samples)
+
+
+def test_the_figures_are_those_of_the_samples(small: RunResults) -> None:
+    run = measured(small)
+    board = build_board([run])
+    for row in board.rows:
+        for cell in row.cells:
+            samples = run.samples
+            own = samples[(samples["entry"] == row.name) & (samples["benchmark"] == cell.benchmark)]
+            found = cell.key
+            assert found is not None
+            assert found.accuracy.mean == pytest.approx(own["key"].mean())
+            assert found.accuracy.low < found.accuracy.mean < found.accuracy.high
+            assert found.bits_gold == pytest.approx(own["bits_gold"].mean())
+            assert found.bits_own == pytest.approx(own["bits_own"].mean())
+            assert found.own == pytest.approx(own["bits_own"].notna().mean())
+            assert found.reasoning == pytest.approx(own["reasoning"].mean())
+            assert found.right_after == pytest.approx(own["accuracy"][own["reasoning"].astype(bool)].mean())
+            if found.difference:
+                reference = row.cells and next(one for one in board.rows if one.is_reference)
+                other = reference.cell(cell.benchmark)
+                assert other is not None
+                assert other.key is not None
+                mean = found.accuracy.mean - other.key.accuracy.mean
+                assert found.difference.mean == pytest.approx(mean)
+        assert row.macro is not None
+        assert row.macro.key is not None
+        single = [cell.key.accuracy.mean for cell in row.cells if cell.key]
+        assert row.macro.key.accuracy.mean == pytest.approx(np.mean(single))
+        assert (row.macro.key.difference is None) == row.is_reference
+
+
+def test_nothing_else_on_the_board_changes(small: RunResults) -> None:
+    plain, other = build_board([small]), build_board([measured(small)])
+    assert not list(key_tables(plain))
+    for row, with_key in zip(plain.rows, other.rows, strict=True):
+        assert [cell.metrics for cell in row.cells] == [cell.metrics for cell in with_key.cells]
+        assert (row.rank, row.tier) == (with_key.rank, with_key.tier)
+    assert plain.pairs == other.pairs
+
+
+def test_where_a_question_was_not_measured_there_is_no_key_accuracy(small: RunResults) -> None:
+    run = measured(small)
+    holed = run.samples.copy()
+    name, benchmark = "sft", run.samples["benchmark"].iloc[0]
+    holed.loc[holed[(holed["entry"] == name) & (holed["benchmark"] == benchmark)].index[3], "key"] = pd.NA
+    board = build_board([dataclasses.replace(run, samples=holed)])
+    row = next(row for row in board.rows if row.name == name)
+    assert [cell.benchmark for cell in row.cells if cell.key] == [
+        other for other in board.benchmarks if other != benchmark
+    ]
+    assert row.macro is not None
+    assert row.macro.key is None
+
+
+def test_tables_and_csv_show_it(small: RunResults) -> None:
+    board = build_board([measured(small)])
+    overall, each = key_tables(board)
+    assert len(overall.lines) == len(board.rows)
+    assert len(each.lines) == sum(len(row.cells) for row in board.rows)
+    lines = csv.DictReader(io.StringIO(csv_text(board)))
+    found = {(line["entry"], line["benchmark"]): line for line in lines if line["metric"] == "key_accuracy"}
+    for row in board.rows:
+        assert row.macro is not None
+        assert row.macro.key is not None
+        mean = float(found[row.name, "macro"]["mean"])
+        assert mean == pytest.approx(row.macro.key.accuracy.mean, rel=1e-5)
