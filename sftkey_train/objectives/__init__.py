@@ -94,6 +94,21 @@ def dft(tokens: Tokens) -> Tensor:
     return -tokens.log_probs_N.detach().exp() * tokens.log_probs_N
 
 
+@objective("power")
+def power(tokens: Tokens, k: float = 0.5) -> Tensor:
+    """A power of the probability in the place of its logarithm: what the model doubts hardly counts.
+
+    Formula: −pₜ^k
+    Source: arXiv 2510.00526
+    Chosen here: k = 1/2, between cross-entropy, whose gradient it has for k → 0 but for the scale, and the
+    paper's k = 1, whose gradient is that of DFT. The larger k, the more the model must believe already.
+
+    Args:
+        k: The exponent; 0 has no gradient.
+    """
+    return -(k * tokens.log_probs_N).exp()
+
+
 @objective("profit", fractions=("threshold",))
 def profit(tokens: Tokens, threshold: float = 0.1) -> Tensor:
     """ProFit: tokens that the model finds improbable carry no loss.
@@ -162,6 +177,17 @@ def iw_sft(tokens: Tokens, temperature: float = 1.0, clip: float = 16.0) -> Tens
     return -weight_E[example_N] * tokens.log_probs_N
 
 
+@objective("prift", "reference_log_probs", reference="base")
+def prift(tokens: Tokens) -> Tensor:
+    """PriFT: each token counts as much as the base model believes in it.
+
+    Formula: −p_ref·log pₜ
+    Source: arXiv 2606.09396
+    Chosen here: the reference is the base model, which stays as it is; in DFT the weight is the model's own.
+    """
+    return -tokens.need("reference_log_probs").detach().exp() * tokens.log_probs_N
+
+
 @objective("psft", "old_log_probs")
 def psft(tokens: Tokens, epsilon: float = 0.28, refresh: float = 8.0) -> Tensor:
     """Proximal SFT: a token stops pulling once its probability has grown by ε since a while ago.
@@ -198,9 +224,7 @@ def rho_1(tokens: Tokens, share: float = 0.6) -> Tensor:
     excess_N = tokens.need("reference_log_probs").detach() - tokens.log_probs_N.detach()
     # In float64: in float32 0.6 of 25 tokens is above 15, and a sixteenth would be kept.
     kept_N = ranked(excess_N, example_N, count_E) < share * count_E.double()[example_N]
-    weight_E = summed(tokens.weights_N, example_N, len(count_E))
-    kept_weight_E = summed(tokens.weights_N * kept_N, example_N, len(count_E))
-    return -tokens.log_probs_N * kept_N * (weight_E / kept_weight_E)[example_N]
+    return -tokens.log_probs_N * kept_N * _scale(tokens, kept_N, example_N, len(count_E))
 
 
 @objective("token-cleaning", "cleaning_rank", reference="sft", fractions=("share",))
@@ -218,6 +242,13 @@ def token_cleaning(tokens: Tokens, share: float = 0.6) -> Tensor:
     """
     kept_N = tokens.need("cleaning_rank") < share
     return -tokens.log_probs_N * kept_N / share
+
+
+def _scale(tokens: Tokens, kept_N: Tensor, example_N: Tensor, num_examples: int) -> Tensor:
+    """Σ w / Σ w·k of each token's example: the kept tokens take the weight of all [N]."""
+    weight_E = summed(tokens.weights_N, example_N, num_examples)
+    kept_weight_E = summed(tokens.weights_N * kept_N, example_N, num_examples)
+    return (weight_E / kept_weight_E.clamp(min=TINY))[example_N]
 
 
 def _members(tokens: Tokens, names: Iterable[str]) -> Tensor:
@@ -283,6 +314,26 @@ def span_balanced(tokens: Tokens, answer: float = 0.5, thinking: float = 0.5) ->
         side_weight = (members_S * tokens.step_weight_S).sum().clamp(min=TINY)
         factor_S = factor_S + members_S * share * tokens.step_weight_S.sum() / side_weight
     return -tokens.log_probs_N * factor_S[tokens.segments_N]
+
+
+@objective("first-half", whole_examples=True, fractions=("share",))
+def first_half(tokens: Tokens, share: float = 0.5) -> Tensor:
+    """Cross-entropy on the first half of each example's reasoning alone.
+
+    Formula: −kₜ·log pₜ·Σ w / Σ w·k over the example, kₜ = 1 in the first share of its thinking, else 0
+    Source: arXiv 2512.21002, which trains on the first half of the tokens
+    Chosen here: half of the thinking with its tags, rounded up; an example without any counts nothing.
+
+    Args:
+        share: Of the thinking that is kept; 1 is cross-entropy on the reasoning alone.
+    """
+    example_N, count_E = numbered(tokens.examples_N)
+    thinking_N = _members(tokens, THINKING_SIDE)[tokens.segments_N]
+    total_E = summed(thinking_N, example_N, len(count_E))
+    before_E = total_E.cumsum(0) - total_E
+    place_N = thinking_N.cumsum(0) - 1 - before_E[example_N]  # 0, 1, … within each example's thinking
+    kept_N = thinking_N * (place_N < share * total_E.double()[example_N])
+    return -tokens.log_probs_N * kept_N * _scale(tokens, kept_N, example_N, len(count_E))
 
 
 @objective("sft-go", whole_examples=True, fractions=("weight",))

@@ -64,6 +64,28 @@ def dft(now: list[Token], frozen: list[Token], step: Step) -> list[float]:
     return [-math.exp(was.log_p) * token.log_p for token, was in zip(now, frozen, strict=True)]
 
 
+@naive("power")
+def power(now: list[Token], frozen: list[Token], step: Step, k: float = 0.5) -> list[float]:
+    return [-(math.exp(token.log_p) ** k) for token in now]
+
+
+@naive("prift")
+def prift(now: list[Token], frozen: list[Token], step: Step) -> list[float]:
+    return [-math.exp(token.reference_log_p) * token.log_p for token in now]
+
+
+@naive("first-half")
+def first_half(now: list[Token], frozen: list[Token], step: Step, share: float = 0.5) -> list[float]:
+    losses = [0.0] * len(now)
+    for positions in by_example(now):
+        thinking = [i for i in positions if now[i].segment in THINKING_SIDE]
+        first = thinking[: math.ceil(share * len(thinking))]
+        for i in first:
+            scale = sum(now[j].weight for j in positions) / sum(now[j].weight for j in first)
+            losses[i] = -now[i].log_p * scale
+    return losses
+
+
 @naive("profit")
 def profit(now: list[Token], frozen: list[Token], step: Step, threshold: float = 0.1) -> list[float]:
     pairs = zip(now, frozen, strict=True)

@@ -16,6 +16,8 @@ from tasks.errors import InputError
 
 OPTIONS: dict[str, list[dict[str, float]]] = {
     "focal": [{"gamma": 0.0}, {"gamma": 0.3}, {"gamma": 1.0}, {"gamma": 5.0}],
+    "power": [{"k": 0.0}, {"k": 1.0}, {"k": 10.0}],
+    "first-half": [{"share": 0.01}, {"share": 0.34}, {"share": 1.0}],
     "profit": [{"threshold": 0.5}],
     "eaft": [{"alpha": 0.0}, {"alpha": 0.5}, {"alpha": 3.0}],
     "asft": [{"kl": 0.0}, {"kl": 2.0}],
@@ -285,3 +287,12 @@ def test_a_reference_model_is_named_exactly_where_one_is_needed() -> None:
 def test_objectives_are_known_without_torch() -> None:
     code = "import sys, sftkey_train.objectives; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_the_first_power_has_the_gradient_of_dft(tokens: list[Token]) -> None:
+    gradients = []
+    for name, options in (("power", {"k": 1.0}), ("dft", {})):
+        given = tensors(name, tokens, weight_of(tokens))
+        (OBJECTIVES[name].losses(given, options) * given.weights_N).sum().backward()
+        gradients.append(given.log_probs_N.grad)
+    torch.testing.assert_close(*gradients, rtol=1e-12, atol=0)

@@ -74,6 +74,7 @@ time.sleep(60)
 """
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize(
     "started", ["start", "forget"], ids=["by a thread that has ended", "by the main thread"]
 )
