@@ -216,7 +216,7 @@ def _try(
         per_variant={name: dict(point) for name in names},
         out=config.out / "sweep" / label,
         store=config.store_dir,
-        eval=dataclasses.replace(config.eval, split="validation"),
+        eval=dataclasses.replace(config.eval, split="validation", key=False),
         reference=None,
         claims=(),
         until_decided=False,

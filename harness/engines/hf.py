@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import inspect
 import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -144,9 +145,13 @@ class HfEngine:
 
         ids_BT = torch.tensor([[*one.prompt, *one.continuation] for one in requests], device=self._device)
         count = len(requests[0].continuation)
+        # Of a large vocabulary not the whole prompt's, where the model knows how to leave them out.
+        fewer = "logits_to_keep" in inspect.signature(self._model.forward).parameters
         with torch.no_grad():
-            logits_BKV = self._model(ids_BT, use_cache=False, logits_to_keep=count + 1).logits[:, :-1]
-        log_probs_BKV = logits_BKV.float().log_softmax(-1)
+            logits_BTV = self._model(
+                ids_BT, use_cache=False, **({"logits_to_keep": count + 1} if fewer else {})
+            ).logits
+        log_probs_BKV = logits_BTV[:, -count - 1 : -1].float().log_softmax(-1)
         found_BK = log_probs_BKV.gather(-1, ids_BT[:, -count:, None])[..., 0]
         bits_B = (-found_BK.double().sum(-1) / math.log(2)).tolist()
         return [measured(bits, one) for bits, one in zip(bits_B, requests, strict=True)]

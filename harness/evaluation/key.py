@@ -81,10 +81,10 @@ class Keys:
         self._gold: dict[tuple[str, str, str], list[Given | None]] = {}
 
     def gold(self, asked: Asked) -> Asked:
-        """What is asked after the gold reasoning: an answer, and how likely the reference's is."""
-        measures = self._queue.measures(asked.checkpoint)
+        """What is asked after the reference's reasoning: an answer, and how likely the reference's is."""
+        ways = [_answer, _bits] if self._queue.measures(asked.checkpoint) else [_answer]
         pairs = zip(asked.requests, self._given(asked), strict=True)
-        found = (each for base, one in pairs if one for each in _requests(base, one, measures))
+        found = (way(base, one) for base, one in pairs if one for way in ways)
         return replace(asked, requests=tuple(found), prompts=())
 
     def own(self, asked: Asked) -> Asked:
@@ -93,15 +93,13 @@ class Keys:
         return replace(asked, requests=tuple(found), prompts=())
 
     def items(self, asked: Asked, alpha: float) -> Iterator[Item]:
-        """The outputs after the gold reasoning, for the scorer."""
+        """The outputs after the reference's reasoning, for the scorer."""
         tag_format, records = get_tag_format(asked.checkpoint.tags), self._records(asked.benchmark)
         rows = zip(records, asked.requests, self._given(asked), asked.prompts, strict=True)
         given = [(record, base, one, prompt) for record, base, one, prompt in rows if one]
-        requests = [next(_requests(base, one, False)) for _, base, one, _ in given]
-        answers = self._queue.completions(asked.checkpoint, requests)
+        answers = self._queue.completions(asked.checkpoint, [_answer(base, one) for _, base, one, _ in given])
         for (record, _, one, prompt), [(said, _)] in zip(given, answers, strict=True):
-            cut = said.finish_reason == "length"
-            text = one.text + said.text
+            cut, text = said.finish_reason == "length", one.text + said.text
             yield Item.of(record, text, tag_format, truncated=cut, alpha=alpha, prompt=prompt)
 
     def found(self, asked: Asked, scores: Iterator[Score]) -> list[Key]:
@@ -110,14 +108,9 @@ class Keys:
         right = [next(scores).accuracy if one else None for one in gold]
         if not self._queue.measures(asked.checkpoint):
             return [Key(each, None, ()) for each in right]
-        of_gold = [
-            [*_requests(base, one, True)][1] if one else None
-            for base, one in zip(asked.requests, gold, strict=True)
-        ]
-        own = iter(self._own(asked))
-        rows = [[first, *next(own)] for first in of_gold]
-        wanted = [one for row in rows for one in row if one]
-        made = iter(self._queue.completions(asked.checkpoint, wanted))
+        first = [_bits(base, one) if one else None for base, one in zip(asked.requests, gold, strict=True)]
+        rows = [[one, *some] for one, some in zip(first, self._own(asked), strict=True)]
+        made = iter(self._queue.completions(asked.checkpoint, [one for row in rows for one in row if one]))
         bits = [[float(next(made)[0][0].text) if one else None for one in row] for row in rows]
         return [Key(each, row[0], tuple(row[1:])) for each, row in zip(right, bits, strict=True)]
 
@@ -148,10 +141,7 @@ class Keys:
         ]
         made = iter(given(reasoned, tag_format, path))
         return [
-            [
-                [*_requests(base, one, True)][1] if (one := next(made)) and _fits(one, base) else None
-                for _ in some
-            ]
+            [_bits(base, one) if (one := next(made)) and _fits(one, base) else None for _ in some]
             for base, some in zip(asked.requests, drawn, strict=True)
         ]
 
@@ -159,15 +149,16 @@ class Keys:
 def given(records: Sequence[Record], tag_format: TagFormat, path: TextPath) -> list[Given | None]:
     """Each record's response up to its answer, in the tokens of training.
 
-    None where a record has no rationale or cannot be written in the format, and everywhere where the prompt's
-    tokens change as a response follows.
+    None where a record has no rationale, cannot be written in the format, or changes the prompt's tokens, as
+    a response may that begins with what the prompt's end can be joined to.
     """
     usable = [_renders(record, tag_format) for record in records]
     kept = [record for record, use in zip(records, usable, strict=True) if use]
     try:
         corpus = encode(kept, tag_format, path, sys.maxsize) if kept else None
-    except InputError:
-        return [None] * len(records)
+    except InputError:  # which names one of them
+        alone = len(records) == 1
+        return [None] if alone else [given([record], tag_format, path)[0] for record in records]
     examples = iter([corpus[index] for index in range(len(corpus))] if corpus else [])
     return [_given(path, **next(examples)) if use else None for use in usable]
 
@@ -183,12 +174,15 @@ def with_reasoning(record: Record, said: Completion, tag_format: TagFormat) -> R
     return replace(record, rationale=(parsed.thinking or said.text[:end]).strip() or None)
 
 
-def _requests(base: Request, one: Given, measured: bool) -> Iterator[Request]:
-    """What is asked after a beginning: an answer, made greedily, and where wanted the reference's bits."""
-    prompt = (*base.prompt, *one.ids)
-    yield Request(prompt, Sampling(_room(one), base.sampling.stop, base.sampling.stop_ids))
-    if measured:
-        yield Request(prompt, Sampling(1), continuation=one.answer_ids)
+def _answer(base: Request, one: Given) -> Request:
+    """What comes after a beginning, greedily."""
+    sampling = Sampling(_room(one), base.sampling.stop, base.sampling.stop_ids)
+    return Request((*base.prompt, *one.ids), sampling)
+
+
+def _bits(base: Request, one: Given) -> Request:
+    """How likely the reference's answer is after a beginning."""
+    return Request((*base.prompt, *one.ids), Sampling(1), continuation=one.answer_ids)
 
 
 def _fits(one: Given, base: Request) -> bool:

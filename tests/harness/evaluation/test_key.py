@@ -21,8 +21,10 @@ from harness.evaluation.key import given, with_reasoning
 from harness.models.checkpoint import Checkpoint, whole_model
 from harness.plan import text_path
 from harness.progress import Reporter
+from sftkey_train.corpus import Corpus
 from sftkey_train.spans import encode
 from tasks.benchmarks import load_benchmark
+from tasks.errors import InputError
 from tasks.records import Record, render_prompt
 from tasks.scoring import Item, score
 from tasks.tags import get_tag_format, render_response
@@ -61,6 +63,24 @@ def test_a_response_up_to_its_answer_in_the_tokens_of_training(tiny_base: Path, 
         assert until_end == trained[: len(until_end)]
         said = decode(path.tokenizer, one.answer_ids[:-1], ())
         assert said.strip() == response.text[answer.start : answer.end].strip()
+
+
+def test_one_that_changes_the_prompts_tokens_is_left_out_and_no_other(
+    tiny_base: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As an output may that begins with what joins the prompt's end."""
+    path, tag_format = text_path(tiny_base, Config(), "none"), get_tag_format("none")
+    records = [*load("test", size=3), replace(ODD[0], rationale="joins")]
+
+    def strict(some: list[Record], *more: Any) -> Corpus:
+        if any(record.rationale == "joins" for record in some):
+            raise InputError("its prompt is tokenised otherwise when the response follows")
+        return encode(some, *more)
+
+    monkeypatch.setattr("harness.evaluation.key.encode", strict)
+    found = given(records, tag_format, path)
+    assert [one is None for one in found] == [False, False, False, True]
+    assert found[:3] == given(records[:3], tag_format, path)
 
 
 @pytest.mark.parametrize(
