@@ -178,10 +178,9 @@ def _parameters(sampling: Sampling, *, measured: bool = False) -> Any:
     from vllm import SamplingParams
     from vllm.sampling_params import RequestOutputKind
 
-    if measured:  # one token must be generated
-        return SamplingParams(
-            max_tokens=1, temperature=0.0, prompt_logprobs=0, output_kind=RequestOutputKind.FINAL_ONLY
-        )
+    if measured:  # one token must be generated; nothing is decoded, which takes longer than to measure
+        how = {"detokenize": False, "output_kind": RequestOutputKind.FINAL_ONLY}
+        return SamplingParams(max_tokens=1, temperature=0.0, prompt_logprobs=0, **how)
     return SamplingParams(
         n=sampling.n,
         max_tokens=sampling.max_new_tokens,
