@@ -15,7 +15,7 @@ import numpy as np
 
 from leaderboards.board import conclusions, rows
 from leaderboards.board.claims import answer_claims
-from leaderboards.board.comparing import Comparer, alpha_changes, tiers
+from leaderboards.board.comparing import Comparer, alpha_changes, partners, tiers
 from leaderboards.board.curves import curve_of
 from leaderboards.board.sampling import ValuesBySize, sampled_points, values_by_size
 from leaderboards.board.sensitivity import variations
@@ -159,7 +159,7 @@ def _rows(
 ) -> Iterator[rows.Row]:
     groups = [one.group for one in measured]
     intervals, buckets = bootstrap(groups, benchmarks, alpha), buckets_of(groups, benchmarks)
-    keys = keys_of(groups, benchmarks, alpha, reference)
+    keys = keys_of(groups, benchmarks, alpha, partners(groups, reference))
     for row, group in enumerate(groups):
         votes = {name: values_by_size(one.draws) for name, one in group.outcomes.items() if one.draws}
         maker = _CellMaker(row, measured[row], intervals, compared, buckets, votes, keys)

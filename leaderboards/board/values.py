@@ -211,28 +211,33 @@ def _estimate(
 
 
 def keys_of(
-    groups: Sequence[Group], benchmarks: Sequence[str], alpha: float, reference: str
+    groups: Sequence[Group], benchmarks: Sequence[str], alpha: float, partner_of: Sequence[int | None]
 ) -> dict[tuple[int, str], Key]:
-    """The answer by itself of each row, by its position, on each benchmark, and on all where it is known."""
+    """The answer by itself of each row, by its position, on each benchmark, and on all where it is known.
+
+    `partner_of` is the row that each is compared with, where they were asked the same.
+    """
     found: dict[tuple[int, str], Key] = {}
     for where, own in (*((name, (name,)) for name in benchmarks), (MACRO, tuple(benchmarks))):
-        with_key = [group for group in groups if seeds_on_all(group, own) and _has_key(group, own)]
-        spread = spread_of(with_key, own, "key", alpha)
-        others = [group for group in with_key if group.name == reference]
-        for row, group in enumerate(groups):
-            if group in with_key:
-                matrices = list(_matrices(group, own, "key", alpha).values())
-                accuracy = mean_interval(matrices, [1] * len(own), spread, contents_of(group, own))
-                other = next((one for one in others if one.model == group.model and one is not group), None)
-                pair = Paired.of(group, other, own) if other else None
-                difference = pair.difference("key", alpha, spread) if pair and pair.seeds else None
-                parts = [group.outcomes[name].by_itself for name in own]
-                found[row, where] = Key(accuracy, difference, *_means(parts))
+        alike = [all(group.is_comparable(name) for name in own) for group in groups]
+        measured = {
+            row: group
+            for row, group in enumerate(groups)
+            if seeds_on_all(group, own)
+            and all(group.outcomes[name].key is not None for name in own)
+            and (alike[row] or where != MACRO)
+        }
+        spread = spread_of(list(measured.values()), own, "key", alpha)
+        for row, group in measured.items():
+            matrices = list(_matrices(group, own, "key", alpha).values())
+            accuracy = mean_interval(matrices, [1] * len(own), spread, contents_of(group, own))
+            partner, difference = partner_of[row], None
+            if partner in measured and alike[row] and alike[partner]:
+                pair = Paired.of(group, measured[partner], own)
+                difference = pair.difference("key", alpha, spread) if pair.seeds else None
+            parts = [group.outcomes[name].by_itself for name in own]
+            found[row, where] = Key(accuracy, difference, *_means(parts))
     return found
-
-
-def _has_key(group: Group, benchmarks: Sequence[str]) -> bool:
-    return all(group.outcomes[name].key is not None for name in benchmarks)
 
 
 def _means(parts: Sequence[ByItself | None]) -> Iterator[float | None]:

@@ -100,3 +100,25 @@ def test_tables_and_csv_show_it(small: RunResults) -> None:
         assert row.macro.key is not None
         mean = float(found[row.name, "macro"]["mean"])
         assert mean == pytest.approx(row.macro.key.accuracy.mean, rel=1e-5)
+
+
+def test_a_row_that_was_asked_other_questions_is_not_compared(small: RunResults) -> None:
+    run = measured(small)
+    entries = tuple(
+        dataclasses.replace(
+            entry,
+            evaluations=tuple(
+                dataclasses.replace(each, data_digest="other") if entry.name == "base" else each
+                for each in entry.evaluations
+            ),
+        )
+        for entry in run.entries
+    )
+    ids, benchmark = run.samples["sample_id"], run.samples["benchmark"]
+    same = (run.samples["entry"] != "base") | (benchmark != benchmark.iloc[0])
+    samples = run.samples.assign(sample_id=ids.where(same, "x" + ids))
+    changed = dataclasses.replace(run, entries=entries, samples=samples)
+    row = next(row for row in build_board([changed], allow_different=["data"]).rows if row.name == "base")
+    assert [cell.key is not None for cell in row.cells] == [True] * len(row.cells)
+    assert all(cell.key is None or cell.key.difference is None for cell in row.cells)
+    assert row.macro is None
