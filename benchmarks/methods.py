@@ -19,11 +19,10 @@ from typing import Any
 from benchmarks.measure.children import Side, run_child
 from benchmarks.measure.gsm8k import add_data_dir, train_tokenizer, training_records
 from benchmarks.measure.models import write_model
-from benchmarks.measure.shapes import QWEN, SMOLLM2
 from benchmarks.measure.tables import GIB, machine, spread, table
+from benchmarks.training_speed import SHAPES
 from tasks.errors import InputError
 
-SHAPES = {"smollm2-135m": SMOLLM2, "qwen2.5-0.5b": QWEN}
 _VOCABULARY = 8192
 
 

@@ -140,7 +140,7 @@ class Request:
     # Folder of the LoRA adapter, one of those loaded, that answers; None for the model alone.
     adapter: Path | None = None
     # Where there are any, these tokens are not generated but measured: the completion's text is then their
-    # -log2 p after the prompt, in bits. Only for an engine that `measures`.
+    # -log2 p after the prompt, in bits. Only for an engine that `measures`, and with greedy sampling.
     continuation: tuple[int, ...] = ()
 
 

@@ -91,24 +91,16 @@ class HfEngine:
 
     def generate(self, requests: Sequence[Request]) -> Iterator[tuple[int, tuple[Completion, ...]]]:
         """Yields completions batch by batch; drawn ones alone, since they must not depend on a neighbour."""
-        size = min(LARGEST_BATCH, self._settings.max_num_seqs)
-        asked = [index for index, request in enumerate(requests) if request.continuation]
-        for batch in _alike(asked, requests, size):
-            for index, completion in zip(batch, self._measure([requests[i] for i in batch]), strict=True):
-                yield index, (completion,)
-        drawn = [
-            index
-            for index, request in enumerate(requests)
-            if request.sampling.temperature and not request.continuation
-        ]
+        drawn = [index for index, request in enumerate(requests) if request.sampling.temperature]
         for index in drawn:
             how = requests[index].sampling
             draws = [replace(how, seed=how.seed + i, n=1) for i in range(how.n)]
             yield index, tuple(self._batch([requests[index].prompt], draw)[0] for draw in draws)
-        done = {*asked, *drawn}
-        for batch in _alike([i for i in range(len(requests)) if i not in done], requests, size):
-            how = requests[batch[0]].sampling
-            made = self._batch([requests[i].prompt for i in batch], how)
+        size = min(LARGEST_BATCH, self._settings.max_num_seqs)
+        for batch in _alike([i for i in range(len(requests)) if i not in set(drawn)], requests, size):
+            some, how = [requests[i] for i in batch], requests[batch[0]].sampling
+            measures = bool(some[0].continuation)
+            made = self._measure(some) if measures else self._batch([one.prompt for one in some], how)
             for index, completion in zip(batch, made, strict=True):
                 yield index, (completion,) * how.n
 

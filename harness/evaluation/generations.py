@@ -217,7 +217,8 @@ class Queue:
         """Generates what the store lacks; each completion is there the moment it is finished."""
         of_checkpoint: dict[str, list[Asked]] = {}
         for one in asked:
-            of_checkpoint.setdefault(one.checkpoint.weights.digest, []).append(one)
+            if one.requests:
+                of_checkpoint.setdefault(one.checkpoint.weights.digest, []).append(one)
         for group in self._groups(list(of_checkpoint.values())):
             self._answer_group(group)
 

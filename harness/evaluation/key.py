@@ -128,11 +128,11 @@ class Keys:
         ]
 
     def _own(self, asked: Asked) -> list[list[Request | None]]:
-        """For each output of each question the reference answer after its reasoning."""
+        """For each output of each question the reference answer after its reasoning; none if not measured."""
         path, tag_format = self._prompts(asked.checkpoint), get_tag_format(asked.checkpoint.tags)
-        drawn = self._queue.completions(asked.checkpoint, asked.requests)
         if not isinstance(path, TextPath) or not self._queue.measures(asked.checkpoint):
-            return [[None] * len(some) for some in drawn]
+            return []
+        drawn = self._queue.completions(asked.checkpoint, asked.requests)
         records = self._records(asked.benchmark)
         reasoned = [
             with_reasoning(record, said, tag_format)

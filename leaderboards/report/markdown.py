@@ -7,6 +7,13 @@ from dataclasses import asdict, replace
 
 from leaderboards.board.rows import Board, Cell, MetricCell, Row
 from leaderboards.report import tables
+from leaderboards.report.columns import (
+    benchmark_columns,
+    cost_columns,
+    defect_columns,
+    detail_columns,
+    overall_columns,
+)
 from leaderboards.report.findings import sentences
 from leaderboards.report.tables import TextTable, text_table
 from leaderboards.report.wording import legend, origins, title
@@ -29,20 +36,20 @@ CSV_COLUMNS = (
 
 def markdown(board: Board) -> str:
     """The whole board as GitHub-flavoured Markdown."""
-    rank, _, name, *_ = overall = tables.overall_columns(board)
+    rank, _, name, *_ = overall = overall_columns(board)
     rows, trained = board.rows, [row for row in board.rows if row.cost]
     headline, *others = sentences(board.summary, board)
     words = title(board)
     ranking = text_table(f"{words[0].upper()}{words[1:]}", rows, overall)
     shown = [replace(ranking, captions=legend(board))]
-    if benchmarks := tuple(tables.benchmark_columns(board)):
+    if benchmarks := tuple(benchmark_columns(board)):
         shown.append(text_table("By benchmark", rows, (rank, name, *benchmarks)))
-    shown.append(text_table("Details", rows, (name, *tables.detail_columns(board))))
+    shown.append(text_table("Details", rows, (name, *detail_columns(board))))
     if trained:
-        columns = (name, *tables.cost_columns(board))
+        columns = (name, *cost_columns(board))
         shown.append(text_table("Training compute of one seed", trained, columns))
     shown += tables.text_tables(board)
-    shown.append(text_table("Format defects", rows, (name, *tables.defect_columns(board))))
+    shown.append(text_table("Format defects", rows, (name, *defect_columns(board))))
     said = {
         "Beware": sentences(board.notes, board),
         "Checked": sentences(board.checks, board),

@@ -9,8 +9,15 @@ from typing import TYPE_CHECKING
 from leaderboards.board.findings import ComputeMatch
 from leaderboards.board.rows import Board, Row
 from leaderboards.report import tables
+from leaderboards.report.columns import (
+    Column,
+    benchmark_columns,
+    cost_columns,
+    detail_columns,
+    overall_columns,
+)
 from leaderboards.report.findings import sentences
-from leaderboards.report.tables import Column, TextTable, text_table
+from leaderboards.report.tables import TextTable, text_table
 from leaderboards.report.wording import legend, origins, short_legend, title
 
 if TYPE_CHECKING:
@@ -55,9 +62,9 @@ def render(board: Board, console: Console, *, full: bool = False) -> None:
 
 def _rankings(board: Board, console: Console, *, full: bool) -> list[TextTable]:
     """The table of the rows, with what fits beside its heart; in full also that by benchmark."""
-    overall, wide = tables.overall_columns(board), console.width >= WIDE_CONSOLE
+    overall, wide = overall_columns(board), console.width >= WIDE_CONSOLE
     first, later = (title(board), overall[:-1]), ("By benchmark", (overall[0], overall[2]))
-    benchmarks = tuple(tables.benchmark_columns(board)) if wide else ()
+    benchmarks = tuple(benchmark_columns(board)) if wide else ()
     made = list(_fitted(board.rows, first, (overall[-1], *benchmarks), later, console))
     if full or len(made) == 1:
         return made
@@ -66,13 +73,13 @@ def _rankings(board: Board, console: Console, *, full: bool) -> list[TextTable]:
 
 def _print_tables(board: Board, console: Console) -> None:
     """What stands behind the board: details, compute, and the tests."""
-    name, wide = tables.overall_columns(board)[2], console.width >= WIDE_CONSOLE
+    name, wide = overall_columns(board)[2], console.width >= WIDE_CONSOLE
     if wide:
-        details = text_table("Details", board.rows, (name, *tables.detail_columns(board)))
+        details = text_table("Details", board.rows, (name, *detail_columns(board)))
         console.print(_drawn(details, board.rows, board))
     if trained := tuple(row for row in board.rows if row.cost):
         first, later = (_COMPUTE, (name,)), (f"{_COMPUTE}, continued", (name,))
-        for table in _fitted(trained, first, tables.cost_columns(board), later, console):
+        for table in _fitted(trained, first, cost_columns(board), later, console):
             console.print(_drawn(table, trained, board))
     for table in tables.text_tables(board):
         if table.in_terminal and (wide or not table.detail):

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from leaderboards.board.rows import Board, Cell, Comparison, Row, Verdict
     from leaderboards.results.reported import Reported, ReportedFigure
     from leaderboards.results.schema import Metric, TrainingCost
+    from leaderboards.stats import Difference
 
 METRIC_NAMES: dict[Metric, str] = {
     "accuracy": "accuracy",
@@ -162,8 +163,12 @@ def against_reference(row: Row, cell: Cell, metric: Metric) -> str:
     comparison = cell.metric(metric).comparison
     if comparison is None:
         return MISSING
-    found = comparison.difference
-    return f"{points(found.mean)}{mark(cell, metric)} [{points(found.low)}, {points(found.high)}]"
+    return difference(comparison.difference, mark(cell, metric))
+
+
+def difference(found: Difference, marked: str = "") -> str:
+    """A difference with its interval in points, and a mark between them: `−0.8* [−3.1, +1.5]`."""
+    return f"{points(found.mean)}{marked} [{points(found.low)}, {points(found.high)}]"
 
 
 def origins(board: Board) -> Iterator[str]:

@@ -9,10 +9,11 @@ from typing import NamedTuple
 from leaderboards.board.curves import MAX_POINTS
 from leaderboards.board.rows import Board, Row
 from leaderboards.report import tables, wording
+from leaderboards.report.columns import Column, cost_columns, defect_columns
 from leaderboards.report.findings import sentences
 from leaderboards.report.page.payload import payload, place_name, places_of
 from leaderboards.report.page.samples import PackedSamples
-from leaderboards.report.tables import Column, TextTable, text_table
+from leaderboards.report.tables import TextTable, text_table
 from leaderboards.report.wording import METRIC_NAMES, MISSING, label, points
 from leaderboards.results.schema import METRICS
 from leaderboards.stats import MACRO
@@ -89,8 +90,8 @@ def _tables(board: Board) -> dict[str, object]:
     labels = [label(row, board) for row in board.rows]
     name: Column = ("entry", lambda row: label(row, board))
     trained = [row for row in board.rows if row.cost]
-    compute = text_table("Training compute of one seed", trained, (name, *tables.cost_columns(board)))
-    defects = text_table("Format defects", board.rows, (name, *tables.defect_columns(board)))
+    compute = text_table("Training compute of one seed", trained, (name, *cost_columns(board)))
+    defects = text_table("Format defects", board.rows, (name, *defect_columns(board)))
     counted = ((*line[:2], *(MISSING if n == "0" else n for n in line[2:])) for line in defects.lines)
     return {
         "entries": _entries_table(board),
