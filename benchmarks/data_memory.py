@@ -22,7 +22,7 @@ import numpy as np
 from benchmarks.measure.children import Side, answer, run_child
 from benchmarks.measure.tables import table
 from sftkey_train.corpus import Corpus
-from sftkey_train.embedded import embedded_tokenizer
+from sftkey_train.embedded import embedded_folder
 from sftkey_train.spans import encode
 from sftkey_train.text import TextPath, load_tokenizer
 from tasks.records import Record
@@ -57,7 +57,7 @@ def problems(size: int) -> Iterator[Record]:
 def measure(size: int) -> dict[str, float]:
     """One row of the table, measured in this process."""
     with tempfile.TemporaryDirectory() as folder:
-        tokenizer = load_tokenizer(str(embedded_tokenizer(Path(folder))))
+        tokenizer = load_tokenizer(str(embedded_folder()))
         path = TextPath.of(tokenizer)
         row = {"examples": size, "start_mb": _status_mb("VmRSS")}
         started = time.perf_counter()

@@ -30,10 +30,11 @@ from benchmarks.lm_eval.command import (
 )
 from benchmarks.lm_eval.environment import ensure_environment
 from benchmarks.measure.children import in_turns, run_command
-from benchmarks.measure.models import ADAPTER_RANK, embedded_base, write_adapters
+from benchmarks.measure.models import ADAPTER_RANK, write_adapters
 from benchmarks.measure.tables import against, machine, spread, table
+from sftkey_train.embedded import embedded_folder
 
-WORLDS = ("world_number", "world_choice", "world_number_hard", "world_choice_hard")
+WORLDS = ("world_number", "world_choice", "world_number_gap1", "world_choice_gap1")
 DATA = ("gsm8k", "openbookqa", "commonsenseqa", "svamp")
 GOAL = 1 / 4
 TRIAL_SAMPLES = 8
@@ -148,7 +149,7 @@ def main(arguments: Sequence[str]) -> None:
     ensure_environment()
     with tempfile.TemporaryDirectory() as folder:
         work = Path(folder)
-        base = embedded_base()
+        base = embedded_folder()
         adapters = write_adapters(base, work, told.adapters)
         names = DATA if told.data_dir else WORLDS
         question = Question(base, ADAPTER_RANK, names, told.limit, told.max_new_tokens, told.data_dir)

@@ -31,8 +31,8 @@ from benchmarks.ours.rerun import TAGS
 from tasks.errors import InputError
 
 WORLDS = (
-    *("world_number", "world_choice", "world_number_hard", "world_choice_hard"),
-    *("world_easy_long", "world_easy_short", "world_hard_long", "world_hard_short"),
+    *("world_number", "world_choice", "world_number_gap1", "world_choice_gap1"),
+    *("world_number_long", "world_number_gap2", "world_number_gap1_long", "world_choice_gap2"),
 )
 DATA = ("gsm8k", "commonsenseqa", "college_math")
 NUM_BENCHMARKS = 10

@@ -37,7 +37,6 @@ from benchmarks.measure.gsm8k import (
 from benchmarks.measure.models import EMBEDDED, write_model
 from benchmarks.measure.tables import against, machine, ratio, spread, table
 from benchmarks.trl.environment import NEWEST, Rival, ensure_environment
-from sftkey_train.embedded import RECIPE
 from tasks.records import Record
 from tasks.tags import get_tag_format
 
@@ -54,6 +53,7 @@ VARIANTS = {
 NUM_SEEDS = 3
 GOAL = 1 / 3
 BATCH_SIZE = 8
+VOCABULARY = 512
 WARMUP_SHARE = 0.1
 LEARNING_RATES = (2e-3, 1e-5)
 TRIAL_STEPS = 25
@@ -84,7 +84,7 @@ class Case:
         for variant, (_, stages) in VARIANTS.items():
             for answer_only in stages:
                 self._write_halves(variant, answer_only)
-        tokenizer = train_tokenizer(self.records, RECIPE.vocabulary_size)
+        tokenizer = train_tokenizer(self.records, VOCABULARY)
         write_model(self.work / "model", tokenizer, EMBEDDED)
 
     def ours(self, repeat: int) -> list[str]:

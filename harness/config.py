@@ -10,14 +10,16 @@ from dataclasses import dataclass, field
 from datetime import date
 from functools import reduce
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import Field
 
 from harness.engines.api import EngineSettings, ServerSettings, api_key, server_url
 from leaderboards.results.schema import METRICS, RunResults, Tuning
+from sftkey_train.embedded import EMBEDDED
 from sftkey_train.settings import TrainSettings
 from sftkey_train.text import PROMPT_DATE
+from sftkey_train.variants import Variant, load_variant, option_names, with_options
 from tasks.benchmarks import TASK_PREFIX, Benchmark, load_benchmark
 from tasks.checks import Count, CountOr0, CountOrNone, checked
 from tasks.errors import InputError, check_keys, did_you_mean
@@ -27,7 +29,8 @@ from tasks.secrets import holds_secret
 
 CONFIG_FILE = "config.yaml"
 """In a run's folder, for people, and for `--config`: results hold the same text."""
-EMBEDDED = "embedded"
+Protocol = Literal["matched", "paper"]
+PROTOCOLS = get_args(Protocol)
 OWN_SETTINGS = ("learning_rate", "second_learning_rate", "stage2_share", "weight_decay", "warmup_epochs")
 """Settings that a variant may have for itself; the budget is not among them, so that variants compare."""
 FIRST_LOOK = 4
@@ -101,10 +104,13 @@ class Config:
     """One run.
 
     Attributes:
-        model: Base model: `embedded`, a folder, or a Hub id.
+        model: Base model: `embedded` (or `embedded-1`, `embedded-2`, of other seeds), a folder, or a Hub id.
+        protocol: Whose budget and values of training stand below one's own: `matched`, which gives every
+            variant equal steps and tokens, or the `paper`'s (`harness/presets`).
         benchmarks: Names from `harness list benchmarks`.
         variants: Names from `harness list variants`, or paths of YAML files.
-        seeds: Number of seeds, 0 to N-1.
+        seeds: Number of seeds.
+        first_seed: The first of them; a sweep takes others than the run whose settings it chooses.
         tags: Tag format of the tagged variants.
         prompt_style: `auto`, `plain`, or `chat` for the tokenizer's chat template.
         prompt_date: What a chat template that writes today's date is given for it, on every day.
@@ -123,15 +129,18 @@ class Config:
         until_decided: Add seeds of the claim's variants until it is decided; of the default one without any.
         max_seeds: At most so many.
         train: Shared by all variants.
-        per_variant: Variant name -> its own values of `OWN_SETTINGS`, as `harness sweep` finds them.
+        per_variant: Variant name -> its own values of `OWN_SETTINGS` and of its objectives' options, as
+            `harness sweep` finds them.
         tuned: Variant name -> from how many settings these were chosen, as `harness sweep` counts them.
         eval: Shared by all checkpoints.
     """
 
-    model: str = EMBEDDED
+    model: str = EMBEDDED[0]
+    protocol: Protocol = "matched"
     benchmarks: tuple[str, ...] = ()
     variants: tuple[str, ...] = ("sft", "sft-tag", "key-tag", "sftkey", "sftkey-tag", "sft-tag-x2")
     seeds: Annotated[int, Field(gt=0, le=1000)] = 3
+    first_seed: CountOr0 = 0
     tags: str = "thinking-answer"
     prompt_style: Literal["auto", "plain", "chat"] = "auto"
     prompt_date: date = PROMPT_DATE
@@ -155,8 +164,18 @@ class Config:
 
     def settings_of(self, variant: str) -> TrainSettings:
         """A variant's training settings."""
-        own: dict[str, Any] = dict(self.per_variant.get(variant, {}))
+        own: dict[str, Any] = {
+            key: value for key, value in self.per_variant.get(variant, {}).items() if key in OWN_SETTINGS
+        }
         return dataclasses.replace(self.train, **own)
+
+    def load_variants(self) -> tuple[Variant, ...]:
+        """The variants that are named, each with its own options; InputError where one is not known."""
+        given = {name: self.per_variant.get(name, {}) for name in self.variants}
+        return tuple(
+            with_options(load_variant(name), {key: own[key] for key in own if key not in OWN_SETTINGS})
+            for name, own in given.items()
+        )
 
     def load_benchmarks(self) -> tuple[Benchmark, ...]:
         """The benchmarks that are named; InputError where one is not known."""
@@ -184,9 +203,10 @@ def load_config(
 ) -> Config:
     """Resolves a configuration: preset, then file, then flags, then `--set`.
 
-    The preset is the embedded world's where the model is the embedded one, else the paper's values; `quick`
-    takes that of a first look in about a minute. Flags have dotted keys, and are None where they were not
-    given; settings are `key=value` texts, values YAML; a command's own defaults stand below the file's.
+    The preset is the embedded world's where the model is an embedded one, and the protocol's above it;
+    `quick` takes that of a first look in about a minute. Flags have dotted keys, and are None where they
+    were not given; settings are `key=value` texts, values YAML; a command's own defaults stand below the
+    file's.
     """
     wanted = _known(read_yaml(path), str(path)) if path else {}
     layers = [_nest(key, value, f"--{key}") for key, value in (flags or {}).items() if value is not None]
@@ -194,7 +214,7 @@ def load_config(
     for layer in layers:
         _check_keys(Config, layer, "--set")
         wanted = _merge(wanted, layer)
-    if quick and wanted.get("model", EMBEDDED) != EMBEDDED:
+    if quick and wanted.get("model", EMBEDDED[0]) not in EMBEDDED:
         raise InputError("--quick is the embedded model's first look; use --limit with another model")
     return _resolved(wanted, str(path or "configuration"), quick, defaults)
 
@@ -204,7 +224,9 @@ def _resolved(
 ) -> Config:
     """The configuration that nested keys and values give, above the model's preset; checked."""
     preset = _PRESETS / f"{'quick' if quick else 'embedded'}.yaml"
-    base = read_yaml(preset) if wanted.get("model", EMBEDDED) == EMBEDDED else {}
+    base = read_yaml(preset) if wanted.get("model", EMBEDDED[0]) in EMBEDDED else {}
+    if (protocol := wanted.get("protocol", Config.protocol)) in PROTOCOLS:  # another is refused below
+        base = _merge(base, read_yaml(_PRESETS / f"{protocol}.yaml"))
     data = _merge({**base, **(defaults or {})}, wanted)
     for key in ("benchmarks", "variants"):
         if isinstance(names := data.get(key), str):
@@ -365,7 +387,6 @@ def _check_own_settings(config: Config) -> None:
         if lost := next((name for name in of if name not in config.variants), None):
             raise InputError(f"{key}: {did_you_mean(lost, config.variants)}")
     for name, own in config.per_variant.items():
-        for key in own:
-            if key not in OWN_SETTINGS:
-                raise InputError(f"per_variant.{name}: {key} is none of {', '.join(OWN_SETTINGS)}")
+        known = (*OWN_SETTINGS, *option_names(load_variant(name)))
+        check_keys(own, known, f"per_variant.{name}", "unknown setting {key!r}: {meant}")
         checked(TrainSettings, dataclasses.asdict(config.settings_of(name)), f"per_variant.{name}", "train.")

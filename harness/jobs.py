@@ -14,7 +14,6 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from harness.config import EMBEDDED
 from harness.engines.api import EngineSettings, Request, Sampling
 from harness.files import PARTIAL, REFERENCES
 from harness.models.checkpoint import Checkpoint, Weights, whole_model, with_adapter
@@ -28,11 +27,11 @@ from sftkey_train.stages import BASE
 from sftkey_train.stored import StageCost, read_cost, read_history, read_manifest, save_stage
 from sftkey_train.text import TextPath
 from tasks.errors import InputError
-from tasks.files import cache_dir, remove
+from tasks.files import remove
 from tasks.leases import lease
 from tasks.records import Record, render_prompt
 from tasks.scoring import Item, score
-from tasks.seals import is_whole, kept, lock_of, usable
+from tasks.seals import kept, lock_of, usable
 from tasks.tags import TagFormat, get_tag_format
 
 if TYPE_CHECKING:
@@ -41,16 +40,6 @@ if TYPE_CHECKING:
     from sftkey_train.references import ReferenceData
     from sftkey_train.stages import StageNode
     from sftkey_train.trainer import Probe
-
-
-def ensure_base(plan: Plan, reporter: StageReporter) -> None:
-    """Builds the embedded base model where the cache lacks it, or holds a damaged one."""
-    if plan.config.model != EMBEDDED or is_whole(plan.base.path):
-        return
-    from sftkey_train.embedded import build_embedded_base
-
-    with distributed.alone(), reporter.stage("base model", 0) as show:
-        build_embedded_base(cache_dir(), show)
 
 
 def train_node(plan: Plan, node: StageNode, reporter: StageReporter) -> None:
@@ -72,11 +61,14 @@ def _train(plan: Plan, node: StageNode, reporter: StageReporter) -> None:
     reference = _reference_data(plan, node, reporter)
     set_seed(node.seed)  # decides how adapters begin
     model = _load(plan, node.parent, node)
+    parent = plan.stage_dir / node.parent if node.parent else None
     scratch = plan.config.store_dir / PARTIAL / node.key
     scratch.mkdir(parents=True, exist_ok=True)
     corpus, probe = plan.corpora[node.tags], validation_probe(plan, node)
     with reporter.stage(node.label, node.num_steps) as show, _tracking(plan, node):
-        result = train_stage(model, corpus, node, show, scratch=scratch, reference=reference, probe=probe)
+        result = train_stage(
+            model, corpus, node, show, scratch=scratch, reference=reference, probe=probe, parent=parent
+        )
     manifest = {
         "base": plan.base.name,
         "base_digest": plan.base.digest,
@@ -88,7 +80,16 @@ def _train(plan: Plan, node: StageNode, reporter: StageReporter) -> None:
     if distributed.is_first():
         tokenizer = plan.paths[node.tags].tokenizer
         directory = plan.stage_dir / node.key
-        save_stage(model, tokenizer, directory, manifest, result.history, result.cost, result.state_dict)
+        save_stage(
+            model,
+            tokenizer,
+            directory,
+            manifest,
+            result.history,
+            result.cost,
+            result.state_dict,
+            result.moments,
+        )
         remove(scratch)
     distributed.wait()
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from harness.config import EMBEDDED, Config
+from harness.config import Config
 from harness.engines.registry import choose_engine
 from harness.files import STAGES
 from harness.models.checkpoint import whole_model
@@ -24,7 +24,7 @@ from sftkey_train.corpus import Corpus
 from sftkey_train.spans import corpus_key, encode
 from sftkey_train.stages import StageGraph, build_graph
 from sftkey_train.text import TextPath, load_tokenizer
-from sftkey_train.variants import Variant, load_variant
+from sftkey_train.variants import Variant
 from tasks.benchmarks import Benchmark
 from tasks.errors import InputError, did_you_mean
 from tasks.files import cache_dir
@@ -103,15 +103,13 @@ class BaseModel:
 
     Attributes:
         name: As the leaderboard shows it.
-        path: Folder; of the embedded model it may not be built yet.
-        digest: Digest of its weights, or of the recipe that builds them.
-        built: Whether the weights are there.
+        path: Its folder.
+        digest: Digest of its weights.
     """
 
     name: str
     path: Path
     digest: str
-    built: bool
 
 
 @dataclass(frozen=True)
@@ -136,7 +134,7 @@ class Plan:
     base: BaseModel
     benchmarks: tuple[Benchmark, ...]
     variants: tuple[Variant, ...]
-    seeds: tuple[int, ...]
+    seeds: Sequence[int]
     tags_of: Mapping[str, str]
     paths: Mapping[str, TextPath]
     records: TrainingRecords
@@ -169,7 +167,7 @@ def make_plan(config: Config) -> Plan:
 def _plan(config: Config) -> Plan:
     engine = choose_engine(config.eval.engine)
     benchmarks = config.load_benchmarks()
-    variants = tuple(load_variant(name) for name in config.variants)
+    variants = config.load_variants()
     tags_of = {variant.name: config.tags if variant.tagged else UNTAGGED for variant in variants}
     if not get_tag_format(config.tags).tagged:
         raise InputError(f"tags: {config.tags} has no tags, which tagged variants need (harness list tags)")
@@ -180,12 +178,13 @@ def _plan(config: Config) -> Plan:
     for claim in map(parse_claim, config.claims):
         claim.check(["base", *tags_of], [benchmark.name for benchmark in benchmarks])
     check_training(config, benchmarks)
-    base, tokenizer_dir = _locate_base(config)
+    path = locate_model(config.model)
+    base = BaseModel(model_name(config.model, path), path, whole_model(path).digest)
     records = TrainingRecords(config, benchmarks)
     digest = records_digest(records)
-    paths = {tags: text_path(tokenizer_dir, config, tags) for tags in dict.fromkeys(tags_of.values())}
+    paths = {tags: text_path(base.path, config, tags) for tags in dict.fromkeys(tags_of.values())}
     corpora = {tags: _corpus(records, digest, tags, path, config) for tags, path in paths.items()}
-    seeds = tuple(range(config.seeds))
+    seeds = range(config.first_seed, config.first_seed + config.seeds)
     own_settings = dict(zip(tags_of, map(config.settings_of, config.variants), strict=True))
     graph = build_graph(variants, seeds, config.train, base.digest, corpora, tags_of, own_settings)
     plan = Plan(config, base, benchmarks, variants, seeds, tags_of, paths, records, corpora, graph, engine)
@@ -199,7 +198,7 @@ def with_seeds(plan: Plan, names: Collection[str], count: int) -> Plan:
     config, variants = plan.config, [variant for variant in plan.variants if variant.name in names]
     own = dict(zip(plan.tags_of, map(config.settings_of, config.variants), strict=True))
     over = (plan.base.digest, plan.corpora, plan.tags_of, own)
-    more = build_graph(variants, range(count), config.train, *over)
+    more = build_graph(variants, range(config.first_seed, config.first_seed + count), config.train, *over)
     nodes, chains = {**more.nodes, **plan.graph.nodes}, {**more.chains, **plan.graph.chains}
     return replace(plan, graph=StageGraph(nodes, chains))
 
@@ -218,14 +217,3 @@ def text_path(model_dir: Path, config: Config, tags: str) -> TextPath:
         # Not as special tokens: those vanish from decoded text, and the scorer reads the tags there.
         tokenizer.add_tokens(list(get_tag_format(tags).tag_strings))
     return TextPath.of(tokenizer, config.prompt_style, config.prompt_date)
-
-
-def _locate_base(config: Config) -> tuple[BaseModel, Path]:
-    """The base model, and the folder of its tokenizer (which exists before the embedded weights do)."""
-    if config.model == EMBEDDED:
-        from sftkey_train.embedded import embedded_tokenizer, recipe_digest
-
-        path = cache_dir() / "base" / recipe_digest()
-        return BaseModel(EMBEDDED, path, recipe_digest(), is_whole(path)), embedded_tokenizer(cache_dir())
-    path = locate_model(config.model)
-    return BaseModel(model_name(config.model, path), path, whole_model(path).digest, True), path

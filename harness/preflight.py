@@ -77,12 +77,7 @@ def check_evaluation(config: Config, benchmarks: Sequence[Benchmark]) -> None:
 
 
 def check_questions(config: Config, benchmarks: Sequence[Benchmark], model_dir: Path, path: TextPath) -> None:
-    """Refuses (InputError) benchmarks that cannot be read, or ask more than the model has room for.
-
-    Where the folder of the base model is not built yet, the embedded one is to be built there.
-    """
-    from sftkey_train.embedded import RECIPE
-
+    """Refuses (InputError) benchmarks that cannot be read, or ask more than the model has room for."""
     own, tags = config.eval, get_tag_format(config.tags)
     for benchmark in benchmarks:
         records = list(islice(benchmark.iter_records(own.split, config.data_dir), config.limit))
@@ -93,13 +88,7 @@ def check_questions(config: Config, benchmarks: Sequence[Benchmark], model_dir: 
         longest = max(map(len, path.ids([path.wrap(text) for text in texts])))
         longest += own.max_new_tokens or benchmark.max_new_tokens
         most = own.engine_settings.max_model_len
-        if (model_dir / "config.json").is_file():
-            check_context(model_dir, longest, most)
-        elif longest > (most := min(most or RECIPE.context, RECIPE.context)):
-            raise InputError(
-                f"the context of {most} tokens is too short for a prompt and response of {longest}; lower "
-                "eval.max_new_tokens"
-            )
+        check_context(model_dir, longest, most)
         splits = LazySplits(benchmark.data, benchmark.kind, config.data_dir, tags, {}, own.split)
         if own.num_fewshot and (there := len(splits["fewshot"])) < own.num_fewshot:
             raise InputError(

@@ -23,7 +23,7 @@ from harness.evaluation.generations import GenerationStore
 from harness.evaluation.judge import judge_results
 from harness.evaluation.overlap import find_overlaps, with_overlap
 from harness.files import locked, run_folder
-from harness.jobs import checkpoints, curves, ensure_base, ensure_references, train_node
+from harness.jobs import checkpoints, curves, ensure_references, train_node
 from harness.models.checkpoint import Checkpoint
 from harness.plan import Plan
 from harness.pool import train_all
@@ -82,8 +82,6 @@ def train(plan: Plan, reporter: Reporter | None = None, *, ahead: bool = False) 
     with run_folder(plan.config):
         if distributed.is_first():
             declare(plan)
-        with distributed.first_goes_ahead():
-            ensure_base(plan, reporter)
         nodes = plan.graph.nodes.values()
         todo = distributed.agreed([node for node in nodes if not plan.is_trained(node.key)])
         reporter.line(f"training {len(todo)} of {len(nodes)} stages; the others are in the store")

@@ -23,8 +23,6 @@ _ROOMS = {
     STAGES: "trained stage",
     REFERENCES: "reference model's view",
     EVALUATIONS: "evaluation",
-    "base": "embedded base model",
-    "tokenizer": "embedded tokenizer",
     "corpora": "encoded training data",
 }
 """Folders of sealed folders, and what one of them is."""

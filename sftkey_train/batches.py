@@ -95,11 +95,12 @@ class Collator:
     Args:
         weights: Weight by segment id.
         packing: One row of all examples, one after another, in place of a padded row for each.
+        per_example: Each example's weights are scaled to sum to 1, so that the loss is a mean over examples.
     """
 
-    def __init__(self, weights: Sequence[float], *, packing: bool = False) -> None:
+    def __init__(self, weights: Sequence[float], *, packing: bool = False, per_example: bool = False) -> None:
         self._weight_of_segment = np.array([*weights, 0.0], np.float32)  # index −1, no token, takes the last
-        self._packing = packing
+        self._packing, self._per_example = packing, per_example
 
     def __call__(self, examples: Sequence[Mapping[str, NDArray[Any]]]) -> dict[str, Tensor]:
         """Batches examples.
@@ -124,6 +125,9 @@ class Collator:
             none = -1 if name == "segments" else 0
             batch[name] = self._lay([_shifted(example[name], none) for example in examples], none)
         batch["weights"] = self._weight_of_segment[batch["segments"]]
+        if self._per_example:
+            totals_E = np.bincount(batch["examples"].ravel() + 1, batch["weights"].ravel(), len(examples) + 1)
+            batch["weights"] /= np.where(totals_E > 0, totals_E, 1).astype(np.float32)[batch["examples"] + 1]
         if self._packing:
             batch["position_ids"] = self._lay([np.arange(n) for n in lengths], 0)
         return {name: torch.from_numpy(values) for name, values in batch.items()}

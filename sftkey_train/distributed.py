@@ -82,20 +82,6 @@ def agreed(value: T) -> T:
     return values[0]
 
 
-@contextmanager
-def alone() -> Iterator[None]:
-    """Trains in this process as if there were no others."""
-    if count() == 1:
-        yield
-        return
-    hidden = _hide_launch()
-    try:
-        yield
-    finally:
-        os.environ.update(hidden)
-        _forget_state()
-
-
 def leave() -> bool:
     """Ends the launch for this process, once all have come here.
 
@@ -164,7 +150,9 @@ def sum_in_float32(trainer: Trainer) -> None:
         trainer.accelerator.state.fsdp_plugin.mixed_precision_policy = precision
 
 
-def check_sharding(trainer: Trainer, *, method: str, gradient_norms: bool, lags: bool, probes: bool) -> None:
+def check_sharding(
+    trainer: Trainer, *, method: str, gradient_norms: bool, lags: bool, probes: bool, carries: bool
+) -> None:
     """Refuses what would go wrong in silence where the weights are shared out.
 
     Args:
@@ -173,6 +161,7 @@ def check_sharding(trainer: Trainer, *, method: str, gradient_norms: bool, lags:
         gradient_norms: Whether the gradients of parts of the loss are looked at.
         lags: Whether the objective needs an older model.
         probes: Whether validation records are looked at.
+        carries: Whether the optimiser goes on to the next stage.
 
     Raises:
         InputError: What it is, and how to do without.
@@ -194,6 +183,8 @@ def check_sharding(trainer: Trainer, *, method: str, gradient_norms: bool, lags:
         raise InputError(
             "train.gradient_norms needs whole weights in every process; leave it out with FSDP and ZeRO-3"
         )
+    if is_sharded(trainer) and carries:
+        raise InputError("train.optimizer_state carried needs whole moments in one process; use fresh here")
     if is_sharded(trainer) and method == "qlora":
         raise InputError("train.method qlora cannot be sharded; start it with torchrun, or use lora")
     if _zero_stage(trainer) == 3 and (lags or probes):

@@ -52,6 +52,12 @@ class TrainSettings:
         budget_of: What has that budget: a whole `variant`, or its first `stage`, with later stages on top of
             it (the paper's protocol, which gives two stages more compute than one).
         stage2_share: Share of a variant's budget that goes to its later stages.
+        stage2_data: Whether later stages see the `next` examples of the run's order, or the `same` as the
+            first, as in the paper.
+        loss_mean: Over the `tokens` of a step, or over its `examples`, each the mean of its tokens (the paper
+            does not say which).
+        optimizer_state: Of a later stage: `fresh`, or AdamW's moments `carried` over from the stage before
+            (the paper does not say which); the learning rate warms up again either way.
         batch_size: Examples per optimiser step, over all devices.
         micro_batch_size: Examples per forward pass on one device; as many as the batch gives it where None.
         packing: A micro-batch is one sequence without padding, its examples blind to each other.
@@ -82,6 +88,9 @@ class TrainSettings:
     amount: PositiveOrNone = None
     budget_of: Literal["variant", "stage"] = "variant"
     stage2_share: Annotated[float, Field(gt=0, lt=1, allow_inf_nan=False)] = 0.5
+    stage2_data: Literal["next", "same"] = "next"
+    loss_mean: Literal["tokens", "examples"] = "tokens"
+    optimizer_state: Literal["fresh", "carried"] = "fresh"
     batch_size: Annotated[int, Field(gt=0, le=65_536)] = 32
     micro_batch_size: CountOrNone = None
     packing: bool = False

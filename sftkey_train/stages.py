@@ -27,7 +27,7 @@ BASE = "base"
 """In the place of a stage's key: the run's base model."""
 _IN_THE_BUDGET = (
     *("learning_rate", "second_learning_rate", "budget", "epochs", "amount", "budget_of"),
-    *("stage2_share", "warmup_epochs"),
+    *("stage2_share", "stage2_data", "warmup_epochs"),
 )
 """Settings that decide weights only through what they come to for a stage."""
 
@@ -135,6 +135,7 @@ class _Builder:
         parts = _parts(variant, settings, order, self.corpora)
         for stage, (first, count) in zip(variant.stages, parts, strict=True):
             parent = chain[-1] if chain else None
+            first = 0 if settings.stage2_data == "same" else first
             rate = settings.second_learning_rate if parent else settings.learning_rate
             node = StageNode(
                 key="",

@@ -98,11 +98,13 @@ class StageResult:
         history: One line every `log_every` steps, and the last.
         cost: What it took.
         state_dict: The whole weights, in the first process, where the model itself holds but a share of them.
+        moments: The optimiser's, where the settings carry it over to the next stage.
     """
 
     history: tuple[StepMetrics, ...]
     cost: StageCost
     state_dict: Mapping[str, torch.Tensor] | None = None
+    moments: Mapping[str, torch.Tensor] | None = None
 
 
 def save_stage(
@@ -113,6 +115,7 @@ def save_stage(
     history: Sequence[StepMetrics],
     cost: StageCost | None = None,
     state_dict: Mapping[str, torch.Tensor] | None = None,
+    moments: Mapping[str, torch.Tensor] | None = None,
 ) -> None:
     """Writes a trained stage whole or not at all; where another process was faster, its folder stays.
 
@@ -124,12 +127,19 @@ def save_stage(
         history: Lines of its training.
         cost: What it took, for `read_cost`; left out where None.
         state_dict: The whole weights, where the model holds but a share of them.
+        moments: The optimiser's, for a stage that carries it over.
     """
     if getattr(model, "config", None) is not None and hasattr(model.config, "use_cache"):
         model.config.use_cache = True  # off while training; who loads the folder will generate with it
     with whole_folder(directory) as folder:
         model.save_pretrained(folder, state_dict=state_dict, safe_serialization=True)
         tokenizer.save_pretrained(folder)
+        if moments:
+            from safetensors.torch import save_file
+
+            from sftkey_train.moments import MOMENTS
+
+            save_file(dict(moments), folder / MOMENTS)
         costs = {"cost": asdict(cost)} if cost else {}
         whole = {**manifest, **costs, "weights_digest": weights_digest(folder)}
         (folder / MANIFEST).write_text(json.dumps(whole, indent=2) + "\n", encoding="utf-8")

@@ -19,6 +19,7 @@ from sftkey_train.corpus import Corpus
 from sftkey_train.distributed import agreed, check_sharding, is_first, sum_in_float32, wait, whole_weights
 from sftkey_train.loss import Loss, SegmentGradients, SegmentLosses, log_probs, mask_of
 from sftkey_train.model import check_head, check_packing, evaluating, flops_of, head_replaced, model_inputs
+from sftkey_train.moments import moments_of, take_over
 from sftkey_train.objectives import OBJECTIVES
 from sftkey_train.references import NO_REFERENCE, Lagging, ReferenceData, StageData
 from sftkey_train.segments import RESPONSE, SEGMENTS
@@ -42,6 +43,7 @@ def train_stage(
     reference: ReferenceData = NO_REFERENCE,
     probe: Probe | None = None,
     stop_when: StopWhen | None = None,
+    parent: Path | None = None,
 ) -> StageResult:
     """Trains the model in place, together with the other processes of the launch.
 
@@ -55,6 +57,7 @@ def train_stage(
         reference: What the objective's reference model gives.
         probe: Called every `validate_every` steps and after the last.
         stop_when: Looks at the history so far and ends the stage before its budget where it says so.
+        parent: Folder of the stage before, which leaves its optimiser where the settings carry it over.
 
     Raises:
         InputError: The model's logits are not its head's output, or settings that do not fit each other.
@@ -66,7 +69,7 @@ def train_stage(
     check_head(model, first_T)
     if node.settings.packing:
         check_packing(model, first_T)
-    trainer = SpanTrainer(model, corpus, node, on_step, scratch, reference, probe, stop_when)
+    trainer = SpanTrainer(model, corpus, node, on_step, scratch, reference, probe, stop_when, parent)
     saved = agreed(latest_save(scratch) if is_first() else None)
     if saved is not None:
         trainer.take_up(saved)
@@ -78,7 +81,8 @@ def train_stage(
     finally:
         torch.set_num_threads(own_threads)
     unset_hf_deepspeed_config()  # else transformers would load the next model in shares
-    return StageResult(tuple(trainer.history), trainer.cost, whole_weights(trainer))
+    moments = moments_of(model, trainer.optimizer) if node.settings.optimizer_state == "carried" else None
+    return StageResult(tuple(trainer.history), trainer.cost, whole_weights(trainer), moments)
 
 
 class SpanTrainer(Trainer):
@@ -94,11 +98,13 @@ class SpanTrainer(Trainer):
         reference: ReferenceData,
         probe: Probe | None,
         stop_when: StopWhen | None,
+        parent: Path | None,
     ) -> None:
         self._corpus, self._node, self._on_step = corpus, node, on_step
         self.settings = node.settings
         self._reference_head = reference.head
         self._probe, self._stop_when = probe, stop_when
+        self._parent = parent if node.settings.optimizer_state == "carried" else None
         self._objective = OBJECTIVES[node.stage.objective]
         self._lagging = Lagging(node) if "old_log_probs" in self._objective.needs else None
         self.history: list[StepMetrics] = []
@@ -121,7 +127,11 @@ class SpanTrainer(Trainer):
             model=model,
             args=arguments,
             train_dataset=StageData(corpus, reference.arrays),
-            data_collator=Collator(node.stage.weights, packing=node.settings.packing),
+            data_collator=Collator(
+                node.stage.weights,
+                packing=node.settings.packing,
+                per_example=node.settings.loss_mean == "examples",
+            ),
         )
         # Else transformers (5.16 to 5.19) would divide each micro-batch's loss by their number once more.
         self.loss_is_scaled_for_ga = True
@@ -132,6 +142,7 @@ class SpanTrainer(Trainer):
             gradient_norms=node.settings.gradient_norms,
             lags=self._lagging is not None,
             probes=probe is not None,
+            carries=node.settings.optimizer_state == "carried",
         )
         self.pop_callback(PrinterCallback)
         self.add_callback(_Clock(self))
@@ -156,6 +167,13 @@ class SpanTrainer(Trainer):
         self._counted = torch.tensor([progress.tokens_forward, progress.tokens_loss])
         self._loss_sum = progress.loss_sum if self.is_world_process_zero() else 0.0
         self._seconds_before = progress.wall_seconds
+
+    def create_optimizer(self, model: torch.nn.Module | None = None) -> torch.optim.Optimizer:
+        """Transformers' own, with the moments of the stage before where they are carried over."""
+        optimizer = super().create_optimizer(model)
+        if self._parent is not None:
+            take_over(self.model, optimizer, self._parent)
+        return optimizer
 
     # What a step sees, and its loss.
 

@@ -79,6 +79,28 @@ def load_variant(name: str) -> Variant:
     return _parse(VARIANT_DIR / f"{name}.yaml")
 
 
+def with_options(variant: Variant, options: Mapping[str, float]) -> Variant:
+    """The variant with other values of its objectives' options, in each stage whose objective has them.
+
+    Raises:
+        InputError: No stage has an option, or its value is out of range.
+    """
+    stages = []
+    for stage in variant.stages:
+        own = {name: options.get(name, value) for name, value in stage.options}
+        OBJECTIVES[stage.objective].check(own, variant.name)
+        stages.append(replace(stage, options=tuple(own.items())))
+    known = option_names(variant)
+    if lost := next((name for name in options if name not in known), None):
+        raise InputError(f"{variant.name}: {did_you_mean(lost, known)}")
+    return replace(variant, stages=tuple(stages))
+
+
+def option_names(variant: Variant) -> list[str]:
+    """Names of the options of its stages' objectives."""
+    return list(dict.fromkeys(name for stage in variant.stages for name, _ in stage.options))
+
+
 def _join(parts: list[Variant]) -> Variant:
     name = check_name("+".join(part.name for part in parts), "variants", what="joined")
     if len({part.tagged for part in parts}) > 1:

@@ -2,5 +2,5 @@
 
 `study` asks whether emphasising key tokens helps, on the embedded world (its rooms are in `evidence/`);
 `coverage` holds the intervals and tests of `leaderboards.stats` against simulated worlds (`simulated/`);
-`second_stage` chose the embedded default's second learning rate.
+`bases` makes the embedded base models.
 """

@@ -2,9 +2,10 @@
 
     python -m studies study [--out DIR] [--seeds 5] [--cells NAMES] [--variants NAMES] [--workers 2]
 
-Trains and tests all variants in four cells (easy or hard problems, short or long reasoning), then writes
-`docs/study.md` and its plots. What is done is kept in the folder of the study: the same command goes on where
-it was stopped. A part (fewer cells, variants or seeds) writes its document into that folder instead.
+Trains and tests all variants in four cells (gap 0 or 1 between reasoning and answer, short or long
+reasoning), then writes `docs/study.md` and its plots. What is done is kept in the folder of the study: the
+same command goes on where it was stopped. A part (fewer cells, variants or seeds) writes its document into
+that folder instead.
 """
 
 from __future__ import annotations

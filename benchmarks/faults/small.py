@@ -1,9 +1,6 @@
-"""The command as a user calls it, over an embedded base that is built in seconds, not in minutes.
+"""The command as a user calls it, in a fork of a process that has imported the libraries.
 
-    python -m benchmarks.faults.small train-and-eval …
-
-is `harness train-and-eval …` with another recipe of the embedded base, and nothing else. From a process that
-has imported the libraries, `start` begins the same in a fork: a case then costs a second, not ten.
+A case then costs a second, not ten.
 """
 
 from __future__ import annotations
@@ -19,7 +16,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from types import FunctionType
 from typing import Any, NoReturn, TypeVar
 
 from benchmarks import ROOT
@@ -135,7 +131,7 @@ def start(
     if cold:
         with (folder / "out").open("wb") as out, (folder / "err").open("wb") as err:
             process = subprocess.Popen(
-                [sys.executable, "-m", "benchmarks.faults.small", *told],
+                [sys.executable, "-m", "harness", *told],
                 env={**os.environ, **environment, "PYTHONPATH": str(ROOT)},
                 stdin=subprocess.DEVNULL,
                 stdout=out,
@@ -234,7 +230,6 @@ def _call(told: list[str]) -> int:
     import atexit
     import traceback
 
-    with_small_base()
     sys.argv = ["harness", *told]
     from harness.__main__ import main
 
@@ -248,22 +243,3 @@ def _call(told: list[str]) -> int:
         code = 1
     atexit._run_exitfuncs()
     return code
-
-
-def with_small_base() -> None:
-    """Puts a recipe of seconds in place of the embedded base's."""
-    from sftkey_train import embedded
-
-    tiny = embedded.Recipe(
-        num_number=320, num_choice=320, num_markup=16, num_layers=1, context=512, batch_size=16
-    )
-    for value in vars(embedded).values():
-        if isinstance(value, FunctionType) and value.__defaults__:
-            value.__defaults__ = tuple(tiny if one is embedded.RECIPE else one for one in value.__defaults__)
-
-
-if __name__ == "__main__":
-    with_small_base()
-    from harness.__main__ import main
-
-    main()

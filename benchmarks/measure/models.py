@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from benchmarks.measure.shapes import Shape, random_model
-from sftkey_train.embedded import RECIPE
+from sftkey_train.embedded import embedded_folder
+from tasks.reading import read_json
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -15,30 +16,26 @@ ADAPTER_RANK = 16
 _ADAPTER_STD = 0.02
 
 
+_CONFIG = read_json(embedded_folder() / "config.json")
 EMBEDDED = Shape(
     "the embedded model's shape",
-    RECIPE.width,
-    2 * RECIPE.width,
-    RECIPE.num_layers,
-    RECIPE.num_heads,
-    RECIPE.num_heads,
+    *(_CONFIG[name] for name in ("hidden_size", "intermediate_size", "num_hidden_layers")),
+    *(_CONFIG[name] for name in ("num_attention_heads", "num_key_value_heads")),
 )
 
 
 def embedded_tokenizer() -> PreTrainedTokenizerBase:
-    """The embedded model's tokenizer, trained where the cache lacks it."""
-    from sftkey_train import embedded
+    """The embedded model's tokenizer."""
     from sftkey_train.text import load_tokenizer
-    from tasks.files import cache_dir
 
-    return load_tokenizer(str(embedded.embedded_tokenizer(cache_dir())))
+    return load_tokenizer(str(embedded_folder()))
 
 
 def write_model(
     folder: Path,
     tokenizer: PreTrainedTokenizerBase,
     shape: Shape,
-    context: int = RECIPE.context,
+    context: int = 1024,
     **options: Any,
 ) -> int:
     """Saves a model with random weights, float32; gives how many; for options see `random_model`."""
@@ -50,14 +47,6 @@ def write_model(
     model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     return sum(weights.numel() for weights in model.parameters())
-
-
-def embedded_base() -> Path:
-    """Folder of the embedded model, which is built where the cache lacks it; that takes a minute."""
-    from sftkey_train import embedded
-    from tasks.files import cache_dir
-
-    return embedded.build_embedded_base(cache_dir(), lambda metrics: None)
 
 
 def write_adapters(base: Path, folder: Path, count: int) -> list[Path]:

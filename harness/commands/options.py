@@ -84,6 +84,7 @@ DryRun = Annotated[bool, typer.Option("--dry-run", help="Print the resolved plan
 _MODEL = option("Model: 'embedded', a folder or a Hub id.", metavar="ID|PATH")
 _BENCHMARKS = option("Benchmarks, with commas (harness list benchmarks).", metavar="a,b")
 _VARIANTS = option("Variants, with commas (harness list variants).", metavar="a,b")
+_PROTOCOL = option("matched (equal steps and tokens) or paper.", metavar="matched|paper")
 _METHOD = option("full, lora, dora, rslora or qlora.", metavar="full|lora|…")
 _BUDGET = option(
     "What is equal between variants: steps, tokens or epochs; with =N, how much.",
@@ -117,6 +118,7 @@ _OPTIONS: dict[str, Any] = {
     "claim": Annotated[list[str] | None, _CLAIM, lambda claims: {"claims": claims} if claims else {}],
     "until_decided": Annotated[bool, _UNTIL, _sets("until_decided")],
     "max_seeds": Annotated[Number, option("With --until-decided, at most so many; 20."), _sets("max_seeds")],
+    "protocol": Annotated[Text, _PROTOCOL, _sets("protocol")],
     "method": Annotated[Text, _METHOD, _sets("train.method")],
     "budget": Annotated[Text, _BUDGET, _budget],
     "engine": Annotated[Text, _ENGINE, _sets("eval.engine")],
@@ -134,7 +136,7 @@ _OPTIONS: dict[str, Any] = {
 }
 """By the parameter's name: those that a command gets from `configured`."""
 DATA = ("data_dir", "fields", "kind")
-TRAINING = ("config", "model", "benchmarks", "variants", "seeds", "method", "budget")
+TRAINING = ("config", "model", "benchmarks", "variants", "seeds", "protocol", "method", "budget")
 """Options of every command that trains."""
 
 

@@ -1,8 +1,9 @@
-"""`harness sweep`: each variant's own learning rate and stage-2 share, chosen on validation questions.
+"""`harness sweep`: each variant's own settings and options, chosen on validation questions.
 
-Every variant gets the same grid and the same budget. What only matters to a second stage is not tried on a
-variant that has none. Stages and completions go to the run's store, so a sweep is shared between variants and
-goes on after an interruption.
+Every variant gets the same budget and as many trials: one that lacks a setting of the grid, as one stage
+lacks a second stage's share, tries more learning rates between the same ends. The seeds are none of the
+run's. Stages and completions go to the run's store, so a sweep is shared between variants and goes on
+after an interruption.
 """
 
 from __future__ import annotations
@@ -22,8 +23,9 @@ from harness.preflight import check_training
 from harness.progress import Reporter, console
 from leaderboards.results.schema import Tuning
 from sftkey_train import distributed
+from sftkey_train.objectives import OBJECTIVES
 from sftkey_train.settings import TrainSettings
-from sftkey_train.variants import Variant, load_variant
+from sftkey_train.variants import Variant, load_variant, option_names
 from tasks.checks import checked
 from tasks.errors import InputError, did_you_mean
 from tasks.files import write_whole
@@ -36,11 +38,13 @@ Point = tuple[tuple[str, float], ...]
 """(setting, value) of one point of a variant's grid."""
 CHOSEN_FILE = "chosen.yaml"
 MOST_POINTS = 1_000
+FIRST_SEED = 1000
+"""Of a sweep: seeds that no run tests."""
 _FEWEST_WITH_EDGE = 3
 """Of two values each is one of the ends."""
 _GRID = (
     "A setting and its values, such as learning_rate=1e-5,3e-5; may be repeated. Half, once and twice the "
-    "learning rate × stage2_share 0.25 and 0.5 where none is given."
+    "learning rate × stage2_share 0.25 and 0.5 where none is given. Options of objectives too: weight=2,5."
 )
 
 
@@ -96,8 +100,9 @@ def parse_grid(texts: Sequence[str]) -> dict[str, tuple[float, ...]]:
     grid: dict[str, tuple[float, ...]] = {}
     for text in texts:
         name, _, values = text.partition("=")
-        if name not in OWN_SETTINGS:
-            raise InputError(f"--grid {text}: {did_you_mean(name, OWN_SETTINGS)}")
+        known = [*OWN_SETTINGS, *{option: 0 for each in OBJECTIVES.values() for option in each.options}]
+        if name not in known:
+            raise InputError(f"--grid {text}: {did_you_mean(name, known)}")
         if name in grid:
             raise InputError(f"--grid {text[:200]}: {name} stands there twice; name all its values once")
         try:
@@ -122,7 +127,7 @@ def _check_grid(config: Config, grid: Mapping[str, Sequence[float]], *, said: bo
     if number > MOST_POINTS:
         raise InputError(f"--grid: {number:,} points for each variant; at most {MOST_POINTS:,} are tried")
     for name, values in grid.items():
-        for value in values:
+        for value in values if name in OWN_SETTINGS else ():
             checked(TrainSettings, {name: value}, "--grid", "--grid ")
     taken = {name for variant in config.variants for name in grid if _takes(load_variant(variant), name)}
     if said and (idle := [name for name in grid if name not in taken]):
@@ -137,13 +142,25 @@ def _takes(variant: Variant, setting: str) -> bool:
         return first.learning_rate is None
     if setting == "second_learning_rate":
         return any(stage.learning_rate is None for stage in later)
-    return setting != "stage2_share" or any(stage.share is None for stage in later)
+    if setting == "stage2_share":
+        return any(stage.share is None for stage in later)
+    return setting in OWN_SETTINGS or setting in option_names(variant)
 
 
-def points_of(variant: Variant, grid: Mapping[str, Sequence[float]]) -> list[Point]:
-    """The points of a variant's grid, in the order of the grid."""
-    names = [name for name in grid if _takes(variant, name)]
-    return [tuple(zip(names, values, strict=True)) for values in itertools.product(*(grid[n] for n in names))]
+def points_of(variant: Variant, grid: Mapping[str, Sequence[float]], trials: int = 0) -> list[Point]:
+    """The points of a variant's grid, in the order of the grid.
+
+    Where they are fewer than `trials`, learning rates are added between the grid's ends, evenly in their
+    logarithm, as far as the other settings' values divide the number.
+    """
+    own = {name: tuple(values) for name, values in grid.items() if _takes(variant, name)}
+    if rates := own.get("learning_rate"):
+        wanted = trials // math.prod(len(values) for name, values in own.items() if name != "learning_rate")
+        if wanted > len(rates) > 1:
+            low, high = math.log(min(rates)), math.log(max(rates))
+            between = (low + (high - low) * i / (wanted - 1) for i in range(wanted))
+            own["learning_rate"] = tuple(float(f"{math.exp(rate):.6g}") for rate in between)
+    return [tuple(zip(own, values, strict=True)) for values in itertools.product(*own.values())]
 
 
 def choose_settings(config: Config, grid: Mapping[str, Sequence[float]], reporter: Reporter) -> list[Tried]:
@@ -162,8 +179,9 @@ def choose_settings(config: Config, grid: Mapping[str, Sequence[float]], reporte
     if left_out:
         reporter.line(f"no validation records in {', '.join(left_out)}: not looked at")
     variants_at: dict[Point, list[str]] = {}
+    trials = max(len(points_of(load_variant(name), grid)) for name in config.variants)
     for name in config.variants:
-        for point in points_of(load_variant(name), grid):
+        for point in points_of(load_variant(name), grid, trials):
             variants_at.setdefault(point, []).append(name)
     tried: list[Tried] = []
     for number, (point, names) in enumerate(variants_at.items(), 1):
@@ -173,10 +191,13 @@ def choose_settings(config: Config, grid: Mapping[str, Sequence[float]], reporte
     points = [dataclasses.asdict(one) | {"point": dict(one.point)} for one in tried]
     write_whole(config.out / "sweep.json", json.dumps(points, indent=1) + "\n")
     best = {one.variant: one for one in tried if one.chosen}
+    tuned = {name: _tuning(one, tried, config.seeds) for name, one in best.items()}
+    for name, tuning in tuned.items():
+        if tuning.edges:
+            edges = ", ".join(tuning.edges)
+            reporter.line(f"{name}: the best {edges} is the grid's last; a wider grid may hold a better one")
     chosen = dataclasses.replace(
-        config,
-        per_variant={name: dict(one.point) for name, one in best.items()},
-        tuned={name: _tuning(one, tried, config.seeds) for name, one in best.items()},
+        config, per_variant={name: dict(one.point) for name, one in best.items()}, tuned=tuned
     )
     write_whole(config.out / CHOSEN_FILE, dump_config(chosen))
     return tried
@@ -212,6 +233,7 @@ def _try(
     here = dataclasses.replace(
         config,
         variants=tuple(names),
+        first_seed=FIRST_SEED,
         benchmarks=tuple(benchmarks),
         per_variant={name: dict(point) for name in names},
         out=config.out / "sweep" / label,

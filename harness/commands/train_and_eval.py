@@ -59,7 +59,7 @@ def _summary(plan: Plan) -> str:
     data = ", ".join(f"{name} {count:,}" for name, count in plan.records.counts.items())
     todo = [node for node in plan.graph.nodes.values() if not plan.is_trained(node.key)]
     lines = [
-        f"base      {plan.base.name}" + ("" if plan.base.built else " (to be built first)"),
+        f"base      {plan.base.name}",
         f"variants  {', '.join(variant.name for variant in plan.variants)} × {len(plan.seeds)} seeds, "
         f"{config.train.method} fine-tuning",
         f"training  {data} records",

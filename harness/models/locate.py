@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import harness.models.conversions as conversions
-from harness.config import EMBEDDED
 from harness.models.shards import INDEX, SINGLE, weight_files
+from sftkey_train.embedded import EMBEDDED, embedded_folder
 from tasks.errors import InputError
 from tasks.files import cache_dir, remove
 from tasks.leases import lease
@@ -48,7 +48,7 @@ def locate(name: str) -> Path:
     """
     if name.endswith(".gguf") and (file := _folder(name, Path.is_file)):
         return conversions.dequantised(file)
-    path = _folder(name)
+    path = embedded_folder(name) or _folder(name)
     if path is not None:
         _check_files(path)
         file = conversions.gguf_in(path)
@@ -71,7 +71,7 @@ def locate(name: str) -> Path:
     except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OSError) as error:
         raise InputError(
             f"{name}: neither a folder here nor to be had from the Hub ({type(error).__name__}); "
-            f"check the name and the network, or use a local folder or '{EMBEDDED}'"
+            f"check the name and the network, or use a local folder or '{EMBEDDED[0]}'"
         ) from error
 
 
@@ -149,7 +149,7 @@ def locate_base(adapter_dir: Path, given: str | None) -> tuple[Path, str]:
 
 def model_name(name: str, path: Path) -> str:
     """What a leaderboard calls a model: its Hub id, or the last part of its folder."""
-    return path.resolve().name if _folder(name, Path.exists) else name
+    return path.resolve().name if _folder(name, Path.exists) and not embedded_folder(name) else name
 
 
 def is_adapter(path: Path) -> bool:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from harness.config import EMBEDDED, Config
+from harness.config import Config
 from leaderboards.board.rows import Row
 from leaderboards.report.wording import METRIC_NAMES
 from leaderboards.results.schema import METRICS, Entry, Evaluation, Metric
@@ -240,7 +240,7 @@ def _base_model(entry: Entry, config: Config) -> str | None:
     """The Hub id of what it was trained from; a folder of this machine says nothing to others."""
     if entry.role != "trained" and not _is_adapter(entry):
         return None
-    known = config.model != EMBEDDED and _HUB_ID.fullmatch(config.model) and not Path(config.model).exists()
+    known = _HUB_ID.fullmatch(config.model) and not Path(config.model).exists()
     return config.model if known else None
 
 

@@ -23,7 +23,7 @@ SECOND_STAGES = ("answer-weighted", "span-balanced", "dft", "focal")
 """Rivals that are also tried in the place of the method's second stage."""
 ALWAYS = (CONTROL, FIRST_STAGE, METHOD, UNTAGGED_CONTROL, UNTAGGED_FIRST_STAGE)
 KEY_VARIANTS = (
-    *("key-tag", "sftkey", METHOD, "answer-weighted", "span-balanced"),
+    *("key-tag", "sftkey", METHOD, "answer-weighted", "span-balanced", "sft-go"),
     *(f"{FIRST_STAGE}+{name}" for name in ("answer-weighted", "span-balanced")),
 )
 """The variants that give the answer's tokens more weight than the others; the rest weigh by other things."""
@@ -54,18 +54,18 @@ SETTINGS = tuple(SecondStage(share, rate) for share in (0.1, 0.5) for rate in (1
 
 @dataclass(frozen=True)
 class Cell:
-    """One cell: a difficulty and a length of the reasoning, with its own training and test questions.
+    """One cell: a gap between reasoning and answer and a length of the reasoning, with questions of its own.
 
     Attributes:
         name: Of its benchmark.
-        hard: 4 or 5 changes in place of 2 or 3.
+        gap: Operations between the end of the reasoning and the answer.
         long: The reasoning tells the story along with the arithmetic.
         steps: Optimiser steps of every variant.
         learning_rate: Of every first stage. Both were set by looking at sft-tag on validation questions.
     """
 
     name: str
-    hard: bool
+    gap: int
     long: bool
     steps: int
     learning_rate: float
@@ -73,14 +73,14 @@ class Cell:
     @property
     def label(self) -> str:
         """What tables and plots call it."""
-        return f"{'hard' if self.hard else 'easy'}, {'long' if self.long else 'short'}"
+        return f"gap {self.gap}, {'long' if self.long else 'short'}"
 
 
 CELLS = (
-    Cell("world_easy_short", False, False, 160, 2e-3),
-    Cell("world_easy_long", False, True, 250, 3e-3),
-    Cell("world_hard_short", True, False, 400, 2e-3),
-    Cell("world_hard_long", True, True, 400, 3e-3),
+    Cell("world_number", 0, False, 250, 1e-3),
+    Cell("world_number_long", 0, True, 250, 1e-3),
+    Cell("world_number_gap1", 1, False, 250, 1e-3),
+    Cell("world_number_gap1_long", 1, True, 250, 1e-3),
 )
 
 

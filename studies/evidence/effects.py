@@ -31,7 +31,7 @@ from studies.evidence.design import (
 
 POOLED = "pooled"
 TO_CONTROL, TO_ONE_STAGE, TO_START = "to control", "to one stage", "to start"
-HARDNESS, LENGTH = "hard − easy", "long − short"
+GAP, LENGTH = "gap 1 − gap 0", "long − short"
 
 
 @dataclass(frozen=True)
@@ -122,7 +122,7 @@ def _contrasts(design: Design, groups: Mapping[str, Mapping[str, Group]]) -> tup
     The mean of B signed cells is half of that contrast, so everything that has its unit is doubled.
     """
     sides = {
-        HARDNESS: [cell for cell in design.cells if cell.hard],
+        GAP: [cell for cell in design.cells if cell.gap],
         LENGTH: [cell for cell in design.cells if cell.long],
     }
     found = {}

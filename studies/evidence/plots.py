@@ -92,7 +92,7 @@ def draw_interaction(design: Design, evidence: Evidence) -> Figure:
     for long, colour, marker in ((False, OTHER_COLOUR, "o"), (True, KEY_COLOUR, "s")):
         cells = [cell for cell in design.cells if cell.long == long]
         found_differences = [evidence.effect(METHOD, name).difference for name in cell_names(cells)]
-        positions = [cell.hard + (0.06 if long else -0.06) for cell in cells]
+        positions = [cell.gap + (0.06 if long else -0.06) for cell in cells]
         means = [100 * d.mean for d in found_differences]
         for position, difference in zip(positions, found_differences, strict=True):
             right.plot(
@@ -101,7 +101,7 @@ def draw_interaction(design: Design, evidence: Evidence) -> Figure:
         label = f"{'long' if long else 'short'} reasoning"
         right.plot(positions, means, marker=marker, color=colour, label=label, linewidth=1, ms=4)
     right.axhline(0, color="#999999", linewidth=0.8, zorder=0)
-    right.set_xticks([0, 1], ["easy", "hard"])
+    right.set_xticks([0, 1], ["gap 0", "gap 1"])
     right.set_xlim(-0.4, 1.4)
     right.set_ylabel(f"{METHOD} minus {CONTROL}, points")
     right.legend(frameon=False)

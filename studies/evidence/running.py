@@ -32,7 +32,6 @@ def run_cells(design: Design, workers: int) -> Iterator[tuple[Cell, str]]:
     """
     started = time.perf_counter()
     os.environ.update(ENVIRONMENT)
-    _ensure_base(design)
     # A fresh process for each cell: vLLM cannot be started again everywhere, and a worker may be killed.
     with ProcessPoolExecutor(
         workers,
@@ -41,7 +40,7 @@ def run_cells(design: Design, workers: int) -> Iterator[tuple[Cell, str]]:
         initializer=end_with,
         initargs=(os.getpid(), False),
     ) as pool:
-        order = sorted(design.cells, key=lambda cell: (cell.long, cell.hard), reverse=True)
+        order = sorted(design.cells, key=lambda cell: (cell.long, cell.gap), reverse=True)
         futures: dict[Future[None], Cell] = {pool.submit(run_cell, design, cell): cell for cell in order}
         for future in as_completed(futures):
             error = future.exception()
@@ -98,14 +97,3 @@ def _run(config: Config, reporter: Reporter) -> None:
     with run_folder(config):
         train(plan, reporter)
         evaluate(plan, reporter)
-
-
-def _ensure_base(design: Design) -> None:
-    """Builds the embedded base before the workers begin, so that they do not both."""
-    from rich.console import Console
-
-    from harness.jobs import ensure_base
-    from harness.plan import make_plan
-    from harness.progress import Reporter
-
-    ensure_base(make_plan(design.config(design.cells[0], {})), Reporter(Console(stderr=True)))

@@ -16,7 +16,7 @@ A YAML includes ``_tagged.yaml`` (prompt, metrics, greedy decoding) and adds wha
     generation_kwargs: {…}          # only where it differs, and then all of it: lm-eval merges no deeper
 
 Instead of `hub` and `fields` a benchmark made on the spot has ``generator: tasks.world.generate:load`` and
-``options: {benchmark: number, hard: true}``: the function is called as ``load(split, **options)`` with the
+``options: {kind: number, gap: 1}``: the function is called as ``load(split, **options)`` with the
 source's name of the split and returns records (any iterable, lazily if it likes). A data set with a single
 split says ``holdout: 50`` and maps train and test to it: one question in 50 is then the test set.
 

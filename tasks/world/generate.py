@@ -1,10 +1,21 @@
-"""Word problems with step-by-step rationales, deterministic from a seed, disjoint by construction.
+"""Comparisons of two running totals, with rationales: deterministic from a seed, disjoint by construction.
 
-A problem is a chain of running totals: a start and two or more changes. Which split a chain belongs to is
-decided by a hash of its numbers alone, so no train problem shares its arithmetic with a test problem,
-whatever names and things dress it. Two benchmarks dress the same chains: `number` asks for the total,
-`choice` asks which of four ranges the total lies in: its key is a letter, not a copy of the last step.
-A rationale comes in two lengths: `short` is the arithmetic alone, `long` tells the story along with it.
+Two players have a number each, which changes once or twice: "Tom has 12, wins 7, loses 3. Ana has 20, gives
+4. What is the difference?" The reference reasoning works out both totals, a step a sentence. How far the
+answer is from it is the `gap`:
+
+- 0: the reasoning ends with the answer, which only repeats it;
+- 1: the answer is one operation away, which is not written out;
+- 2: it is two operations away.
+
+A `number` benchmark asks for the difference, with gap 2 for twice the difference. A `choice` benchmark asks
+which player is ahead, or that neither is, with a letter for each in the order in which they are told of; with
+gap 2, which is nearer to a third number. Each gap asks in words of its own, so that a question says how its
+reasoning is to end. A rationale comes in two lengths: `short` is the arithmetic alone, `long` tells the story
+along with it, at more than fifty tokens for the one of the answer.
+
+Which split a problem belongs to is decided by a hash of its numbers alone, so no train problem shares its
+arithmetic with a test problem, whatever names and verbs dress it.
 """
 
 from __future__ import annotations
@@ -20,172 +31,180 @@ from typing import Literal, get_args
 from tasks.errors import InputError
 from tasks.records import LETTERS, Record
 
-WORLD_VERSION = 1
+WORLD_VERSION = 2
 """Raised whenever the same arguments would give other records."""
-LARGEST_TOTAL = 20
-LARGEST_CHANGE = 9
-STEPS = (2, 3)
-"""Fewest and most changes in a problem of training difficulty."""
-HARD_STEPS = (4, 5)
-"""Fewest and most changes in a harder problem: more than training ever shows."""
+LARGEST_TOTAL = 30
+LARGEST_CHANGE = 15
+CHANGES = (1, 2)
+"""Fewest and most changes of one player's number."""
 
 SPLIT_OF_BUCKET = {0: "test", 1: "test", 2: "validation"}
-"""Bucket of ten that a chain's hash falls in -> split; the other seven are `train`."""
-SPLIT_SIZE = {"train": 4000, "validation": 500, "test": 1000}
+"""Bucket of ten that a problem's hash falls in -> split; the other seven are `train`."""
+SPLIT_SIZE = {"train": 4000, "validation": 1000, "test": 1000}
 
 NAMES = ("Tom", "Ana", "Ben", "Mia", "Sam", "Lea", "Max", "Eva")
-THINGS = ("apples", "coins", "books", "cards", "pens", "shells", "stamps", "beads")
 GAINS = ("buys", "finds", "gets", "wins")
-LOSSES = ("loses", "sells", "drops", "eats")
-MARKUP_WORDS = ("Note", "Fact", "Sum", "Name", "Thinking", "Answer")
-RANGES = ("1 to 5", "6 to 10", "11 to 15", "16 to 20")
-"""The choices of every `choice` problem: which range the total lies in."""
-RANGE_WIDTH = 5
+LOSSES = ("loses", "sells", "drops", "gives")
+TARGET = 15
+ASKED = {
+    "number": ("What is the difference?", "How far apart are they?", "What is twice the gap?"),
+    "choice": ("Who has more?", "Who is ahead?", f"Who is nearer to {TARGET}?"),
+}
+"""The question of each kind and gap."""
 
-RationaleLength = Literal["short", "long"]
-BENCHMARKS, RATIONALES = ("number", "choice"), get_args(RationaleLength)
+Length = Literal["short", "long"]
+KINDS, GAPS, LENGTHS = ("number", "choice"), (0, 1, 2), get_args(Length)
 
 
 @dataclass(frozen=True, slots=True)
 class Chain:
-    """The arithmetic of one problem: a start and the signed changes to it."""
+    """One player's arithmetic: a start and the signed changes to it."""
 
     start: int
     changes: tuple[int, ...]
 
     @property
     def totals(self) -> tuple[int, ...]:
-        """The running total after each change."""
-        return tuple(accumulate(self.changes, initial=self.start))[1:]
-
-    @property
-    def split(self) -> str:
-        """The one split this chain may appear in."""
-        text = f"{self.start}{self.changes}"
-        bucket = int.from_bytes(hashlib.sha256(text.encode()).digest()[:4], "big") % 10
-        return SPLIT_OF_BUCKET.get(bucket, "train")
+        """The start, and the running total after each change."""
+        return tuple(accumulate(self.changes, initial=self.start))
 
 
 @dataclass(frozen=True, slots=True)
-class Story:
-    """The words that dress a chain: who, what things, and a verb for each change."""
+class Player:
+    """A chain, and the words that dress it: a name, and a verb for each change."""
 
+    chain: Chain
     name: str
-    things: str
     verbs: tuple[str, ...]
 
 
 def load(
     split: str,
     *,
-    benchmark: str = "number",
-    hard: bool = False,
-    rationale: RationaleLength = "short",
+    kind: str = "number",
+    gap: int = 0,
+    rationale: Length = "short",
     size: int | None = None,
     seed: int = 0,
 ) -> list[Record]:
-    """Generates one split of one benchmark of the world.
+    """Generates one split of one benchmark of the world; no problem comes twice in it.
 
     Args:
         split: `train`, `validation` or `test`.
-        benchmark: `number` (the answer is the total) or `choice` (the letter of its range).
-        hard: Whether problems have more steps than those of training difficulty.
+        kind: `number` or `choice`.
+        gap: Operations between the end of the reasoning and the answer: 0, 1 or 2.
         rationale: `short` or `long`; the same questions either way.
         size: Number of records; the split's usual size where None.
         seed: Decides which.
 
     Raises:
-        InputError: The split, the benchmark or the length does not exist.
+        InputError: The split, the kind, the gap or the length does not exist.
     """
-    given = {"split": split, "benchmark": benchmark, "rationale": rationale}
-    for (name, value), known in zip(given.items(), (SPLIT_SIZE, BENCHMARKS, RATIONALES), strict=True):
+    given = {"split": split, "kind": kind, "gap": gap, "rationale": rationale}
+    for (name, value), known in zip(given.items(), (SPLIT_SIZE, KINDS, GAPS, LENGTHS), strict=True):
         if value not in known:
-            raise InputError(f"world: no {name} {value!r}; there are {', '.join(known)}")
-    return list(_records(split, benchmark, hard, rationale, size or SPLIT_SIZE[split], seed))
+            raise InputError(f"world: no {name} {value!r}; there are {', '.join(map(str, known))}")
+    return list(_records(split, kind, gap, rationale, size or SPLIT_SIZE[split], seed))
 
 
 @lru_cache(maxsize=32)
-def _records(
-    split: str, benchmark: str, hard: bool, rationale: str, size: int, seed: int
-) -> tuple[Record, ...]:
+def _records(split: str, kind: str, gap: int, rationale: str, size: int, seed: int) -> tuple[Record, ...]:
     """What `load` gives, made once: plan, tasks and evaluation each ask for the same split."""
-    rng = random.Random(f"world/{benchmark}/{split}/{hard}/{seed}")
-    chains = _chains(rng, split, HARD_STEPS if hard else STEPS)
-    prefix = f"world-{benchmark}{'-hard' if hard else ''}{'-long' if rationale == 'long' else ''}-{split}"
-    records = []
-    for i in range(size):
-        chain = next(chains)
-        verbs = tuple(rng.choice(GAINS if change > 0 else LOSSES) for change in chain.changes)
-        story = Story(name=rng.choice(NAMES), things=rng.choice(THINGS), verbs=verbs)
-        reasoning = " ".join(_steps(chain)) if rationale == "short" else _long_rationale(chain, story)
-        total = chain.totals[-1]
-        asked = (f"{prefix}-{i}", _question(chain, story))
-        if benchmark == "number":
-            records.append(Record(*asked, None, reasoning, str(total), "number"))
-        else:
-            records.append(Record(*asked, RANGES, reasoning, LETTERS[(total - 1) // RANGE_WIDTH], "choice"))
-    return tuple(records)
+    rng = random.Random(f"world/{kind}/{gap}/{split}/{seed}")
+    problems = _problems(rng, split, kind, gap)
+    prefix = f"world-{kind}-gap{gap}{'-long' if rationale == 'long' else ''}-{split}"
+    return tuple(
+        problem(rng, next(problems), f"{prefix}-{i}", kind=kind, gap=gap, long=rationale == "long")
+        for i in range(size)
+    )
 
 
-def markup_drill(size: int, seed: int) -> list[Record]:
-    """Items that put one thing between markup, for pre-training alone.
+def problem(
+    rng: random.Random, chains: tuple[Chain, Chain], record_id: str, *, kind: str, gap: int, long: bool
+) -> Record:
+    """Dresses two chains as a problem; `long` draws no more from `rng` than short does."""
+    names = rng.sample(NAMES, 2)
+    players = [
+        Player(chain, name, tuple(rng.choice(GAINS if change > 0 else LOSSES) for change in chain.changes))
+        for chain, name in zip(chains, names, strict=True)
+    ]
+    question = " ".join((*map(_told, players), ASKED[kind][gap]))
+    reasoning = [sentence for player in players for sentence in _reasoned(player, long)]
+    reasoning = reasoning or ["Nothing changes."]  # in pre-training alone
+    one, other = (chain.totals[-1] for chain in chains)
+    if kind == "choice":
+        which = outcome(one, other, gap)
+        letter = LETTERS[which]
+        if gap == 0:
+            reasoning.append(f"{one} {'><='[which]} {other}, so {letter}.")
+        return Record(record_id, question, (*names, "neither"), " ".join(reasoning), letter, "choice")
+    difference = abs(one - other)
+    if gap == 0:
+        reasoning.append(f"{max(one, other)} - {min(one, other)} = {difference}.")
+    answer = difference * (2 if gap == 2 else 1)
+    return Record(record_id, question, None, " ".join(reasoning), str(answer), "number")
 
-    A real base model has read markup; without this `<`, `>` and the words in tags would be tokens that the
-    embedded one has never met. No item has the form of a tagged response.
-    """
-    rng = random.Random(f"world/markup/{seed}")
-    records = []
-    for i in range(size):
-        number, word = rng.randint(1, LARGEST_TOTAL), rng.choice(MARKUP_WORDS)
-        content = rng.choice(
-            (f"{number}", f"{number} {rng.choice(THINGS)}", f"{rng.choice(NAMES)} has {number}.")
-        )
-        question, rationale = f"Mark {content} as {word}.", f"<{word}>{content}</{word}>"
-        records.append(Record(f"world-markup-{i}", question, None, rationale, str(number), "number"))
-    return records
+
+def outcome(one: int, other: int, gap: int) -> int:
+    """Which choice is right of these totals: the first player's (0), the second's (1) or neither's (2)."""
+    if gap == 2:
+        one, other = -abs(one - TARGET), -abs(other - TARGET)
+    return 0 if one > other else 1 if one < other else 2
 
 
-def _chains(rng: random.Random, split: str, steps: tuple[int, int]) -> Iterator[Chain]:
-    """Chains of a split; those of `validation` and `test` come once each, training may repeat itself."""
-    seen: set[Chain] = set()
+def _problems(rng: random.Random, split: str, kind: str, gap: int) -> Iterator[tuple[Chain, Chain]]:
+    """Pairs of chains of a split, each once, whichever of the two comes first."""
+    seen: set[frozenset[Chain]] = set()
     while True:
-        chain = _random_chain(rng, rng.randint(*steps))
-        if chain.split != split or chain in seen:
-            continue
-        if split != "train":
-            seen.add(chain)
-        yield chain
+        changes = rng.randint(*CHANGES), rng.randint(*CHANGES)
+        pair = random_pair(rng, changes, kind, gap)
+        if split_of(*pair) == split and frozenset(pair) not in seen:
+            seen.add(frozenset(pair))
+            yield pair
 
 
-def _random_chain(rng: random.Random, num_steps: int) -> Chain:
-    start = total = rng.randint(2, LARGEST_TOTAL - 2)
-    changes: list[int] = []
-    for _ in range(num_steps):
-        least, most = max(-LARGEST_CHANGE, 1 - total), min(LARGEST_CHANGE, LARGEST_TOTAL - total)
-        changes.append(rng.choice([change for change in range(least, most + 1) if change]))
-        total += changes[-1]
-    return Chain(start, tuple(changes))
+def random_pair(rng: random.Random, changes: tuple[int, int], kind: str, gap: int) -> tuple[Chain, Chain]:
+    """Two chains with so many changes; of choices each outcome is as likely as the others."""
+    wanted = rng.randrange(3)  # two totals are seldom equal by themselves
+    while True:
+        ends = rng.randint(1, LARGEST_TOTAL), rng.randint(1, LARGEST_TOTAL)
+        if kind != "choice" or outcome(*ends, gap) == wanted:
+            one, other = (_random_chain(rng, *each) for each in zip(ends, changes, strict=True))
+            return one, other
 
 
-def _question(chain: Chain, story: Story) -> str:
-    changes = zip(story.verbs, chain.changes, strict=True)
-    events = ", ".join(f"{verb} {abs(change)}" for verb, change in changes)
-    return f"{story.name} has {chain.start} {story.things}, {events}. How many now?"
+def _random_chain(rng: random.Random, end: int, num_changes: int) -> Chain:
+    """A chain that ends there, drawn from its end on; all its totals lie between 1 and `LARGEST_TOTAL`."""
+    start, changes = end, list[int]()
+    for _ in range(num_changes):
+        least, most = max(-LARGEST_CHANGE, start - LARGEST_TOTAL), min(LARGEST_CHANGE, start - 1)
+        change = least + rng.randrange(most - least)
+        change += change >= 0  # each but 0 is as likely as the others
+        changes.append(change)
+        start -= change
+    return Chain(start, tuple(reversed(changes)))
 
 
-def _long_rationale(chain: Chain, story: Story) -> str:
-    """The arithmetic, and after each step its story; in words that the questions use too."""
-    steps = zip(_steps(chain), story.verbs, chain.changes, chain.totals, strict=True)
-    told = [
-        f"{step} {story.name} {verb} {abs(change)}, has {after} {story.things}."
-        for step, verb, change, after in steps
-    ]
-    return " ".join((f"{story.name} has {chain.start} {story.things}.", *told))
+def split_of(one: Chain, other: Chain) -> str:
+    """The one split that a problem of these two chains may appear in, whatever their order."""
+    text = "/".join(sorted(f"{chain.start}{chain.changes}" for chain in (one, other)))
+    bucket = int.from_bytes(hashlib.sha256(text.encode()).digest()[:4], "big") % 10
+    return SPLIT_OF_BUCKET.get(bucket, "train")
 
 
-def _steps(chain: Chain) -> list[str]:
-    before = (chain.start, *chain.totals)
-    return [
-        f"{total} {'+' if change > 0 else '-'} {abs(change)} = {after}."
-        for total, change, after in zip(before, chain.changes, chain.totals, strict=False)
-    ]
+def _told(player: Player) -> str:
+    changes = zip(player.verbs, player.chain.changes, strict=True)
+    events = "".join(f", {verb} {abs(change)}" for verb, change in changes)
+    return f"{player.name} has {player.chain.start}{events}."
+
+
+def _reasoned(player: Player, long: bool) -> Iterator[str]:
+    """The steps of a player's arithmetic; where `long` each with its story, in words of the questions."""
+    name, chain = player.name, player.chain
+    if long:
+        yield f"{name} has {chain.start} to begin with."
+    steps = zip(chain.totals, chain.changes, chain.totals[1:], player.verbs, strict=False)
+    for before, change, after, verb in steps:
+        yield f"{before} {'+' if change > 0 else '-'} {abs(change)} = {after}."
+        if long:
+            yield f"{name} {verb} {abs(change)}, and now {name} has {after}."

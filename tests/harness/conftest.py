@@ -5,15 +5,15 @@ from pathlib import Path
 
 import pytest
 from command_line import call
-from mini import MINI
+from mini import random_llama
 
-from sftkey_train.embedded import build_embedded_base, embedded_tokenizer
+from sftkey_train.embedded import embedded_folder
 
 
 @pytest.fixture(scope="session")
 def tiny_base(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A Llama-type model of one layer, pre-trained for a few steps."""
-    return build_embedded_base(tmp_path_factory.mktemp("cache"), lambda metrics: None, MINI)
+    """A Llama-type model of one layer, with weights as small as those of one that begins to learn."""
+    return random_llama(tmp_path_factory.mktemp("tiny") / "base", tied=False, std=0.02)
 
 
 @pytest.fixture(scope="session")
@@ -22,7 +22,7 @@ def foreign_gpt2(tmp_path_factory: pytest.TempPathFactory) -> Path:
     import torch
     from transformers import AutoTokenizer, GPT2Config, GPT2LMHeadModel
 
-    tokenizer = AutoTokenizer.from_pretrained(embedded_tokenizer(tmp_path_factory.mktemp("tokenizer"), MINI))
+    tokenizer = AutoTokenizer.from_pretrained(embedded_folder())
     tokenizer.chat_template = (
         "{% for message in messages %}<|{{ message.role }}|>{{ message.content }}\n{% endfor %}"
         "{% if add_generation_prompt %}<|assistant|>{% endif %}"

@@ -8,39 +8,29 @@ from harness.config import Config
 from harness.engines.api import EngineSettings
 from harness.engines.registry import ENGINES
 from harness.plan import text_path
-from sftkey_train.embedded import Recipe
+from sftkey_train.embedded import embedded_folder
 from tasks.records import render_prompt
 from tasks.world.generate import load
 
-MINI = Recipe(
-    num_number=160,
-    num_choice=160,
-    num_markup=16,
-    width=64,
-    num_layers=1,
-    num_heads=2,
-    context=512,
-    batch_size=32,
-)
 needs_vllm = pytest.mark.skipif(not ENGINES["vllm"].installed, reason="vLLM is not installed")
 SETTINGS = EngineSettings(kv_cache_gib=0.25, max_num_seqs=32, dtype="float32")
 
 
 def prompts(model: Path) -> list[list[int]]:
-    records = [*load("test", size=12), *load("test", benchmark="choice", hard=True, size=12)]
+    records = [*load("test", size=12), *load("test", kind="choice", gap=1, size=12)]
     return text_path(model, Config(), "none").ids([render_prompt(record) for record in records])
 
 
-def random_llama(base: Path, directory: Path, *, tied: bool) -> Path:
-    """A random model with the base's tokenizer, its head tied to the embedding or not."""
+def random_llama(directory: Path, *, tied: bool, std: float = 0.3) -> Path:
+    """A random model of one layer with the embedded tokenizer, its head tied to the embedding or not."""
     import torch
     from transformers import AutoTokenizer, LlamaConfig, LlamaForCausalLM
 
-    tokenizer = AutoTokenizer.from_pretrained(base)
+    tokenizer = AutoTokenizer.from_pretrained(embedded_folder())
     torch.manual_seed(len(directory.name))
     config = LlamaConfig(
         vocab_size=len(tokenizer), hidden_size=64, intermediate_size=128, num_hidden_layers=1,
-        num_attention_heads=2, num_key_value_heads=2, max_position_embeddings=512, initializer_range=0.3,
+        num_attention_heads=2, num_key_value_heads=2, max_position_embeddings=512, initializer_range=std,
         tie_word_embeddings=tied, bos_token_id=tokenizer.bos_token_id, eos_token_id=tokenizer.eos_token_id,
     )  # fmt: skip
     LlamaForCausalLM(config).save_pretrained(directory)

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from harness.config import Config, dump_config, load_config
+from sftkey_train.settings import TrainSettings
 from tasks.errors import InputError
 
 
@@ -18,7 +19,7 @@ def test_without_options_it_is_the_embedded_default() -> None:
     assert config.model == "embedded"
     assert config.variants == ("sft", "sft-tag", "key-tag", "sftkey", "sftkey-tag", "sft-tag-x2")
     assert config.seeds == 3
-    assert config.benchmarks == ("world_number", "world_number_hard", "world_choice", "world_choice_hard")
+    assert config.benchmarks == ("world_number", "world_number_gap1", "world_choice", "world_choice_gap1")
 
 
 def test_set_wins_over_flags_over_file_over_preset(tmp_path: Path) -> None:
@@ -28,6 +29,29 @@ def test_set_wins_over_flags_over_file_over_preset(tmp_path: Path) -> None:
     assert config.train.learning_rate == 1e-4
     assert config.train.batch_size == 8
     assert config.train.second_learning_rate == load_config(None, {}, []).train.second_learning_rate
+
+
+def test_a_protocol_stands_below_ones_own_values(tmp_path: Path) -> None:
+    """The paper's: two stages of three epochs each over the same data, 256 examples a step."""
+    paper = load_config(None, {"model": "org/model", "benchmarks": "gsm8k", "protocol": "paper"}, [])
+    train = paper.train
+    assert (train.batch_size, train.learning_rate, train.second_learning_rate) == (256, 5e-6, 5e-6)
+    assert (train.budget, train.budget_of, train.epochs, train.stage2_data) == ("epochs", "stage", 3, "same")
+    assert (train.warmup_epochs, train.weight_decay) == (0.5, 0.1)
+    file = write(tmp_path / "run.yaml", "protocol: paper\ntrain: {batch_size: 8}\n")
+    own = load_config(file, {}, ["train.epochs=1"])
+    assert (own.train.batch_size, own.train.epochs, own.train.budget_of) == (8, 1, "stage")
+    again = load_config(write(tmp_path / "again.yaml", dump_config(own)))
+    assert again == own
+    with pytest.raises(InputError, match="protocol: input should be 'matched' or 'paper', not 'papers'"):
+        load_config(None, {"protocol": "papers"}, [])
+
+
+def test_the_matched_protocol_is_what_stands_where_nothing_is_said() -> None:
+    """In the preset for people, and in the defaults for code."""
+    plain = load_config(None, {"model": "org/model", "benchmarks": "gsm8k"}, [])
+    assert plain.protocol == "matched"
+    assert plain.train == TrainSettings()
 
 
 def test_another_model_takes_the_papers_values_and_no_preset() -> None:

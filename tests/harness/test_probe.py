@@ -1,14 +1,12 @@
 """The validation probe judges as evaluation does, from the same item: curves and board cannot disagree."""
 
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 
 import pytest
-from mini import MINI
 
 from harness.engines.api import Completion, Request, Sampling
 from harness.jobs import ValidationProbe
-from sftkey_train.embedded import embedded_tokenizer
+from sftkey_train.embedded import embedded_folder
 from sftkey_train.text import TextPath
 from tasks.records import Record
 from tasks.tags import get_tag_format
@@ -35,14 +33,14 @@ class Answering:
 
 
 @pytest.fixture
-def looked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def looked(monkeypatch: pytest.MonkeyPatch):
     """What the probe sees where the model answers `text` and the chat template's prompt ends with `start`."""
     from transformers import AutoTokenizer
 
     monkeypatch.setattr("harness.engines.hf.HfEngine", Answering)
 
     def look(text: str, start: str, finish_reason: str = "stop") -> tuple[float, float]:
-        tokenizer = AutoTokenizer.from_pretrained(embedded_tokenizer(tmp_path, MINI))
+        tokenizer = AutoTokenizer.from_pretrained(embedded_folder())
         tokenizer.chat_template = TEMPLATE.replace("{{ start }}", start)
         Answering.text, Answering.finish_reason = text, finish_reason
         path = TextPath.of(tokenizer, "chat")

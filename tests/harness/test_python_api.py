@@ -6,7 +6,6 @@ import sys
 from pathlib import Path
 
 import pytest
-from mini import MINI
 
 import harness
 
@@ -47,12 +46,6 @@ def test_what_plans_a_run_needs_no_torch_of_its_configuration() -> None:
 def test_the_example_of_the_documentation_runs(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """The text as it stands, with a base of one layer in place of the embedded one, for its speed alone."""
-    from sftkey_train import embedded
-
-    makers = (embedded.recipe_digest, embedded.embedded_tokenizer, embedded.build_embedded_base)
-    for function in makers:
-        monkeypatch.setattr(function, "__defaults__", (MINI,))
     monkeypatch.setenv("HARNESS_CACHE", str(tmp_path / "cache"))
     monkeypatch.chdir(tmp_path)
     space: dict[str, object] = {}

@@ -165,8 +165,8 @@ def test_the_prompt_that_is_trained_is_the_prompt_that_is_evaluated(
     monkeypatch.setattr(generate, "_records", generate._records.__wrapped__)
     monkeypatch.setattr(generate, "SPLIT_OF_BUCKET", {})
     monkeypatch.setitem(generate.SPLIT_SIZE, "test", 8)
-    train = {name: generate.load("train", benchmark=name, size=8) for name in ("number", "choice")}
-    monkeypatch.setattr(generate, "load", lambda split, benchmark, **options: train[benchmark])
+    train = {name: generate.load("train", kind=name, size=8) for name in ("number", "choice")}
+    monkeypatch.setattr(generate, "load", lambda split, kind, **options: train[kind])
     flags = {
         "model": str(tiny_base),
         "benchmarks": "world_number,world_choice",

@@ -7,8 +7,8 @@ import numpy as np
 from leaderboards.results.schema import Entry, Evaluation, RunResults, Sample, TrainingCost
 from leaderboards.results.tables import SAMPLES
 
-BENCHMARKS = ("world_number", "world_number_hard", "world_choice", "world_choice_hard")
-DIFFICULTY = {"world_number": 0.0, "world_number_hard": 1.1, "world_choice": -0.2, "world_choice_hard": 0.8}
+BENCHMARKS = ("world_number", "world_number_gap1", "world_choice", "world_choice_gap1")
+DIFFICULTY = {"world_number": 0.0, "world_number_gap1": 1.1, "world_choice": -0.2, "world_choice_gap1": 0.8}
 
 
 @dataclass(frozen=True)

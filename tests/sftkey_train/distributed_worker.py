@@ -39,7 +39,6 @@ class Case:
         lora: Whether adapters are trained.
         stops: Steps after which it is stopped, to go on from its last save; not at all where 0.
         probe: Whether the model is looked at while it trains.
-        alone: Whether the first process trains it without the others.
     """
 
     variant: str
@@ -48,7 +47,6 @@ class Case:
     lora: bool = False
     stops: int = 0
     probe: bool = False
-    alone: bool = False
 
 
 CASES = {
@@ -60,7 +58,6 @@ CASES = {
     "tied": Case("sft-tag", tied=True),
     "lora": Case("sft-tag", lora=True),
     "packed": Case("sft-tag", {"packing": True}),
-    "alone": Case("sft-tag", alone=True),
     "norms": Case("sft-tag", {"gradient_norms": True}),
     "probe": Case("sft-tag", {"validate_every": 2}, probe=True),
     "resumed": Case("sft-tag", {"save_minutes": 0}, stops=3),
@@ -141,11 +138,8 @@ def train_and_save(name: str, out: Path) -> None:
     scratch = out / "partial" / name
     scratch.mkdir(parents=True, exist_ok=True)
     case = CASES[name]
-    if case.alone and not distributed.is_first():
-        return
     try:
-        with distributed.alone() if case.alone else ExitStack():
-            model, result = train(case, scratch)
+        model, result = train(case, scratch)
     except InputError as error:
         (out / f"{name}.refused").write_text(str(error), encoding="utf-8")
         return

@@ -30,6 +30,25 @@ def batches_of(
     return [batch.tolist() for batch in order.batches(first, count)]
 
 
+@pytest.mark.parametrize("packing", [False, True])
+def test_each_example_may_weigh_the_same(packing: bool) -> None:
+    """Whatever its length and the weights of its segments; padding weighs nothing, nor what has no loss."""
+    weights = tuple(float(WEIGHTS.get(name, 0)) for name in SEGMENTS)
+    rows = [*EXAMPLES, ([3, 3], ["prompt", "prompt"])]
+    corpus = corpus_of(rows)
+    examples = [corpus[i] for i in range(len(rows))]
+    plain, equal = (
+        Collator(weights, packing=packing, per_example=per_example)(examples) for per_example in (False, True)
+    )
+    for i, total in enumerate((5.5, 3.0, 0.0)):
+        own = plain["examples"] == i
+        assert float(plain["weights"][own].sum()) == total
+        assert float(equal["weights"][own].sum()) == pytest.approx(float(total > 0))
+        if total:
+            torch.testing.assert_close(equal["weights"][own] * total, plain["weights"][own])
+    assert float(equal["weights"][equal["examples"] < 0].sum()) == 0
+
+
 @quickly
 @given(lengths=any_lengths, batch_size=st.integers(1, 40), passes=st.integers(1, 3), seed=st.integers(0, 9))
 def test_a_pass_shows_each_example_at_most_once_in_full_batches(

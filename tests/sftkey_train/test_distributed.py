@@ -25,7 +25,7 @@ SECONDS = 150
 """A launch that takes longer hangs."""
 BY_KIND = {
     "ddp": (
-        "sft", "key", "rho-1", "psft", "asft", "packed", "norms", "probe", "alone", "resumed", "resumed-lora"
+        "sft", "key", "rho-1", "psft", "asft", "packed", "norms", "probe", "resumed", "resumed-lora"
     ),
     "fsdp": ("sft", "key", "rho-1", "psft", "asft", "tied", "lora", "norms", "probe", "resumed-tied"),
     "zero2": ("sft", "tied", "lora", "psft", "resumed"),
@@ -172,14 +172,6 @@ def test_a_launch_that_would_not_shard_is_refused(
     monkeypatch.setenv(variable, "true")
     train_and_save("sft", tmp_path)
     assert message in (tmp_path / "sft.refused").read_text(encoding="utf-8")
-
-
-@pytest.mark.heavy
-def test_one_process_alone_gives_the_same_bit_for_bit(
-    one: Callable[[str], Path], launched: Callable[[str], Path]
-) -> None:
-    """As it builds the embedded base model, while the others of its launch wait."""
-    assert read_manifest(launched("ddp") / "alone")["weights_digest"] == weights_digest(one("alone"))
 
 
 def test_a_batch_that_does_not_divide_among_the_processes_is_refused(

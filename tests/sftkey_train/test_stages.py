@@ -71,6 +71,15 @@ def test_a_budget_of_a_stage_lets_one_stage_be_the_first_of_two(settings: TrainS
     assert first["sft-tag"] == first["sftkey-tag"] == first["sft-tag-x2"] != first["key-tag"]
 
 
+def test_a_second_stage_may_see_the_data_of_the_first_again(settings: TrainSettings) -> None:
+    first, second = chain_of("sftkey-tag", settings)
+    again_first, again = chain_of("sftkey-tag", replace(settings, stage2_data="same"))
+    assert again_first.key == first.key
+    assert (second.first_step, again.first_step) == (first.num_steps, 0)
+    assert again.num_steps == second.num_steps == first.num_steps
+    assert again.tokens_forward == first.tokens_forward != second.tokens_forward
+
+
 def test_parents_and_references_come_before_children(settings: TrainSettings) -> None:
     done: set[str | None] = {None, BASE}
     graph = graph_of(settings, names=(*TAGGED, "rho-1", "asft", "token-cleaning"))
@@ -274,7 +283,9 @@ def test_plain_sft_as_a_reference_is_the_variant_that_is_just_that(settings: Tra
 
 CHANGES = {
     "method": "lora", "learning_rate": 0.02, "second_learning_rate": 0.02, "budget": "epochs", "epochs": 2,
-    "amount": 3, "budget_of": "stage", "stage2_share": 0.2, "batch_size": 4, "micro_batch_size": 2,
+    "amount": 3, "budget_of": "stage", "stage2_share": 0.2,
+    "stage2_data": "same", "loss_mean": "examples", "optimizer_state": "carried",
+    "batch_size": 4, "micro_batch_size": 2,
     "packing": True, "warmup_epochs": 0.0, "schedule": "cosine", "weight_decay": 0.0, "max_grad_norm": 2.0,
     "max_length": 512, "log_every": 1, "validate_every": 5, "validation_records": 7, "gradient_norms": True,
     "report_to": "wandb", "save_minutes": 1.0, "workers": 2, "tag_tokens": True, "lora_rank": 4,

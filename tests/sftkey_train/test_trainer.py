@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -18,11 +19,14 @@ from tiny import (
     tagged_corpus,
     tiny_model,
     train,
+    train_tokenizer,
     with_settings,
     with_weights,
 )
+from torch.nn.functional import cross_entropy
 
 from sftkey_train import trainer as trainer_module
+from sftkey_train.batches import BatchOrder
 from sftkey_train.corpus import Corpus
 from sftkey_train.model import flops_of, output_head
 from sftkey_train.objectives import OBJECTIVES
@@ -37,6 +41,7 @@ from sftkey_train.references import (
 )
 from sftkey_train.settings import TrainSettings, training_arguments
 from sftkey_train.stages import StageNode, build_graph
+from sftkey_train.stored import save_stage
 from sftkey_train.trainer import SpanTrainer, train_stage
 from sftkey_train.variants import load_variant
 from tasks.errors import InputError
@@ -98,6 +103,51 @@ def test_accumulation_changes_nothing(
             assert line.loss == pytest.approx(expected.loss, rel=1e-4)
             assert line.loss_answer == pytest.approx(expected.loss_answer, rel=1e-4)
         assert accumulated.cost.tokens_forward == result.cost.tokens_forward
+
+
+@pytest.mark.parametrize("adapters", [False, True])
+def test_two_stages_with_one_optimiser_are_one_long_stage(
+    adapters: bool, tagged: Corpus, node_of: NodeOf, settings: TrainSettings, tmp_path: Path
+) -> None:
+    """At a constant rate, bit for bit; a fresh optimiser goes elsewhere."""
+    settings = replace(settings, epochs=4, schedule="constant", warmup_epochs=0.0, optimizer_state="carried")
+    whole = node_of("sft-tag", settings)
+    half = whole.num_steps // 2
+    new = lora_model if adapters else partial(tiny_model, V)
+    long, _ = train(tagged, whole, new())
+    for state in ("carried", "fresh"):
+        first = with_settings(replace(whole, num_steps=half), optimizer_state=state)
+        second = replace(first, first_step=half, num_steps=whole.num_steps - half)
+        model = new()
+        _, result = train(tagged, first, model)
+        assert (result.moments is None) == (state == "fresh")
+        save_stage(model, train_tokenizer("gpt2"), tmp_path / state, {}, [], moments=result.moments)
+        ended, _ = train(tagged, second, model, parent=tmp_path / state)
+        assert equal_states(ended, long) == (state == "carried")
+    with pytest.raises(InputError, match=r"optimizer\.moments: not there"):
+        train(tagged, with_settings(second, optimizer_state="carried"), new(), parent=tmp_path / "fresh")
+
+
+def test_a_loss_over_examples_is_the_mean_of_their_means(
+    tagged: Corpus, node_of: NodeOf, settings: TrainSettings
+) -> None:
+    """Against a computation example by example; micro-batches change nothing."""
+    settings = replace(settings, epochs=1, log_every=1, warmup_epochs=0.0, loss_mean="examples")
+    node = replace(node_of("sft-tag", settings), num_steps=1)
+    model = tiny_model(V, initializer_range=0.3)
+    [batch] = BatchOrder(tagged.lengths_E, settings.batch_size, node.seed).batches(0, 1)
+    means = []
+    for index in batch:
+        ids, segments = (torch.from_numpy(tagged[int(index)][name]) for name in ("input_ids", "segments"))
+        with torch.no_grad():
+            losses = cross_entropy(model(ids[None]).logits[0, :-1], ids[1:], reduction="none")
+        has_loss = torch.tensor([node.stage.weights[segment] > 0 for segment in segments[1:]])
+        means.append(float(losses[has_loss].mean()))
+    assert len({round(mean, 3) for mean in means}) == settings.batch_size
+    for micro in (None, 2):
+        start = tiny_model(V, initializer_range=0.3)
+        _, result = train(tagged, with_settings(node, micro_batch_size=micro), start)
+        assert result.history[0].loss == pytest.approx(sum(means) / len(means), rel=1e-4)
 
 
 def test_accumulation_changes_nothing_for_a_model_that_takes_no_loss_arguments(

@@ -39,7 +39,7 @@ UNICODE = (
 
 def records_of(size: int) -> list[Record]:
     """Number and choice problems of the world in turn, two with other scripts first."""
-    pairs = zip(load("train", size=size), load("train", benchmark="choice", size=size), strict=True)
+    pairs = zip(load("train", size=size), load("train", kind="choice", size=size), strict=True)
     return [*UNICODE, *(record for pair in pairs for record in pair)][:size]
 
 

@@ -23,7 +23,7 @@ from studies.evidence.design import (
     control_of,
     make_design,
 )
-from studies.evidence.effects import HARDNESS, LENGTH, POOLED, TO_START, Evidence, gather
+from studies.evidence.effects import GAP, LENGTH, POOLED, TO_START, Evidence, gather
 from studies.evidence.verdicts import answers
 from tasks.benchmarks import load_benchmark
 from tasks.errors import InputError
@@ -69,17 +69,17 @@ def test_the_answer_falls_as_the_figures_do(
 
 
 def test_every_cell_is_judged_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
-    found = evidence(monkeypatch, lambda name, cell: 0.8 if name == METHOD and cell.hard else 0.5)
-    verdicts = {cell.hard: found.effect(METHOD, cell.name).verdict for cell in CELLS}
-    assert verdicts == {False: "undecided", True: "better"}
+    found = evidence(monkeypatch, lambda name, cell: 0.8 if name == METHOD and cell.gap else 0.5)
+    verdicts = {cell.gap: found.effect(METHOD, cell.name).verdict for cell in CELLS}
+    assert verdicts == {0: "undecided", 1: "better"}
 
 
 def test_a_contrast_is_the_change_of_the_effect_in_points(monkeypatch: pytest.MonkeyPatch) -> None:
-    """+30 points where it is hard, none where it is easy: the effect changes by 30."""
-    found = evidence(monkeypatch, lambda name, cell: 0.8 if name == METHOD and cell.hard else 0.5)
+    """+30 points where the gap is 1, none where it is 0: the effect changes by 30."""
+    found = evidence(monkeypatch, lambda name, cell: 0.8 if name == METHOD and cell.gap else 0.5)
     contrasts = {effect.where: effect.difference for effect in found.contrasts if effect.variant == METHOD}
-    assert contrasts[HARDNESS].mean == pytest.approx(0.3, abs=0.05)
-    assert contrasts[HARDNESS].low < 0.3 < contrasts[HARDNESS].high
+    assert contrasts[GAP].mean == pytest.approx(0.3, abs=0.05)
+    assert contrasts[GAP].low < 0.3 < contrasts[GAP].high
     assert contrasts[LENGTH].low < 0 < contrasts[LENGTH].high
 
 
@@ -107,7 +107,7 @@ def test_the_second_stage_starts_from_a_stage_that_is_measured_apart() -> None:
 def test_every_cell_has_questions_of_its_own_kind() -> None:
     for cell in CELLS:
         benchmark = load_benchmark(cell.name)
-        assert benchmark.data.options.get("hard", False) == cell.hard
+        assert benchmark.data.options["gap"] == cell.gap
         assert (benchmark.data.options.get("rationale") == "long") == cell.long
 
 
@@ -118,7 +118,7 @@ def test_all_shipped_variants_are_in_and_none_twice() -> None:
 
 @pytest.mark.parametrize(
     ("cells", "variants", "message"),
-    [(["world_easy"], [], "--cells"), ([], ["sft-tags"], "no variant 'sft-tags'")],
+    [(["world_numbers"], [], "--cells"), ([], ["sft-tags"], "no variant 'sft-tags'")],
 )
 def test_what_does_not_exist_is_one_line(cells: list[str], variants: list[str], message: str) -> None:
     with pytest.raises(InputError, match=message):

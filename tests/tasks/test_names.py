@@ -12,7 +12,7 @@ from tasks.names import AVERAGE, BASE, MOST_BYTES, check_label, check_name, file
 from tasks.shown import neutral
 
 GOOD = (
-    *("sft", "sftkey-tag", "sft-tag+key-tag", "world_number_hard", "Their LoRA", "x's own", "_", "4"),
+    *("sft", "sftkey-tag", "sft-tag+key-tag", "world_number_gap1", "Their LoRA", "x's own", "_", "4"),
     *("Qwen/Qwen2.5-0.5B-Instruct@main", "meta-llama/Llama-3.1-8B:free", "ft:gpt-4o:org::abc", "lr=1e-5"),
     *(
         "模型",

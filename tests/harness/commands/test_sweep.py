@@ -1,6 +1,7 @@
 """Settings are chosen on validation questions, each variant from the same grid."""
 
 import json
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,40 @@ def test_what_matters_to_later_stages_is_not_tried_on_a_single_one() -> None:
     two = points_of(load_variant("sftkey-tag"), grid)
     assert len(two) == len(set(two)) == 8
     assert two[0] == (("learning_rate", 1.0), ("second_learning_rate", 3.0), ("stage2_share", 0.25))
+
+
+def test_every_variant_has_as_many_trials() -> None:
+    """One stage has no share to try: it tries more rates, between the same ends."""
+    grid = {"learning_rate": (1e-4, 1e-3), "stage2_share": (0.25, 0.5), "weight": (2.0, 5.0)}
+    names = ("sftkey-tag", "answer-weighted", "sft-tag", "sft-tag+answer-weighted")
+    points = {name: points_of(load_variant(name), grid, 8) for name in names}
+    assert {len(set(own)) for own in points.values()} == {8}
+    assert {dict(point).get("weight") for point in points["answer-weighted"]} == {2.0, 5.0}
+    for own in points.values():
+        rates = sorted({dict(point)["learning_rate"] for point in own})
+        assert (rates[0], rates[-1]) == (1e-4, 1e-3)
+    rates = [dict(point)["learning_rate"] for point in points["sft-tag"]]
+    ratios = [after / before for before, after in pairwise(rates)]
+    assert ratios == pytest.approx([10 ** (1 / 7)] * 7, rel=1e-4)
+
+
+def test_an_option_of_an_objective_is_a_setting_of_the_variant() -> None:
+    """In its stages alone, and in what names a stage."""
+    own = {"answer-weighted": {"weight": 7, "learning_rate": 1e-4}}
+    names = "answer-weighted,sft-tag+answer-weighted"
+    config = load_config(None, {"variants": names, "per_variant": own, "seeds": 1, "limit": 40}, [])
+    first, second = config.load_variants()
+    assert dict(first.stages[0].options) == {"weight": 7.0}
+    assert dict(second.stages[1].options) == {"weight": 3.0}
+    assert config.settings_of("answer-weighted").learning_rate == 1e-4
+    with pytest.raises(
+        InputError, match=r"per_variant\.answer-weighted: unknown setting 'wait': did you mean"
+    ):
+        load_config(None, {"variants": names, "per_variant": {"answer-weighted": {"wait": 1}}}, [])
+    with pytest.raises(InputError, match="option weight must be a number of at least 0, not -1"):
+        load_config(
+            None, {"variants": names, "per_variant": {"answer-weighted": {"weight": -1}}}, []
+        ).load_variants()
 
 
 def test_the_usual_grid_is_learning_rate_by_share() -> None:
@@ -91,7 +126,7 @@ def test_a_sweep_looks_at_validation_alone_and_its_choice_runs(
         assert splits == {"validation"}
     final = harness("train-and-eval", "--config", run / "chosen.yaml")
     assert final.returncode == 0, final.stderr
-    assert "2 distinct, 0 to train" in final.stdout, "the chosen stages are in the store"
+    assert "2 distinct, 2 to train" in final.stdout, "on seeds that the sweep has not seen"
     chosen = next(point["point"] for point in points if point["chosen"])
     stored = json.loads((run / "results.json").read_text())
     stages = {path.name for path in (run / "store" / "stages").iterdir()}

@@ -20,8 +20,8 @@ HOW = Sampling(max_new_tokens=16)
 
 
 @pytest.fixture(scope="module")
-def base(tiny_base: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return random_llama(tiny_base, tmp_path_factory.mktemp("models") / "base", tied=False)
+def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return random_llama(tmp_path_factory.mktemp("models") / "base", tied=False)
 
 
 @pytest.fixture(scope="module")
@@ -131,7 +131,7 @@ def test_each_engine_says_of_a_merged_adapter_what_peft_says_of_it_unmerged(
     name: str, tiny_base: Path, tmp_path: Path
 ) -> None:
     """On a tied base, whose head the adapter changes; what an engine makes of it otherwise is refused."""
-    tied = random_llama(tiny_base, tmp_path / "tied", tied=True)
+    tied = random_llama(tmp_path / "tied", tied=True)
     weights = with_adapter(whole_model(tied), adapter(tied, tmp_path / "head", target_modules=["lm_head"]))
     running = create_engine(name, SETTINGS)
     try:

@@ -44,8 +44,8 @@ def test_vllm_and_transformers_agree_and_swapped_weights_answer_as_their_own(
 ) -> None:
     """Tied heads too: there vLLM would go on with the old head. One engine serves all of one shape."""
     sampling = Sampling(max_new_tokens=24, stop=("\nQuestion:", "3"))
-    own = [random_llama(tiny_base, tmp_path / name, tied=False) for name in ("own", "own-too")]
-    tied = [random_llama(tiny_base, tmp_path / name, tied=True) for name in ("tied", "tied-too")]
+    own = [random_llama(tmp_path / name, tied=False) for name in ("own", "own-too")]
+    tied = [random_llama(tmp_path / name, tied=True) for name in ("tied", "tied-too")]
     models = [tiny_base, *own, own[0], *tied, tied[0]]
     RUNNING.setdefault("vllm", create_engine("vllm", SETTINGS)).close()
     started = []

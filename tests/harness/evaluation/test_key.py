@@ -47,7 +47,7 @@ def store(tmp_path: Path) -> Iterator[GenerationStore]:
 @pytest.mark.parametrize("tags", ["thinking-answer", "none", "think-answer", "boxed"])
 def test_a_response_up_to_its_answer_in_the_tokens_of_training(tiny_base: Path, tags: str) -> None:
     path, tag_format = text_path(tiny_base, Config(), "none"), get_tag_format(tags)
-    records = [*load("test", size=6), *load("test", benchmark="choice", size=6), *ODD]
+    records = [*load("test", size=6), *load("test", kind="choice", size=6), *ODD]
     found = given(records, tag_format, path)
     left_out = [record.id for record, one in zip(records, found, strict=True) if one is None]
     assert left_out == ["none", "tagged"] if tags == "thinking-answer" else ["none"]
@@ -102,7 +102,7 @@ def test_bits_are_those_of_a_naive_computation(name: str, tiny_base: Path, tmp_p
     import torch
     from transformers import AutoModelForCausalLM
 
-    folder = random_llama(tiny_base, tmp_path / "model", tied=False)
+    folder = random_llama(tmp_path / "model", tied=False)
     ids = prompts(folder)
     asked = [
         Request(tuple(prompt[: -1 - i % 3]), Sampling(1), continuation=tuple(prompt[-1 - i % 3 :]))

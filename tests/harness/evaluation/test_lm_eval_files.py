@@ -182,7 +182,7 @@ def test_the_hubs_loader_reads_the_samples_as_lm_eval_uploads_them(ours: Path, t
     files = [str(path) for path in sorted(ours.glob("samples_*.jsonl"))]
     loaded = datasets.load_dataset("json", data_files=files[:1], split="train", cache_dir=str(tmp_path / "c"))
     assert len(loaded) == LIMIT
-    assert loaded[0]["doc"]["id"] == "world-choice-test-0"
+    assert loaded[0]["doc"]["id"] == "world-choice-gap0-test-0"
 
 
 def test_what_the_wandb_and_zeno_scripts_take_from_samples_is_there(ours: Path) -> None:

@@ -27,8 +27,8 @@ BENCHMARKS = ("world_number", "world_choice")
 
 
 @pytest.fixture(scope="module")
-def base(tiny_base: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return random_llama(tiny_base, tmp_path_factory.mktemp("models") / "base", tied=False)
+def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return random_llama(tmp_path_factory.mktemp("models") / "base", tied=False)
 
 
 @pytest.fixture(scope="module")

@@ -293,13 +293,13 @@ def test_questions_that_stand_in_two_benchmarks_count_once(run: RunResults) -> N
         lambda ids: ids.factorize()[0]
     )
     apart = {name: 1000 * at for at, name in enumerate(run.samples["benchmark"].unique())}
-    once = numbers + run.samples["benchmark"].map({**apart, "world_number_hard": apart["world_number"]})
+    once = numbers + run.samples["benchmark"].map({**apart, "world_number_gap1": apart["world_number"]})
     plain, found = (
         build_board([dataclasses.replace(run, samples=run.samples.assign(content=content))])
         for content in (numbers + run.samples["benchmark"].map(apart), once)
     )
     assert "several times" not in " ".join(sentences(plain.notes, plain))
-    assert "stand several times in world_number and world_number_hard; intervals and tests count" in " ".join(
+    assert "stand several times in world_number and world_number_gap1; intervals and tests count" in " ".join(
         sentences(found.notes, found)
     )
     for before, after in zip(plain.rows, found.rows, strict=True):
@@ -326,7 +326,7 @@ def test_truncated_outputs_and_unequal_settings_are_noted(run: RunResults) -> No
     notes = " ".join(sentences(board.notes, board))
     assert "were cut at the token limit: base‡ on world_number" in notes
     assert (
-        "‡ base is not comparable on world_number, world_number_hard, world_choice and world_choice_hard: "
+        "‡ base is not comparable on world_number, world_number_gap1, world_choice and world_choice_gap1: "
         "other generation settings (max_tokens 512; the others: max_tokens 128)." in notes
     )
     assert "stop" not in notes

@@ -100,7 +100,7 @@ def test_test_questions_in_the_training_data_are_a_warning(small: RunResults) ->
     assert "(7,473 records), 1 of them word for word (such as q-7 in t-99)" in warning
     assert "base" not in warning
     (check,) = sentences(board.checks, board)
-    assert check.startswith("None of the test questions of world_number_hard (40), world_choice (40) and ")
+    assert check.startswith("None of the test questions of world_number_gap1 (40), world_choice (40) and ")
     assert all(name in check for name in ("sft", "sft-tag"))
     for text in forms(board).values():
         assert warning in text

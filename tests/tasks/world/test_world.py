@@ -1,186 +1,177 @@
 """The generated world: deterministic, right, and disjoint by construction."""
 
 import re
-from itertools import combinations
+from itertools import combinations, product
 
 import pytest
 
+from sftkey_train.embedded import embedded_folder
+from sftkey_train.text import load_tokenizer
 from tasks.benchmarks import load_benchmark
 from tasks.errors import InputError
-from tasks.records import LETTERS, Record, records_digest
-from tasks.tags import TAG_FORMATS, get_tag_format, parse_output
-from tasks.world.generate import LOSSES, SPLIT_SIZE, load, markup_drill
+from tasks.records import Record, records_digest
+from tasks.world.generate import ASKED, GAPS, KINDS, LENGTHS, LOSSES, SPLIT_SIZE, TARGET, load
 
-BENCHMARKS = ("number", "choice")
-RECORDS_OF_VERSION_1 = {
-    ("number", False): "1fac463e80e917bd",
-    ("number", True): "48f9db4e99b6676e",
-    ("choice", False): "9832e3d042b354fb",
-    ("choice", True): "bff0f37c2016b3a8",
-}
-ALL = [(benchmark, hard) for benchmark in BENCHMARKS for hard in (False, True)]
+CELLS = list(product(KINDS, GAPS))
+RECORDS_OF_VERSION_2 = "b328af9c1453f893"
 
 
-def chain_of(record: Record) -> tuple[int, ...]:
-    """Start and signed changes, read from the question's words alone."""
-    start = re.match(r"\w+ has (\d+) \w+,", record.question)
-    events = re.findall(r"(\w+) (\d+)(?=[,.])", record.question)
-    assert start
-    return int(start[1]), *(-int(n) if verb in LOSSES else int(n) for verb, n in events)
+def chains_of(record: Record) -> list[tuple[int, ...]]:
+    """Start and signed changes of each player, read from the question's words alone."""
+    told = re.findall(r"\w+ has (\d+)((?:, \w+ \d+)+)\.", record.question)
+    assert len(told) == 2
+    return [
+        (
+            int(start),
+            *(-int(n) if verb in LOSSES else int(n) for verb, n in re.findall(r"(\w+) (\d+)", events)),
+        )
+        for start, events in told
+    ]
 
 
-@pytest.mark.parametrize(("benchmark", "hard"), ALL)
-def test_the_seed_decides_the_records(benchmark: str, hard: bool) -> None:
-    first = load("test", benchmark=benchmark, hard=hard, size=50, seed=3)
-    assert first == load("test", benchmark=benchmark, hard=hard, size=50, seed=3)
-    assert first != load("test", benchmark=benchmark, hard=hard, size=50, seed=4)
-    assert first == load("test", benchmark=benchmark, hard=hard, size=80, seed=3)[:50]
+def wanted(record: Record, gap: int) -> str:
+    """The answer, worked out from the question's words."""
+    one, other = map(sum, chains_of(record))
+    if record.kind == "number":
+        return str(abs(one - other) * (2 if gap == 2 else 1))
+    if gap == 2:
+        one, other = -abs(one - TARGET), -abs(other - TARGET)
+    return "A" if one > other else "B" if one < other else "C"
 
 
-@pytest.mark.parametrize(("benchmark", "hard"), ALL)
+@pytest.mark.parametrize(("kind", "gap"), CELLS)
+def test_the_seed_decides_the_records(kind: str, gap: int) -> None:
+    first = load("test", kind=kind, gap=gap, size=50, seed=3)
+    assert first == load("test", kind=kind, gap=gap, size=50, seed=3)
+    assert first != load("test", kind=kind, gap=gap, size=50, seed=4)
+    assert first == load("test", kind=kind, gap=gap, size=80, seed=3)[:50]
+
+
 @pytest.mark.parametrize("split", SPLIT_SIZE)
-def test_answers_are_what_the_question_comes_to(benchmark: str, hard: bool, split: str) -> None:
-    for record in load(split, benchmark=benchmark, hard=hard, size=300):
-        total = sum(chain_of(record))
-        assert 1 <= total <= 20
-        if benchmark == "number":
-            assert (record.kind, record.answer, record.choices) == ("number", str(total), None)
-        else:
-            low, high = map(int, record.choices[LETTERS.index(record.answer)].split(" to "))
-            assert record.kind == "choice"
-            assert low <= total <= high
+@pytest.mark.parametrize(("kind", "gap"), CELLS)
+def test_answers_are_what_the_question_comes_to(kind: str, gap: int, split: str) -> None:
+    for record in load(split, kind=kind, gap=gap, size=300):
+        assert (record.kind, record.answer) == (kind, wanted(record, gap))
+        names = re.findall(r"(\w+) has", record.question)
+        assert record.choices == (None if kind == "number" else (*names, "neither"))
 
 
-@pytest.mark.parametrize(("benchmark", "hard"), ALL)
-def test_every_step_of_a_rationale_is_right_and_leads_on(benchmark: str, hard: bool) -> None:
-    for record in load("train", benchmark=benchmark, hard=hard, size=200):
-        total, *changes = chain_of(record)
+@pytest.mark.parametrize("rationale", LENGTHS)
+@pytest.mark.parametrize(("kind", "gap"), CELLS)
+def test_every_step_of_a_rationale_is_right_and_leads_on(kind: str, gap: int, rationale: str) -> None:
+    """The totals of both players; the answer itself where the gap is 0, and nowhere else."""
+    for record in load("train", kind=kind, gap=gap, rationale=rationale, size=200):
         steps = re.findall(r"(\d+) ([+-]) (\d+) = (\d+)\.", record.rationale)
-        assert len(steps) == len(changes)
-        for (before, sign, amount, after), change in zip(steps, changes, strict=True):
-            assert (int(before), int(sign + amount)) == (total, change)
-            total += change
-            assert int(after) == total
+        right = []
+        for start, *changes in chains_of(record):
+            total = start
+            for change in changes:
+                right.append((total, change, total + change))
+                total += change
+        one, other = map(sum, chains_of(record))
+        if kind == "choice":
+            end = f"{one} {'>' if one > other else '<' if one < other else '='} {other}, so {record.answer}."
+        else:
+            end = f"{max(one, other)} - {min(one, other)} = {record.answer}."
+        assert record.rationale.endswith(end) == (gap == 0)
+        assert [(int(a), int(sign + b), int(c)) for a, sign, b, c in steps][: len(right)] == right
+        assert len(steps) == len(right) + (kind == "number" and gap == 0)
 
 
-@pytest.mark.parametrize("hard", [False, True])
-def test_a_long_rationale_tells_the_same_questions_and_arithmetic(hard: bool) -> None:
-    short = load("train", hard=hard, size=200)
-    long = load("train", hard=hard, rationale="long", size=200)
+def test_a_gap_shows_in_the_question() -> None:
+    """Else a model could not know whether its reasoning is to end with the difference."""
+    for kind, gap in CELLS:
+        assert all(record.question.endswith(ASKED[kind][gap]) for record in load("test", kind=kind, gap=gap))
+
+
+@pytest.mark.parametrize("gap", GAPS)
+def test_a_long_rationale_tells_the_same_questions_and_arithmetic(gap: int) -> None:
+    short, long = (load("train", gap=gap, rationale=rationale, size=200) for rationale in LENGTHS)
     for brief, told in zip(short, long, strict=True):
         assert (told.question, told.answer) == (brief.question, brief.answer)
-        assert re.findall(r"\d+ [+-] \d+ = \d+\.", told.rationale) == [
-            f"{step}." for step in brief.rationale.rstrip(".").split(". ")
-        ]
+        arithmetic = re.findall(r"\d+ [+-] \d+ = \d+\.", told.rationale)
+        assert arithmetic == [f"{step}." for step in brief.rationale.rstrip(".").split(". ")]
         assert told.id != brief.id
+        for name, total in re.findall(r"now (\w+) has (\d+)\.", told.rationale):
+            assert re.search(rf"= {total}\. {name} ", told.rationale)
 
 
-def test_a_long_rationale_tells_each_change_and_what_it_leaves() -> None:
-    for record in load("train", hard=True, rationale="long", size=100):
-        total, *changes = chain_of(record)
-        name, things = re.match(r"(\w+) has \d+ (\w+)", record.question).groups()
-        told = re.findall(rf"{name} (\w+) (\d+), has (\d+) {things}\.", record.rationale)
-        assert record.rationale.startswith(f"{name} has {total} {things}. ")
-        assert len(told) == len(changes)
-        for (verb, amount, left), change in zip(told, changes, strict=True):
-            assert (-int(amount) if verb in LOSSES else int(amount)) == change
-            total += change
-            assert int(left) == total
-
-
-def test_a_long_rationale_is_two_to_three_times_as_long() -> None:
-    for hard in (False, True):
-        words = [
-            sum(
-                len(re.findall(r"\w+|[^\w\s]", record.rationale))
-                for record in load("test", hard=hard, **options)
-            )
-            for options in ({"rationale": "short"}, {"rationale": "long"})
+def test_a_long_rationale_has_more_than_fifty_tokens_for_the_one_of_the_answer() -> None:
+    """The paper's premise, in the tokens of the embedded model."""
+    tokenizer = load_tokenizer(str(embedded_folder()))
+    for gap in GAPS:
+        records = load("train", gap=gap, rationale="long", size=300)
+        lengths = [
+            sum(len(tokenizer(text, add_special_tokens=False)["input_ids"]) for text in texts)
+            for texts in zip(*((record.rationale, record.answer) for record in records), strict=True)
         ]
-        assert 2 <= words[1] / words[0] <= 3
+        assert lengths[0] > 50 * lengths[1]
 
 
-@pytest.mark.parametrize(("benchmark", "hard"), ALL)
-def test_a_rationale_of_the_base_s_length_stays_as_it_was(benchmark: str, hard: bool) -> None:
-    """The embedded base is named after `WORLD_VERSION`: other records under it would be another base."""
-    records = [record for split in SPLIT_SIZE for record in load(split, benchmark=benchmark, hard=hard)]
-    assert records_digest(records)[:16] == RECORDS_OF_VERSION_1[benchmark, hard]
+def test_the_records_stay_as_they_were() -> None:
+    """The embedded bases read them: other records under the same version would be another world."""
+    records = [
+        record
+        for (kind, gap), split in product(CELLS, SPLIT_SIZE)
+        for record in load(split, kind=kind, gap=gap)
+    ]
+    assert records_digest(records)[:16] == RECORDS_OF_VERSION_2
 
 
-@pytest.mark.parametrize("difficulty", ["easy", "hard"])
-@pytest.mark.parametrize("length", ["short", "long"])
-def test_a_cell_of_the_study_trains_and_tests_on_its_own_kind(difficulty: str, length: str) -> None:
-    benchmark = load_benchmark(f"world_{difficulty}_{length}")
-    options = {"hard": difficulty == "hard", "rationale": length, "size": 20}
+@pytest.mark.parametrize(
+    ("kind", "gap", "rationale"), [*product(["number"], GAPS, LENGTHS), ("choice", 1, "short")]
+)
+def test_a_benchmark_trains_and_tests_on_its_own_kind(kind: str, gap: int, rationale: str) -> None:
+    name = f"world_{kind}{f'_gap{gap}' if gap else ''}{'_long' if rationale == 'long' else ''}"
     for split in SPLIT_SIZE:
-        assert benchmark.records(split)[:20] == load(split, **options)
+        wanted = load(split, kind=kind, gap=gap, rationale=rationale, size=20)
+        assert load_benchmark(name).records(split)[:20] == wanted
 
 
-def test_no_two_splits_share_a_chain() -> None:
-    """Across benchmarks, difficulties and seeds: what one trains on, no other is tested on."""
-    chains = {
+def test_no_two_splits_share_a_problem() -> None:
+    """Across kinds, gaps and seeds, and whichever player comes first."""
+    problems = {
         split: {
-            chain_of(record)
-            for benchmark, hard in ALL
-            for seed in (0, 1)
-            for record in load(
-                split, benchmark=benchmark, hard=hard, size=SPLIT_SIZE["validation"], seed=seed
-            )
+            frozenset(chains_of(record))
+            for (kind, gap), seed in product(CELLS, (0, 1))
+            for record in load(split, kind=kind, gap=gap, size=1000, seed=seed)
         }
         for split in SPLIT_SIZE
     }
-    for one, other in combinations(chains, 2):
-        assert not chains[one] & chains[other]
+    for one, other in combinations(problems, 2):
+        assert not problems[one] & problems[other]
 
 
-@pytest.mark.parametrize(("benchmark", "hard"), ALL)
-@pytest.mark.parametrize("split", ["validation", "test"])
-def test_a_held_out_split_has_no_chain_twice(split: str, benchmark: str, hard: bool) -> None:
-    records = load(split, benchmark=benchmark, hard=hard)
+@pytest.mark.parametrize("split", SPLIT_SIZE)
+@pytest.mark.parametrize(("kind", "gap"), CELLS)
+def test_no_problem_comes_twice(kind: str, gap: int, split: str) -> None:
+    records = load(split, kind=kind, gap=gap)
     assert len(records) == SPLIT_SIZE[split]
-    assert len({chain_of(record) for record in records}) == len(records)
-    assert len({record.id for record in records}) == len(records)
+    assert len({frozenset(chains_of(record)) for record in records}) == len(records)
+    assert (
+        len({record.content() for record in records})
+        == len({record.id for record in records})
+        == len(records)
+    )
 
 
-@pytest.mark.parametrize("benchmark", BENCHMARKS)
-def test_hard_problems_have_more_steps_than_training_shows(benchmark: str) -> None:
-    shown = max(len(chain_of(record)) for record in load("train", benchmark=benchmark))
-    for split in ("validation", "test"):
-        assert min(len(chain_of(r)) for r in load(split, benchmark=benchmark, hard=True)) > shown
+@pytest.mark.parametrize("gap", GAPS)
+def test_no_choice_wins_by_guessing(gap: int) -> None:
+    answers = [record.answer for record in load("test", kind="choice", gap=gap)]
+    assert set(answers) == set("ABC")
+    assert max(answers.count(letter) for letter in "ABC") < 0.4 * len(answers)
 
 
-def test_no_choice_wins_by_guessing() -> None:
-    answers = [record.answer for record in load("test", benchmark="choice")]
-    assert set(answers) == set("ABCD")
-    assert max(answers.count(letter) for letter in "ABCD") < 0.4 * len(answers)
-
-
-def test_markup_items_teach_markup_and_no_tag_format() -> None:
-    """The base has met tags, but never a response in the form that a variant is judged by."""
-    items = markup_drill(200, 1)
-    assert items == markup_drill(200, 1) != markup_drill(200, 2)
-    formats = [get_tag_format(name) for name in TAG_FORMATS]
-    for item in items:
-        opened, closed = re.fullmatch(r"<(\w+)>[^<>]+</(\w+)>", item.rationale).groups()
-        assert opened == closed
-        assert not any(
-            parse_output(item.rationale, tags, truncated=False).format_valid
-            for tags in formats
-            if tags.tagged
-        )
-
-
-@pytest.mark.parametrize("arguments", [("train ",), ("dev",)])
-def test_an_unknown_split_is_one_line(arguments: tuple[str]) -> None:
-    with pytest.raises(InputError, match="there are train, validation, test"):
-        load(*arguments)
-
-
-def test_an_unknown_length_is_one_line() -> None:
-    with pytest.raises(InputError, match="there are short, long"):
-        load("test", rationale="middling")
-
-
-def test_an_unknown_benchmark_is_one_line() -> None:
-    with pytest.raises(InputError, match="there are number, choice"):
-        load("test", benchmark="numbers")
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"split": "train "}, "there are train, validation, test"),
+        ({"split": "dev"}, "there are train, validation, test"),
+        ({"split": "test", "rationale": "middling"}, "there are short, long"),
+        ({"split": "test", "kind": "numbers"}, "there are number, choice"),
+        ({"split": "test", "gap": 3}, "there are 0, 1, 2"),
+    ],
+)
+def test_what_there_is_not_is_one_line(given: dict[str, object], message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        load(**given)
