@@ -104,7 +104,7 @@ class Config:
     """One run.
 
     Attributes:
-        model: Base model: `embedded` (or `embedded-1`, `embedded-2`, of other seeds), a folder, or a Hub id.
+        model: Base model: `embedded` (or `embedded-1`, of another seed), a folder, or a Hub id.
         protocol: Whose budget and values of training stand below one's own: `matched`, which gives every
             variant equal steps and tokens, or the `paper`'s (`harness/presets`).
         benchmarks: Names from `harness list benchmarks`.

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-EMBEDDED = ("embedded", "embedded-1", "embedded-2")
+EMBEDDED = ("embedded", "embedded-1")
 BASES = Path(__file__).parent / "bases"
 
 

@@ -31,4 +31,4 @@ def test_a_study_is_run_by_its_name(package: str, study: str) -> None:
 def test_an_unknown_name_is_an_error() -> None:
     done = run("studies", "training_speed")
     assert done.returncode == 2
-    assert done.stderr.startswith("error: nothing is called 'training_speed' here: there are coverage, ")
+    assert done.stderr.startswith("error: nothing is called 'training_speed' here: there are bases, ")

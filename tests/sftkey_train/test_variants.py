@@ -14,7 +14,7 @@ from sftkey_train.stages import StageNode
 from sftkey_train.variants import load_variant, variant_names
 from tasks.errors import InputError
 
-PAPER = {"cot-only", "key-tag", "sft", "sft-tag", "sft-tag-x2", "sftkey", "sftkey-tag"}
+PAPER = {"cot-only", "wit", "key-tag", "sft", "sft-tag", "sft-tag-x2", "sftkey", "sftkey-tag"}
 UNTAGGED = {"sft", "sftkey"}
 
 
