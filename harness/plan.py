@@ -21,8 +21,10 @@ from harness.preflight import check_questions, check_training
 from leaderboards.board.claim_text import parse_claim
 from sftkey_train import distributed
 from sftkey_train.corpus import Corpus
+from sftkey_train.embedded import embedded_folder
 from sftkey_train.spans import corpus_key, encode
 from sftkey_train.stages import StageGraph, build_graph
+from sftkey_train.stored import weights_digest
 from sftkey_train.text import TextPath, load_tokenizer
 from sftkey_train.variants import Variant
 from tasks.benchmarks import Benchmark
@@ -179,7 +181,9 @@ def _plan(config: Config) -> Plan:
         claim.check(["base", *tags_of], [benchmark.name for benchmark in benchmarks])
     check_training(config, benchmarks)
     path = locate_model(config.model)
-    base = BaseModel(model_name(config.model, path), path, whole_model(path).digest)
+    # What comes with the package needs no look at whether it can be evaluated, which takes seconds.
+    digest = weights_digest(path) if embedded_folder(config.model) else whole_model(path).digest
+    base = BaseModel(model_name(config.model, path), path, digest)
     records = TrainingRecords(config, benchmarks)
     digest = records_digest(records)
     paths = {tags: text_path(base.path, config, tags) for tags in dict.fromkeys(tags_of.values())}

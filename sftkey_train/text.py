@@ -16,6 +16,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from sftkey_train.embedded import BASES
 from tasks.errors import InputError
 from tasks.limits import Failed, Limited
 from tasks.reading import read_json
@@ -66,8 +67,10 @@ def first_line(error: BaseException) -> str:
 
 
 def _is_plain(folder: Path) -> bool:
-    """Whether a tokenizer stands alone, without a model that may want another class than the one it names."""
-    if any((folder / name).exists() for name in ("config.json", "adapter_config.json")):
+    """Whether no model beside a tokenizer may want another class than the one it names."""
+    if folder.parent != BASES and any(
+        (folder / name).exists() for name in ("config.json", "adapter_config.json")
+    ):
         return False
     named = folder / "tokenizer_config.json"
     return named.is_file() and read_json(named).get("tokenizer_class") == "TokenizersBackend"

@@ -13,7 +13,7 @@ from sftkey_train.embedded import embedded_folder
 @pytest.fixture(scope="session")
 def tiny_base(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A Llama-type model of one layer, with weights as small as those of one that begins to learn."""
-    return random_llama(tmp_path_factory.mktemp("tiny") / "base", tied=False, std=0.02)
+    return random_llama(tmp_path_factory.mktemp("tiny") / "tiny-base", tied=False, std=0.02)
 
 
 @pytest.fixture(scope="session")

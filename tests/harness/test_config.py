@@ -85,7 +85,7 @@ def test_what_is_stored_with_a_run_reads_back_to_the_same(tmp_path: Path) -> Non
         (["train.workers=0"], "train.workers must be above 0"),
         (["train.method=lora", "train.tag_tokens=true"], "train.tag_tokens needs full fine-tuning"),
         (["per_variant.sft-tg.learning_rate=1"], "did you mean 'sft-tag'"),
-        (["per_variant.sft-tag.epochs=1"], "per_variant.sft-tag: epochs is none of learning_rate"),
+        (["per_variant.sft-tag.epochs=1"], "per_variant.sft-tag: unknown setting 'epochs'"),
         (["per_variant.sft-tag.learning_rate=-1"], "train.learning_rate must be above 0"),
         (["alpha=1.5"], "alpha must be between 0 and 1"),
         (["variants=[]"], "no variants"),

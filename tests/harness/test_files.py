@@ -53,7 +53,7 @@ def test_a_cache_that_cannot_be_used_is_named(harness, tmp_path: Path, broken: s
     cache = tmp_path / "cache"  # where the fixture's HARNESS_CACHE is
     cache.write_text("") if broken == "a file" else cache.mkdir()
     if broken != "a file":
-        (cache / "tokenizer").write_text("")
+        (cache / "corpora").write_text("")
     quick = ("--quick", "--out", tmp_path / "run")
     for command in (("train-and-eval", *quick, "--dry-run"), ("train", *quick)):
         done = harness(*command)

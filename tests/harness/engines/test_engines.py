@@ -13,6 +13,7 @@ from harness.engines.api import Completion, Engine, Request, Sampling
 from harness.engines.registry import ENGINES, choose_engine, create_engine
 from harness.engines.vllm import VllmEngine
 from harness.plan import text_path
+from sftkey_train.embedded import embedded_folder
 from tasks.errors import InputError
 
 RUNNING: dict[str, Engine] = {}
@@ -64,25 +65,27 @@ def test_vllm_and_transformers_agree_and_swapped_weights_answer_as_their_own(
 @pytest.mark.parametrize("engine", ["hf", pytest.param("vllm", marks=needs_vllm)])
 @pytest.mark.parametrize("asked", [True, False])
 def test_a_stop_token_ends_a_response_though_no_text_shows_it(
-    tiny_base: Path, engine: str, asked: bool, tmp_path: Path
+    engine: str, asked: bool, tmp_path: Path
 ) -> None:
     """The end of a chat turn is often a special token other than the end of the sequence.
 
     It may be asked for, or stand in generation_config.json alone.
     """
-    free = generate(engine, [tiny_base], Sampling(max_new_tokens=12))[0]
-    tokenizer = text_path(tiny_base, Config(), "none").tokenizer
-    full_stop = tokenizer.convert_tokens_to_ids(".")
-    model = shutil.copytree(tiny_base, tmp_path / "model")
+    base = embedded_folder()
+    free = generate(engine, [base], Sampling(max_new_tokens=12))[0]
+    tokenizer = text_path(base, Config(), "none").tokenizer
+    mark = " = "
+    [end] = tokenizer(mark, add_special_tokens=False)["input_ids"]
+    model = shutil.copytree(base, tmp_path / "model")
     if not asked:
-        ends = {"eos_token_id": [tokenizer.eos_token_id, full_stop]}
+        ends = {"eos_token_id": [tokenizer.eos_token_id, end]}
         (model / "generation_config.json").write_text(json.dumps(ends))
-    sampling = Sampling(max_new_tokens=12, stop_ids=(full_stop,) if asked else ())
+    sampling = Sampling(max_new_tokens=12, stop_ids=(end,) if asked else ())
     stopped = generate(engine, [model], sampling)[0]
-    assert any("." in completion.text for completion in free)
+    assert any(mark in completion.text for completion in free)
     for before, after in zip(free, stopped, strict=True):
-        assert after.text.rstrip(".") == before.text.partition(".")[0]
-        assert after.finish_reason == ("stop" if "." in before.text else before.finish_reason)
+        assert after.text.removesuffix(mark) == before.text.partition(mark)[0]
+        assert after.finish_reason == ("stop" if mark in before.text else before.finish_reason)
 
 
 def test_a_budget_that_runs_out_is_reported_as_length(tiny_base: Path) -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from harness.evaluation.ask import NUM_COMPARED, check_prompt_parity
 from sftkey_train.text import TextPath, load_tokenizer
-from tasks.benchmarks import TASKS_DIR, load_benchmark
+from tasks.benchmarks import TASKS_DIR, Benchmark, load_benchmark
 from tasks.errors import InputError
 from tasks.tags import TAG_FORMATS, get_tag_format
 
@@ -45,15 +45,19 @@ def test_chat_prompts_agree(foreign_gpt2: Path) -> None:
     assert check(path) == NUM_COMPARED
 
 
-def test_a_benchmark_without_training_records_has_nothing_to_compare(tiny_base: Path) -> None:
-    task = task_of("world_number_gap1", "none")
+def test_a_benchmark_without_training_records_has_nothing_to_compare(
+    tiny_base: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    task = task_of("world_number", "none")
     path = TextPath.of(load_tokenizer(str(tiny_base)))
-    assert check(path, "world_number_gap1", "none", task) == 0
+    assert check(path, "world_number", "none", task) > 0
+    monkeypatch.setattr(Benchmark, "train_split", None)
+    assert check(path, "world_number", "none", task) == 0
 
 
 def test_a_template_that_writes_a_second_bos_is_refused(tiny_base: Path) -> None:
     twice = "{{ bos_token }}{{ bos_token }}{% for m in messages %}{{ m.content }}\n{% endfor %}"
-    with pytest.raises(InputError, match=r"record 'world-number-train-0': its prompt has 2 BOS tokens"):
+    with pytest.raises(InputError, match=r"record 'world-number-gap0-train-0': its prompt has 2 BOS tokens"):
         check(chat_path(tiny_base, twice))
 
 
@@ -80,7 +84,7 @@ def test_a_task_that_writes_its_prompts_otherwise_is_refused(tiny_base: Path) ->
     task.config.doc_to_text = lambda doc: f"Question: {doc['question']}\nAnswer:"
     with pytest.raises(InputError) as error:
         check(TextPath.of(load_tokenizer(str(tiny_base))), task=task)
-    assert "record 'world-number-train-0'" in str(error.value)
+    assert "record 'world-number-gap0-train-0'" in str(error.value)
     assert "in training" in str(error.value)
     assert "\n" not in str(error.value)
 
