@@ -19,6 +19,7 @@ from benchmarks.faults.bad_lines import bad_lines
 from benchmarks.faults.bad_models import bad_models
 from benchmarks.faults.bad_texts import bad_texts
 from benchmarks.faults.ground import Ground, Outcome, Verdict, crash, is_wanted, last_line
+from sftkey_train.embedded import embedded_folder
 from tasks.files import remove
 
 PART = "inputs"
@@ -37,7 +38,7 @@ def inputs(ground: Ground, most: int | None = None, only: str | Collection[str] 
         only: Words that a case has to have; or the cases.
     """
     ground.finished()
-    tiny = next((ground.state / "kept/finished/cache/base").iterdir())
+    tiny = embedded_folder()
     found = [*bad_lines(), *bad_texts(), *bad_data(), *bad_models(tiny), *bad_adapters(tiny)]
     names = [bad.words for bad in found]
     assert len(set(names)) == len(names), sorted(name for name in names if names.count(name) > 1)

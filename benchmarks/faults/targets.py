@@ -125,6 +125,6 @@ def _of_the_run(kept: Path) -> Iterator[Target]:
     others = sorted(known - {name.partition("/")[0] for name in reads} - {"store"})
     for name in (*others, "leaderboard", "tag-formats", "store", "store/stages", "store/evaluations"):
         yield Target("the run's folder", Path("run") / name, by="train-and-eval")
-    for name in ("", "base", "corpora", "tokenizer", "vetted", "digests", "views"):
+    for name in ("", "corpora", "vetted", "digests", "views"):
         if (kept / "cache" / name).is_dir():
             yield Target("the cache's folder", Path("cache") / name)
