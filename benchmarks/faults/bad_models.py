@@ -58,7 +58,7 @@ def _first(header: dict[str, Any]) -> dict[str, Any]:
 
 
 def _overlapping(header: dict[str, Any]) -> None:
-    one, two = [value for key, value in sorted(header.items()) if value.get("shape") == [64, 64]][:2]
+    one, two = [value for key, value in sorted(header.items()) if value.get("shape") == [96, 96]][:2]
     one["data_offsets"] = two["data_offsets"]
 
 
@@ -176,7 +176,7 @@ def _configs() -> dict[str, Change]:
         "layers below 0": {"num_hidden_layers": -1},
         "layers of a text": {"num_hidden_layers": "x"},
         "layers null": {"num_hidden_layers": None},
-        "another width": {"hidden_size": 96},
+        "another width": {"hidden_size": 64},
         "a width of 0": {"hidden_size": 0},
         "a huge width": {"hidden_size": 10**9},
         "a width of a text": {"hidden_size": "64"},
