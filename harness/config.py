@@ -164,17 +164,14 @@ class Config:
 
     def settings_of(self, variant: str) -> TrainSettings:
         """A variant's training settings."""
-        own: dict[str, Any] = {
-            key: value for key, value in self.per_variant.get(variant, {}).items() if key in OWN_SETTINGS
-        }
+        given = self.per_variant.get(variant, {})
+        own: dict[str, Any] = {key: given[key] for key in OWN_SETTINGS if key in given}
         return dataclasses.replace(self.train, **own)
 
     def load_variants(self) -> tuple[Variant, ...]:
         """The variants that are named, each with its own options; InputError where one is not known."""
-        given = {name: self.per_variant.get(name, {}) for name in self.variants}
         return tuple(
-            with_options(load_variant(name), {key: own[key] for key in own if key not in OWN_SETTINGS})
-            for name, own in given.items()
+            with_options(load_variant(name), self.per_variant.get(name, {})) for name in self.variants
         )
 
     def load_benchmarks(self) -> tuple[Benchmark, ...]:
@@ -387,6 +384,8 @@ def _check_own_settings(config: Config) -> None:
         if lost := next((name for name in of if name not in config.variants), None):
             raise InputError(f"{key}: {did_you_mean(lost, config.variants)}")
     for name, own in config.per_variant.items():
-        known = (*OWN_SETTINGS, *option_names(load_variant(name)))
+        variant = load_variant(name)
+        known = (*OWN_SETTINGS, *option_names(variant))
         check_keys(own, known, f"per_variant.{name}", "unknown setting {key!r}: {meant}")
+        with_options(variant, own)
         checked(TrainSettings, dataclasses.asdict(config.settings_of(name)), f"per_variant.{name}", "train.")

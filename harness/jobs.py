@@ -188,7 +188,7 @@ def _tracking(plan: Plan, node: StageNode) -> Iterator[None]:
 def checkpoints(plan: Plan) -> list[Checkpoint]:
     """The untrained base and every variant × seed, as evaluation wants them."""
     base, model = whole_model(plan.base.path), plan.base.name
-    found = [Checkpoint("base", "base", model, None, UNTAGGED, None, str(plan.base.path), base)]
+    found = [Checkpoint("base", "base", model, None, UNTAGGED, None, plan.config.model, base)]
     for (name, seed), chain in plan.graph.chains.items():
         directory, method = plan.stage_dir / chain[-1], plan.config.train.method
         if method == "full":

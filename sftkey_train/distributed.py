@@ -114,18 +114,13 @@ def _group() -> ProcessGroup:
     return _waiting
 
 
-def _hide_launch() -> dict[str, str]:
-    """Takes the launch out of the environment; returns what was there."""
-    names = [name for name in os.environ if name in _LAUNCH_NAMES or name.startswith(_LAUNCH_PREFIXES)]
-    hidden = {name: os.environ.pop(name) for name in names}
-    _forget_state()
-    return hidden
-
-
-def _forget_state() -> None:
-    """Makes accelerate look at the environment again."""
+def _hide_launch() -> None:
+    """Takes the launch out of the environment, and makes accelerate look there again."""
     from accelerate.state import AcceleratorState
 
+    names = [name for name in os.environ if name in _LAUNCH_NAMES or name.startswith(_LAUNCH_PREFIXES)]
+    for name in names:
+        del os.environ[name]
     # accelerate (1.15) reads the environment once, and has no public way to do it again.
     AcceleratorState._reset_state(reset_partial_state=True)
 

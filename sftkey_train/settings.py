@@ -111,6 +111,11 @@ class TrainSettings:
     lora_alpha: Annotated[int, Field(gt=0, le=1_000_000)] = 32
     lora_dropout: Annotated[float, Field(ge=0, lt=1, allow_inf_nan=False)] = 0.0
 
+    @property
+    def carries_optimizer(self) -> bool:
+        """Whether a stage goes on with the optimiser of the one before."""
+        return self.optimizer_state == "carried"
+
 
 NOT_IN_THE_WEIGHTS = (
     *("log_every", "validate_every", "validation_records", "gradient_norms", "report_to"),

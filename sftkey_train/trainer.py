@@ -81,7 +81,7 @@ def train_stage(
     finally:
         torch.set_num_threads(own_threads)
     unset_hf_deepspeed_config()  # else transformers would load the next model in shares
-    moments = moments_of(model, trainer.optimizer) if node.settings.optimizer_state == "carried" else None
+    moments = moments_of(model, trainer.optimizer) if node.settings.carries_optimizer else None
     return StageResult(tuple(trainer.history), trainer.cost, whole_weights(trainer), moments)
 
 
@@ -104,7 +104,7 @@ class SpanTrainer(Trainer):
         self.settings = node.settings
         self._reference_head = reference.head
         self._probe, self._stop_when = probe, stop_when
-        self._parent = parent if node.settings.optimizer_state == "carried" else None
+        self._parent = parent if node.settings.carries_optimizer else None
         self._objective = OBJECTIVES[node.stage.objective]
         self._lagging = Lagging(node) if "old_log_probs" in self._objective.needs else None
         self.history: list[StepMetrics] = []
@@ -142,7 +142,7 @@ class SpanTrainer(Trainer):
             gradient_norms=node.settings.gradient_norms,
             lags=self._lagging is not None,
             probes=probe is not None,
-            carries=node.settings.optimizer_state == "carried",
+            carries=node.settings.carries_optimizer,
         )
         self.pop_callback(PrinterCallback)
         self.add_callback(_Clock(self))

@@ -82,17 +82,16 @@ def load_variant(name: str) -> Variant:
 def with_options(variant: Variant, options: Mapping[str, float]) -> Variant:
     """The variant with other values of its objectives' options, in each stage whose objective has them.
 
+    What else is in `options` is left alone.
+
     Raises:
-        InputError: No stage has an option, or its value is out of range.
+        InputError: A value is out of range.
     """
     stages = []
     for stage in variant.stages:
         own = {name: options.get(name, value) for name, value in stage.options}
         OBJECTIVES[stage.objective].check(own, variant.name)
         stages.append(replace(stage, options=tuple(own.items())))
-    known = option_names(variant)
-    if lost := next((name for name in options if name not in known), None):
-        raise InputError(f"{variant.name}: {did_you_mean(lost, known)}")
     return replace(variant, stages=tuple(stages))
 
 

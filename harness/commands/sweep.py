@@ -25,7 +25,7 @@ from leaderboards.results.schema import Tuning
 from sftkey_train import distributed
 from sftkey_train.objectives import OBJECTIVES
 from sftkey_train.settings import TrainSettings
-from sftkey_train.variants import Variant, load_variant, option_names
+from sftkey_train.variants import Variant, load_variant, option_names, with_options
 from tasks.checks import checked
 from tasks.errors import InputError, did_you_mean
 from tasks.files import write_whole
@@ -126,10 +126,13 @@ def _check_grid(config: Config, grid: Mapping[str, Sequence[float]], *, said: bo
     number = math.prod(map(len, grid.values()))
     if number > MOST_POINTS:
         raise InputError(f"--grid: {number:,} points for each variant; at most {MOST_POINTS:,} are tried")
-    for name, values in grid.items():
-        for value in values if name in OWN_SETTINGS else ():
+    variants = [load_variant(name) for name in config.variants]
+    for name, value in ((name, value) for name, values in grid.items() for value in values):
+        if name in OWN_SETTINGS:
             checked(TrainSettings, {name: value}, "--grid", "--grid ")
-    taken = {name for variant in config.variants for name in grid if _takes(load_variant(variant), name)}
+        for variant in variants:
+            with_options(variant, {name: value})
+    taken = {name for variant in variants for name in grid if _takes(variant, name)}
     if said and (idle := [name for name in grid if name not in taken]):
         names = ", ".join(config.variants)
         raise InputError(f"--grid {idle[0]}: changes nothing in {names}, whose stages set it or lack it")

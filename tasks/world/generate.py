@@ -31,8 +31,6 @@ from typing import Literal, get_args
 from tasks.errors import InputError
 from tasks.records import LETTERS, Record
 
-WORLD_VERSION = 2
-"""Raised whenever the same arguments would give other records."""
 LARGEST_TOTAL = 30
 LARGEST_CHANGE = 15
 CHANGES = (1, 2)

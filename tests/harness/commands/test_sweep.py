@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.commands.sweep import Tried, _choose, _tuning, default_grid, parse_grid, points_of
+from harness.commands.sweep import Tried, _check_grid, _choose, _tuning, default_grid, parse_grid, points_of
 from harness.config import load_config
 from leaderboards.results.schema import Tuning
 from sftkey_train.variants import load_variant
@@ -53,6 +53,17 @@ def test_an_option_of_an_objective_is_a_setting_of_the_variant() -> None:
         load_config(
             None, {"variants": names, "per_variant": {"answer-weighted": {"weight": -1}}}, []
         ).load_variants()
+
+
+def test_a_value_that_no_run_may_have_is_refused_before_a_point_is_tried() -> None:
+    """Of a setting or of an option: else hours of points would be tried before it."""
+    config = load_config(None, {"variants": "answer-weighted"}, [])
+    for grid, message in (
+        ({"weight": (1.0, -1.0)}, "option weight"),
+        ({"learning_rate": (-1.0,)}, "learning_rate"),
+    ):
+        with pytest.raises(InputError, match=message):
+            _check_grid(config, grid, said=True)
 
 
 def test_the_usual_grid_is_learning_rate_by_share() -> None:
