@@ -7,6 +7,7 @@ for judging a stored run again gives the same fields new values.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -31,6 +32,9 @@ from tasks.tags import TagFormat, get_tag_format, opens_reasoning
 
 if TYPE_CHECKING:
     import pandas as pd
+
+_STEP = re.compile(r"\d+(?: [+-] \d+)? [<=>] \d+(?:, so \w)?")
+"""A calculation in the reasoning of a generated benchmark: `12 + 7 = 19`, `3 < 5, so B`."""
 
 
 def evaluation_key(
@@ -67,6 +71,7 @@ def evaluation_key(
         [engine.name, engine.version, engine.dtype],
         scorer_digest(),  # and of the wording of questions and responses
         package_versions().get("lm-eval"),
+        _STEP.pattern,
     ]
     return content_digest(content)
 
@@ -152,15 +157,22 @@ def sample_of(
         key=key.right,
         bits_gold=key.bits_gold,
         bits_own=key.bits_own[index] if key.bits_own else None,
-        reasoning=_reasoned(record, completion, score) if benchmark.data.generator else None,
+        reasoning=reasoned(record.rationale, _thinking(completion, score)) if benchmark.data.generator else None,
         **judged_fields(score, record.answer),
     )
 
 
-def _reasoned(record: Record, completion: Completion, score: Score) -> bool:
-    """Whether the reasoning is the reference's, word for word: in generated text there is one way to it."""
+def _thinking(completion: Completion, score: Score) -> str:
     start, end = score.thinking or (0, 0)
-    return completion.text[start:end].split() == (record.rationale or "").split()
+    return completion.text[start:end]
+
+
+def reasoned(rationale: str | None, thinking: str) -> bool:
+    """Whether a reasoning makes the reference's calculations, all of them and in their order.
+
+    Names and verbs between them may be wrong: what the answer needs are the numbers.
+    """
+    return _STEP.findall(thinking) == _STEP.findall(rationale or "")
 
 
 def item_of(row: Any, kind: Kind, tag_format: TagFormat, alpha: float = DEFAULT_ALPHA) -> Item:

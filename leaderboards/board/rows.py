@@ -113,7 +113,7 @@ class Key:
         bits_gold: Mean -log2 p of the reference answer after the reference's reasoning.
         bits_own: The same after the output's own reasoning.
         own: Share of the outputs in which that could be measured.
-        reasoning: Share of the outputs whose reasoning is the reference's, word for word.
+        reasoning: Share of the outputs whose reasoning makes the reference's calculations, in their order.
         right_after: Share of these that are right.
     """
 

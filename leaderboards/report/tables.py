@@ -60,7 +60,7 @@ _KEY_LEGEND = (
     "key accuracy: of the answers given after the reference's reasoning, in %; its differences have 95 % "
     "intervals, are not corrected for their number, and claim nothing. bits: mean −log2 p of the reference "
     "answer after the reference's reasoning (gold) and after the output's own. reasoning: % of the outputs "
-    "whose reasoning is the reference's, word for word (generated benchmarks); right after: % of these that "
+    "whose reasoning makes the reference's calculations (generated benchmarks); right after: % of these that "
     "are right. An entry that is worse in the one and not in the other is worse for that."
 )
 _TEST_LEGEND = (

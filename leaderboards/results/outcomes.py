@@ -42,8 +42,8 @@ class ByItself(NamedTuple):
     """The answer by itself, over all outputs of one row on one benchmark; None where nothing was measured.
 
     `bits_gold` and `bits_own` are mean answer bits after the reference's reasoning and after the output's
-    own, the latter measured for a share `own` of the outputs. `reasoning` is the share whose reasoning is the
-    reference's, `right_after` the share of these that are right.
+    own, the latter measured for a share `own` of the outputs. `reasoning` is the share whose reasoning makes
+    the reference's calculations, `right_after` the share of these that are right.
     """
 
     bits_gold: float | None

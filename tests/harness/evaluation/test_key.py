@@ -2,6 +2,7 @@
 
 import io
 import math
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -16,6 +17,7 @@ from harness.config import Config, load_config
 from harness.engines.api import Completion, Request, Sampling, decode
 from harness.engines.registry import create_engine
 from harness.evaluation.evaluate import Evaluator
+from harness.evaluation.evaluations import reasoned
 from harness.evaluation.generations import GenerationStore, generation_key
 from harness.evaluation.key import given, with_reasoning
 from harness.models.checkpoint import Checkpoint, whole_model
@@ -162,8 +164,27 @@ def test_an_evaluation_measures_the_answer_by_itself(
         [(_, [said])] = engine.generate([Request((*prompt, *one.ids), Sampling(30, benchmark.stop))])
         whole = Item.of(record, one.text + said.text, tag_format, truncated=said.finish_reason == "length")
         assert row.key == score(whole).accuracy
-        assert row.reasoning == (own(row).split() == (record.rationale or "").split())
+        numbers = [re.findall(r"\d+", text) for text in (own(row), record.rationale or "")]
+        assert row.reasoning == (numbers[0] == numbers[1])
     assert measured >= 5
+
+
+@pytest.mark.parametrize(
+    ("thinking", "right"),
+    [
+        ("Tom has 3. 3 + 9 = 12. 12 - 4 = 8. 8 < 11, so B.", True),
+        ("Ana buys them: 3 + 9 = 12. Then 12 - 4 = 8, and 8 < 11, so B.", True),
+        ("3 + 9 = 12. 12 - 4 = 8. 8 < 11, so A.", False),
+        ("3 + 9 = 12. 12 - 4 = 7. 7 < 11, so B.", False),
+        ("12 - 4 = 8. 3 + 9 = 12. 8 < 11, so B.", False),
+        ("3 + 9 = 12. 8 < 11, so B.", False),
+        ("13 + 9 = 12. 12 - 4 = 8. 8 < 11, so B.", False),
+        ("3 + 9 = 12. 12 - 4 = 8. 8 < 11, so B. 8 - 1 = 7.", False),
+        ("", False),
+    ],
+)
+def test_reasoning_is_right_where_its_calculations_are(thinking: str, right: bool) -> None:
+    assert reasoned("3 + 9 = 12. 12 - 4 = 8. 8 < 11, so B.", thinking) == right
 
 
 def own(row: Any) -> str:

@@ -1,0 +1,165 @@
+"""What a study is, as its YAML file declares it before anything is run."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from harness.commands.sweep import CHOSEN_FILE
+from harness.config import Config, load_config
+from sftkey_train.variants import load_variant
+from tasks.checks import Count, checked
+from tasks.errors import InputError, check_keys, did_you_mean
+from tasks.reading import read_yaml
+
+FOLDER = Path(__file__).parent
+
+
+@dataclass(frozen=True)
+class Group:
+    """Cells that share settings: a cell is a benchmark, with checkpoints of its own trained on it alone.
+
+    Attributes:
+        cells: Names of benchmarks.
+        train: Settings of training, the same for all arms.
+        chosen_on: The cell whose validation questions choose each arm's settings; nothing is chosen if None.
+    """
+
+    cells: tuple[str, ...]
+    train: dict[str, Any] = field(default_factory=dict)
+    chosen_on: str | None = None
+
+
+@dataclass(frozen=True)
+class Arms:
+    """Variants with one number of seeds, trained as one run in each cell."""
+
+    seeds: Count
+    variants: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Choice:
+    """How settings are chosen: `harness sweep` over a grid, on so many validation questions and seeds."""
+
+    seeds: Count
+    limit: Count
+    grid: dict[str, tuple[float, ...]]
+
+
+@dataclass(frozen=True)
+class Contrast:
+    """Cells whose difference to the control is held against that of others."""
+
+    more: tuple[str, ...]
+    less: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Declaration:
+    """A study.
+
+    Attributes:
+        question: In one sentence.
+        claim: The primary contrast, as `harness train-and-eval --claim` takes it.
+        control: Variant that differences are taken to.
+        margin: Points within which two arms are equivalent.
+        exclusions: What is left out of the results, and when, in words.
+        run: Keys of the harness's configuration that all cells share.
+        groups: By name.
+        arms: The first holds the claim's.
+        choice: None where no settings are chosen.
+        contrasts: By name.
+        limits: What the study cannot say, a sentence each.
+    """
+
+    question: str
+    claim: str
+    control: str
+    margin: float
+    exclusions: str
+    run: dict[str, Any]
+    groups: dict[str, Group]
+    arms: tuple[Arms, ...]
+    choice: Choice | None = None
+    contrasts: dict[str, Contrast] = field(default_factory=dict)
+    limits: tuple[str, ...] = ()
+
+    @property
+    def cells(self) -> list[str]:
+        """All cells, in the order of the groups."""
+        return [cell for group in self.groups.values() for cell in group.cells]
+
+    @property
+    def variants(self) -> list[str]:
+        """All arms, as the configuration names them."""
+        return [name for arms in self.arms for name in arms.variants]
+
+
+@dataclass(frozen=True)
+class Study:
+    """A declaration, its digest, and the folder of its runs."""
+
+    name: str
+    declaration: Declaration
+    digest: str
+    out: Path
+
+    def choosing(self, group: str) -> Config:
+        """What `harness sweep` is given for a group of cells."""
+        own, choice = self.declaration.groups[group], self.declaration.choice
+        assert own.chosen_on and choice
+        variants, folder = self.declaration.variants, self.out / "chosen" / group
+        return self._config(
+            own, own.chosen_on, folder, variants=variants, seeds=choice.seeds, limit=choice.limit
+        )
+
+    def measuring(self, group: str, cell: str, arms: int) -> Config:
+        """What `harness train-and-eval` is given for some arms in a cell, with the settings chosen for them."""
+        own, wanted = self.declaration.groups[group], self.declaration.arms[arms]
+        chosen: Mapping[str, Any] = {}
+        if own.chosen_on:
+            config = load_config(self.choosing(group).out / CHOSEN_FILE)
+            names = config.per_variant.keys() & {*wanted.variants}
+            chosen = {
+                "per_variant": {name: config.per_variant[name] for name in names},
+                "tuned": {name: asdict(config.tuned[name]) for name in names},
+            }
+        claims = [self.declaration.claim] if arms == 0 else []
+        given = {"variants": list(wanted.variants), "seeds": wanted.seeds, "claims": claims, **chosen}
+        return self._config(own, cell, self.run_folder(cell, arms), **given)
+
+    def run_folder(self, cell: str, arms: int) -> Path:
+        """Where the results of some arms in a cell stand."""
+        return self.out / "runs" / cell / str(arms)
+
+    def _config(self, group: Group, cell: str, out: Path, **given: Any) -> Config:
+        run = self.declaration.run
+        train = {**run.get("train", {}), **group.train}
+        store = self.out / "stores" / cell
+        whole = {**run, "train": train, "benchmarks": [cell], "out": str(out), "store": str(store), **given}
+        return load_config(None, whole)
+
+
+def read_study(name: str, out: Path, folder: Path = FOLDER) -> Study:
+    """Reads a declaration.
+
+    Raises:
+        InputError: There is none of that name, or its file does not fit.
+    """
+    known = sorted(path.stem for path in folder.glob("*.yaml"))
+    if name not in known:
+        raise InputError(f"no study {name!r}: {did_you_mean(name, known)}")
+    path = folder / f"{name}.yaml"
+    data = read_yaml(path)
+    check_keys(data, Declaration.__dataclass_fields__, str(path), "unknown key {key!r}: {meant}")
+    declaration = checked(Declaration, data, str(path))
+    for variant in declaration.variants:
+        load_variant(variant)
+    for contrast, sides in declaration.contrasts.items():
+        if lost := {*sides.more, *sides.less} - {*declaration.cells}:
+            raise InputError(f"{path}: contrast {contrast!r} names {min(lost)}, which is no cell")
+    return Study(name, declaration, hashlib.sha256(path.read_bytes()).hexdigest(), out / name)

@@ -1,0 +1,287 @@
+"""The document of a declared study, made of its results alone: no figure in it is written by hand."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+from benchmarks.measure.tables import table
+from harness.commands.sweep import in_words
+from leaderboards import Board
+from leaderboards.board.claim_text import parse_claim
+from leaderboards.board.rows import Comparison, Key, Row
+from leaderboards.board.values import Measure, Paired
+from leaderboards.report.findings import sentences
+from leaderboards.report.wording import bounds, enumerated, p_value, percent, points
+from leaderboards.results.merge import Group
+from leaderboards.stats import CONFIDENCE, MACRO, Difference, holm, paired_difference
+from studies.declared.declaration import Study
+
+_NONE = "–"
+
+
+def write_document(study: Study, board: Board, groups: Sequence[Group], path: Path) -> None:
+    """Writes the Markdown file.
+
+    Args:
+        study: What was declared.
+        board: Of all its cells.
+        groups: The same results, by question and seed.
+        path: The file.
+    """
+    by_name = {group.name: group for group in groups}
+    parts = [
+        f"# {study.declaration.question}",
+        *_opening(study, board),
+        "## The answer",
+        *sentences(board.claims, board),
+        *_verdicts(study, board),
+        "## Where it comes from: reasoning, or the answer after it",
+        *_factors(study, board),
+        "## All arms",
+        *_arms(study, board),
+        *_contrasts(study, by_name),
+        *_settings(study),
+        "## Limits",
+        "\n".join(f"- {limit}" for limit in study.declaration.limits),
+    ]
+    path.write_text("\n\n".join(parts) + "\n", encoding="utf-8")
+
+
+def _opening(study: Study, board: Board) -> Iterator[str]:
+    told, facts = study.declaration, dict(board.provenance[0][1])
+    counted: dict[int, list[str]] = {}
+    for row in board.rows:
+        if row.role == "trained":
+            counted.setdefault(len(row.seeds), []).append(f"`{row.name}`")
+    said = "; ".join(f"{enumerated(sorted(names))} with {seeds} seeds" for seeds, names in counted.items())
+    yield (
+        f"Declared before it was run (`studies/declared/{study.name}.yaml`, sha256 `{study.digest}`), run by `python -m "
+        f"studies study {study.name}`, which also writes this page: every sentence and figure is made of the "
+        f"results. Primary contrast: `{told.claim}`. {told.exclusions}"
+    )
+    yield (
+        f"{said}; {len(board.benchmarks)} cells, in each of which every arm is trained on that cell alone, with the same "
+        f"optimiser steps on the same examples. Made on {facts.get('cpu', 'an unknown processor')}, "
+        f"{facts.get('cpu_cores', '?')} cores, {facts.get('gpu', 'no GPU')}."
+    )
+
+
+def _verdicts(study: Study, board: Board) -> Iterator[str]:
+    """The primary contrast cell by cell."""
+    method, control, base = _row(board, _method(study)), _row(board, study.declaration.control), _base(board)
+    yield (
+        f"Cell by cell, accuracy in %; Δ is `{method.name}` minus `{control.name}` in points with its 95 % interval, p "
+        f"is corrected by Holm's method over all {board.family_cells} differences in single cells."
+    )
+    names = study.declaration.arms[0].variants
+    head = ("cell", "base", *(f"`{name}`" for name in names), "Δ", "95 % interval", "p (Holm)", "verdict")
+    rows = []
+    for cell in (*board.benchmarks, MACRO):
+        found = _comparison(method, cell)
+        shown = [_accuracy(row, cell) for row in (base, *(_row(board, name) for name in names))]
+        rows.append([_cell_name(cell), *shown, *_tested(found), found.verdict if found else _NONE])
+    yield table(head, rows)
+
+
+def _factors(study: Study, board: Board) -> Iterator[str]:
+    method, control = _row(board, _method(study)), _row(board, study.declaration.control)
+    yield (
+        "Accuracy is P(reasoning right) × P(answer right | reasoning right), and what is right after wrong reasoning. "
+        "Key accuracy is that of the answer after the *reference's* reasoning; bits are −log2 p of the right answer "
+        f"there. `{control.name}` → `{method.name}`; Δ key accuracy in points, 95 % interval, not corrected."
+    )
+    head = ("cell", "reasoning right, %", "right after it, %", "key accuracy, %", "Δ key accuracy", "95 % interval",
+            "bits")  # fmt: skip
+    rows = []
+    for cell in (*board.benchmarks, MACRO):
+        before, after = _key(control, cell), _key(method, cell)
+        if before is None or after is None:
+            continue
+        change = after.difference
+        rows.append(
+            [
+                _cell_name(cell),
+                _arrow(before.reasoning, after.reasoning),
+                _arrow(before.right_after, after.right_after),
+                _arrow(before.accuracy.mean, after.accuracy.mean),
+                points(change.mean) if change else _NONE,
+                bounds(change.low, change.high) if change else _NONE,
+                f"{_bits(before)} → {_bits(after)}",
+            ]
+        )
+    yield table(head, rows)
+
+
+def _arms(study: Study, board: Board) -> Iterator[str]:
+    control = study.declaration.control
+    yield (
+        f"Over all cells, against `{control}`. Equivalent: within {100 * board.margin:g} point. "
+        f"p: Holm over all {board.family_macro} pairs of the board. A gain above the interval's upper end is excluded. "
+        "Key: key accuracy in %, and its difference in points with a 95 % interval."
+    )
+    head = ("arm", "seeds", "accuracy, %", "Δ", "95 % interval", "p (Holm)", "verdict", "key", "Δ key",
+            "reasoning right, %")  # fmt: skip
+    yield table(head, [_arm(row) for row in board.rows if row.role == "trained"])
+    yield "Δ accuracy and, after the stroke, Δ key accuracy in each cell, in points; * p < 0.05 after Holm."
+    others = [row for row in board.rows if row.role == "trained" and row.name != control]
+    head = ("arm", *map(_cell_name, board.benchmarks))
+    yield table(head, [[f"`{row.name}`", *(_both(row, cell) for cell in board.benchmarks)] for row in others])
+
+
+def _arm(row: Row) -> list[str]:
+    found, key = _comparison(row, MACRO), _key(row, MACRO)
+    change = key.difference if key else None
+    return [
+        f"`{row.name}`",
+        str(len(row.seeds)),
+        _accuracy(row, MACRO),
+        *_tested(found),
+        found.verdict if found else "control",
+        percent(key.accuracy.mean) if key else _NONE,
+        f"{points(change.mean)} ({bounds(change.low, change.high)})" if change else _NONE,
+        percent(key.reasoning) if key and key.reasoning is not None else _NONE,
+    ]
+
+
+def _both(row: Row, cell: str) -> str:
+    found, key = _comparison(row, cell), _key(row, cell)
+    change = points(key.difference.mean) if key and key.difference else _NONE
+    star = "\\*" if found and found.p_holm < 1 - CONFIDENCE else ""
+    return f"{points(found.difference.mean) if found else _NONE}{star} / {change}"
+
+
+def _contrasts(study: Study, groups: Mapping[str, Group]) -> Iterator[str]:
+    """How the difference to the control changes between cells: one family of tests for each measure."""
+    told = study.declaration
+    names = [name for name in groups if name != told.control and groups[name].entries[0].role == "trained"]
+    if not told.contrasts:
+        return
+    yield "## Does it depend on the cell?"
+    yield (
+        f"How the difference to `{told.control}` changes from some cells to others, in points; p is corrected by Holm's "
+        f"method over all {len(names) * len(told.contrasts)} contrasts of a column. Positive: the arm does better, "
+        "compared with the control, in the cells named first."
+    )
+    found = {
+        (name, contrast, measure): _contrast(groups[name], groups[told.control], *sides, measure)
+        for measure in ("accuracy", "key")
+        for name in names
+        for contrast, one in told.contrasts.items()
+        for sides in [(one.more, one.less)]
+    }
+    corrected: dict[tuple[str, str, str], float] = {}
+    for measure in ("accuracy", "key"):
+        own = [key for key in found if key[2] == measure]
+        corrected |= dict(zip(own, holm([found[key].p for key in own]), strict=True))
+    rows = [
+        [
+            f"`{name}`",
+            contrast,
+            *(
+                text
+                for measure in ("accuracy", "key")
+                for one in [found[name, contrast, measure]]
+                for text in (
+                    f"{points(one.mean)} ({bounds(one.low, one.high)})",
+                    p_value(corrected[name, contrast, measure]),
+                )
+            ),
+        ]
+        for name in names
+        for contrast in told.contrasts
+    ]
+    yield table(("arm", "contrast", "accuracy (95 % interval)", "p", "key accuracy (95 % interval)", "p"), rows)
+
+
+def _contrast(
+    group: Group, control: Group, more: Sequence[str], less: Sequence[str], measure: Measure
+) -> Difference:
+    """The mean over some cells minus that over as many others, from signed differences of all of them.
+
+    The mean of the signed cells is half of that contrast, so everything that has its unit is doubled.
+    """
+    matrices = Paired.of(group, control, [*more, *less]).matrices(measure)
+    signed = [matrix * (1 if i < len(more) else -1) for i, matrix in enumerate(matrices)]
+    half = paired_difference(signed)
+    return Difference(
+        mean=2 * half.mean,
+        low=2 * half.low,
+        high=2 * half.high,
+        p=half.p,
+        num_questions=half.num_questions,
+        num_seeds=half.num_seeds,
+        mcnemar_p=(),
+    )
+
+
+def _settings(study: Study) -> Iterator[str]:
+    told = study.declaration
+    chosen = {name: group.chosen_on for name, group in told.groups.items() if group.chosen_on}
+    if not chosen or told.choice is None:
+        return
+    yield "## Settings"
+    where = "; ".join(f"{name}: on `{cell}`" for name, cell in chosen.items())
+    yield (
+        f"Each arm's are the best of as many trials as any other's, with {told.choice.seeds} seeds that are not tested "
+        f"and {told.choice.limit} validation questions ({where})."
+    )
+    rows: dict[str, list[str]] = {}
+    for name in chosen:
+        tried = json.loads((study.choosing(name).out / "sweep.json").read_text(encoding="utf-8"))
+        for one in tried:
+            if one["chosen"]:
+                arm = Path(one["variant"]).stem
+                text = f"{in_words(tuple(one['point'].items()))} ({percent(one['metric'])} %)"
+                rows.setdefault(arm, []).append(text)
+    yield table(("arm", *chosen), [[f"`{arm}`", *texts] for arm, texts in rows.items()])
+
+
+def _method(study: Study) -> str:
+    return parse_claim(study.declaration.claim).first
+
+
+def _row(board: Board, name: str) -> Row:
+    return next(row for row in board.rows if row.name == name)
+
+
+def _base(board: Board) -> Row:
+    return next(row for row in board.rows if row.role == "base")
+
+
+def _cell_name(cell: str) -> str:
+    return "all" if cell == MACRO else f"`{cell}`"
+
+
+def _comparison(row: Row, cell: str) -> Comparison | None:
+    found = row.cell(cell)
+    return found.metric("accuracy").comparison if found else None
+
+
+def _key(row: Row, cell: str) -> Key | None:
+    found = row.cell(cell)
+    return found.key if found else None
+
+
+def _accuracy(row: Row, cell: str) -> str:
+    found = row.cell(cell)
+    return percent(found.metric("accuracy").estimate.mean) if found else _NONE
+
+
+def _tested(found: Comparison | None) -> list[str]:
+    if found is None:
+        return [_NONE] * 3
+    return [
+        points(found.difference.mean),
+        bounds(found.difference.low, found.difference.high),
+        p_value(found.p_holm),
+    ]
+
+
+def _arrow(before: float | None, after: float | None) -> str:
+    return " → ".join(_NONE if share is None else percent(share) for share in (before, after))
+
+
+def _bits(key: Key) -> str:
+    return _NONE if key.bits_gold is None else f"{key.bits_gold:.2f}"

@@ -1,1 +1,0 @@
-"""The study on the embedded world: its design, its running, its statistics, and the document they end in."""
