@@ -1,7 +1,7 @@
 """How often the scorer agrees with verdicts that others have published, by file and kind of answer.
 
 `python -m benchmarks agreement DIR`. DIR holds JSON lines files with output, gold, kind, choices or null,
-tags (a tag format's name; `none` where it is left out) and correct, the published verdict. docs/answers.md
+tags (a tag format's name; `none` where it is left out) and correct, the published verdict. docs/scoring.md
 says where such outputs are found; none of them are in this repository.
 """
 
@@ -27,7 +27,7 @@ def main(arguments: Sequence[str]) -> None:
     folder = parser.parse_args(arguments).folder
     rows = [row for path in sorted(folder.glob("*.jsonl")) for row in _agreement(path)]
     if not rows:
-        parser.error(f"{folder}: holds no JSON lines file; see docs/answers.md")
+        parser.error(f"{folder}: holds no JSON lines file; see docs/scoring.md")
     print(table(["file", "kind", "outputs", "agreement", "s"], rows))
     print(machine())
 

@@ -2,8 +2,8 @@
 
     python -m studies study world [--out runs/studies] [--workers 2]
 
-What is done is kept in the folder of the study: the same command goes on where it was stopped. The board goes to
-`leaderboards/published/NAME`, the document to `docs/study_NAME.md`.
+What is done is kept in the folder of the study: the same command goes on where it was stopped. The board goes
+to `leaderboards/published/NAME`, the document to `docs/study_NAME.md`.
 """
 
 from __future__ import annotations

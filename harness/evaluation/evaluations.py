@@ -157,7 +157,9 @@ def sample_of(
         key=key.right,
         bits_gold=key.bits_gold,
         bits_own=key.bits_own[index] if key.bits_own else None,
-        reasoning=reasoned(record.rationale, _thinking(completion, score)) if benchmark.data.generator else None,
+        reasoning=reasoned(record.rationale, _thinking(completion, score))
+        if benchmark.data.generator
+        else None,
         **judged_fields(score, record.answer),
     )
 

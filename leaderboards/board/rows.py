@@ -111,6 +111,7 @@ class Key:
         accuracy: Of the answers given after the reference's reasoning.
         difference: Of that to the reference entry; None for itself.
         bits_gold: Mean -log2 p of the reference answer after the reference's reasoning.
+        bits_difference: Of these to the reference entry's, in bits; None for itself.
         bits_own: The same after the output's own reasoning.
         own: Share of the outputs in which that could be measured.
         reasoning: Share of the outputs whose reasoning makes the reference's calculations, in their order.
@@ -119,6 +120,7 @@ class Key:
 
     accuracy: Estimate
     difference: Difference | None
+    bits_difference: Difference | None
     bits_gold: float | None
     bits_own: float | None
     own: float | None

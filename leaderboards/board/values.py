@@ -21,6 +21,7 @@ from leaderboards.stats import (
     Matrix,
     SeedSpread,
     bootstrap_intervals,
+    mean_difference,
     mean_interval,
     paired_difference,
     seed_spread,
@@ -29,8 +30,8 @@ from leaderboards.stats import (
 from leaderboards.stats.mean_squares import Contents, components, distinct, sums_of
 
 NUM_BUCKETS = 4
-Measure = Metric | Literal["judge", "key"]
-"""A metric of the board, accuracy by a judge, or accuracy after the reference's reasoning."""
+Measure = Metric | Literal["judge", "key", "bits"]
+"""A metric of the board, accuracy by a judge, or after the reference's reasoning accuracy or answer bits."""
 Seeds = tuple[int | None, ...]
 SeedPairs = tuple[tuple[int | None, int | None], ...]
 
@@ -145,6 +146,12 @@ class Paired:
         contents = contents_of(self.entry, self.benchmarks)
         return paired_difference(self.matrices(metric, alpha), spread, self.num_sides, contents)
 
+    def bits_difference(self) -> Difference | None:
+        """Of the answer's bits after the reference's reasoning; None where these are not known on all."""
+        if any(group.outcomes[name].bits is None for group, _ in self.sides for name in self.benchmarks):
+            return None
+        return mean_difference(self.matrices("bits"), contents_of(self.entry, self.benchmarks))
+
 
 def spread_of(
     groups: Sequence[Group], benchmarks: Sequence[str], metric: Measure, alpha: float
@@ -231,12 +238,13 @@ def keys_of(
         for row, group in measured.items():
             matrices = list(_matrices(group, own, "key", alpha).values())
             accuracy = mean_interval(matrices, [1] * len(own), spread, contents_of(group, own))
-            partner, difference = partner_of[row], None
+            partner, difference, bits = partner_of[row], None, None
             if partner in measured and alike[row] and alike[partner]:
                 pair = Paired.of(group, measured[partner], own)
                 difference = pair.difference("key", alpha, spread) if pair.seeds else None
+                bits = pair.bits_difference() if pair.seeds else None
             parts = [group.outcomes[name].by_itself for name in own]
-            found[row, where] = Key(accuracy, difference, *_means(parts))
+            found[row, where] = Key(accuracy, difference, bits, *_means(parts))
     return found
 
 

@@ -5,7 +5,7 @@ import io
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, replace
 
-from leaderboards.board.rows import Board, Cell, MetricCell, Row
+from leaderboards.board.rows import Board, Cell, Key, MetricCell, Row
 from leaderboards.report import tables
 from leaderboards.report.columns import (
     benchmark_columns,
@@ -143,10 +143,19 @@ def _more_figures(cell: Cell) -> Iterator[dict[str, object]]:
     if alone := cell.key:
         yield {"metric": "key_accuracy", **_estimate(alone.accuracy)}
         for name in ("bits_gold", "bits_own", "reasoning", "right_after"):
-            yield {"metric": name, "mean": getattr(alone, name)}
+            yield {
+                "metric": name,
+                "mean": getattr(alone, name),
+                **_bits(alone if name == "bits_gold" else None),
+            }
     for bucket in cell.buckets:
         name = f"accuracy[{bucket.by} {bucket.low}-{bucket.high}]"
         yield {"metric": name, **_estimate(bucket.accuracy), "samples": bucket.num_outputs}
+
+
+def _bits(key: Key | None) -> dict[str, object]:
+    of = key.bits_difference if key else None
+    return {"diff": of.mean, "diff_low": of.low, "diff_high": of.high, "p": of.p} if of else {}
 
 
 def _estimate(found: Estimate) -> dict[str, object]:

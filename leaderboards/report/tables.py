@@ -57,11 +57,12 @@ _JUDGED_LEGEND = (
     "on which both say the same; κ: Cohen's, the agreement beyond chance. The ranking goes by the rule."
 )
 _KEY_LEGEND = (
-    "key accuracy: of the answers given after the reference's reasoning, in %; its differences have 95 % "
-    "intervals, are not corrected for their number, and claim nothing. bits: mean −log2 p of the reference "
-    "answer after the reference's reasoning (gold) and after the output's own. reasoning: % of the outputs "
-    "whose reasoning makes the reference's calculations (generated benchmarks); right after: % of these that "
-    "are right. An entry that is worse in the one and not in the other is worse for that."
+    "key accuracy: of the answers given after the reference's reasoning, in %; its differences and those "
+    "of bits have 95 % intervals, are not corrected for their number, and claim nothing. bits: mean −log2"
+    " p of the reference answer after the reference's reasoning (gold) and after the output's own. "
+    "reasoning: % of the outputs whose reasoning makes the reference's calculations (generated "
+    "benchmarks); right after: % of these that are right. An entry that is worse in the one and not in "
+    "the other is worse for that."
 )
 _TEST_LEGEND = (
     "p: paired two-way clustered t test; Holm: the same, corrected over all pairs; McNemar: exact, for each "
@@ -245,7 +246,15 @@ def key_tables(board: Board) -> Iterator[TextTable]:
     """Whether the answer or the reasoning makes the difference: what each is by itself."""
     overall = [(row, row.macro) for row in board.rows if row.macro and row.macro.key]
     lines = tuple((label(row, board), *_key(cell)) for row, cell in overall)
-    columns = ("key accuracy", f"Δ {board.reference}", "bits, gold", "bits, own", "reasoning", "right after")
+    columns = (
+        "key accuracy",
+        f"Δ {board.reference}",
+        "bits, gold",
+        "Δ bits",
+        "bits, own",
+        "reasoning",
+        "right after",
+    )
     heading = "Where the difference comes from: the answer by itself"
     if lines:
         yield TextTable(heading, ("entry", *columns), lines, (_KEY_LEGEND,), detail=True)
@@ -263,7 +272,9 @@ def _key(cell: Cell) -> tuple[str, ...]:
     delta = wording.difference(found.difference) if found.difference else MISSING
     bits = (MISSING if one is None else f"{one:.2f}" for one in (found.bits_gold, found.bits_own))
     shares = (MISSING if one is None else percent(one) for one in (found.reasoning, found.right_after))
-    return (_estimate(found.accuracy), delta, *bits, *shares)
+    less = wording.bits(found.bits_difference) if found.bits_difference else MISSING
+    gold, own = bits
+    return (_estimate(found.accuracy), delta, gold, less, own, *shares)
 
 
 def bucket_tables(board: Board) -> Iterator[TextTable]:

@@ -171,6 +171,12 @@ def difference(found: Difference, marked: str = "") -> str:
     return f"{points(found.mean)}{marked} [{points(found.low)}, {points(found.high)}]"
 
 
+def bits(found: Difference) -> str:
+    """A difference in bits with its interval, marked with a true minus: `−0.12 [−0.20, −0.04]`."""
+    mean, low, high = (f"{one:+.2f}".replace("-", "−") for one in (found.mean, found.low, found.high))
+    return f"{mean} [{low}, {high}]"
+
+
 def origins(board: Board) -> Iterator[str]:
     """Licence and link of the checkpoints made elsewhere: `other: licence MIT, https://example.org/other`."""
     for row in board.rows:

@@ -78,7 +78,8 @@ class Outcomes:
     `undecided` counts outputs that are wrong only because their comparison reached a limit. `contents` (Q,)
     are numbers of the questions' contents, below 0 where not known; None where no question stands twice.
     `judge` is accuracy by a judge, to whom an output whose verdict cannot be read is wrong; None where not
-    all seeds were judged. `key` is accuracy after the reference's reasoning, None where not measured on all.
+    all seeds were judged. `key` is accuracy after the reference's reasoning and `bits` are the
+    answer's there, None where not measured on all.
     """
 
     seeds: tuple[int | None, ...]
@@ -93,6 +94,7 @@ class Outcomes:
     undecided: int = 0
     judge: NDArray[np.float64] | None = None
     key: NDArray[np.float64] | None = None
+    bits: NDArray[np.float64] | None = None
     by_itself: ByItself | None = None
     contents: NDArray[np.int64] | None = None
     draws: Draws | None = None
@@ -204,7 +206,8 @@ def stack(parts: Sequence[SeedSamples], *, with_contents: bool = False) -> Outco
         undecided=int(np.nansum(_joined(parts, "undecided"))),
         contents=contents_of(first) if with_contents else None,
         judge=_by_judge(parts),
-        key=_key(parts),
+        key=_once(parts, "key"),
+        bits=_once(parts, "bits_gold"),
         by_itself=_by_itself(parts),
         defects=sum((part.samples.defects.get(part.key, Counter()) for part in parts), Counter[str]()),
         draws=_draws(parts) if num_samples > 1 else None,
@@ -226,9 +229,10 @@ def _questions(part: SeedSamples) -> NDArray[np.object_]:
     return part.samples.question_ids[number_N[::num_samples]]
 
 
-def _key(parts: Sequence[SeedSamples]) -> NDArray[np.float64] | None:
-    key_SQ = np.stack([_drawn(part, "key")[:, 0] for part in parts])  # the same for each output of a question
-    return None if np.isnan(key_SQ).any() else key_SQ
+def _once(parts: Sequence[SeedSamples], name: str) -> NDArray[np.float64] | None:
+    """A column that is the same for each output of a question; None where one is not known."""
+    found_SQ = np.stack([_drawn(part, name)[:, 0] for part in parts])
+    return None if np.isnan(found_SQ).any() else found_SQ
 
 
 def _by_itself(parts: Sequence[SeedSamples]) -> ByItself | None:

@@ -11,10 +11,10 @@ were drawn for a question, a matrix holds a value in [0, 1] for it, such as thei
 
 from leaderboards.stats.figures import CONFIDENCE, MACRO, POWER, Difference, Estimate, Matrix
 from leaderboards.stats.intervals import mean_interval, wilson_interval
-from leaderboards.stats.paired import cohens_h, holm, mcnemar_p, paired_difference, shaffer
+from leaderboards.stats.paired import cohens_h, holm, mcnemar_p, mean_difference, paired_difference, shaffer
 from leaderboards.stats.resampling import bootstrap_intervals
 from leaderboards.stats.seeds import SeedSpread, seed_spread
 
 __all__ = ["CONFIDENCE", "MACRO", "POWER", "Difference", "Estimate", "Matrix"]
-__all__ += ["bootstrap_intervals", "cohens_h", "holm", "mcnemar_p", "mean_interval", "paired_difference"]
-__all__ += ["SeedSpread", "seed_spread", "shaffer", "wilson_interval"]
+__all__ += ["bootstrap_intervals", "cohens_h", "holm", "mcnemar_p", "mean_difference", "mean_interval"]
+__all__ += ["SeedSpread", "paired_difference", "seed_spread", "shaffer", "wilson_interval"]

@@ -64,6 +64,31 @@ def paired_difference(
     )
 
 
+def mean_difference(differences: Sequence[Matrix], contents: Sequence[Contents] | None = None) -> Difference:
+    """Mean of paired differences of a quantity without bounds, such as bits, with its clustered t.
+
+    Variance and degrees of freedom are those of `intervals.variance`; what other variants' seeds did in
+    logits says nothing of such a quantity, so that the seeds' part is that of these differences alone, and
+    there are no pseudo-questions. Arguments as those of `paired_difference`; `known` means several seeds.
+    """
+    from scipy.special import stdtr, stdtrit
+
+    sums = [sums_of(layout) for layout in distinct(differences, contents)]
+    total, df = variance(components(sums))
+    mean, error, degrees = (
+        float(np.mean([sum_.means_S.mean() for sum_ in sums])),
+        float(np.sqrt(total)),
+        float(df),
+    )
+    reach = float(stdtrit(degrees, (1 + CONFIDENCE) / 2)) * error
+    p = 2 * float(stdtr(degrees, -abs(mean) / error)) if error else float(not mean)
+    num_questions, num_seeds = sum(part.num_questions for part in sums), len(differences[0])
+    return Difference(
+        mean, mean - reach, mean + reach, p, num_questions, num_seeds, (),
+        se=error, centre=mean, df=degrees, known=num_seeds > 1,
+    )  # fmt: skip
+
+
 def paired_t(benchmarks: Sequence[Sums], spread: SeedSpread | None = None, sides: int = 2) -> PairedT:
     """The clustered t test that the macro mean of paired differences is zero.
 

@@ -1,1 +1,1 @@
-"""Studies that are declared before they are run: a YAML file each, and what runs it and writes what it found."""
+"""Studies that are declared before they are run: a YAML file each, and what runs and reports it."""

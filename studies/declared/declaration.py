@@ -111,14 +111,15 @@ class Study:
     def choosing(self, group: str) -> Config:
         """What `harness sweep` is given for a group of cells."""
         own, choice = self.declaration.groups[group], self.declaration.choice
-        assert own.chosen_on and choice
+        if not own.chosen_on or not choice:
+            raise InputError(f"{self.name}: no settings are chosen for {group}")
         variants, folder = self.declaration.variants, self.out / "chosen" / group
         return self._config(
             own, own.chosen_on, folder, variants=variants, seeds=choice.seeds, limit=choice.limit
         )
 
     def measuring(self, group: str, cell: str, arms: int) -> Config:
-        """What `harness train-and-eval` is given for some arms in a cell, with the settings chosen for them."""
+        """What `harness train-and-eval` is given for some arms in a cell, with their chosen settings."""
         own, wanted = self.declaration.groups[group], self.declaration.arms[arms]
         chosen: Mapping[str, Any] = {}
         if own.chosen_on:
@@ -140,7 +141,7 @@ class Study:
         run = self.declaration.run
         train = {**run.get("train", {}), **group.train}
         store = self.out / "stores" / cell
-        whole = {**run, "train": train, "benchmarks": [cell], "out": str(out), "store": str(store), **given}
+        whole = {**run, "train": train, "benchmarks": cell, "out": str(out), "store": str(store), **given}
         return load_config(None, whole)
 
 

@@ -13,7 +13,7 @@ from leaderboards.board.claim_text import parse_claim
 from leaderboards.board.rows import Comparison, Key, Row
 from leaderboards.board.values import Measure, Paired
 from leaderboards.report.findings import sentences
-from leaderboards.report.wording import bounds, enumerated, p_value, percent, points
+from leaderboards.report.wording import bits, bounds, difference, enumerated, p_value, percent, points
 from leaderboards.results.merge import Group
 from leaderboards.stats import CONFIDENCE, MACRO, Difference, holm, paired_difference
 from studies.declared.declaration import Study
@@ -57,13 +57,14 @@ def _opening(study: Study, board: Board) -> Iterator[str]:
             counted.setdefault(len(row.seeds), []).append(f"`{row.name}`")
     said = "; ".join(f"{enumerated(sorted(names))} with {seeds} seeds" for seeds, names in counted.items())
     yield (
-        f"Declared before it was run (`studies/declared/{study.name}.yaml`, sha256 `{study.digest}`), run by `python -m "
-        f"studies study {study.name}`, which also writes this page: every sentence and figure is made of the "
-        f"results. Primary contrast: `{told.claim}`. {told.exclusions}"
+        f"Declared before it was run (`studies/declared/{study.name}.yaml`, sha256 `{study.digest}`), run by "
+        f"`python -m studies study {study.name}`, which also writes this page from the results."
+        f" Primary contrast: `{told.claim}`. {told.exclusions}"
     )
     yield (
-        f"{said}; {len(board.benchmarks)} cells, in each of which every arm is trained on that cell alone, with the same "
-        f"optimiser steps on the same examples. Made on {facts.get('cpu', 'an unknown processor')}, "
+        f"{said}; {len(board.benchmarks)} cells, in each of which every arm is trained on that cell alone, "
+        "with the same optimiser steps on the same examples. "
+        f"Made on {facts.get('cpu', 'an unknown processor')}, "
         f"{facts.get('cpu_cores', '?')} cores, {facts.get('gpu', 'no GPU')}."
     )
 
@@ -72,8 +73,8 @@ def _verdicts(study: Study, board: Board) -> Iterator[str]:
     """The primary contrast cell by cell."""
     method, control, base = _row(board, _method(study)), _row(board, study.declaration.control), _base(board)
     yield (
-        f"Cell by cell, accuracy in %; Δ is `{method.name}` minus `{control.name}` in points with its 95 % interval, p "
-        f"is corrected by Holm's method over all {board.family_cells} differences in single cells."
+        f"Cell by cell, accuracy in %; Δ is `{method.name}` minus `{control.name}` in points with its 95 % "
+        f"interval; p: by Holm's method over all {board.family_cells} differences in single cells."
     )
     names = study.declaration.arms[0].variants
     head = ("cell", "base", *(f"`{name}`" for name in names), "Δ", "95 % interval", "p (Holm)", "verdict")
@@ -88,12 +89,13 @@ def _verdicts(study: Study, board: Board) -> Iterator[str]:
 def _factors(study: Study, board: Board) -> Iterator[str]:
     method, control = _row(board, _method(study)), _row(board, study.declaration.control)
     yield (
-        "Accuracy is P(reasoning right) × P(answer right | reasoning right), and what is right after wrong reasoning. "
-        "Key accuracy is that of the answer after the *reference's* reasoning; bits are −log2 p of the right answer "
-        f"there. `{control.name}` → `{method.name}`; Δ key accuracy in points, 95 % interval, not corrected."
+        "Accuracy is P(reasoning right) × P(answer right | reasoning right), and what is right after wrong "
+        "reasoning. Key accuracy is that of the answer after the *reference's* reasoning; bits are −log2 p "
+        f"of the right answer there. `{control.name}` → `{method.name}`; Δ with 95 % intervals, uncorrected: "
+        "key accuracy in points, bits (fewer is better)."
     )
-    head = ("cell", "reasoning right, %", "right after it, %", "key accuracy, %", "Δ key accuracy", "95 % interval",
-            "bits")  # fmt: skip
+    head = ("cell", "reasoning right, %", "right after it, %", "key accuracy, %", "Δ key accuracy", "bits",
+            "Δ bits")  # fmt: skip
     rows = []
     for cell in (*board.benchmarks, MACRO):
         before, after = _key(control, cell), _key(method, cell)
@@ -106,9 +108,9 @@ def _factors(study: Study, board: Board) -> Iterator[str]:
                 _arrow(before.reasoning, after.reasoning),
                 _arrow(before.right_after, after.right_after),
                 _arrow(before.accuracy.mean, after.accuracy.mean),
-                points(change.mean) if change else _NONE,
-                bounds(change.low, change.high) if change else _NONE,
+                difference(change) if change else _NONE,
                 f"{_bits(before)} → {_bits(after)}",
+                bits(after.bits_difference) if after.bits_difference else _NONE,
             ]
         )
     yield table(head, rows)
@@ -118,11 +120,11 @@ def _arms(study: Study, board: Board) -> Iterator[str]:
     control = study.declaration.control
     yield (
         f"Over all cells, against `{control}`. Equivalent: within {100 * board.margin:g} point. "
-        f"p: Holm over all {board.family_macro} pairs of the board. A gain above the interval's upper end is excluded. "
-        "Key: key accuracy in %, and its difference in points with a 95 % interval."
+        f"p: Holm over all {board.family_macro} pairs of the board. A gain above the interval's upper end is "
+        "excluded. Key: key accuracy in %; its difference and that of bits with 95 % intervals, uncorrected."
     )
     head = ("arm", "seeds", "accuracy, %", "Δ", "95 % interval", "p (Holm)", "verdict", "key", "Δ key",
-            "reasoning right, %")  # fmt: skip
+            "Δ bits", "reasoning right, %")  # fmt: skip
     yield table(head, [_arm(row) for row in board.rows if row.role == "trained"])
     yield "Δ accuracy and, after the stroke, Δ key accuracy in each cell, in points; * p < 0.05 after Holm."
     others = [row for row in board.rows if row.role == "trained" and row.name != control]
@@ -140,7 +142,8 @@ def _arm(row: Row) -> list[str]:
         *_tested(found),
         found.verdict if found else "control",
         percent(key.accuracy.mean) if key else _NONE,
-        f"{points(change.mean)} ({bounds(change.low, change.high)})" if change else _NONE,
+        difference(change) if change else _NONE,
+        bits(key.bits_difference) if key and key.bits_difference else _NONE,
         percent(key.reasoning) if key and key.reasoning is not None else _NONE,
     ]
 
@@ -160,9 +163,9 @@ def _contrasts(study: Study, groups: Mapping[str, Group]) -> Iterator[str]:
         return
     yield "## Does it depend on the cell?"
     yield (
-        f"How the difference to `{told.control}` changes from some cells to others, in points; p is corrected by Holm's "
-        f"method over all {len(names) * len(told.contrasts)} contrasts of a column. Positive: the arm does better, "
-        "compared with the control, in the cells named first."
+        f"How the difference to `{told.control}` changes from some cells to others, in points; p: by "
+        f"Holm's method over all {len(names) * len(told.contrasts)} contrasts of a column. Positive: the arm "
+        "does better, compared with the control, in the cells named first."
     )
     found = {
         (name, contrast, measure): _contrast(groups[name], groups[told.control], *sides, measure)
@@ -192,7 +195,9 @@ def _contrasts(study: Study, groups: Mapping[str, Group]) -> Iterator[str]:
         for name in names
         for contrast in told.contrasts
     ]
-    yield table(("arm", "contrast", "accuracy (95 % interval)", "p", "key accuracy (95 % interval)", "p"), rows)
+    yield table(
+        ("arm", "contrast", "accuracy (95 % interval)", "p", "key accuracy (95 % interval)", "p"), rows
+    )
 
 
 def _contrast(
@@ -224,8 +229,8 @@ def _settings(study: Study) -> Iterator[str]:
     yield "## Settings"
     where = "; ".join(f"{name}: on `{cell}`" for name, cell in chosen.items())
     yield (
-        f"Each arm's are the best of as many trials as any other's, with {told.choice.seeds} seeds that are not tested "
-        f"and {told.choice.limit} validation questions ({where})."
+        f"Each arm's are the best of as many trials as any other's, with {told.choice.seeds} seeds that are "
+        f"not tested and {told.choice.limit} validation questions ({where})."
     )
     rows: dict[str, list[str]] = {}
     for name in chosen:

@@ -1,4 +1,4 @@
-"""A study's cells as stored runs that the leaderboard can show: one for each block of arms, cells as benchmarks.
+"""A study's cells as stored runs for the leaderboard: one for each block of arms, cells as benchmarks.
 
 Within a cell an arm has checkpoints of its own, trained on that cell alone; over the cells it has as many as
 there are cells. Their digests are joined and their compute is added up. The base is the same.

@@ -62,7 +62,9 @@ def _harness(config: Config, command: str, *arguments: str) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     write_whole(path, dump_config(config))
     log = path.with_suffix(".log")
-    print(f"{command}: {', '.join(config.benchmarks)}, {len(config.variants)} variants; log: {log}", flush=True)
+    print(
+        f"{command}: {', '.join(config.benchmarks)}, {len(config.variants)} variants; log: {log}", flush=True
+    )
     with log.open("a", encoding="utf-8") as file:
         called = [sys.executable, "-m", "harness", command, "--config", str(path), *arguments]
         done = subprocess.run(called, cwd=ROOT, env=os.environ | ENVIRONMENT, stdout=file, stderr=file)

@@ -149,8 +149,8 @@ def test_an_evaluation_measures_the_answer_by_itself(
     measured = 0
     for record, row in zip(load("test", size=5), samples.itertuples(), strict=True):
         [prompt] = path.ids([row.prompt])
-        for reasoned, bits in ((record, row.bits_gold), (replace(record, rationale=own(row)), row.bits_own)):
-            [one] = given([reasoned], tag_format, path)
+        for given_by, bits in ((record, row.bits_gold), (replace(record, rationale=own(row)), row.bits_own)):
+            [one] = given([given_by], tag_format, path)
             assert one is not None
             if pd.isna(bits):  # it would be longer than an output may be
                 assert len(one.ids) > 120

@@ -58,6 +58,12 @@ def test_the_figures_are_those_of_the_samples(small: RunResults) -> None:
                 assert other.key is not None
                 mean = found.accuracy.mean - other.key.accuracy.mean
                 assert found.difference.mean == pytest.approx(mean)
+                assert found.bits_difference
+                assert found.bits_gold is not None
+                assert other.key.bits_gold is not None
+                bits = found.bits_gold - other.key.bits_gold
+                assert found.bits_difference.mean == pytest.approx(bits)
+                assert found.bits_difference.low < bits < found.bits_difference.high
         assert row.macro is not None
         assert row.macro.key is not None
         single = [cell.key.accuracy.mean for cell in row.cells if cell.key]

@@ -10,6 +10,7 @@ from leaderboards.stats import (
     Matrix,
     cohens_h,
     holm,
+    mean_difference,
     mean_interval,
     paired_difference,
     wilson_interval,
@@ -121,3 +122,28 @@ def test_a_larger_p_value_lowers_no_corrected_one(p_values: list[float], data: s
     raised = [*p_values]
     raised[index] = data.draw(st.floats(p_values[index], 1))
     assert all(after >= before for before, after in zip(holm(p_values), holm(raised), strict=True))
+
+
+def test_of_one_seed_a_difference_without_bounds_is_students() -> None:
+    bits_Q = np.random.default_rng(4).exponential(3, 80) - 2
+    found = mean_difference([bits_Q[None]])
+    theirs = scipy_stats.ttest_1samp(bits_Q, 0.0)
+    assert (found.mean, found.p) == (pytest.approx(bits_Q.mean()), pytest.approx(theirs.pvalue))
+    assert (found.low, found.high) == pytest.approx(theirs.confidence_interval(0.95))
+    assert not found.known
+
+
+@pytest.mark.parametrize(("seeds", "seed_sd"), [(2, 0.0), (3, 0.0), (3, 0.3), (5, 0.1)])
+def test_the_interval_of_a_difference_without_bounds_covers(seeds: int, seed_sd: float) -> None:
+    rng, held, worlds = np.random.default_rng(5), 0, 2000
+    for _ in range(worlds):
+        skewed_SQ = rng.exponential(1.5, 60) + rng.exponential(1, (seeds, 60)) - 2.5
+        found = mean_difference([skewed_SQ + seed_sd * rng.standard_normal((seeds, 1))])
+        held += found.low <= 0 <= found.high
+        assert (found.p < 0.05) == (not found.low <= 0 <= found.high)
+    assert 0.93 <= held / worlds <= 0.995  # too wide rather than too short where seeds do not differ
+
+
+def test_two_that_answer_alike_differ_by_no_bit() -> None:
+    found = mean_difference([np.zeros((3, 20)), np.zeros((3, 30))])
+    assert (found.mean, found.low, found.high, found.p) == (0.0, 0.0, 0.0, 1.0)
