@@ -1,6 +1,6 @@
-"""What was found out, and the commands that found it out: each writes a document under `docs/`.
+"""What was found out, and the commands that found it out.
 
-`study` asks whether emphasising key tokens helps, on the embedded world (its rooms are in `evidence/`);
-`coverage` holds the intervals and tests of `leaderboards.stats` against simulated worlds (`simulated/`);
-`bases` makes the embedded base models.
+`study` runs what `declared/` declares, and writes its document and its board; `coverage`, `families` and
+`sequential` hold the intervals and tests of `leaderboards.stats` against simulated worlds (`simulated/`);
+`judge` asks a real model to judge beside the rule; `bases` makes the embedded base models.
 """

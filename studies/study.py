@@ -27,11 +27,13 @@ def main(arguments: list[str]) -> None:
     parser.add_argument("name", help="of a file in studies/declared")
     parser.add_argument("--out", type=Path, default=Path("runs/studies"), help="folder of studies")
     parser.add_argument("--workers", type=int, default=2, help="commands at a time")
+    parser.add_argument("--publish-only", action="store_true", help="run nothing; write what is done")
     parser.add_argument("--publish", type=Path, default=ROOT, help="where docs and leaderboards are")
     told = parser.parse_args(arguments)
     try:
         study = read_study(told.name, told.out)
-        run(study, told.workers)
+        if not told.publish_only:
+            run(study, told.workers)
         publish(study, told.publish)
     except InputError as error:
         sys.exit(f"error: {error}")

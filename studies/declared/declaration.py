@@ -10,6 +10,7 @@ from typing import Any
 
 from harness.commands.sweep import CHOSEN_FILE
 from harness.config import Config, load_config
+from leaderboards.results.schema import RESULTS_FILE
 from sftkey_train.variants import load_variant
 from tasks.checks import Count, checked
 from tasks.errors import InputError, check_keys, did_you_mean
@@ -132,6 +133,16 @@ class Study:
         claims = [self.declaration.claim] if arms == 0 else []
         given = {"variants": list(wanted.variants), "seeds": wanted.seeds, "claims": claims, **chosen}
         return self._config(own, cell, self.run_folder(cell, arms), **given)
+
+    @property
+    def done(self) -> list[str]:
+        """The cells in which all arms have been run, in their order."""
+        arms = range(len(self.declaration.arms))
+        return [
+            cell
+            for cell in self.declaration.cells
+            if all((self.run_folder(cell, number) / RESULTS_FILE).exists() for number in arms)
+        ]
 
     def run_folder(self, cell: str, arms: int) -> Path:
         """Where the results of some arms in a cell stand."""

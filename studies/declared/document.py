@@ -61,6 +61,8 @@ def _opening(study: Study, board: Board) -> Iterator[str]:
         f"`python -m studies study {study.name}`, which also writes this page from the results."
         f" Primary contrast: `{told.claim}`. {told.exclusions}"
     )
+    if undone := [f"`{cell}`" for cell in told.cells if cell not in board.benchmarks]:
+        yield f"Not run, of the cells that were declared: {enumerated(undone)}."
     yield (
         f"{said}; {len(board.benchmarks)} cells, in each of which every arm is trained on that cell alone, "
         "with the same optimiser steps on the same examples. "
@@ -158,20 +160,21 @@ def _both(row: Row, cell: str) -> str:
 def _contrasts(study: Study, groups: Mapping[str, Group]) -> Iterator[str]:
     """How the difference to the control changes between cells: one family of tests for each measure."""
     told = study.declaration
+    contrasts = {name: one for name, one in told.contrasts.items() if {*one.more, *one.less} <= {*study.done}}
     names = [name for name in groups if name != told.control and groups[name].entries[0].role == "trained"]
-    if not told.contrasts:
+    if not contrasts:
         return
     yield "## Does it depend on the cell?"
     yield (
         f"How the difference to `{told.control}` changes from some cells to others, in points; p: by "
-        f"Holm's method over all {len(names) * len(told.contrasts)} contrasts of a column. Positive: the arm "
+        f"Holm's method over all {len(names) * len(contrasts)} contrasts of a column. Positive: the arm "
         "does better, compared with the control, in the cells named first."
     )
     found = {
         (name, contrast, measure): _contrast(groups[name], groups[told.control], *sides, measure)
         for measure in ("accuracy", "key")
         for name in names
-        for contrast, one in told.contrasts.items()
+        for contrast, one in contrasts.items()
         for sides in [(one.more, one.less)]
     }
     corrected: dict[tuple[str, str, str], float] = {}
@@ -193,7 +196,7 @@ def _contrasts(study: Study, groups: Mapping[str, Group]) -> Iterator[str]:
             ),
         ]
         for name in names
-        for contrast in told.contrasts
+        for contrast in contrasts
     ]
     yield table(
         ("arm", "contrast", "accuracy (95 % interval)", "p", "key accuracy (95 % interval)", "p"), rows

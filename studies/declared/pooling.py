@@ -14,14 +14,22 @@ from pathlib import Path
 from leaderboards import read_results, write_results
 from leaderboards.results.schema import Declared, Entry, RunResults, TrainingCost, Tuning
 from studies.declared.declaration import Study
+from tasks.errors import InputError
 
 
 def pool(study: Study) -> Iterator[Path]:
-    """Writes the runs under the folder of the study and gives their folders."""
+    """Writes the runs under the folder of the study and gives their folders.
+
+    Raises:
+        InputError: No cell is done.
+    """
     import pandas as pd
 
+    if not study.done:
+        raise InputError(f"{study.out}: no cell is done; run the study")
+
     for arms in range(len(study.declaration.arms)):
-        runs = [read_results(study.run_folder(cell, arms)) for cell in study.declaration.cells]
+        runs = [read_results(study.run_folder(cell, arms)) for cell in study.done]
         names = dict.fromkeys((entry.name, entry.seed) for run in runs for entry in run.entries)
         entries = [_pooled([_entry(run, *name) for run in runs]) for name in names]
         samples = pd.concat([run.samples for run in runs], ignore_index=True)
@@ -107,9 +115,7 @@ def _provenance(study: Study, runs: Sequence[RunResults]) -> dict[str, str]:
         "declaration": f"studies/declared/{study.name}.yaml, sha256 {study.digest}",
     }
     for key in runs[0].provenance:
-        values = {
-            cell: run.provenance.get(key, "") for cell, run in zip(study.declaration.cells, runs, strict=True)
-        }
+        values = {cell: run.provenance.get(key, "") for cell, run in zip(study.done, runs, strict=True)}
         alike = len(set(values.values())) == 1
         facts |= {key: runs[0].provenance[key]} if alike else {f"{key} ({n})": v for n, v in values.items()}
     return facts

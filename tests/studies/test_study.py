@@ -154,6 +154,16 @@ def test_cells_are_pooled_and_a_claim_is_as_old_as_its_last_record(tmp_path: Pat
     assert study.digest in first.provenance["declaration"]
 
 
+def test_what_was_not_run_is_said(tmp_path: Path) -> None:
+    study = declared(tmp_path)
+    fill(study, lambda name, cell: 0.5, lambda name, cell: 0.5)
+    chosen(study)
+    (study.run_folder("world_number_gap1", 1) / "results.json").unlink()
+    text = document(study)
+    assert "Not run, of the cells that were declared: `world_number_gap1`." in text
+    assert "gap 1 − gap 0" not in text
+
+
 @pytest.mark.parametrize("path", FOLDER.glob("*.yaml"), ids=lambda path: path.stem)
 def test_what_is_declared_can_be_run(path: Path, tmp_path: Path) -> None:
     study = read_study(path.stem, tmp_path)
