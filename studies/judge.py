@@ -19,7 +19,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from benchmarks import ROOT
@@ -96,8 +96,9 @@ def serving(model: Path, log: Path) -> Iterator[str]:
         _wait(f"http://127.0.0.1:{port}/health", server, log)
         yield f"http://127.0.0.1:{port}/v1"
     finally:
-        os.killpg(server.pid, signal.SIGTERM)  # its engine is a process of its own
-        server.wait(60)
+        with suppress(ProcessLookupError):
+            os.killpg(server.pid, signal.SIGKILL)  # its engine is a process of its own; nothing is lost
+        server.wait()
 
 
 def _wait(url: str, server: subprocess.Popen[bytes], log: Path) -> None:
