@@ -4,7 +4,7 @@ And accuracy by length, in buckets whose edges all rows share, so that rows can 
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -148,7 +148,8 @@ class Paired:
 
     def bits_difference(self) -> Difference | None:
         """Of the answer's bits after the reference's reasoning; None where these are not known on all."""
-        if any(group.outcomes[name].bits is None for group, _ in self.sides for name in self.benchmarks):
+        bits = (group.outcomes[name].bits for group, _ in self.sides for name in self.benchmarks)
+        if any(bits_SQ is None or np.isnan(bits_SQ).any() for bits_SQ in bits):
             return None
         return mean_difference(self.matrices("bits"), contents_of(self.entry, self.benchmarks))
 
@@ -222,9 +223,11 @@ def keys_of(
 ) -> dict[tuple[int, str], Key]:
     """The answer by itself of each row, by its position, on each benchmark, and on all where it is known.
 
-    `partner_of` is the row that each is compared with, where they were asked the same.
+    `partner_of` is the row that each is compared with, where they were asked the same. A question that one of
+    the rows could not be asked so counts for none.
     """
     found: dict[tuple[int, str], Key] = {}
+    groups = _asked_so(groups, benchmarks)
     for where, own in (*((name, (name,)) for name in benchmarks), (MACRO, tuple(benchmarks))):
         alike = [all(group.is_comparable(name) for name in own) for group in groups]
         measured = {
@@ -246,6 +249,54 @@ def keys_of(
             parts = [group.outcomes[name].by_itself for name in own]
             found[row, where] = Key(accuracy, difference, bits, *_means(parts))
     return found
+
+
+def _asked_so(groups: Sequence[Group], benchmarks: Sequence[str]) -> list[Group]:
+    """The groups, each benchmark with the questions alone that all comparable ones could be asked."""
+    known = {
+        (row, name): ~np.isnan(key_SQ).any(axis=0)
+        for row, group in enumerate(groups)
+        for name in benchmarks
+        if name in group.outcomes and (key_SQ := group.outcomes[name].key) is not None
+    }
+    shared: dict[str, NDArray[np.bool_]] = {}
+    for (row, name), known_Q in known.items():
+        if groups[row].is_comparable(name):
+            shared[name] = shared.get(name, known_Q) & known_Q
+    only = {
+        (row, name): shared[name] if groups[row].is_comparable(name) else known_Q
+        for (row, name), known_Q in known.items()
+    }
+    return [
+        replace(
+            group,
+            outcomes={
+                name: _with_questions(one, only[row, name]) if (row, name) in only else one
+                for name, one in group.outcomes.items()
+            },
+        )
+        for row, group in enumerate(groups)
+    ]
+
+
+def _with_questions(outcomes: Outcomes, asked_Q: NDArray[np.bool_]) -> Outcomes:
+    """Some questions alone, as far as the answer by itself is concerned; nothing is known of none."""
+    if asked_Q.all() or outcomes.key is None:
+        return outcomes
+    if not asked_Q.any():
+        return replace(outcomes, key=None, bits=None)
+    contents, alone = outcomes.contents, outcomes.by_itself
+    bits = None if outcomes.bits is None else outcomes.bits[:, asked_Q]
+    if bits is not None and alone is not None:
+        alone = alone._replace(bits_gold=float(np.nanmean(bits)))
+    return replace(
+        outcomes,
+        question_ids=outcomes.question_ids[asked_Q],
+        key=outcomes.key[:, asked_Q],
+        bits=bits,
+        by_itself=alone,
+        contents=None if contents is None else contents[asked_Q],
+    )
 
 
 def _means(parts: Sequence[ByItself | None]) -> Iterator[float | None]:

@@ -79,7 +79,7 @@ class Outcomes:
     are numbers of the questions' contents, below 0 where not known; None where no question stands twice.
     `judge` is accuracy by a judge, to whom an output whose verdict cannot be read is wrong; None where not
     all seeds were judged. `key` is accuracy after the reference's reasoning and `bits` are the
-    answer's there, None where not measured on all.
+    answer's there, NaN for a question that could not be asked so, None where a seed has none.
     """
 
     seeds: tuple[int | None, ...]
@@ -230,9 +230,9 @@ def _questions(part: SeedSamples) -> NDArray[np.object_]:
 
 
 def _once(parts: Sequence[SeedSamples], name: str) -> NDArray[np.float64] | None:
-    """A column that is the same for each output of a question; None where one is not known."""
+    """A column that is the same for each output of a question; None where no question was measured."""
     found_SQ = np.stack([_drawn(part, name)[:, 0] for part in parts])
-    return None if np.isnan(found_SQ).any() else found_SQ
+    return None if np.isnan(found_SQ).all(axis=1).any() else found_SQ
 
 
 def _by_itself(parts: Sequence[SeedSamples]) -> ByItself | None:

@@ -80,13 +80,34 @@ def test_nothing_else_on_the_board_changes(small: RunResults) -> None:
     assert plain.pairs == other.pairs
 
 
-def test_where_a_question_was_not_measured_there_is_no_key_accuracy(small: RunResults) -> None:
+def test_a_question_that_one_row_was_not_asked_counts_for_none(small: RunResults) -> None:
     run = measured(small)
-    holed = run.samples.copy()
-    name, benchmark = "sft", run.samples["benchmark"].iloc[0]
-    holed.loc[holed[(holed["entry"] == name) & (holed["benchmark"] == benchmark)].index[3], "key"] = pd.NA
+    samples, benchmark = run.samples, run.samples["benchmark"].iloc[0]
+    of_sft = (samples["entry"] == "sft") & (samples["benchmark"] == benchmark)
+    left_out = samples.loc[samples[of_sft].index[3], "sample_id"]
+    holed = samples.copy()
+    holed.loc[of_sft & (samples["sample_id"] == left_out), ["key", "bits_gold"]] = pd.NA
     board = build_board([dataclasses.replace(run, samples=holed)])
-    row = next(row for row in board.rows if row.name == name)
+    kept = holed[(holed["benchmark"] == benchmark) & (holed["sample_id"] != left_out)]
+    for row in board.rows:
+        cell = row.cell(benchmark)
+        assert cell is not None
+        assert cell.key is not None
+        own = kept[kept["entry"] == row.name]
+        assert cell.key.accuracy.num_questions == 39
+        assert cell.key.accuracy.mean == pytest.approx(own["key"].mean())
+        assert cell.key.bits_gold == pytest.approx(own["bits_gold"].mean())
+        assert (cell.key.bits_difference is None) == row.is_reference
+        others = [other.key for other in row.cells if other.benchmark != benchmark]
+        assert {key.accuracy.num_questions for key in others if key} == {40}
+
+
+def test_where_no_question_was_measured_there_is_no_key_accuracy(small: RunResults) -> None:
+    run = measured(small)
+    holed, benchmark = run.samples.copy(), run.samples["benchmark"].iloc[0]
+    holed.loc[(holed["entry"] == "sft") & (holed["benchmark"] == benchmark), "key"] = pd.NA
+    board = build_board([dataclasses.replace(run, samples=holed)])
+    row = next(row for row in board.rows if row.name == "sft")
     assert [cell.benchmark for cell in row.cells if cell.key] == [
         other for other in board.benchmarks if other != benchmark
     ]
