@@ -253,8 +253,8 @@ def keys_of(
 
 def _asked_so(groups: Sequence[Group], benchmarks: Sequence[str]) -> list[Group]:
     """The groups, each benchmark with the questions alone that all comparable ones could be asked."""
-    known = {
-        (row, name): ~np.isnan(key_SQ).any(axis=0)
+    known: dict[tuple[int, str], NDArray[np.bool_]] = {
+        (row, name): ~np.isnan(key_SQ.sum(axis=0))
         for row, group in enumerate(groups)
         for name in benchmarks
         if name in group.outcomes and (key_SQ := group.outcomes[name].key) is not None
@@ -262,7 +262,7 @@ def _asked_so(groups: Sequence[Group], benchmarks: Sequence[str]) -> list[Group]
     shared: dict[str, NDArray[np.bool_]] = {}
     for (row, name), known_Q in known.items():
         if groups[row].is_comparable(name):
-            shared[name] = shared.get(name, known_Q) & known_Q
+            shared[name] = np.logical_and(shared.get(name, known_Q), known_Q)
     only = {
         (row, name): shared[name] if groups[row].is_comparable(name) else known_Q
         for (row, name), known_Q in known.items()
