@@ -33,6 +33,9 @@ Protocol = Literal["matched", "paper"]
 PROTOCOLS = get_args(Protocol)
 OWN_SETTINGS = ("learning_rate", "second_learning_rate", "stage2_share", "weight_decay", "warmup_epochs")
 """Settings that a variant may have for itself; the budget is not among them, so that variants compare."""
+_NO_TRAINING = ("log_every", "validate_every", "validation_records", "gradient_norms", "report_to",
+                "save_minutes", "workers")  # fmt: skip
+"""Keys of `train` that change nothing of what is trained."""
 FIRST_LOOK = 4
 """Seeds with which it is first asked whether a claim is decided: three of two variants lie on two sides of a
 jump by chance in up to 4 % of cases, and look alike among themselves (`python -m studies sequential`)."""
@@ -222,12 +225,15 @@ def _resolved(
     """The configuration that nested keys and values give, above the model's preset; checked."""
     preset = _PRESETS / f"{'quick' if quick else 'embedded'}.yaml"
     base = read_yaml(preset) if wanted.get("model", EMBEDDED[0]) in EMBEDDED else {}
+    chosen = {key: base.pop(key, {}) for key in ("per_variant", "tuned")}
     if (protocol := wanted.get("protocol", Config.protocol)) in PROTOCOLS:  # another is refused below
         base = _merge(base, read_yaml(_PRESETS / f"{protocol}.yaml"))
     data = _merge({**base, **(defaults or {})}, wanted)
     for key in ("benchmarks", "variants"):
         if isinstance(names := data.get(key), str):
             data[key] = [part.strip() for part in names.split(",") if part.strip()]
+    if not wanted.keys() & {*chosen}:
+        data |= _chosen(chosen, wanted, data.get("variants", Config.variants))
     if isinstance(claim := data.get("claims"), str):
         data["claims"] = [claim]
     for key in ("out", "store", "data_dir"):
@@ -243,6 +249,17 @@ def _resolved(
             f"{where}: holds a key or a password; leave it to the environment, since this is stored"
         )
     return config
+
+
+def _chosen(chosen: Mapping[str, Any], wanted: Mapping[str, Any], variants: Any) -> dict[str, Any]:
+    """The settings of their own that the preset has for these variants; none where they train otherwise."""
+    otherwise = wanted.keys() & {"protocol", "benchmarks"} or {*wanted.get("train", {})} - {*_NO_TRAINING}
+    same = not otherwise and wanted.get("model", EMBEDDED[0]) == EMBEDDED[0]
+    names = variants if same and isinstance(variants, list | tuple) else ()
+    return {
+        key: {name: own for name, own in by_variant.items() if name in names}
+        for key, by_variant in chosen.items()
+    }
 
 
 def stored_text(run: RunResults) -> str:

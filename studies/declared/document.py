@@ -32,7 +32,8 @@ def write_document(study: Study, board: Board, groups: Sequence[Group], path: Pa
     """
     by_name = {group.name: group for group in groups}
     parts = [
-        f"# {study.declaration.question}",
+        f"# A study: {study.name}",
+        f"**{study.declaration.question}**",
         *_opening(study, board),
         "## The answer",
         *sentences(board.claims, board),
@@ -236,6 +237,7 @@ def _settings(study: Study) -> Iterator[str]:
         f"not tested and {told.choice.limit} validation questions ({where})."
     )
     rows: dict[str, list[str]] = {}
+    ends = 0
     for name in chosen:
         tried = json.loads((study.choosing(name).out / "sweep.json").read_text(encoding="utf-8"))
         for one in tried:
@@ -243,7 +245,17 @@ def _settings(study: Study) -> Iterator[str]:
                 arm = Path(one["variant"]).stem
                 text = f"{in_words(tuple(one['point'].items()))} ({percent(one['metric'])} %)"
                 rows.setdefault(arm, []).append(text)
+                others = [other["point"] for other in tried if other["variant"] == one["variant"]]
+                ends += any(
+                    value in (min(values), max(values))
+                    for setting, value in one["point"].items()
+                    for values in [[point[setting] for point in others]]
+                )
     yield table(("arm", *chosen), [[f"`{arm}`", *texts] for arm, texts in rows.items()])
+    yield (
+        f"In {ends} of {sum(map(len, rows.values()))} choices a value is the least or the greatest that was tried "
+        "(of two, each is one of these): better settings may lie beyond."
+    )
 
 
 def _method(study: Study) -> str:

@@ -1,5 +1,7 @@
 """The configuration: layers, strictness, round trip."""
 
+import json
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -7,6 +9,8 @@ import pytest
 from harness.config import Config, dump_config, load_config
 from sftkey_train.settings import TrainSettings
 from tasks.errors import InputError
+
+ROOT = Path(__file__).parents[2]
 
 
 def write(path: Path, text: str) -> Path:
@@ -112,3 +116,42 @@ def test_quick_is_for_the_embedded_model() -> None:
     assert load_config(None, {}, [], quick=True).seeds < Config().seeds
     with pytest.raises(InputError, match="--quick"):
         load_config(None, {"model": "other", "benchmarks": "gsm8k"}, [], quick=True)
+
+
+def test_the_presets_own_settings_are_the_ledgers_best() -> None:
+    """Each variant's from as many trials as any other's, with seeds that no run tests."""
+    config = load_config(None, {}, [])
+    ledger = json.loads((ROOT / "leaderboards/published/embedded/sweep.json").read_text(encoding="utf-8"))
+    assert config.per_variant == {one["variant"]: one["point"] for one in ledger if one["chosen"]}
+    assert {*config.per_variant} == {*config.variants} == {*config.tuned}
+    trials = Counter(one["variant"] for one in ledger)
+    assert len({*trials.values()}) == 1
+    for name, tuned in config.tuned.items():
+        assert (tuned.trials, tuned.seeds) == (trials[name], 3)
+        own = [one["metric"] for one in ledger if one["variant"] == name]
+        assert max(own) - sum(own) / len(own) == pytest.approx(tuned.gain, abs=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("given", "settings", "kept"),
+    [
+        ({}, [], True),
+        ({"seeds": 5, "limit": 20, "model": "embedded"}, ["train.workers=1", "train.validate_every=9"], True),
+        ({}, ["train.learning_rate=1e-4"], False),
+        ({}, ["train.amount=50"], False),
+        ({"benchmarks": "world_number"}, [], False),
+        ({"model": "embedded-1"}, [], False),
+        ({"protocol": "paper"}, [], False),
+    ],
+)
+def test_the_presets_own_settings_hold_for_the_training_they_were_chosen_for(
+    given: dict[str, object], settings: list[str], kept: bool
+) -> None:
+    config = load_config(None, {**given, "variants": "sft-tag,dft,sftkey-tag"}, settings)
+    assert {*config.per_variant} == {*config.tuned} == ({"sft-tag", "sftkey-tag"} if kept else set())
+
+
+def test_ones_own_settings_stand_alone() -> None:
+    config = load_config(None, {"variants": "sft-tag,sft"}, ["per_variant.sft.learning_rate=1e-5"])
+    assert config.per_variant == {"sft": {"learning_rate": 1e-5}}
+    assert config.tuned == {}
