@@ -60,7 +60,7 @@ def _share(ground: Ground, *options: str) -> tuple[Verdict, str]:
 def _rerun(ground: Ground, limit: int = 1000) -> tuple[Verdict, str]:
     """10 checkpoints × 10 benchmarks × so many samples, all in the store."""
     from benchmarks import rerun_speed
-    from benchmarks.measure.models import EMBEDDED, embedded_tokenizer, write_adapters, write_llama
+    from benchmarks.measure.models import EMBEDDED, embedded_tokenizer, write_adapters, write_model
 
     work = ground.state / "cost"
     remove(work)
@@ -68,7 +68,7 @@ def _rerun(ground: Ground, limit: int = 1000) -> tuple[Verdict, str]:
     data = ROOT.parent / "shared" / "data"
     data_dir = data if data.is_dir() else None
     model = work / "model"
-    write_llama(model, embedded_tokenizer(), EMBEDDED, context=8192)
+    write_model(model, embedded_tokenizer(), EMBEDDED, context=8192)
     adapters = write_adapters(model, work, 10)
     case = rerun_speed.Case(model, adapters, rerun_speed.benchmarks_of(data_dir), limit, data_dir, work)
     num_samples = case.child(fill=True)["num_samples"]

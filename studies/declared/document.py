@@ -131,8 +131,8 @@ def _arms(study: Study, board: Board) -> Iterator[str]:
     yield table(head, [_arm(row) for row in board.rows if row.role == "trained"])
     yield "Δ accuracy and, after the stroke, Δ key accuracy in each cell, in points; * p < 0.05 after Holm."
     others = [row for row in board.rows if row.role == "trained" and row.name != control]
-    head = ("arm", *map(_cell_name, board.benchmarks))
-    yield table(head, [[f"`{row.name}`", *(_both(row, cell) for cell in board.benchmarks)] for row in others])
+    lines = [[f"`{row.name}`", *(_both(row, cell) for cell in board.benchmarks)] for row in others]
+    yield table(("arm", *map(_cell_name, board.benchmarks)), lines)
 
 
 def _arm(row: Row) -> list[str]:
@@ -253,8 +253,8 @@ def _settings(study: Study) -> Iterator[str]:
                 )
     yield table(("arm", *chosen), [[f"`{arm}`", *texts] for arm, texts in rows.items()])
     yield (
-        f"In {ends} of {sum(map(len, rows.values()))} choices a value is the least or the greatest that was tried "
-        "(of two, each is one of these): better settings may lie beyond."
+        f"In {ends} of {sum(map(len, rows.values()))} choices a value is the least or greatest that was "
+        "tried (of two, each is one of these): better settings may lie beyond."
     )
 
 
