@@ -11,7 +11,7 @@ from harness.commands.sweep import in_words
 from leaderboards import Board
 from leaderboards.board.claim_text import parse_claim
 from leaderboards.board.rows import Comparison, Key, Row
-from leaderboards.board.values import Measure, Paired
+from leaderboards.board.values import Measure, Paired, contents_of
 from leaderboards.report.findings import sentences
 from leaderboards.report.wording import bits, bounds, difference, enumerated, p_value, percent, points
 from leaderboards.results.merge import Group
@@ -80,12 +80,15 @@ def _verdicts(study: Study, board: Board) -> Iterator[str]:
         f"interval; p: by Holm's method over all {board.family_cells} differences in single cells."
     )
     names = study.declaration.arms[0].variants
-    head = ("cell", "base", *(f"`{name}`" for name in names), "Δ", "95 % interval", "p (Holm)", "verdict")
+    head = ("cell", "base", *(f"`{name}`" for name in names), "Δ", "95 % interval", "p (Holm)", "verdict",
+            f"key accuracy of `{names[0]}`")  # fmt: skip
     rows = []
     for cell in (*board.benchmarks, MACRO):
         found = _comparison(method, cell)
         shown = [_accuracy(row, cell) for row in (base, *(_row(board, name) for name in names))]
-        rows.append([_cell_name(cell), *shown, *_tested(found), found.verdict if found else _NONE])
+        key = _key(_row(board, names[0]), cell)
+        level = percent(key.accuracy.mean) if key else _NONE
+        rows.append([_cell_name(cell), *shown, *_tested(found), found.verdict if found else _NONE, level])
     yield table(head, rows)
 
 
@@ -213,7 +216,8 @@ def _contrast(
     """
     matrices = Paired.of(group, control, [*more, *less]).matrices(measure)
     signed = [matrix * (1 if i < len(more) else -1) for i, matrix in enumerate(matrices)]
-    half = paired_difference(signed)
+    # A question that stands in several cells is one: with contents it is held against itself.
+    half = paired_difference(signed, contents=contents_of(group, [*more, *less]))
     return Difference(
         mean=2 * half.mean,
         low=2 * half.low,
