@@ -21,7 +21,7 @@ def write(path: Path, text: str) -> Path:
 def test_without_options_it_is_the_embedded_default() -> None:
     config = load_config(None, {}, [])
     assert config.model == "embedded"
-    assert config.variants == ("sft", "sft-tag", "key-tag", "sftkey", "sftkey-tag", "sft-tag-x2")
+    assert config.variants == ("sft", "sft-tag", "key-tag", "sftkey", "sftkey-tag", "sft+sft", "sft-tag-x2")
     assert config.seeds == 3
     assert config.benchmarks == ("world_number", "world_number_gap1", "world_choice", "world_choice_gap1")
 
