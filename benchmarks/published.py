@@ -36,7 +36,7 @@ def photograph(page: Path, picture: Path, width: int = 1280, height: int = 1250)
     with chromium() as browser:
         tab = browser.new_page(viewport={"width": width, "height": height})
         tab.goto((ROOT / page).as_uri())
-        tab.locator("#forest .main-svg").first.wait_for()
+        tab.locator("#table tbody tr").first.wait_for()
         tab.screenshot(path=picture)
 
 
