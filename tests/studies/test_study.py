@@ -19,6 +19,7 @@ from studies.study import publish, run
 from tasks.benchmarks import load_benchmark
 from tasks.errors import InputError
 
+DOCS = Path(__file__).parents[2] / "docs"
 CELLS = ("world_number", "world_number_gap1")
 ARMS = ("sft-tag", "sft-tag-x2", "sftkey-tag")
 CLAIM = "sftkey-tag > sft-tag-x2 on accuracy"
@@ -219,3 +220,11 @@ def test_a_command_that_fails_says_where_its_log_is(tmp_path: Path) -> None:
     }, contrasts={})  # fmt: skip
     with pytest.raises(InputError, match="train-and-eval ended with"):
         run(study, 1)
+
+
+@pytest.mark.parametrize("path", FOLDER.glob("*.yaml"), ids=lambda path: path.stem)
+def test_what_was_published_is_what_was_declared(path: Path) -> None:
+    document = DOCS / f"study_{path.stem}.md"
+    if not document.exists():
+        pytest.skip("declared, and not run yet")
+    assert hashlib.sha256(path.read_bytes()).hexdigest() in document.read_text(encoding="utf-8")
