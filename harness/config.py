@@ -253,7 +253,9 @@ def _resolved(
 
 def _chosen(chosen: Mapping[str, Any], wanted: Mapping[str, Any], variants: Any) -> dict[str, Any]:
     """The settings of their own that the preset has for these variants; none where they train otherwise."""
-    otherwise = wanted.keys() & {"protocol", "benchmarks"} or {*wanted.get("train", {})} - {*_NO_TRAINING}
+    otherwise = wanted.keys() & {"protocol", "benchmarks", "train_limit"} or {*wanted.get("train", {})} - {
+        *_NO_TRAINING
+    }
     same = not otherwise and wanted.get("model", EMBEDDED[0]) == EMBEDDED[0]
     names = variants if same and isinstance(variants, list | tuple) else ()
     return {

@@ -15,7 +15,7 @@ def run(package: str, *arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 def test_each_package_says_what_there_is() -> None:
-    assert run("studies").stdout == "studies: bases, coverage, families, sequential, study\n"
+    assert run("studies").stdout == "studies: bases, coverage, families, judge, sequential, study\n"
     names = run("benchmarks").stdout.removeprefix("benchmarks: ").strip().split(", ")
     assert names == sorted(names)
     assert {"training_speed", "coverage", "study"} <= set(names), "the studies can be run from here too"

@@ -141,6 +141,7 @@ def test_the_presets_own_settings_are_the_ledgers_best() -> None:
         ({}, ["train.amount=50"], False),
         ({"benchmarks": "world_number"}, [], False),
         ({"model": "embedded-1"}, [], False),
+        ({"train_limit": 100}, [], False),
         ({"protocol": "paper"}, [], False),
     ],
 )

@@ -99,9 +99,9 @@ def test_dry_run_shows_the_graph_and_trains_nothing(harness, tmp_path: Path) -> 
     done = harness("train-and-eval", "--dry-run", "--out", tmp_path / "run", "--seeds", "1", "--limit", "40")
     assert done.returncode == 0, done.stderr
     text = " ".join(done.stdout.split())
-    assert "8 distinct, 8 to train" in text
+    assert "9 distinct, 9 to train" in text
     assert "sft for sftkey-tag, sft-tag-x2 (shared): 100 steps" in text  # half of 200
-    assert "7 checkpoints (with the untrained base)" in text
+    assert "8 checkpoints (with the untrained base)" in text
     assert not (tmp_path / "run").exists()
 
 
