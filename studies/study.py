@@ -61,5 +61,6 @@ def publish(study: Study, root: Path) -> None:
     runs = [read_outcomes(folder) for folder in folders]
     board = build_board(runs, reference=told.control, margin=told.margin / 100)
     document = root / "docs" / f"study_{study.name}.md"
+    document.parent.mkdir(parents=True, exist_ok=True)
     write_document(study, board, merge_runs(runs), document)
     print(f"wrote {document} and {out}")
