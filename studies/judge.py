@@ -10,20 +10,11 @@ what is shown is that a real server and a real model go through the whole of it.
 from __future__ import annotations
 
 import argparse
-import os
-import signal
-import socket
-import subprocess
 import sys
-import time
-import urllib.error
-import urllib.request
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from benchmarks import ROOT
 from benchmarks.measure.children import run_command
+from benchmarks.measure.served import serving
 from benchmarks.measure.tables import machine, table
 from benchmarks.real_model import real_model
 from tasks.errors import InputError
@@ -31,8 +22,6 @@ from tasks.errors import InputError
 VARIANTS = "sft-tag,sftkey-tag,sft-tag-x2"
 BENCHMARKS = "world_number_gap1,world_choice_gap1"
 NAME = "SmolLM2-135M-Instruct"
-START_SECONDS = 600
-"""A machine with other work takes minutes until a server answers."""
 
 
 def main(arguments: list[str]) -> None:
@@ -53,7 +42,8 @@ def judged(out: Path, limit: int) -> str:
     from leaderboards import build_board, read_outcomes
 
     out.mkdir(parents=True, exist_ok=True)
-    with serving(locate(str(real_model())), out / "server.log") as url:
+    model = locate(str(real_model()))
+    with serving(model, NAME, out / "server.log", "--max-model-len", "2048", seconds=600) as url:
         run_command([
             *(sys.executable, "-m", "harness", "train-and-eval", "--variants", VARIANTS, "--benchmarks"),
             *(BENCHMARKS, "--seeds", "1", "--judge", url, "--out", str(out)),
@@ -70,43 +60,3 @@ def judged(out: Path, limit: int) -> str:
     ]
     head = ("entry", "benchmark", "read", "not read", "rule, %", "judge, %", "agree, %", "κ")
     return f"{machine()}\nJudge: {NAME}, de-quantised from Q4_1, served by vLLM\n\n{table(head, rows)}"
-
-
-@contextmanager
-def serving(model: Path, log: Path) -> Iterator[str]:
-    """vLLM's server with a model on a free port of this machine, until the block ends; gives its address.
-
-    Raises:
-        InputError: It did not begin to answer.
-    """
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    command = [
-        *(sys.executable, "-m", "vllm.entrypoints.openai.api_server", "--model", str(model)),
-        *("--served-model-name", NAME, "--host", "127.0.0.1", "--port", str(port)),
-        *("--dtype", "float32", "--max-model-len", "2048", "--enforce-eager"),
-    ]
-    own = {"VLLM_CPU_KVCACHE_SPACE": "1", "VLLM_NO_USAGE_STATS": "1"}
-    with log.open("w") as file:
-        server = subprocess.Popen(
-            command, cwd=ROOT, env=os.environ | own, stdout=file, stderr=file, start_new_session=True
-        )
-    try:
-        _wait(f"http://127.0.0.1:{port}/health", server, log)
-        yield f"http://127.0.0.1:{port}/v1"
-    finally:
-        with suppress(ProcessLookupError):
-            os.killpg(server.pid, signal.SIGKILL)  # its engine is a process of its own; nothing is lost
-        server.wait()
-
-
-def _wait(url: str, server: subprocess.Popen[bytes], log: Path) -> None:
-    until = time.monotonic() + START_SECONDS
-    while time.monotonic() < until and server.poll() is None:
-        try:
-            with urllib.request.urlopen(url, timeout=5):
-                return
-        except (urllib.error.URLError, OSError):
-            time.sleep(1)
-    raise InputError(f"vLLM's server did not begin to answer; {log} says why")

