@@ -253,10 +253,9 @@ def _resolved(
 
 def _chosen(chosen: Mapping[str, Any], wanted: Mapping[str, Any], variants: Any) -> dict[str, Any]:
     """The settings of their own that the preset has for these variants; none where they train otherwise."""
-    otherwise = wanted.keys() & {"protocol", "benchmarks", "train_limit"} or {*wanted.get("train", {})} - {
-        *_NO_TRAINING
-    }
-    same = not otherwise and wanted.get("model", EMBEDDED[0]) == EMBEDDED[0]
+    other_data = wanted.keys() & {"protocol", "benchmarks", "train_limit"}
+    other_training = wanted.get("train", {}).keys() - {*_NO_TRAINING}
+    same = wanted.get("model", EMBEDDED[0]) == EMBEDDED[0] and not other_data and not other_training
     names = variants if same and isinstance(variants, list | tuple) else ()
     return {
         key: {name: own for name, own in by_variant.items() if name in names}

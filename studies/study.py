@@ -13,8 +13,8 @@ import sys
 from pathlib import Path
 
 from benchmarks import ROOT
-from benchmarks.measure.children import run_command
 from studies.declared.declaration import Study, read_study
+from studies.declared.running import run_study
 from tasks.errors import InputError
 
 MOST_SAMPLES = 24_000
@@ -33,34 +33,24 @@ def main(arguments: list[str]) -> None:
     try:
         study = read_study(told.name, told.out)
         if not told.publish_only:
-            run(study, told.workers)
+            run_study(study, told.workers)
         publish(study, told.publish)
     except InputError as error:
         sys.exit(f"error: {error}")
 
 
-def run(study: Study, workers: int) -> None:
-    """Runs what is not done yet."""
-    from studies.declared.running import run_study
-
-    run_study(study, workers)
-
-
 def publish(study: Study, root: Path) -> None:
     """Writes board and document from the results."""
-    from leaderboards import build_board, read_outcomes
+    from harness.run import report
+    from leaderboards import read_outcomes
     from leaderboards.results.merge import merge_runs
     from studies.declared.document import write_document
     from studies.declared.pooling import pool
 
-    told, folders = study.declaration, list(pool(study))
+    told, runs = study.declaration, [read_outcomes(folder) for folder in pool(study)]
     out = root / "leaderboards" / "published" / study.name
-    settings = ("--reference", told.control, "--margin", f"{told.margin:g}", "--samples", str(MOST_SAMPLES))
-    command = [sys.executable, "-m", "harness", "leaderboard", *map(str, folders), "--out", str(out)]
-    run_command([*command, *settings])
-    runs = [read_outcomes(folder) for folder in folders]
-    board = build_board(runs, reference=told.control, margin=told.margin / 100)
+    made = report(runs, out, reference=told.control, margin=told.margin / 100, most_samples=MOST_SAMPLES)
     document = root / "docs" / f"study_{study.name}.md"
     document.parent.mkdir(parents=True, exist_ok=True)
-    write_document(study, board, merge_runs(runs), document)
+    write_document(study, made.board, merge_runs(runs), document)
     print(f"wrote {document} and {out}")

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 Point = tuple[tuple[str, float], ...]
 """(setting, value) of one point of a variant's grid."""
 CHOSEN_FILE = "chosen.yaml"
+LEDGER_FILE = "sweep.json"
 MOST_POINTS = 1_000
 FIRST_SEED = 1000
 """Of a sweep: seeds that no run tests."""
@@ -192,7 +193,7 @@ def choose_settings(config: Config, grid: Mapping[str, Sequence[float]], reporte
         tried += _try(config, point, names, benchmarks, reporter)
     tried = _choose(tried, config.variants)
     points = [dataclasses.asdict(one) | {"point": dict(one.point)} for one in tried]
-    write_whole(config.out / "sweep.json", json.dumps(points, indent=1) + "\n")
+    write_whole(config.out / LEDGER_FILE, json.dumps(points, indent=1) + "\n")
     best = {one.variant: one for one in tried if one.chosen}
     tuned = {name: _tuning(one, tried, config.seeds) for name, one in best.items()}
     for name, tuning in tuned.items():

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from leaderboards.board import conclusions, rows
+from leaderboards.board.by_itself import keys_of
 from leaderboards.board.claims import answer_claims
 from leaderboards.board.comparing import Comparer, alpha_changes, partners, tiers
 from leaderboards.board.curves import curve_of
@@ -24,7 +25,6 @@ from leaderboards.board.values import (
     Measured,
     bootstrap,
     buckets_of,
-    keys_of,
     seeds_on_all,
     take_seeds,
 )

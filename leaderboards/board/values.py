@@ -4,15 +4,15 @@ And accuracy by length, in buckets whose edges all rows share, so that rows can 
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from leaderboards.board.rows import ALPHAS, Bucket, BucketBy, FigureKey, Key
+from leaderboards.board.rows import ALPHAS, Bucket, BucketBy, FigureKey
 from leaderboards.results.merge import Group
-from leaderboards.results.outcomes import LENGTHS, ByItself, Lengths, Outcomes, check_same_questions
+from leaderboards.results.outcomes import LENGTHS, Lengths, Outcomes, check_same_questions
 from leaderboards.results.schema import METRICS, Metric
 from leaderboards.stats import (
     MACRO,
@@ -165,7 +165,7 @@ def spread_of(
             )
             for group in groups
             if len(seeds_on_all(group, benchmarks)) > 1
-            and (matrices := _matrices(group, benchmarks, metric, alpha).values())
+            and (matrices := matrices_of(group, benchmarks, metric, alpha).values())
         ]
     )
 
@@ -214,99 +214,11 @@ def _estimate(
     group: Group, benchmarks: Sequence[str], metric: Metric, alpha: float, spread: SeedSpread
 ) -> Estimate:
     draws = [group.outcomes[benchmark].num_samples for benchmark in benchmarks]
-    matrices = list(_matrices(group, benchmarks, metric, alpha).values())
+    matrices = list(matrices_of(group, benchmarks, metric, alpha).values())
     return mean_interval(matrices, draws, spread, contents_of(group, benchmarks))
 
 
-def keys_of(
-    groups: Sequence[Group], benchmarks: Sequence[str], alpha: float, partner_of: Sequence[int | None]
-) -> dict[tuple[int, str], Key]:
-    """The answer by itself of each row, by its position, on each benchmark, and on all where it is known.
-
-    `partner_of` is the row that each is compared with, where they were asked the same. A question that one of
-    the rows could not be asked so counts for none.
-    """
-    found: dict[tuple[int, str], Key] = {}
-    groups = _asked_so(groups, benchmarks)
-    for where, own in (*((name, (name,)) for name in benchmarks), (MACRO, tuple(benchmarks))):
-        alike = [all(group.is_comparable(name) for name in own) for group in groups]
-        measured = {
-            row: group
-            for row, group in enumerate(groups)
-            if seeds_on_all(group, own)
-            and all(group.outcomes[name].key is not None for name in own)
-            and (alike[row] or where != MACRO)
-        }
-        spread = spread_of(list(measured.values()), own, "key", alpha)
-        for row, group in measured.items():
-            matrices = list(_matrices(group, own, "key", alpha).values())
-            accuracy = mean_interval(matrices, [1] * len(own), spread, contents_of(group, own))
-            partner, difference, bits = partner_of[row], None, None
-            if partner in measured and alike[row] and alike[partner]:
-                pair = Paired.of(group, measured[partner], own)
-                difference = pair.difference("key", alpha, spread) if pair.seeds else None
-                bits = pair.bits_difference() if pair.seeds else None
-            parts = [group.outcomes[name].by_itself for name in own]
-            found[row, where] = Key(accuracy, difference, bits, *_means(parts))
-    return found
-
-
-def _asked_so(groups: Sequence[Group], benchmarks: Sequence[str]) -> list[Group]:
-    """The groups, each benchmark with the questions alone that all comparable ones could be asked."""
-    known: dict[tuple[int, str], NDArray[np.bool_]] = {
-        (row, name): ~np.isnan(key_SQ.sum(axis=0))
-        for row, group in enumerate(groups)
-        for name in benchmarks
-        if name in group.outcomes and (key_SQ := group.outcomes[name].key) is not None
-    }
-    shared: dict[str, NDArray[np.bool_]] = {}
-    for (row, name), known_Q in known.items():
-        if groups[row].is_comparable(name):
-            shared[name] = np.logical_and(shared.get(name, known_Q), known_Q)
-    only = {
-        (row, name): shared[name] if groups[row].is_comparable(name) else known_Q
-        for (row, name), known_Q in known.items()
-    }
-    return [
-        replace(
-            group,
-            outcomes={
-                name: _with_questions(one, only[row, name]) if (row, name) in only else one
-                for name, one in group.outcomes.items()
-            },
-        )
-        for row, group in enumerate(groups)
-    ]
-
-
-def _with_questions(outcomes: Outcomes, asked_Q: NDArray[np.bool_]) -> Outcomes:
-    """Some questions alone, as far as the answer by itself is concerned; nothing is known of none."""
-    if asked_Q.all() or outcomes.key is None:
-        return outcomes
-    if not asked_Q.any():
-        return replace(outcomes, key=None, bits=None)
-    contents, alone = outcomes.contents, outcomes.by_itself
-    bits = None if outcomes.bits is None else outcomes.bits[:, asked_Q]
-    if bits is not None and alone is not None:
-        alone = alone._replace(bits_gold=float(np.nanmean(bits)))
-    return replace(
-        outcomes,
-        question_ids=outcomes.question_ids[asked_Q],
-        key=outcomes.key[:, asked_Q],
-        bits=bits,
-        by_itself=alone,
-        contents=None if contents is None else contents[asked_Q],
-    )
-
-
-def _means(parts: Sequence[ByItself | None]) -> Iterator[float | None]:
-    """Of each figure over the benchmarks, which count alike; None where one of them has none."""
-    for name in ByItself._fields:
-        values = [value for one in parts if one and (value := getattr(one, name)) is not None]
-        yield sum(values) / len(values) if len(values) == len(parts) else None
-
-
-def _matrices(group: Group, benchmarks: Sequence[str], metric: Measure, alpha: float) -> dict[str, Matrix]:
+def matrices_of(group: Group, benchmarks: Sequence[str], metric: Measure, alpha: float) -> dict[str, Matrix]:
     """By benchmark (S, Q) of the seeds with results on all of these benchmarks."""
     seeds, outcomes = seeds_on_all(group, benchmarks), group.outcomes
     return {
@@ -325,7 +237,7 @@ def bootstrap(
         for together, wanted in _resampled(group, benchmarks)
     ]
     intervals = bootstrap_intervals(
-        [_matrices(groups[row], together, metric, alpha) for row, metric, together, _ in asked]
+        [matrices_of(groups[row], together, metric, alpha) for row, metric, together, _ in asked]
     )
     return {
         (row, where, metric): of_benchmarks[where]

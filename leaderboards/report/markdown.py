@@ -5,7 +5,7 @@ import io
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, replace
 
-from leaderboards.board.rows import Board, Cell, Key, MetricCell, Row
+from leaderboards.board.rows import Board, Cell, MetricCell, Row
 from leaderboards.report import tables
 from leaderboards.report.columns import (
     benchmark_columns,
@@ -17,7 +17,7 @@ from leaderboards.report.columns import (
 from leaderboards.report.findings import sentences
 from leaderboards.report.tables import TextTable, text_table
 from leaderboards.report.wording import legend, origins, title
-from leaderboards.stats import Estimate
+from leaderboards.stats import Difference, Estimate
 from tasks.shown import csv_text as csv_field
 from tasks.shown import markdown_line, markdown_text
 
@@ -124,7 +124,7 @@ def _figures(figures: MetricCell) -> dict[str, object]:
     fields = {"metric": figures.metric, **_estimate(figures.estimate), "own_format": figures.own_format}
     if found := figures.comparison:
         of = found.difference
-        fields |= {"diff": of.mean, "diff_low": of.low, "diff_high": of.high, "p": of.p}
+        fields |= _difference(of)
         fields |= {"p_holm": found.p_holm, "verdict": found.verdict}
         fields |= {"mcnemar_p": " ".join(map(_number, of.mcnemar_p)), "gained": of.gained, "lost": of.lost}
         fields |= {"cohens_h": found.effect, "detectable": found.detectable}
@@ -143,18 +143,14 @@ def _more_figures(cell: Cell) -> Iterator[dict[str, object]]:
     if alone := cell.key:
         yield {"metric": "key_accuracy", **_estimate(alone.accuracy)}
         for name in ("bits_gold", "bits_own", "reasoning", "right_after"):
-            yield {
-                "metric": name,
-                "mean": getattr(alone, name),
-                **_bits(alone if name == "bits_gold" else None),
-            }
+            compared = alone.bits_difference if name == "bits_gold" else None
+            yield {"metric": name, "mean": getattr(alone, name), **_difference(compared)}
     for bucket in cell.buckets:
         name = f"accuracy[{bucket.by} {bucket.low}-{bucket.high}]"
         yield {"metric": name, **_estimate(bucket.accuracy), "samples": bucket.num_outputs}
 
 
-def _bits(key: Key | None) -> dict[str, object]:
-    of = key.bits_difference if key else None
+def _difference(of: Difference | None) -> dict[str, object]:
     return {"diff": of.mean, "diff_low": of.low, "diff_high": of.high, "p": of.p} if of else {}
 
 

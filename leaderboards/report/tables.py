@@ -137,7 +137,7 @@ def _test(comparison: Comparison) -> tuple[str, ...]:
         ", ".join(map(p_value, found.mcnemar_p)),
         str(found.gained),
         str(found.lost),
-        f"{comparison.effect:+.2f}".replace("-", "−"),
+        wording.signed(comparison.effect),
         percent(comparison.detectable),
     )
 
@@ -270,10 +270,9 @@ def _key(cell: Cell) -> tuple[str, ...]:
     if found is None:
         return ()
     delta = wording.difference(found.difference) if found.difference else MISSING
-    bits = (MISSING if one is None else f"{one:.2f}" for one in (found.bits_gold, found.bits_own))
+    gold, own = (MISSING if one is None else f"{one:.2f}" for one in (found.bits_gold, found.bits_own))
     shares = (MISSING if one is None else percent(one) for one in (found.reasoning, found.right_after))
     less = wording.bits(found.bits_difference) if found.bits_difference else MISSING
-    gold, own = bits
     return (_estimate(found.accuracy), delta, gold, less, own, *shares)
 
 

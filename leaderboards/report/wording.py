@@ -49,6 +49,11 @@ def points(share: float) -> str:
     return "0.0" if text in ("+0.0", "-0.0") else text.replace("-", "−")
 
 
+def signed(number: float) -> str:
+    """A number with two digits, signed with a true minus: `−0.12`, `+0.40`."""
+    return f"{number:+.2f}".replace("-", "−")
+
+
 def bounds(low: float, high: float) -> str:
     """An interval of differences in points: `−3.1 to +1.5`."""
     return f"{points(low)} to {points(high)}"
@@ -173,8 +178,7 @@ def difference(found: Difference, marked: str = "") -> str:
 
 def bits(found: Difference) -> str:
     """A difference in bits with its interval, marked with a true minus: `−0.12 [−0.20, −0.04]`."""
-    mean, low, high = (f"{one:+.2f}".replace("-", "−") for one in (found.mean, found.low, found.high))
-    return f"{mean} [{low}, {high}]"
+    return f"{signed(found.mean)} [{signed(found.low)}, {signed(found.high)}]"
 
 
 def origins(board: Board) -> Iterator[str]:

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from benchmarks.measure.tables import table
-from harness.commands.sweep import in_words
+from harness.commands.sweep import LEDGER_FILE, in_words
 from leaderboards import Board
 from leaderboards.board.claim_text import parse_claim
 from leaderboards.board.rows import Comparison, Key, Row
@@ -16,9 +16,11 @@ from leaderboards.report.findings import sentences
 from leaderboards.report.wording import bits, bounds, difference, enumerated, p_value, percent, points
 from leaderboards.results.merge import Group
 from leaderboards.stats import CONFIDENCE, MACRO, Difference, holm, paired_difference
-from studies.declared.declaration import Study
+from studies.declared.declaration import Contrast, Study
 
 _NONE = "–"
+MEASURES: tuple[Measure, ...] = ("accuracy", "key")
+"""What is contrasted between cells."""
 
 
 def write_document(study: Study, board: Board, groups: Sequence[Group], path: Path) -> None:
@@ -163,8 +165,8 @@ def _both(row: Row, cell: str) -> str:
 
 def _contrasts(study: Study, groups: Mapping[str, Group]) -> Iterator[str]:
     """How the difference to the control changes between cells: one family of tests for each measure."""
-    told = study.declaration
-    contrasts = {name: one for name, one in told.contrasts.items() if {*one.more, *one.less} <= {*study.done}}
+    told, cells = study.declaration, groups[study.declaration.control].outcomes
+    contrasts = {name: one for name, one in told.contrasts.items() if {*one.more, *one.less} <= {*cells}}
     names = [name for name in groups if name != told.control and groups[name].entries[0].role == "trained"]
     if not contrasts:
         return
@@ -175,30 +177,21 @@ def _contrasts(study: Study, groups: Mapping[str, Group]) -> Iterator[str]:
         "does better, compared with the control, in the cells named first."
     )
     found = {
-        (name, contrast, measure): _contrast(groups[name], groups[told.control], *sides, measure)
-        for measure in ("accuracy", "key")
+        (name, contrast, measure): _contrast(groups[name], groups[told.control], one, measure)
+        for measure in MEASURES
         for name in names
         for contrast, one in contrasts.items()
-        for sides in [(one.more, one.less)]
     }
     corrected: dict[tuple[str, str, str], float] = {}
-    for measure in ("accuracy", "key"):
+    for measure in MEASURES:
         own = [key for key in found if key[2] == measure]
         corrected |= dict(zip(own, holm([found[key].p for key in own]), strict=True))
+    shown = {
+        key: (f"{points(one.mean)} ({bounds(one.low, one.high)})", p_value(corrected[key]))
+        for key, one in found.items()
+    }
     rows = [
-        [
-            f"`{name}`",
-            contrast,
-            *(
-                text
-                for measure in ("accuracy", "key")
-                for one in [found[name, contrast, measure]]
-                for text in (
-                    f"{points(one.mean)} ({bounds(one.low, one.high)})",
-                    p_value(corrected[name, contrast, measure]),
-                )
-            ),
-        ]
+        [f"`{name}`", contrast, *(text for measure in MEASURES for text in shown[name, contrast, measure])]
         for name in names
         for contrast in contrasts
     ]
@@ -207,17 +200,17 @@ def _contrasts(study: Study, groups: Mapping[str, Group]) -> Iterator[str]:
     )
 
 
-def _contrast(
-    group: Group, control: Group, more: Sequence[str], less: Sequence[str], measure: Measure
-) -> Difference:
+def _contrast(group: Group, control: Group, of: Contrast, measure: Measure) -> Difference:
     """The mean over some cells minus that over as many others, from signed differences of all of them.
 
     The mean of the signed cells is half of that contrast, so everything that has its unit is doubled.
     """
-    matrices = Paired.of(group, control, [*more, *less]).matrices(measure)
-    signed = [matrix * (1 if i < len(more) else -1) for i, matrix in enumerate(matrices)]
+    cells = (*of.more, *of.less)
+    signs = [1] * len(of.more) + [-1] * len(of.less)
+    matrices = Paired.of(group, control, cells).matrices(measure)
+    signed = [sign * matrix for sign, matrix in zip(signs, matrices, strict=True)]
     # A question that stands in several cells is one: with contents it is held against itself.
-    half = paired_difference(signed, contents=contents_of(group, [*more, *less]))
+    half = paired_difference(signed, contents=contents_of(group, cells))
     return Difference(
         mean=2 * half.mean,
         low=2 * half.low,
@@ -243,23 +236,25 @@ def _settings(study: Study) -> Iterator[str]:
     rows: dict[str, list[str]] = {}
     ends = 0
     for name in chosen:
-        tried = json.loads((study.choosing(name).out / "sweep.json").read_text(encoding="utf-8"))
+        tried = json.loads((study.choosing(name).out / LEDGER_FILE).read_text(encoding="utf-8"))
         for one in tried:
             if one["chosen"]:
                 arm = Path(one["variant"]).stem
                 text = f"{in_words(tuple(one['point'].items()))} ({percent(one['metric'])} %)"
                 rows.setdefault(arm, []).append(text)
-                others = [other["point"] for other in tried if other["variant"] == one["variant"]]
-                ends += any(
-                    value in (min(values), max(values))
-                    for setting, value in one["point"].items()
-                    for values in [[point[setting] for point in others]]
-                )
+                own = [other["point"] for other in tried if other["variant"] == one["variant"]]
+                ends += _at_an_end(one["point"], own)
     yield table(("arm", *chosen), [[f"`{arm}`", *texts] for arm, texts in rows.items()])
     yield (
         f"In {ends} of {sum(map(len, rows.values()))} choices a value is the least or greatest that was "
         "tried (of two, each is one of these): better settings may lie beyond."
     )
+
+
+def _at_an_end(point: Mapping[str, float], tried: Sequence[Mapping[str, float]]) -> bool:
+    """Whether any of its values is the least or the greatest of those that were tried."""
+    values = {setting: [other[setting] for other in tried] for setting in point}
+    return any(value in (min(values[setting]), max(values[setting])) for setting, value in point.items())
 
 
 def _method(study: Study) -> str:

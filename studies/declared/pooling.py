@@ -7,7 +7,7 @@ there are cells. Their digests are joined and their compute is added up. The bas
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -25,11 +25,10 @@ def pool(study: Study) -> Iterator[Path]:
     """
     import pandas as pd
 
-    if not study.done:
+    if not (cells := study.done):
         raise InputError(f"{study.out}: no cell is done; run the study")
-
     for arms in range(len(study.declaration.arms)):
-        runs = [read_results(study.run_folder(cell, arms)) for cell in study.done]
+        runs = [read_results(study.run_folder(cell, arms)) for cell in cells]
         names = dict.fromkeys((entry.name, entry.seed) for run in runs for entry in run.entries)
         entries = [_pooled([_entry(run, *name) for run in runs]) for name in names]
         samples = pd.concat([run.samples for run in runs], ignore_index=True)
@@ -37,7 +36,7 @@ def pool(study: Study) -> Iterator[Path]:
         # Steps of different cells do not lie on one axis: the curves stay with the cells.
         write_results(
             folder,
-            _provenance(study, runs),
+            _provenance(study, dict(zip(cells, runs, strict=True))),
             entries,
             samples,
             config="model: embedded\n",
@@ -108,14 +107,14 @@ def _joined(digests: Sequence[str] | dict[str, None]) -> str:
     return hashlib.sha256(" ".join(digests).encode()).hexdigest()
 
 
-def _provenance(study: Study, runs: Sequence[RunResults]) -> dict[str, str]:
+def _provenance(study: Study, runs: Mapping[str, RunResults]) -> dict[str, str]:
     """What all cells have in common; where they differ, each one's own."""
     facts = {
         "study": f"python -m studies study {study.name}",
         "declaration": f"studies/declared/{study.name}.yaml, sha256 {study.digest}",
     }
-    for key in runs[0].provenance:
-        values = {cell: run.provenance.get(key, "") for cell, run in zip(study.done, runs, strict=True)}
-        alike = len(set(values.values())) == 1
-        facts |= {key: runs[0].provenance[key]} if alike else {f"{key} ({n})": v for n, v in values.items()}
+    for key in next(iter(runs.values())).provenance:
+        values = {cell: run.provenance.get(key, "") for cell, run in runs.items()}
+        alike = {*values.values()}
+        facts |= {key: alike.pop()} if len(alike) == 1 else {f"{key} ({n})": v for n, v in values.items()}
     return facts

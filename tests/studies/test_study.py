@@ -15,7 +15,8 @@ from leaderboards.results.schema import Declared, Entry, Evaluation, Sample
 from studies.declared.declaration import FOLDER, Study, read_study
 from studies.declared.document import write_document
 from studies.declared.pooling import pool
-from studies.study import publish, run
+from studies.declared.running import run_study
+from studies.study import publish
 from tasks.benchmarks import load_benchmark
 from tasks.errors import InputError
 
@@ -202,10 +203,10 @@ def test_a_study_that_is_not_there_is_named(tmp_path: Path) -> None:
 @pytest.mark.heavy
 def test_a_study_runs_from_its_file_to_its_board(tmp_path: Path) -> None:
     study = declared(tmp_path)
-    run(study, 2)
+    run_study(study, 2)
     before = {path: path.stat().st_mtime_ns for path in study.out.rglob("results.json")}
     assert len(before) >= 4
-    run(study, 2)  # nothing is done twice
+    run_study(study, 2)  # nothing is done twice
     assert {path: path.stat().st_mtime_ns for path in study.out.rglob("results.json")} == before
     publish(study, tmp_path)
     text = (tmp_path / "docs" / "study_small.md").read_text(encoding="utf-8")
@@ -219,7 +220,7 @@ def test_a_command_that_fails_says_where_its_log_is(tmp_path: Path) -> None:
         "short": {"cells": ["world_number"], "train": {"amount": 3}}
     }, contrasts={})  # fmt: skip
     with pytest.raises(InputError, match="train-and-eval ended with"):
-        run(study, 1)
+        run_study(study, 1)
 
 
 @pytest.mark.parametrize("path", FOLDER.glob("*.yaml"), ids=lambda path: path.stem)
