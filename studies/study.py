@@ -14,6 +14,7 @@ from pathlib import Path
 
 from benchmarks import ROOT
 from studies.declared.declaration import Study, read_study
+from studies.declared.reasoned import prepare
 from studies.declared.running import run_study
 from tasks.errors import InputError
 
@@ -26,14 +27,17 @@ def main(arguments: list[str]) -> None:
     parser = argparse.ArgumentParser(prog="python -m studies study", description=__doc__.split("\n")[0])
     parser.add_argument("name", help="of a file in studies/declared")
     parser.add_argument("--out", type=Path, default=Path("runs/studies"), help="folder of studies")
-    parser.add_argument("--workers", type=int, default=2, help="commands at a time")
+    parser.add_argument("--model", help="another base than the declared one, ID or path; a study of its own")
+    parser.add_argument("--data-dir", type=Path, help="folder of benchmark data, in place of the Hub")
+    parser.add_argument("--workers", type=int, default=2, help="commands at a time, a core each")
     parser.add_argument("--publish-only", action="store_true", help="run nothing; write what is done")
     parser.add_argument("--publish", type=Path, default=ROOT, help="where docs and leaderboards are")
     told = parser.parse_args(arguments)
     try:
-        study = read_study(told.name, told.out)
+        study = read_study(told.name, told.out, model=told.model)
         if not told.publish_only:
-            run_study(study, told.workers)
+            prepare(study, told.data_dir)
+            run_study(study, told.workers, told.data_dir)
         publish(study, told.publish)
     except InputError as error:
         sys.exit(f"error: {error}")

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from harness.commands.sweep import CHOSEN_FILE
 from harness.config import Config, load_config
-from leaderboards.results.schema import RESULTS_FILE
+from leaderboards.results.schema import RESULTS_FILE, Entry
 from sftkey_train.variants import load_variant
 from tasks.checks import Count, checked
 from tasks.errors import InputError, check_keys, did_you_mean
@@ -24,7 +24,7 @@ class Group:
     """Cells that share settings: a cell is a benchmark, with checkpoints of its own trained on it alone.
 
     Attributes:
-        cells: Names of benchmarks.
+        cells: Names of benchmarks; several with commas between them are one cell, trained on together.
         train: Settings of training, the same for all arms.
         chosen_on: The cell whose validation questions choose each arm's settings; nothing is chosen if None.
     """
@@ -52,6 +52,31 @@ class Choice:
 
 
 @dataclass(frozen=True)
+class Reasoned:
+    """A benchmark of the training questions of another that have reasoning (`studies.declared.reasoned`).
+
+    Attributes:
+        of: The other's name.
+        test: Questions that are held out for test.
+        validation: Questions that are held out for validation.
+        written_out: Whether the answer to a choice is its words, not its letter.
+    """
+
+    of: str
+    test: Count
+    validation: Count
+    written_out: bool = False
+
+
+@dataclass(frozen=True)
+class Orientation:
+    """Benchmarks that nothing was trained on, asked of the base and of each arm's first seed; no contrast."""
+
+    benchmarks: tuple[str, ...]
+    limit: Count
+
+
+@dataclass(frozen=True)
 class Contrast:
     """Cells whose difference to the control is held against that of others."""
 
@@ -73,7 +98,9 @@ class Declaration:
         groups: By name.
         arms: The first holds the claim's.
         choice: None where no settings are chosen.
+        data: Benchmarks that are made for the study, by name.
         contrasts: By name.
+        orientation: None where nothing else is asked.
         limits: What the study cannot say, a sentence each.
     """
 
@@ -86,13 +113,20 @@ class Declaration:
     groups: dict[str, Group]
     arms: tuple[Arms, ...]
     choice: Choice | None = None
+    data: dict[str, Reasoned] = field(default_factory=dict)
     contrasts: dict[str, Contrast] = field(default_factory=dict)
+    orientation: Orientation | None = None
     limits: tuple[str, ...] = ()
 
     @property
     def cells(self) -> list[str]:
         """All cells, in the order of the groups."""
         return [cell for group in self.groups.values() for cell in group.cells]
+
+    @property
+    def model(self) -> str:
+        """The base."""
+        return str(self.run.get("model", Config.model))
 
     @property
     def variants(self) -> list[str]:
@@ -102,9 +136,20 @@ class Declaration:
 
 @dataclass(frozen=True)
 class Study:
-    """A declaration, its digest, and the folder of its runs."""
+    """A declaration and the digest of its file, and what is made of it.
+
+    Attributes:
+        name: Of its board and document.
+        command: What runs it.
+        file: Where it is declared.
+        declaration: Its content.
+        digest: sha256 of the file.
+        out: Folder of its runs.
+    """
 
     name: str
+    command: str
+    file: str
     declaration: Declaration
     digest: str
     out: Path
@@ -134,6 +179,32 @@ class Study:
         given = {"variants": list(wanted.variants), "seeds": wanted.seeds, "claims": claims, **chosen}
         return self._config(own, cell, self.run_folder(cell, arms), **given)
 
+    def orienting(self, entry: Entry, data_dir: Path | None) -> Config:
+        """What `harness eval` is given for a checkpoint and the benchmarks that serve orientation."""
+        told, run = self.declaration.orientation, self.declaration.run
+        if told is None:
+            raise InputError(f"{self.name}: nothing is asked for orientation")
+        whole = {
+            **{key: run[key] for key in ("prompt_style", "prompt_date") if key in run},
+            "model": entry.checkpoint,
+            "tags": entry.tags,
+            "benchmarks": list(told.benchmarks),
+            "limit": told.limit,
+            "eval": {**run.get("eval", {}), "key": False},
+            "data_dir": data_dir and str(data_dir),
+            "out": str(self.orientation_folder(entry.name)),
+        }
+        return load_config(None, whole)
+
+    def orientation_folder(self, name: str) -> Path:
+        """Where the results of an arm's first seed, or of the base, stand for orientation."""
+        return self.out / "orientation" / name
+
+    @property
+    def data_dir(self) -> Path:
+        """Where the benchmarks that are made for the study stand."""
+        return self.out / "data"
+
     @property
     def done(self) -> list[str]:
         """The cells in which all arms have been run, in their order."""
@@ -153,11 +224,17 @@ class Study:
         train = {**run.get("train", {}), **group.train}
         store = self.out / "stores" / cell
         whole = {**run, "train": train, "benchmarks": cell, "out": str(out), "store": str(store), **given}
-        return load_config(None, whole)
+        return load_config(None, whole | ({"data_dir": str(self.data_dir)} if self.declaration.data else {}))
 
 
-def read_study(name: str, out: Path, folder: Path = FOLDER) -> Study:
+def read_study(name: str, out: Path, folder: Path = FOLDER, model: str | None = None) -> Study:
     """Reads a declaration.
+
+    Args:
+        name: Of its file.
+        out: Folder of studies.
+        folder: Of declarations.
+        model: A base in place of the declared one; the study has its name too, then.
 
     Raises:
         InputError: There is none of that name, or its file does not fit.
@@ -174,4 +251,9 @@ def read_study(name: str, out: Path, folder: Path = FOLDER) -> Study:
     for contrast, sides in declaration.contrasts.items():
         if lost := {*sides.more, *sides.less} - {*declaration.cells}:
             raise InputError(f"{path}: contrast {contrast!r} names {min(lost)}, which is no cell")
-    return Study(name, declaration, hashlib.sha256(path.read_bytes()).hexdigest(), out / name)
+    own, command = name, f"python -m studies study {name}"
+    if model:
+        declaration = replace(declaration, run={**declaration.run, "model": model})
+        own, command = f"{name}-{Path(model).name}", f"{command} --model {model}"
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    return Study(own, command, f"studies/declared/{name}.yaml", declaration, digest, out / own)

@@ -8,13 +8,14 @@ from pathlib import Path
 
 from benchmarks.measure.tables import table
 from harness.commands.sweep import LEDGER_FILE, in_words
-from leaderboards import Board
+from leaderboards import Board, read_outcomes
 from leaderboards.board.claim_text import parse_claim
 from leaderboards.board.rows import Comparison, Key, Row
 from leaderboards.board.values import Measure, Paired, contents_of
 from leaderboards.report.findings import sentences
 from leaderboards.report.wording import bits, bounds, difference, enumerated, p_value, percent, points
 from leaderboards.results.merge import Group
+from leaderboards.results.schema import RESULTS_FILE
 from leaderboards.stats import CONFIDENCE, MACRO, Difference, holm, paired_difference
 from studies.declared.declaration import Contrast, Study
 
@@ -45,6 +46,7 @@ def write_document(study: Study, board: Board, groups: Sequence[Group], path: Pa
         "## All arms",
         *_arms(study, board),
         *_contrasts(study, by_name),
+        *_orientation(study),
         *_settings(study),
         "## Limits",
         "\n".join(f"- {limit}" for limit in study.declaration.limits),
@@ -60,18 +62,23 @@ def _opening(study: Study, board: Board) -> Iterator[str]:
             counted.setdefault(len(row.seeds), []).append(f"`{row.name}`")
     said = "; ".join(f"{enumerated(sorted(names))} with {seeds} seeds" for seeds, names in counted.items())
     yield (
-        f"Declared before it was run (`studies/declared/{study.name}.yaml`, sha256 `{study.digest}`), run by "
-        f"`python -m studies study {study.name}`, which also writes this page from the results."
+        f"Declared before it was run (`{study.file}`, sha256 `{study.digest}`), run by "
+        f"`{study.command}`, which also writes this page from the results."
         f" Primary contrast: `{told.claim}`. {told.exclusions}"
     )
-    if undone := [f"`{cell}`" for cell in told.cells if cell not in board.benchmarks]:
+    if undone := [f"`{cell}`" for cell in told.cells if cell not in study.done]:
         yield f"Not run, of the cells that were declared: {enumerated(undone)}."
     yield (
-        f"{said}; {len(board.benchmarks)} cells, in each of which every arm is trained on that cell alone, "
-        "with the same optimiser steps on the same examples. "
-        f"Made on {facts.get('cpu', 'an unknown processor')}, "
+        f"{said}. The base is `{Path(told.model).name}`. {_cells(study)}, with the same optimiser steps on "
+        f"the same examples. Made on {facts.get('cpu', 'an unknown processor')}, "
         f"{facts.get('cpu_cores', '?')} cores, {facts.get('gpu', 'no GPU')}."
     )
+
+
+def _cells(study: Study) -> str:
+    if len(study.done) == 1:
+        return f"Every arm is trained on {enumerated([f'`{name}`' for name in study.done[0].split(',')])}"
+    return f"{len(study.done)} cells, in each of which every arm is trained on that cell alone"
 
 
 def _verdicts(study: Study, board: Board) -> Iterator[str]:
@@ -220,6 +227,25 @@ def _contrast(group: Group, control: Group, of: Contrast, measure: Measure) -> D
         num_seeds=half.num_seeds,
         mcnemar_p=(),
     )
+
+
+def _orientation(study: Study) -> Iterator[str]:
+    """Shares of right answers on other benchmarks, which nothing is concluded from."""
+    told = study.declaration.orientation
+    folders = sorted(study.orientation_folder("").glob(f"*/{RESULTS_FILE}"))
+    if told is None or not folders:
+        return
+    yield "## For orientation"
+    yield (
+        f"Accuracy in % on {told.limit} questions each of benchmarks that nothing was trained on, by the "
+        "base and by one checkpoint of each arm: where this model stands, not how the arms compare."
+    )
+    runs = [read_outcomes(path.parent) for path in folders]
+    rows = []
+    for run in runs:
+        right = run.samples.groupby("benchmark")["accuracy"].mean()
+        rows.append([f"`{run.entries[0].name}`", *(percent(right[name]) for name in told.benchmarks)])
+    yield table(("checkpoint", *(f"`{name}`" for name in told.benchmarks)), rows)
 
 
 def _settings(study: Study) -> Iterator[str]:

@@ -39,7 +39,7 @@ def pool(study: Study) -> Iterator[Path]:
             _provenance(study, dict(zip(cells, runs, strict=True))),
             entries,
             samples,
-            config="model: embedded\n",
+            config=f"model: {study.declaration.model}\n",
             declared=_declared(runs),
         )
         yield folder
@@ -55,7 +55,7 @@ def _pooled(cells: Sequence[Entry]) -> Entry:
     same = len(digests) == 1
     return replace(
         first,
-        checkpoint="the embedded base" if same else f"{len(digests)} checkpoints, one a cell",
+        checkpoint=first.checkpoint if same else f"{len(digests)} checkpoints, one a cell",
         digest=first.digest if same else _joined(digests),
         training=_added([entry.training for entry in cells if entry.training]),
         tuning=_tuned([entry.tuning for entry in cells if entry.tuning]),
@@ -110,8 +110,8 @@ def _joined(digests: Sequence[str] | dict[str, None]) -> str:
 def _provenance(study: Study, runs: Mapping[str, RunResults]) -> dict[str, str]:
     """What all cells have in common; where they differ, each one's own."""
     facts = {
-        "study": f"python -m studies study {study.name}",
-        "declaration": f"studies/declared/{study.name}.yaml, sha256 {study.digest}",
+        "study": study.command,
+        "declaration": f"{study.file}, sha256 {study.digest}",
     }
     for key in next(iter(runs.values())).provenance:
         values = {cell: run.provenance.get(key, "") for cell, run in runs.items()}

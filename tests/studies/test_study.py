@@ -172,9 +172,9 @@ def test_what_is_declared_can_be_run(path: Path, tmp_path: Path) -> None:
     assert study.digest == hashlib.sha256(path.read_bytes()).hexdigest()
     assert study.declaration.arms[0].seeds >= 4
     for group, own in study.declaration.groups.items():
-        for cell in own.cells:
-            for name in cell.split(","):
-                load_benchmark(name)
+        for name in (name for cell in own.cells for name in cell.split(",")):
+            made = study.declaration.data.get(name)
+            load_benchmark(made.of if made else name)
         if own.chosen_on:
             assert set(study.choosing(group).variants) == {*study.declaration.variants}
             assert study.choosing(group).per_variant == {}
@@ -202,7 +202,7 @@ def test_a_study_that_is_not_there_is_named(tmp_path: Path) -> None:
 
 @pytest.mark.heavy
 def test_a_study_runs_from_its_file_to_its_board(tmp_path: Path) -> None:
-    study = declared(tmp_path)
+    study = declared(tmp_path, orientation={"benchmarks": ["world_choice"], "limit": 4})
     run_study(study, 2)
     before = {path: path.stat().st_mtime_ns for path in study.out.rglob("results.json")}
     assert len(before) >= 4
@@ -211,6 +211,8 @@ def test_a_study_runs_from_its_file_to_its_board(tmp_path: Path) -> None:
     publish(study, tmp_path)
     text = (tmp_path / "docs" / "study_small.md").read_text(encoding="utf-8")
     assert "claimed before training" in text
+    asked = text.partition("## For orientation")[2].partition("##")[0]
+    assert all(f"| `{name}` |" in asked for name in ("untrained", *ARMS, "answer-weighted"))
     assert (tmp_path / "leaderboards" / "published" / "small" / "leaderboard.html").is_file()
 
 
