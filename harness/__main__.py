@@ -57,7 +57,7 @@ COMMANDS = {
         "card:card",
         "Write a checkpoint's card for the Hub: what it is, its results, and what they are worth.",
     ),
-    "list": ("list:list_known", "Show what there is: benchmarks, variants, objectives, tags or engines."),
+    "list": ("list:list_known", "Show what there is: benchmarks, variants, rewards, engines and the rest."),
 }
 """Name -> its function, as `module:name`, and what `harness --help` says of it: the first line of its own.
 

@@ -18,11 +18,13 @@ from harness.engines.api import EngineSettings, Request, Sampling
 from harness.files import PARTIAL, REFERENCES
 from harness.models.checkpoint import Checkpoint, Weights, whole_model, with_adapter
 from harness.plan import UNTAGGED, Plan
-from harness.progress import StageReporter
+from harness.progress import Reporter, StageReporter
 from harness.provenance import package_versions
+from harness.sampling import draw_all, examples
 from leaderboards.results.schema import TrainingCost
 from sftkey_train import distributed
 from sftkey_train.settings import TrainSettings
+from sftkey_train.spans import encode
 from sftkey_train.stages import BASE
 from sftkey_train.stored import StageCost, read_cost, read_history, read_manifest, save_stage
 from sftkey_train.text import TextPath
@@ -37,6 +39,7 @@ from tasks.tags import TagFormat, get_tag_format
 if TYPE_CHECKING:
     import torch
 
+    from sftkey_train.corpus import Corpus
     from sftkey_train.references import ReferenceData
     from sftkey_train.stages import StageNode
     from sftkey_train.trainer import Probe
@@ -58,13 +61,13 @@ def _train(plan: Plan, node: StageNode, reporter: StageReporter) -> None:
 
     from sftkey_train.trainer import train_stage
 
-    reference = _reference_data(plan, node, reporter)
+    corpus, reference = _corpus(plan, node), _reference_data(plan, node, reporter)
     set_seed(node.seed)  # decides how adapters begin
     model = _load(plan, node.parent, node)
     parent = plan.stage_dir / node.parent if node.parent else None
     scratch = plan.config.store_dir / PARTIAL / node.key
     scratch.mkdir(parents=True, exist_ok=True)
-    corpus, probe = plan.corpora[node.tags], validation_probe(plan, node)
+    probe = validation_probe(plan, node)
     with reporter.stage(node.label, node.num_steps) as show, _tracking(plan, node):
         result = train_stage(
             model, corpus, node, show, scratch=scratch, reference=reference, probe=probe, parent=parent
@@ -73,7 +76,7 @@ def _train(plan: Plan, node: StageNode, reporter: StageReporter) -> None:
         "base": plan.base.name,
         "base_digest": plan.base.digest,
         "stage": asdict(node),
-        "data": {"records": plan.records.counts, "digest": corpus.digest()},
+        "data": {"records": plan.records.counts, "samples": node.data, "digest": corpus.digest()},
         "packages": package_versions(),
         "processes": distributed.count(),
     }
@@ -92,6 +95,14 @@ def _train(plan: Plan, node: StageNode, reporter: StageReporter) -> None:
         )
         remove(scratch)
     distributed.wait()
+
+
+def _corpus(plan: Plan, node: StageNode) -> Corpus:
+    """What the stage trains on: the training records, or what it makes of samples."""
+    if node.data is None:
+        return plan.corpora[node.tags]
+    records = examples(plan.stage_dir / node.data, node.stage.kind, node.label)
+    return encode(records, get_tag_format(node.tags), plan.paths[node.tags], node.settings.max_length)
 
 
 def _load(plan: Plan, weights: str | None, node: StageNode) -> torch.nn.Module:
@@ -190,22 +201,38 @@ def checkpoints(plan: Plan) -> list[Checkpoint]:
     base, model = whole_model(plan.base.path), plan.base.name
     found = [Checkpoint("base", "base", model, None, UNTAGGED, None, plan.config.model, base)]
     for (name, seed), chain in plan.graph.chains.items():
-        directory, method = plan.stage_dir / chain[-1], plan.config.train.method
-        if method == "full":
-            weights = Weights(directory, None, read_manifest(directory)["weights_digest"])
-        else:
-            weights = with_adapter(base, directory)
-        tags, training = plan.tags_of[name], _cost(plan, chain)
-        found.append(
-            Checkpoint(name, "trained", model, seed, tags, method, str(directory), weights, training=training)
-        )
+        found.append(_checkpoint(plan, chain[-1], name, plan.tags_of[name], seed, _cost(plan, chain)))
     return found
+
+
+def _checkpoint(
+    plan: Plan, key: str, name: str, tags: str, seed: int, training: TrainingCost | None = None
+) -> Checkpoint:
+    """A trained stage, as engines want it."""
+    directory, method = plan.stage_dir / key, plan.config.train.method
+    if method == "full":
+        weights = Weights(directory, None, read_manifest(directory)["weights_digest"])
+    else:
+        weights = with_adapter(whole_model(plan.base.path), directory)
+    model = plan.base.name
+    return Checkpoint(name, "trained", model, seed, tags, method, str(directory), weights, training=training)
+
+
+def draw(plan: Plan, nodes: Sequence[StageNode], reporter: Reporter) -> None:
+    """Draws the samples of these stages, whose parents are in the store, and puts them there."""
+    todo = []
+    for node in nodes:
+        parent = plan.graph.nodes[str(node.parent)]
+        name = f"{', '.join(parent.variants)} · {parent.stage.name}"
+        todo.append((node, _checkpoint(plan, parent.key, name, parent.tags, parent.seed)))
+    draw_all(plan, todo, reporter)
 
 
 def _cost(plan: Plan, chain: Sequence[str]) -> TrainingCost:
     """All that a variant's chain of stages took, shared stages and reference models in full."""
     nodes = [plan.graph.nodes[key] for key in chain]
-    costs = [asdict(read_cost(plan.stage_dir / key)) for key in chain]
+    costs = [asdict(read_cost(plan.stage_dir / node.key)) for node in nodes if not node.draws]
+    samples = [read_cost(plan.stage_dir / node.key) for node in nodes if node.draws]
     references = [item for node in nodes for item in _reference_costs(plan, node)]
     return TrainingCost(
         **{name: sum(cost[name] for cost in costs) for name in costs[0]},
@@ -213,6 +240,8 @@ def _cost(plan: Plan, chain: Sequence[str]) -> TrainingCost:
         reference_tokens=sum(cost.tokens_forward for cost in references),
         reference_flops=sum(cost.flops for cost in references),
         budget=_budget_in_words(nodes[0].settings),
+        sampled_tokens=sum(cost.tokens_forward for cost in samples),
+        sampled_flops=sum(cost.flops for cost in samples),
     )
 
 
@@ -231,7 +260,8 @@ def curves(plan: Plan) -> list[dict[str, object]]:
     for (name, seed), chain in plan.graph.chains.items():
         steps = tokens = 0
         seconds = 0.0
-        for number, key in enumerate(chain, 1):
+        trained = [key for key in chain if not plan.graph.nodes[key].draws]
+        for number, key in enumerate(trained, 1):
             cost = read_cost(plan.stage_dir / key)
             whose = {"entry": name, "model": plan.base.name, "seed": seed, "stage": number}
             whose["stage_name"] = plan.graph.nodes[key].stage.name

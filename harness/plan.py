@@ -6,13 +6,14 @@ import hashlib
 from array import array
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from itertools import islice
 from pathlib import Path
 
 import numpy as np
 
 from harness.config import Config
+from harness.engines.api import Sampling
 from harness.engines.registry import choose_engine
 from harness.files import STAGES
 from harness.models.checkpoint import whole_model
@@ -31,7 +32,7 @@ from tasks.benchmarks import Benchmark
 from tasks.errors import InputError, did_you_mean
 from tasks.files import cache_dir
 from tasks.records import Record, records_digest
-from tasks.seals import is_whole
+from tasks.seals import content_digest, is_whole
 from tasks.tags import get_tag_format
 
 UNTAGGED = "none"
@@ -130,6 +131,7 @@ class Plan:
         corpora: Tag format name -> these, encoded.
         graph: The stages.
         engine: Name of the engine.
+        drawn_by: Digest of what decides samples; empty where no variant draws any.
     """
 
     config: Config
@@ -143,6 +145,7 @@ class Plan:
     corpora: Mapping[str, Corpus]
     graph: StageGraph
     engine: str
+    drawn_by: str
 
     @property
     def stage_dir(self) -> Path:
@@ -190,8 +193,13 @@ def _plan(config: Config) -> Plan:
     corpora = {tags: _corpus(records, digest, tags, path, config) for tags, path in paths.items()}
     seeds = range(config.first_seed, config.first_seed + config.seeds)
     own_settings = dict(zip(tags_of, map(config.settings_of, config.variants), strict=True))
-    graph = build_graph(variants, seeds, config.train, base.digest, corpora, tags_of, own_settings)
-    plan = Plan(config, base, benchmarks, variants, seeds, tags_of, paths, records, corpora, graph, engine)
+    by = _drawn_by(config, benchmarks, digest, engine, variants)
+    graph = build_graph(variants, seeds, config.train, base.digest, corpora, tags_of, own_settings, by)
+    if distributed.count() > 1 and any(node.draws for node in graph.nodes.values()):
+        raise InputError("variants that draw samples train in one process; leave them out, or torchrun")
+    plan = Plan(
+        config, base, benchmarks, variants, seeds, tags_of, paths, records, corpora, graph, engine, by
+    )
     if not all(map(plan.is_trained, graph.nodes)):  # a run that has all it needs shall not read it twice
         check_questions(config, benchmarks, base.path, next(iter(paths.values())))
     return plan
@@ -201,10 +209,30 @@ def with_seeds(plan: Plan, names: Collection[str], count: int) -> Plan:
     """The plan with so many seeds of these variants, and of the others as many as before."""
     config, variants = plan.config, [variant for variant in plan.variants if variant.name in names]
     own = dict(zip(plan.tags_of, map(config.settings_of, config.variants), strict=True))
-    over = (plan.base.digest, plan.corpora, plan.tags_of, own)
+    over = (plan.base.digest, plan.corpora, plan.tags_of, own, plan.drawn_by)
     more = build_graph(variants, range(config.first_seed, config.first_seed + count), config.train, *over)
     nodes, chains = {**more.nodes, **plan.graph.nodes}, {**more.chains, **plan.graph.chains}
     return replace(plan, graph=StageGraph(nodes, chains))
+
+
+def sampling_of(config: Config, benchmarks: Sequence[Benchmark]) -> Sampling:
+    """How training questions are answered: as in evaluation, with the widest limits of what is trained on."""
+    sources = [benchmark for benchmark in benchmarks if benchmark.train_split is not None]
+    most = max((one.max_new_tokens for one in sources), default=1)
+    stop = dict.fromkeys(text for one in sources for text in one.stop)
+    return Sampling(config.eval.max_new_tokens or most, stop=tuple(stop))
+
+
+def _drawn_by(
+    config: Config, benchmarks: Sequence[Benchmark], digest: str, engine: str, variants: Sequence[Variant]
+) -> str:
+    """Digest of what decides samples, beside checkpoint, questions, seed and the stage's own options."""
+    if not any(stage.kind == "sample" for variant in variants for stage in variant.stages):
+        return ""
+    from tasks.scoring import scorer_digest
+
+    how = asdict(sampling_of(config, benchmarks))
+    return content_digest([digest, engine, how, config.alpha, scorer_digest()])
 
 
 def _corpus(records: TrainingRecords, digest: str, tags: str, path: TextPath, config: Config) -> Corpus:

@@ -117,7 +117,7 @@ def _side_by_side(
 def _next(waiting: Sequence[StageNode], seats: Sequence[_Seat]) -> StageNode | None:
     """The first stage that waits for no other."""
     unfinished = {node.key for node in waiting} | {seat.node.key for seat in seats if seat.node}
-    ready = (node for node in waiting if not {node.parent, node.reference} & unfinished)
+    ready = (node for node in waiting if not node.needs & unfinished)
     return next(ready, None)
 
 

@@ -23,7 +23,7 @@ from harness.evaluation.generations import GenerationStore
 from harness.evaluation.judge import judge_results
 from harness.evaluation.overlap import find_overlaps, with_overlap
 from harness.files import locked, run_folder
-from harness.jobs import checkpoints, curves, ensure_references, train_node
+from harness.jobs import checkpoints, curves, draw, ensure_references, train_node
 from harness.models.checkpoint import Checkpoint
 from harness.plan import Plan
 from harness.pool import train_all
@@ -32,6 +32,7 @@ from harness.provenance import provenance
 from leaderboards.results.schema import Entry
 from leaderboards.results.store import read_outcomes, write_results
 from sftkey_train import distributed
+from sftkey_train.stages import rounds
 from tasks.shown import neutral
 from tasks.tags import keep_formats
 
@@ -86,7 +87,9 @@ def train(plan: Plan, reporter: Reporter | None = None, *, ahead: bool = False) 
         todo = distributed.agreed([node for node in nodes if not plan.is_trained(node.key)])
         reporter.line(f"training {len(todo)} of {len(nodes)} stages; the others are in the store")
         import_engine = partial(import_ahead, plan.engine) if ahead else None
-        train_all(plan, todo, train_node, reporter, import_engine)
+        for now, samples in rounds(todo):
+            train_all(plan, now, train_node, reporter, import_engine)
+            draw(plan, samples, reporter)
         ensure_references(plan, reporter)
         return distributed.leave()
 

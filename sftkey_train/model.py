@@ -183,6 +183,18 @@ def flops_of(model: torch.nn.Module, tokens_forward: int, tokens_loss: int) -> f
     return total
 
 
+def generation_flops(model_dir: str, num_prompt_tokens: int, num_output_tokens: int) -> float:
+    """The same estimate for generating: 2 a weight and token, the head at generated tokens alone."""
+    from transformers import AutoConfig, AutoModelForCausalLM
+
+    with torch.device("meta"):  # shapes alone
+        model = AutoModelForCausalLM.from_config(AutoConfig.from_pretrained(model_dir))
+    head, embeddings = output_head(model).weight, model.get_input_embeddings().weight
+    total = 2.0 * head.numel() * num_output_tokens
+    others = sum(one.numel() for one in model.parameters() if one is not head and one is not embeddings)
+    return total + 2.0 * others * (num_prompt_tokens + num_output_tokens)
+
+
 def check_head(model: torch.nn.Module, input_ids_T: Tensor) -> None:
     """Makes sure that what the head gives is what the model gives, at every position.
 

@@ -2,13 +2,19 @@
 
 A stage's key is a hash of everything that decides its weights and of its parent's key. Two variants that
 begin alike share the node, and a stage that an earlier run has made is found by its key.
+
+Drawing samples is a stage too, and pays for itself out of its variant's budget: a forward pass costs a third
+of a step of training on the same tokens, so that n steps come to 3·n·(batch size) responses. That is reckoned
+with the lengths of the training data; what the samples took is known later, and stands on the board.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from itertools import pairwise
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +23,7 @@ from sftkey_train.batches import BatchOrder
 from sftkey_train.corpus import Corpus
 from sftkey_train.segments import LOSS_PRESETS, by_segment
 from sftkey_train.settings import MOST_STEPS, NOT_IN_THE_WEIGHTS, TrainSettings
-from sftkey_train.variants import Stage, Variant
+from sftkey_train.variants import FROM_SAMPLES, Stage, Variant
 from tasks.errors import InputError
 from tasks.seals import content_digest
 
@@ -39,6 +45,7 @@ class StageNode:
     Attributes:
         key: Content address: 16 hex digits.
         parent: Key of the stage it starts from; the base model where None.
+        data: Key of the stage whose samples it trains on; the training records where None.
         reference: Key of the stage whose weights are its reference model, or `BASE`; None without one.
         stage: Span weights and objective.
         tags: Name of the tag format.
@@ -46,15 +53,17 @@ class StageNode:
         settings: Of the run, with what is the variant's own.
         learning_rate: Peak learning rate.
         first_step: Where it begins in the seed's order of batches.
-        num_steps: Optimiser steps.
+        num_steps: Optimiser steps; none of a stage that draws.
+        num_questions: Training questions to which it draws responses.
         warmup_steps: Steps of linear warm-up.
-        tokens_forward: Tokens that pass through the model.
-        tokens_loss: Tokens that carry loss.
+        tokens_forward: Tokens that pass through the model; with samples, about so many.
+        tokens_loss: Tokens that carry loss; with samples 0, since it is not known yet.
         variants: Names of the variants it is a stage of; none where it is a reference model alone.
     """
 
     key: str
     parent: str | None
+    data: str | None
     reference: str | None
     stage: Stage
     tags: str
@@ -63,6 +72,7 @@ class StageNode:
     learning_rate: float
     first_step: int
     num_steps: int
+    num_questions: int
     warmup_steps: int
     tokens_forward: int
     tokens_loss: int
@@ -72,6 +82,16 @@ class StageNode:
     def label(self) -> str:
         """What a person calls this stage."""
         return f"{', '.join(self.variants) or 'reference'} · {self.stage.name} · seed {self.seed}"
+
+    @property
+    def needs(self) -> set[str | None]:
+        """Keys of the stages that must be done before it."""
+        return {self.parent, self.data, self.reference}
+
+    @property
+    def draws(self) -> bool:
+        """Whether it draws samples, and trains nothing."""
+        return self.stage.kind == "sample"
 
 
 @dataclass(frozen=True)
@@ -95,6 +115,7 @@ def build_graph(
     corpora: Mapping[str, Corpus],
     tags_of: Mapping[str, str],
     own_settings: Mapping[str, TrainSettings] | None = None,
+    drawn_by: str = "",
 ) -> StageGraph:
     """Lays out the stages of variants × seeds, each distinct stage once.
 
@@ -106,8 +127,9 @@ def build_graph(
         corpora: Tag format name -> encoded training data.
         tags_of: Variant name -> tag format name.
         own_settings: Settings of the variants that do not take the shared ones, by name.
+        drawn_by: Digest of all that decides samples, beside the checkpoint, the questions and the seed.
     """
-    builder = _Builder(base_digest, corpora)
+    builder = _Builder(base_digest, corpora, drawn_by)
     chains = {}
     for seed in seeds:
         for variant in variants:
@@ -117,12 +139,28 @@ def build_graph(
     return StageGraph(builder.nodes, chains)
 
 
+def rounds(todo: Sequence[StageNode]) -> Iterator[tuple[list[StageNode], list[StageNode]]]:
+    """Stages to train, and those to draw after them, until all are done: samples are drawn together.
+
+    Args:
+        todo: Stages that are not done, parents before children.
+    """
+    while todo:
+        now, drawing, later = list[StageNode](), list[StageNode](), list[StageNode]()
+        for node in todo:
+            waits = node.needs & {other.key for other in (*drawing, *later)}
+            (later if waits else drawing if node.draws else now).append(node)
+        yield now, drawing
+        todo = later
+
+
 @dataclass
 class _Builder:
     """The nodes so far, and what they are laid out over."""
 
     base_digest: str
     corpora: Mapping[str, Corpus]
+    drawn_by: str = ""
     nodes: dict[str, StageNode] = field(default_factory=dict)
     _counts: dict[tuple[str, tuple[float, ...]], NDArray[np.int64]] = field(default_factory=dict)
 
@@ -130,33 +168,40 @@ class _Builder:
         self, variant: Variant, tags: str, seed: int, settings: TrainSettings, served: tuple[str, ...]
     ) -> tuple[str, ...]:
         """Adds a variant's stages; returns their keys."""
+        _check_order(variant)
         order = BatchOrder(self.corpora[tags].lengths_E, settings.batch_size, seed)
         chain: list[str] = []
-        parts = _parts(variant, settings, order, self.corpora)
-        for stage, (first, count) in zip(variant.stages, parts, strict=True):
-            parent = chain[-1] if chain else None
-            first = 0 if settings.stage2_data == "same" else first
-            rate = settings.second_learning_rate if parent else settings.learning_rate
+        trained: str | None = None
+        samples: str | None = None
+        parts = _parts(variant, tags, settings, order, self.corpora)
+        for stage, part in zip(variant.stages, parts, strict=True):
+            from_records = stage.kind == "sft"
+            first = part.first if from_records and settings.stage2_data == "next" else 0
+            rate = settings.second_learning_rate if trained else settings.learning_rate
+            loss = self._tokens_loss(tags, stage, order, first, part.num_steps) if from_records else 0
             node = StageNode(
                 key="",
-                parent=parent,
+                parent=trained,
+                data=samples if stage.kind in FROM_SAMPLES else None,
                 reference=self._reference(variant, stage, tags, seed, settings),
                 stage=stage,
                 tags=tags,
                 seed=seed,
                 settings=settings,
-                learning_rate=stage.learning_rate or rate,
+                learning_rate=0.0 if stage.kind == "sample" else stage.learning_rate or rate,
                 first_step=first,
-                num_steps=count,
-                warmup_steps=min(round(settings.warmup_epochs * order.batches_per_pass), count // 2),
-                tokens_forward=order.tokens(first, count),
-                tokens_loss=self._tokens_loss(tags, stage, order, first, count),
+                num_steps=part.num_steps,
+                num_questions=part.num_questions,
+                warmup_steps=min(round(settings.warmup_epochs * order.batches_per_pass), part.num_steps // 2),
+                tokens_forward=order.tokens(first, part.num_steps) + self._tokens_drawn(tags, stage, part),
+                tokens_loss=loss,
                 variants=(),
             )
             key = self._key(node)
             earlier = self.nodes[key].variants if key in self.nodes else ()
             self.nodes[key] = replace(node, key=key, variants=tuple(dict.fromkeys(earlier + served)))
             chain.append(key)
+            trained, samples = (trained, key) if node.draws else (key, samples)
         return tuple(chain)
 
     def _reference(
@@ -174,6 +219,10 @@ class _Builder:
         counts_E = self._counts[tags, stage.weights]
         return int(sum(counts_E[batch].sum() for batch in order.batches(first, count)))
 
+    def _tokens_drawn(self, tags: str, stage: Stage, part: _Part) -> int:
+        lengths_E = self.corpora[tags].lengths_E
+        return round(part.num_questions * dict(stage.options).get("samples", 0) * float(lengths_E.mean()))
+
     def _key(self, node: StageNode) -> str:
         shared = asdict(node.settings)  # a setting that is added belongs to the key unless it is named here
         for name in (*_IN_THE_BUDGET, *NOT_IN_THE_WEIGHTS):
@@ -183,20 +232,51 @@ class _Builder:
             "parent": node.parent or self.base_digest,
             "reference": node.reference,
             "base": self.base_digest if node.reference else None,
-            "corpus": self.corpora[node.tags].digest(),
+            "corpus": node.data or self.corpora[node.tags].digest(),
             "weights": node.stage.weights,
             "objective": (node.stage.objective, node.stage.options),
             "budget": (node.learning_rate, node.first_step, node.num_steps, node.warmup_steps),
             "seed": node.seed,
             "settings": shared,
         }
+        if node.stage.kind != "sft":  # what was trained before there were others keeps its key
+            content |= {"kind": node.stage.kind, "rewards": node.stage.rewards}
+        if node.draws:
+            content |= {"questions": node.num_questions, "drawn_by": self.drawn_by}
         return content_digest(content)[:16]
 
 
+class _Part(NamedTuple):
+    """What a stage has of its variant's budget: steps from `first` on, or questions to draw responses to."""
+
+    first: int
+    num_steps: int
+    num_questions: int = 0
+
+
+def _check_order(variant: Variant) -> None:
+    """Refuses (InputError) samples that nobody draws, of no model, or that nothing learns from."""
+    kinds = [stage.kind for stage in variant.stages]
+    for stage, before in zip(variant.stages, (kinds[:number] for number in range(len(kinds))), strict=True):
+        if stage.kind == "sample" and set(before) <= {"sample"}:
+            raise InputError(
+                f"{variant.name}: draws samples of the model that the stage before has trained, and there is "
+                f"none; put it after another variant, as in sft-tag+{variant.name}"
+            )
+        if stage.kind in FROM_SAMPLES and "sample" not in before:
+            raise InputError(f"{variant.name}: {stage.name} needs a stage of kind sample before it")
+    if kinds[-1] == "sample":
+        raise InputError(f"{variant.name}: ends with samples that nothing learns from; add a stage")
+
+
 def _parts(
-    variant: Variant, settings: TrainSettings, order: BatchOrder, corpora: Mapping[str, Corpus]
-) -> list[tuple[int, int]]:
-    """(first step, number of steps) of each stage of a variant."""
+    variant: Variant,
+    tags: str,
+    settings: TrainSettings,
+    order: BatchOrder,
+    corpora: Mapping[str, Corpus],
+) -> list[_Part]:
+    """What each stage of a variant has of the budget."""
     total = _budget_steps(settings, order, corpora)
     shares = _shares(variant, settings)
     if settings.budget_of == "stage":
@@ -213,7 +293,18 @@ def _parts(
     for i in range(1, len(shares) + 1):
         wanted = round(total * sum(shares[:i]) / sum(shares))
         ends.append(min(max(wanted, ends[-1] + 1), total - (len(shares) - i)))  # at least a step for each
-    return [(first, end - first) for first, end in pairwise(ends)]
+    parts: list[_Part] = []
+    left = 0  # steps that a drawing has no more questions for go to the stage after it
+    for stage, (first, end) in zip(variant.stages, pairwise(ends), strict=True):
+        steps, questions, left = end - first + left, 0, 0
+        if stage.kind == "sample":
+            responses = dict(stage.options)["samples"]
+            wanted = max(1, round(3 * steps * settings.batch_size / responses))
+            questions = min(wanted, len(corpora[tags]))
+            left = steps - math.ceil(questions * responses / (3 * settings.batch_size))
+            steps, left = 0, max(0, left)
+        parts.append(_Part(first, steps, questions))
+    return parts
 
 
 def _budget_steps(settings: TrainSettings, order: BatchOrder, corpora: Mapping[str, Corpus]) -> int:

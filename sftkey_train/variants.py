@@ -1,6 +1,13 @@
 """A variant is data: tagged or not, and a list of stages. Adding one is one YAML file in `variants/`.
 
 `A+B` names a variant too: the stages of A, then those of B. `sft-tag+key-tag` is `sftkey-tag`.
+
+A stage is of a kind. `sft`, which is meant where none is named, trains on the training records. `sample`
+trains nothing: it draws responses of the model as the stages before have left it, to training questions, and
+may judge them by a `reward`. `rft` trains on those samples that are right and well-formed, or where there is
+a reward on the best to each question; `on-policy-key` on each with the right answer in the place of its own:
+log π(a*|x, z), z the model's reasoning. Both take any stage's loss: `rft` with `loss: key` learns from the
+answers of right samples alone.
 """
 
 from __future__ import annotations
@@ -8,7 +15,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_args
 
 from sftkey_train.objectives import OBJECTIVES, Reference
 from sftkey_train.segments import LOSS_PRESETS, SEGMENT_ID, SEGMENTS, by_segment
@@ -16,6 +23,12 @@ from tasks.errors import InputError, check_keys, did_you_mean
 from tasks.names import BASE, check_name
 from tasks.reading import read_yaml
 
+Kind = Literal["sft", "sample", "rft", "on-policy-key"]
+KINDS: tuple[Kind, ...] = get_args(Kind)
+FROM_SAMPLES: tuple[Kind, ...] = ("rft", "on-policy-key")
+SAMPLING = {"samples": 4.0, "temperature": 1.0, "top_p": 1.0}
+"""Options of a stage that draws: responses to each question, and how."""
+MOST_SAMPLES = 1000
 REFERENCES: tuple[Reference, ...] = ("base", "sft")
 MOST_STAGES = 50
 _MOST_WEIGHT = 1e6
@@ -25,13 +38,15 @@ VARIANT_DIR = Path(__file__).parent / "variants"
 
 @dataclass(frozen=True)
 class Stage:
-    """One training stage: where the loss is, and what it is.
+    """One stage: where the loss is, and what it is; or how samples are drawn.
 
     Attributes:
         name: What logs and figures call it.
         weights: Weight of a token's loss by its segment, in the order of `SEGMENTS`.
+        kind: What it trains on, or `sample`.
         objective: Name in `sftkey_train.objectives.OBJECTIVES`.
-        options: Every option of the objective, sorted by name.
+        options: Every option of the objective, or of the drawing, sorted by name.
+        rewards: Weight by name of what samples are judged by.
         reference: What the objective's reference model is; None where it needs none.
         learning_rate: Peak learning rate; the run's own for this stage's position where None.
         share: Share of the variant's budget; by the run's `stage2_share` where None.
@@ -39,8 +54,10 @@ class Stage:
 
     name: str
     weights: tuple[float, ...]
+    kind: Kind = "sft"
     objective: str = "cross-entropy"
     options: tuple[tuple[str, float], ...] = ()
+    rewards: tuple[tuple[str, float], ...] = ()
     reference: Reference | None = None
     learning_rate: float | None = None
     share: float | None = None
@@ -90,7 +107,7 @@ def with_options(variant: Variant, options: Mapping[str, float]) -> Variant:
     stages = []
     for stage in variant.stages:
         own = {name: options.get(name, value) for name, value in stage.options}
-        OBJECTIVES[stage.objective].check(own, variant.name)
+        _check(own, stage.kind, stage.objective, variant.name)
         stages.append(replace(stage, options=tuple(own.items())))
     return replace(variant, stages=tuple(stages))
 
@@ -126,12 +143,19 @@ def _parse(path: Path) -> Variant:
 
 
 def _stage(data: Any, where: str) -> Stage:
-    optional = ("objective", "options", "reference", "learning_rate", "share")
+    kind = data.get("kind", "sft") if isinstance(data, dict) else "sft"
+    if kind not in KINDS:
+        raise InputError(f"{where}: no kind {kind!r}: {did_you_mean(str(kind), KINDS)}")
+    if kind == "sample":
+        return _drawing(_fields(data, ("name", "kind"), ("options", "reward", "share"), where), where)
+    optional = ("kind", "objective", "options", "reference", "learning_rate", "share")
     fields = _fields(data, ("name", "loss"), optional, where)
     objective = fields.get("objective", "cross-entropy")
     if not isinstance(objective, str) or objective not in OBJECTIVES:
         raise InputError(f"{where}: no objective {objective!r}: {did_you_mean(str(objective), OBJECTIVES)}")
     weights = _weights(fields["loss"], where)
+    if kind in FROM_SAMPLES and OBJECTIVES[objective].reference is not None:
+        raise InputError(f"{where}: {objective} needs a reference model, which has not read samples")
     if OBJECTIVES[objective].reference is not None and weights[SEGMENT_ID["prompt"]]:
         raise InputError(
             f"{where}: {objective} asks its reference model about responses alone; give the prompt no weight"
@@ -139,24 +163,62 @@ def _stage(data: Any, where: str) -> Stage:
     return Stage(
         name=check_name(fields["name"], where),
         weights=weights,
+        kind=kind,
         objective=objective,
-        options=_options(fields.get("options", {}), objective, where),
+        options=_options(fields.get("options", {}), kind, objective, where),
         reference=_reference(fields.get("reference"), objective, where),
         learning_rate=_above_zero(fields, "learning_rate", where),
         share=_above_zero(fields, "share", where),
     )
 
 
-def _options(given: Any, objective: str, where: str) -> tuple[tuple[str, float], ...]:
-    """All options of an objective: those given, the others at their defaults."""
-    options = OBJECTIVES[objective].options
+def _drawing(fields: Mapping[str, Any], where: str) -> Stage:
+    return Stage(
+        name=check_name(fields["name"], where),
+        weights=by_segment({}),
+        kind="sample",
+        options=_options(fields.get("options", {}), "sample", "sample", where),
+        rewards=_rewards(fields.get("reward"), where),
+        share=_above_zero(fields, "share", where),
+    )
+
+
+def _rewards(given: Any, where: str) -> tuple[tuple[str, float], ...]:
+    if given is None:
+        return ()
+    if not isinstance(given, Mapping):
+        raise InputError(f"{where}: reward must be names and weights (harness list rewards)")
+    from tasks.rewards import RewardSum  # with the scorer, which most variants can do without
+
+    weights = {str(name): _number(given, name) for name in given}
+    RewardSum(weights).check(where)
+    return tuple(sorted(weights.items()))
+
+
+def _options(given: Any, kind: Kind, objective: str, where: str) -> tuple[tuple[str, float], ...]:
+    """All options of an objective or of a drawing: those given, the others at their defaults."""
+    options = SAMPLING if kind == "sample" else OBJECTIVES[objective].options
     if not isinstance(given, Mapping):
         raise InputError(f"{where}: options must be names and numbers")
     known = "{meant}" if options else "it has none"
     check_keys(given, options, where, f"{objective} has no option {{key!r}}: {known}")
     values = {name: _number(given, name) if name in given else value for name, value in options.items()}
-    OBJECTIVES[objective].check(values, where)
+    _check(values, kind, objective, where)
     return tuple(sorted(values.items()))
+
+
+def _check(options: Mapping[str, float], kind: Kind, objective: str, where: str) -> None:
+    """InputError where a value is out of range."""
+    if kind != "sample":
+        OBJECTIVES[objective].check(options, where)
+        return
+    count, temperature, top_p = options["samples"], options["temperature"], options["top_p"]
+    if not (0 < count <= MOST_SAMPLES and count == int(count)):
+        raise InputError(f"{where}: samples must be a whole number from 1 to {MOST_SAMPLES}, not {count:g}")
+    if not 0 <= temperature <= 100 or not 0 < top_p <= 1:
+        raise InputError(f"{where}: temperature must be 0 to 100, and top_p above 0 and at most 1")
+    if count > 1 and temperature == 0:
+        raise InputError(f"{where}: {count:g} samples without a temperature are one; raise it, or draw 1")
 
 
 def _reference(given: Any, objective: str, where: str) -> Reference | None:

@@ -15,11 +15,11 @@ if TYPE_CHECKING:
 
     from sftkey_train.variants import Stage
 
-_WHAT = "benchmarks, variants, objectives, tags or engines"
+_WHAT = "benchmarks, variants, objectives, rewards, tags or engines"
 
 
 def list_known(what: Annotated[str, typer.Argument(help=_WHAT, metavar="WHAT")]) -> None:
-    """Show what there is: benchmarks, variants, objectives, tags or engines."""
+    """Show what there is: benchmarks, variants, rewards, engines and the rest."""
     console().print(listing(what))
 
 
@@ -69,10 +69,14 @@ def _stage(stage: Stage) -> str:
     """`rho-1 (share 0.6, reference sft) on response`."""
     from sftkey_train.segments import LOSS_PRESETS, SEGMENTS
 
+    if stage.kind == "sample":
+        rewards = "".join(f", {weight:g} × {name}" for name, weight in stage.rewards)
+        return f"sample ({_settings(dict(stage.options))}{rewards})"
     weights = {segment: weight for segment, weight in zip(SEGMENTS, stage.weights, strict=True) if weight}
     preset = next((name for name, preset in LOSS_PRESETS.items() if preset == weights), None)
     settings = _settings(dict(stage.options), stage.reference)
-    return f"{stage.objective}{settings and f' ({settings})'} on {preset or _settings(weights)}"
+    learns = "" if stage.kind == "sft" else f"{stage.kind}: "
+    return f"{learns}{stage.objective}{settings and f' ({settings})'} on {preset or _settings(weights)}"
 
 
 def _objectives() -> Iterator[Line]:
@@ -82,6 +86,13 @@ def _objectives() -> Iterator[Line]:
         settings = _settings(objective.options, objective.reference)
         detail = f"{objective.formula}\n{settings}" if settings else objective.formula
         yield Line(objective.name, objective.summary, objective.source, detail)
+
+
+def _rewards() -> Iterator[Line]:
+    from tasks.rewards import REWARDS
+
+    for one in REWARDS.values():
+        yield Line(one.name, one.summary, one.field("Source"), one.field("Formula"))
 
 
 def _settings(numbers: Mapping[str, float], reference: str | None = None) -> str:
@@ -108,6 +119,7 @@ LISTS: dict[str, Callable[[], Iterator[Line]]] = {
     "benchmarks": _benchmarks,
     "variants": _variants,
     "objectives": _objectives,
+    "rewards": _rewards,
     "tags": _tags,
     "engines": _engines,
 }

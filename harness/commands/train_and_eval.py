@@ -99,11 +99,21 @@ def _stage_tree(plan: Plan, seed: int) -> Tree:
 def _describe(plan: Plan, node: StageNode) -> Text:
     from rich.text import Text
 
-    state = ("in the store", "green") if plan.is_trained(node.key) else "to train"
+    todo = "to draw" if node.draws else "to train"
+    state = ("in the store", "green") if plan.is_trained(node.key) else todo
     whose = ", ".join(node.variants) + (" (shared)" if len(node.variants) > 1 else "")
+    if node.draws:
+        drawn = node.num_questions * dict(node.stage.options)["samples"]
+        said = (
+            f"{node.stage.name}: {drawn:,.0f} responses to {node.num_questions:,} training questions, about "
+        )
+        return Text.assemble(neutral(f"{said}{node.tokens_forward:,} tokens; "), state)
+    tokens = f"{node.tokens_forward:,} tokens, {node.tokens_loss:,} with loss"
+    if node.data:
+        tokens = f"about {node.tokens_forward:,} tokens of its samples"
     said = (
         f"{node.stage.name} for {whose or 'reference'}{_objective(plan, node)}: {node.num_steps} steps, "
-        f"{node.tokens_forward:,} tokens, {node.tokens_loss:,} with loss, lr {node.learning_rate:g}; "
+        f"{tokens}, lr {node.learning_rate:g}; "
     )
     return Text.assemble(neutral(said), state)
 

@@ -39,12 +39,18 @@ Prompts = TextPath | ServedPrompts
 
 
 @dataclass(frozen=True)
-class Asked:
-    """What a checkpoint is asked on one benchmark, question by question."""
+class Wanted:
+    """Answers that a checkpoint is to give."""
 
     checkpoint: Checkpoint  # who is asked
-    benchmark: Benchmark  # what
     requests: tuple[Request, ...]  # as the engine takes them
+
+
+@dataclass(frozen=True)
+class Asked(Wanted):
+    """What a checkpoint is asked on one benchmark, question by question."""
+
+    benchmark: Benchmark  # what
     prompts: tuple[str, ...]  # the texts that they were tokenised from
 
 
@@ -132,7 +138,7 @@ class Questionnaire:
                 Request(ids if isinstance(ids, str) else tuple(ids), self.sampling(one.args[1], prompts))
                 for ids, one in zip(written, task.instances, strict=True)
             )
-            asked.append(Asked(checkpoint, benchmark, requests, texts))
+            asked.append(Asked(checkpoint, requests, benchmark, texts))
         return asked
 
     def sampling(self, kwargs: dict[str, Any], prompts: Prompts) -> Sampling:

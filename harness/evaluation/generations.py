@@ -17,7 +17,7 @@ from pathlib import Path
 
 from harness.engines.api import Completion, Engine, Request, Sampling
 from harness.engines.lora_slots import AdapterRefused
-from harness.evaluation.ask import Asked
+from harness.evaluation.ask import Wanted
 from harness.models.checkpoint import Checkpoint, merged
 from harness.progress import Reporter
 from tasks.errors import InputError
@@ -213,9 +213,9 @@ class Queue:
         self._scratch = scratch
         self._beside: dict[str, bool] = {}
 
-    def answer(self, asked: Sequence[Asked]) -> None:
+    def answer(self, asked: Sequence[Wanted]) -> None:
         """Generates what the store lacks; each completion is there the moment it is finished."""
-        of_checkpoint: dict[str, list[Asked]] = {}
+        of_checkpoint: dict[str, list[Wanted]] = {}
         for one in asked:
             if one.requests:
                 of_checkpoint.setdefault(one.checkpoint.weights.digest, []).append(one)
@@ -258,9 +258,9 @@ class Queue:
             for i in range(request.sampling.n)
         )
 
-    def _groups(self, of_checkpoint: list[list[Asked]]) -> Iterator[list[Asked]]:
+    def _groups(self, of_checkpoint: list[list[Wanted]]) -> Iterator[list[Wanted]]:
         """What the engine can hold at once: a base with its adapters, or one checkpoint."""
-        racks: dict[Path, list[list[Asked]]] = {}
+        racks: dict[Path, list[list[Wanted]]] = {}
         for some in of_checkpoint:
             if self._beside_base(some[0].checkpoint):
                 racks.setdefault(some[0].checkpoint.weights.model_dir, []).append(some)
@@ -274,7 +274,7 @@ class Queue:
             for start in range(0, len(rack), MAX_ADAPTERS):
                 yield [one for some in rack[start : start + MAX_ADAPTERS] for one in some]
 
-    def _answer_group(self, group: list[Asked]) -> None:
+    def _answer_group(self, group: list[Wanted]) -> None:
         """Answers what the engine holds at once; waits where another run has the same in hand."""
         digests = sorted({one.checkpoint.weights.digest for one in group})
         name = hashlib.sha256(json.dumps([self.engine.name, *digests]).encode()).hexdigest()[:16]
@@ -287,7 +287,7 @@ class Queue:
             self._refuse(refused, group)
             self.answer(group)
 
-    def _generate(self, group: Sequence[Asked], label: str) -> AdapterRefused | None:
+    def _generate(self, group: Sequence[Wanted], label: str) -> AdapterRefused | None:
         """Has the engine make what is missing; an adapter that it does not serve ends it."""
         missing, total = self._missing(group)
         with self._reporter.evaluation(label, total, total - sum(len(m.keys) for m in missing)) as progress:
@@ -303,7 +303,7 @@ class Queue:
             except AdapterRefused as refused:
                 return refused
 
-    def _missing(self, group: Sequence[Asked]) -> tuple[list[_Missing], int]:
+    def _missing(self, group: Sequence[Wanted]) -> tuple[list[_Missing], int]:
         """What is not in the store, longest first, and how many completions are wanted in all."""
         wanted: dict[tuple[str, ...], _Missing] = {}
         for one in group:
@@ -329,7 +329,7 @@ class Queue:
             return
         self.engine.load(stack.enter_context(merged(weights, self._scratch))())
 
-    def _refuse(self, refused: AdapterRefused, group: Sequence[Asked]) -> None:
+    def _refuse(self, refused: AdapterRefused, group: Sequence[Wanted]) -> None:
         """Marks what the engine does not serve, so that it is merged."""
         for one in group:
             adapter = one.checkpoint.weights.adapter_dir

@@ -82,7 +82,7 @@ class Keys:
 
     def gold(self, asked: Asked) -> Asked:
         """What is asked after the reference's reasoning: an answer, and how likely the reference's is."""
-        ways = [_answer, _bits] if self._queue.measures(asked.checkpoint) else [_answer]
+        ways = [_answer, how_likely] if self._queue.measures(asked.checkpoint) else [_answer]
         pairs = zip(asked.requests, self._given(asked), strict=True)
         found = (way(base, one) for base, one in pairs if one for way in ways)
         return replace(asked, requests=tuple(found), prompts=())
@@ -108,7 +108,9 @@ class Keys:
         right = [next(scores).accuracy if one else None for one in gold]
         if not self._queue.measures(asked.checkpoint):
             return [Key(each, None, ()) for each in right]
-        first = [_bits(base, one) if one else None for base, one in zip(asked.requests, gold, strict=True)]
+        first = [
+            how_likely(base, one) if one else None for base, one in zip(asked.requests, gold, strict=True)
+        ]
         rows = [[one, *some] for one, some in zip(first, self._own(asked), strict=True)]
         made = iter(self._queue.completions(asked.checkpoint, [one for row in rows for one in row if one]))
         bits = [[float(next(made)[0][0].text) if one else None for one in row] for row in rows]
@@ -141,7 +143,7 @@ class Keys:
         ]
         made = iter(given(reasoned, tag_format, path))
         return [
-            [_bits(base, one) if (one := next(made)) and _fits(one, base) else None for _ in some]
+            [how_likely(base, one) if (one := next(made)) and _fits(one, base) else None for _ in some]
             for base, some in zip(asked.requests, drawn, strict=True)
         ]
 
@@ -180,7 +182,7 @@ def _answer(base: Request, one: Given) -> Request:
     return Request((*base.prompt, *one.ids), sampling)
 
 
-def _bits(base: Request, one: Given) -> Request:
+def how_likely(base: Request, one: Given) -> Request:
     """How likely the reference's answer is after a beginning."""
     return Request((*base.prompt, *one.ids), Sampling(1), continuation=one.answer_ids)
 

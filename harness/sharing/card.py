@@ -176,6 +176,9 @@ def _training(entry: Entry, config: Config) -> list[tuple[str, str]]:
         ("examples a step", str(settings.batch_size)),
         ("training questions from", enumerated(config.benchmarks)),
     ]
+    if cost.sampled_tokens:
+        drawn = f"{large(cost.sampled_tokens)} tokens, {large(cost.sampled_flops)} FLOP"
+        rows.append(("samples drawn, within the budget", drawn))
     if cost.reference_flops:
         rows.append(("reference model, on top", f"{large(cost.reference_flops)} FLOP"))
     return rows

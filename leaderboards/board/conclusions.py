@@ -22,6 +22,7 @@ _Key = TypeVar("_Key")
 _Value = TypeVar("_Value")
 _Evaluated = tuple[int, Evaluation]
 """The position of a row, and an evaluation of it."""
+_Sampled = tuple[int, float, float | None]
 
 
 def summary(rows: Sequence[Row], rank_by: Metric) -> tuple[findings.SummaryFinding, ...]:
@@ -101,9 +102,19 @@ def _compute_matches(rows: Sequence[Row]) -> Iterator[findings.ComputeMatch]:
     for model in models:
         trained = [(at, row.cost) for at, row in enumerate(rows) if row.model == model and row.cost]
         if len(trained) > 1:
-            groups = _same_compute(sorted(trained, key=lambda each: not rows[each[0]].is_reference))
+            ordered = sorted(trained, key=lambda each: not rows[each[0]].is_reference)
+            groups = _same_compute([each for each in ordered if not each[1].sampled_tokens])
             prepared = ((at, cost.reference_tokens) for at, cost in trained if cost.reference_tokens)
-            yield findings.ComputeMatch(model if len(models) > 1 else None, groups, tuple(prepared))
+            of = model if len(models) > 1 else None
+            yield findings.ComputeMatch(of, groups, tuple(prepared), tuple(_sampled(trained, rows)))
+
+
+def _sampled(trained: Sequence[tuple[int, TrainingCost]], rows: Sequence[Row]) -> Iterator[_Sampled]:
+    """Each row that learns from samples, their tokens, and its compute in that of the reference."""
+    whole = next((cost.total_flops for at, cost in trained if rows[at].is_reference), 0.0)
+    for at, cost in trained:
+        if cost.sampled_tokens:
+            yield at, cost.sampled_tokens, cost.total_flops / whole if whole else None
 
 
 def _same_compute(trained: Sequence[tuple[int, TrainingCost]]) -> tuple[findings.SameCompute, ...]:

@@ -41,12 +41,15 @@ class SameCompute(NamedTuple):
 class ComputeMatch(NamedTuple):
     """The trained rows of a model (None: the only one) by their compute, the reference's group first.
 
-    `reference_tokens` are the forward tokens that preparing a reference model took on top, by row.
+    Rows that learn from samples stand in no group: part of their budget went into drawing these.
+    `reference_tokens` are the forward tokens that preparing a reference model took on top, by row; `sampled`
+    those that samples took, and how many times the reference's compute (None: unknown) all came to.
     """
 
     model: str | None
     groups: tuple[SameCompute, ...]
     reference_tokens: tuple[tuple[int, float], ...]
+    sampled: tuple[tuple[int, float, float | None], ...] = ()
 
 
 class Detectable(NamedTuple):

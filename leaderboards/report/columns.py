@@ -89,6 +89,9 @@ def cost_columns(board: Board) -> tuple[Column, ...]:
     if any(cost.reference_tokens or cost.reference_flops for cost in costs):
         columns.append(_cost("ref. tokens", lambda cost: amount(cost.reference_tokens)))
         columns.append(_cost("ref. FLOPs", lambda cost: amount(cost.reference_flops)))
+    if any(cost.sampled_tokens for cost in costs):
+        columns.append(_cost("sampled", lambda cost: amount(cost.sampled_tokens)))
+        columns.append(_cost("sampling FLOPs", lambda cost: amount(cost.sampled_flops)))
     if any(cost.budget for cost in costs):
         columns.append(_cost("budget", lambda cost: cost.budget or MISSING))
     return tuple(columns)

@@ -128,6 +128,8 @@ def _(finding: found.AgainstReference, board: Board) -> str:
 
 @sentence.register
 def _(finding: found.ComputeMatch, board: Board) -> str:
+    if not finding.groups:
+        return "Not compute-matched by steps and tokens." + _sampled(finding, board)
     first, *others = finding.groups
     if others:
         rest = sum(len(group.rows) for group in finding.groups[_MAX_GROUPS:])
@@ -135,6 +137,8 @@ def _(finding: found.ComputeMatch, board: Board) -> str:
         shown = [f"{enumerated(_labels(of.rows, board))} took {_amount(of)}" for of in named]
         shown += [f"{rest} more took yet other amounts"] if rest else []
         text = f"Not compute-matched: {'; '.join(shown)}."
+    elif len(first.rows) == 1:
+        text = f"{_label(first.rows[0], board)} took {_amount(first)}."
     else:
         of_model = f" of {finding.model}" if finding.model is not None else ""
         text = (
@@ -143,7 +147,19 @@ def _(finding: found.ComputeMatch, board: Board) -> str:
         )
     prepared = [f"{_label(row, board)} {large(tokens)}" for row, tokens in finding.reference_tokens]
     on_top = f" On top of that, forward tokens to prepare a reference model: {', '.join(prepared)}."
-    return text + (on_top if prepared else "")
+    return text + (on_top if prepared else "") + _sampled(finding, board)
+
+
+def _sampled(finding: found.ComputeMatch, board: Board) -> str:
+    """What rows that learn from samples spent on these."""
+    shown = [
+        f"{_label(row, board)} {large(tokens)}"
+        + ("" if ratio is None else f" ({ratio:.2f} times the compute of {board.reference} in all)")
+        for row, tokens, ratio in finding.sampled
+    ]
+    return (
+        f" Part of the budget went into drawing samples, forward tokens: {', '.join(shown)}." if shown else ""
+    )
 
 
 def _amount(group: found.SameCompute) -> str:

@@ -30,6 +30,7 @@ CSV_COLUMNS = (
     *("truncated", "output_tokens"),
     *("train_steps", "train_tokens_forward", "train_tokens_loss", "train_flops", "train_wall_seconds"),
     *("train_reference_tokens", "train_reference_flops", "train_budget"),
+    *("train_sampled_tokens", "train_sampled_flops"),
     *("licence", "link", "source"),
 )
 

@@ -50,8 +50,9 @@ def points(share: float) -> str:
 
 
 def signed(number: float) -> str:
-    """A number with two digits, signed with a true minus: `−0.12`, `+0.40`."""
-    return f"{number:+.2f}".replace("-", "−")
+    """A number with two digits, signed with a true minus: `−0.12`, `+0.40`, `0.00`."""
+    text = f"{number:+.2f}"
+    return "0.00" if text in ("+0.00", "-0.00") else text.replace("-", "−")
 
 
 def bounds(low: float, high: float) -> str:
@@ -88,9 +89,9 @@ def large(number: float) -> str:
 
 
 def training_flops(cost: TrainingCost) -> str:
-    """The compute of the own stages, and after a plus that of a reference model: `1.1T`, `1.1T + 500G`."""
+    """That of the own stages and their samples, and after a plus that of a reference model: `1.1T + 500G`."""
     added = f" + {large(cost.reference_flops)}" if cost.reference_flops else ""
-    return large(cost.flops) + added
+    return large(cost.flops + cost.sampled_flops) + added
 
 
 def enumerated(names: Sequence[str]) -> str:

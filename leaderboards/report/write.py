@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from pydantic import TypeAdapter
 
 MANIFEST_FILE = "manifest.json"
-SCHEMA_VERSION = 4
+SCHEMA_VERSION = 5
 SCHEMA_PATH = Path(__file__).parents[1] / "leaderboard.schema.json"
 _DIALECT = "https://json-schema.org/draft/2020-12/schema"
 # Comparisons to every entry that a reader of the page may choose are nearly all of the size, and those to the

@@ -50,6 +50,8 @@ class TrainingCost:
         reference_tokens: Tokens forward spent on preparing a reference model: its training and scoring.
         reference_flops: Floating-point operations of the same.
         budget: What the variant was given, in words, such as `2 epochs in all` or `300 steps`.
+        sampled_tokens: Tokens that went through the model to draw samples that it learns from.
+        sampled_flops: Floating-point operations of the same; they are part of the budget.
     """
 
     steps: Count
@@ -61,11 +63,13 @@ class TrainingCost:
     reference_tokens: Count = 0
     reference_flops: float = 0.0
     budget: str = ""
+    sampled_tokens: Count = 0
+    sampled_flops: float = 0.0
 
     @property
     def total_flops(self) -> float:
-        """The variant's own stages and its reference model."""
-        return self.flops + self.reference_flops
+        """The variant's own stages, its samples and its reference model."""
+        return self.flops + self.sampled_flops + self.reference_flops
 
 
 @dataclass(frozen=True, slots=True)

@@ -75,7 +75,9 @@ def _added(costs: Sequence[TrainingCost]) -> TrainingCost | None:
         stages=costs[0].stages,
         reference_tokens=sum(cost.reference_tokens for cost in costs),
         reference_flops=sum(cost.reference_flops for cost in costs),
-        budget=f"that of {len(costs)} cells",
+        budget=costs[0].budget if len(costs) == 1 else f"that of {len(costs)} cells",
+        sampled_tokens=sum(cost.sampled_tokens for cost in costs),
+        sampled_flops=sum(cost.sampled_flops for cost in costs),
     )
 
 

@@ -17,7 +17,7 @@ from sftkey_train.model import load_for_training
 from sftkey_train.segments import SEGMENTS
 from sftkey_train.settings import NOT_IN_THE_WEIGHTS, TrainSettings
 from sftkey_train.spans import encode
-from sftkey_train.stages import BASE, StageGraph, StageNode, build_graph
+from sftkey_train.stages import BASE, StageGraph, StageNode, build_graph, rounds
 from sftkey_train.stored import save_stage
 from sftkey_train.text import TextPath
 from sftkey_train.variants import Stage, Variant, load_variant
@@ -399,3 +399,78 @@ def test_a_plan_names_the_batches_that_training_draws(settings: TrainSettings) -
     order = BatchOrder(CORPUS.lengths_E, 8, 1)
     assert first.num_steps + second.num_steps == 18
     assert first.tokens_forward + second.tokens_forward == order.tokens(0, 18)
+
+
+def test_drawing_is_paid_for_with_three_responses_for_an_example(settings: TrainSettings) -> None:
+    own = replace(settings, budget="steps", amount=24, batch_size=2, stage2_share=0.5)
+    sft, sample, rft = chain_of("sft-tag+rft", own)
+    assert (sft.num_steps, rft.num_steps) == (12, 6)
+    assert (sample.num_steps, sample.num_questions) == (0, 3 * 6 * 2 // 4)
+    assert (sample.parent, rft.parent, rft.data) == (sft.key, sft.key, sample.key)
+    assert sample.tokens_forward == round(9 * 4 * CORPUS.lengths_E.mean())
+
+
+def test_steps_that_a_drawing_has_no_questions_for_go_to_what_learns(settings: TrainSettings) -> None:
+    own = replace(settings, budget="steps", amount=240, batch_size=5, stage2_share=0.5)
+    sft, sample, key = chain_of("sft-tag+on-policy-key", own)
+    assert sample.num_questions == len(CORPUS)
+    assert sft.num_steps == 120
+    assert key.num_steps == 120 - -(-len(CORPUS) // 15)
+
+
+def test_what_learns_from_samples_hangs_on_how_they_were_drawn(settings: TrainSettings) -> None:
+    def keys(drawn_by: str, name: str = "sft-tag+rft") -> list[str]:
+        variants = [load_variant(name)]
+        graph = build_graph(variants, [1], settings, "base", {"t": CORPUS}, {name: "t"}, None, drawn_by)
+        return list(graph.chains[name, 1])
+
+    first, other = keys("vllm"), keys("hf")
+    assert [one == two for one, two in zip(first, other, strict=True)] == [True, False, False]
+    both = keys("vllm", "sft-tag+on-policy-key")
+    assert both[0] == first[0]
+    assert both[1] != first[1], "one response to a question, not four"
+
+
+def test_iterated_samples_are_those_of_the_model_that_they_follow(settings: TrainSettings) -> None:
+    _sft, first, once, second, twice = chain_of("sft-tag+rft+rft", settings)
+    assert (second.parent, twice.parent, twice.data) == (once.key, once.key, second.key)
+    assert first.key != second.key
+
+
+@pytest.mark.parametrize(
+    ("stages", "said"),
+    [
+        (("rft",), r"as in sft-tag\+rft"),
+        (("sft-tag", "rft", "draw"), "ends with samples that nothing learns from"),
+        (("sft-tag", "learn"), "needs a stage of kind sample before it"),
+    ],
+)
+def test_stages_in_an_order_that_cannot_be_are_refused(
+    settings: TrainSettings, stages: tuple[str, ...], said: str
+) -> None:
+    draw, learn = load_variant("rft").stages
+    own = {
+        "draw": (draw,),
+        "learn": (learn,),
+        "rft": (draw, learn),
+        "sft-tag": load_variant("sft-tag").stages,
+    }
+    variant = variant_of(*(stage for name in stages for stage in own[name]), name="+".join(stages))
+    with pytest.raises(InputError, match=said):
+        build_graph([variant], [1], settings, "base", {"t": CORPUS}, {variant.name: "t"})
+
+
+def test_rounds_train_before_they_draw_and_draw_together(settings: TrainSettings) -> None:
+    names = ("sft-tag+rft", "sft-tag-x2", "sft-tag+on-policy-key", "sft-tag+rft+rft")
+    nodes = list(graph_of(settings, names=names, seeds=(1, 2)).nodes.values())
+    done: set[str | None] = {None}
+    kinds = []
+    for now, drawing in rounds(nodes):
+        for node in (*now, *drawing):
+            assert node.needs <= done | {other.key for other in now}
+        assert all(node.draws for node in drawing)
+        assert not any(node.draws for node in now)
+        done |= {node.key for node in (*now, *drawing)}
+        kinds.append((len(now), len(drawing)))
+    assert done == {None, *(node.key for node in nodes)}
+    assert len(kinds) == 3, "before, after the first samples, after the second"

@@ -16,6 +16,7 @@ from tasks.errors import InputError
 
 PAPER = {"cot-only", "wit", "key-tag", "sft", "sft-tag", "sft-tag-x2", "sftkey", "sftkey-tag"}
 UNTAGGED = {"sft", "sftkey"}
+FROM_SAMPLES = {"rft", "on-policy-key"}
 
 
 def write(tmp_path: Path, **changes: object) -> str:
@@ -46,7 +47,7 @@ def error_of(name: str) -> str:
 
 
 def test_every_shipped_variant_loads_under_the_name_of_its_file() -> None:
-    assert set(variant_names()) == PAPER | (OBJECTIVES.keys() - {"cross-entropy"})
+    assert set(variant_names()) == PAPER | FROM_SAMPLES | (OBJECTIVES.keys() - {"cross-entropy"})
     for name in variant_names():
         variant = load_variant(name)
         assert variant.name == name
@@ -231,3 +232,36 @@ def test_a_new_file_trains(tmp_path: Path, tagged: Corpus, node_of: Callable[...
     state, result = train(tagged, node)
     assert result.history[-1].step == node.num_steps == 3
     assert not equal_states(state, state_of(tiny_model(V)))
+
+
+def test_samples_are_drawn_with_options_of_their_own(tmp_path: Path) -> None:
+    drawn, learned = load_variant("rft").stages
+    assert (drawn.kind, dict(drawn.options)) == ("sample", {"samples": 4, "temperature": 1, "top_p": 1})
+    assert learned.kind == "rft"
+    judged = {"name": "s", "kind": "sample", "reward": {"format": "5e-1", "accuracy": 1}}
+    [stage] = load_variant(write(tmp_path, stages=[judged])).stages
+    assert stage.rewards == (("accuracy", 1.0), ("format", 0.5))
+    assert not any(stage.weights)
+
+
+@pytest.mark.parametrize(
+    ("stage", "said"),
+    [
+        ({"kind": "grop", "loss": "key"}, "no kind 'grop'"),
+        ({"kind": "sample", "loss": "key"}, "unknown field 'loss'"),
+        ({"kind": "sample", "options": {"samples": 0}}, "samples must be a whole number from 1 to 1000"),
+        ({"kind": "sample", "options": {"samples": 2.5}}, "samples must be a whole number"),
+        ({"kind": "sample", "options": {"samples": 2, "temperature": 0}}, "2 samples without a temperature"),
+        ({"kind": "sample", "options": {"top_p": 0}}, "top_p above 0"),
+        ({"kind": "sample", "options": {"beam": 2}}, "sample has no option 'beam'"),
+        ({"kind": "sample", "reward": {"acuracy": 1}}, "did you mean 'accuracy'"),
+        ({"kind": "sample", "reward": {"accuracy": 0}}, "one of them not 0"),
+        ({"kind": "sample", "reward": "accuracy"}, "reward must be names and weights"),
+        ({"kind": "rft", "loss": "key", "objective": "rho-1"}, "has not read samples"),
+        ({"kind": "rft", "loss": "key", "reward": {"accuracy": 1}}, "unknown field 'reward'"),
+    ],
+)
+def test_a_faulty_stage_of_another_kind_is_one_line(
+    tmp_path: Path, stage: dict[str, object], said: str
+) -> None:
+    assert said in error_of(write(tmp_path, stages=[{"name": "s", **stage}]))

@@ -135,3 +135,28 @@ def test_columns_that_no_row_fills_are_left_out() -> None:
 
 def test_lists_are_worded_for_people() -> None:
     assert [enumerated(x) for x in (["a"], ["a", "b"], ["a", "b", "c"])] == ["a", "a and b", "a, b and c"]
+
+
+def test_samples_are_told_apart_from_training_and_counted_in_the_ratio_of_compute() -> None:
+    sampled = other(steps=150, tokens_forward=300_000, flops=4e11, sampled_tokens=900_000, sampled_flops=5e11)
+    run = run_with(base=None, sft=EQUAL, sft_tag=sampled)
+    board = build_board([run], reference="sft")
+    said = sentences(board.summary, board)
+    assert said[-1] == (
+        "sft took 400 optimiser steps and 1M forward tokens. Part of the budget went into drawing samples, "
+        "forward tokens: sft-tag 900k (0.90 times the compute of sft in all)."
+    )
+    assert "with 0.90 times its training compute" in said[1]
+    text = markdown(board)
+    compute = text[text.index("## Training compute") :]
+    assert all(figure in compute for figure in ("sampled", "900k", "400G", "500G"))
+    assert "900G" in printed(board, 160)
+    line = next(line for line in csv.DictReader(io.StringIO(csv_text(board))) if line["entry"] == "sft-tag")
+    assert (line["train_sampled_tokens"], line["train_sampled_flops"]) == ("900000", "5e+11")
+
+
+def test_a_board_of_nothing_but_samples_says_so() -> None:
+    sampled = other(sampled_tokens=900_000, sampled_flops=5e11)
+    board = build_board([run_with(base=None, sft=sampled, sft_tag=sampled)], reference="sft")
+    said = sentences(board.summary, board)[-1]
+    assert said.startswith("Not compute-matched by steps and tokens. Part of the budget went into drawing")
