@@ -103,11 +103,15 @@ def _verdicts(study: Study, board: Board) -> Iterator[str]:
 
 def _factors(study: Study, board: Board) -> Iterator[str]:
     method, control = _row(board, _method(study)), _row(board, study.declaration.control)
-    yield (
+    known = any(key and key.reasoning is not None for key in (_key(row, MACRO) for row in board.rows))
+    parts = (
         "Accuracy is P(reasoning right) × P(answer right | reasoning right), and what is right after wrong "
-        "reasoning. Key accuracy is that of the answer after the *reference's* reasoning; bits are −log2 p "
-        f"of the right answer there. `{control.name}` → `{method.name}`; Δ with 95 % intervals, uncorrected: "
-        "key accuracy in points, bits (fewer is better)."
+        "reasoning. "
+    )
+    yield (
+        f"{parts if known else ''}Key accuracy is that of the answer after the *reference's* reasoning; bits "
+        f"are −log2 p of the right answer there. `{control.name}` → `{method.name}`; Δ with 95 % intervals, "
+        "uncorrected: key accuracy in points, bits (fewer is better)."
     )
     head = ("cell", "reasoning right, %", "right after it, %", "key accuracy, %", "Δ key accuracy", "bits",
             "Δ bits")  # fmt: skip
@@ -128,23 +132,34 @@ def _factors(study: Study, board: Board) -> Iterator[str]:
                 bits(after.bits_difference) if after.bits_difference else _NONE,
             ]
         )
-    yield table(head, rows)
+    yield _filled(head, rows)
 
 
 def _arms(study: Study, board: Board) -> Iterator[str]:
     control = study.declaration.control
     yield (
-        f"Over all cells, against `{control}`. Equivalent: within {100 * board.margin:g} point. "
+        f"Over all cells, against `{control}`. Equivalent: within {_margin(board)}. "
         f"p: Holm over all {board.family_macro} pairs of the board. A gain above the interval's upper end is "
         "excluded. Key: key accuracy in %; its difference and that of bits with 95 % intervals, uncorrected."
     )
     head = ("arm", "seeds", "accuracy, %", "Δ", "95 % interval", "p (Holm)", "verdict", "key", "Δ key",
             "Δ bits", "reasoning right, %")  # fmt: skip
-    yield table(head, [_arm(row) for row in board.rows if row.role == "trained"])
+    yield _filled(head, [_arm(row) for row in board.rows if row.role == "trained"])
     yield "Δ accuracy and, after the stroke, Δ key accuracy in each cell, in points; * p < 0.05 after Holm."
     others = [row for row in board.rows if row.role == "trained" and row.name != control]
     lines = [[f"`{row.name}`", *(_both(row, cell) for cell in board.benchmarks)] for row in others]
     yield table(("arm", *map(_cell_name, board.benchmarks)), lines)
+
+
+def _margin(board: Board) -> str:
+    size = f"{100 * board.margin:g}"
+    return f"{size} point" if size == "1" else f"{size} points"
+
+
+def _filled(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A table without the columns that no row fills."""
+    kept = [i for i in range(len(head)) if any({*row[i].split(" → ")} != {_NONE} for row in rows)]
+    return table([head[i] for i in kept], [[row[i] for i in kept] for row in rows])
 
 
 def _arm(row: Row) -> list[str]:
