@@ -36,13 +36,14 @@ def keys_of(
         for row, group in measured.items():
             matrices = list(matrices_of(group, own, "key", alpha).values())
             accuracy = mean_interval(matrices, [1] * len(own), spread, contents_of(group, own))
-            partner, difference, bits = partner_of[row], None, None
+            partner, difference, bits, own_bits = partner_of[row], None, None, None
             if partner in measured and alike[row] and alike[partner]:
                 pair = Paired.of(group, measured[partner], own)
                 difference = pair.difference("key", alpha, spread) if pair.seeds else None
                 bits = pair.bits_difference() if pair.seeds else None
+                own_bits = pair.own_bits_difference() if pair.seeds else None
             parts = [group.outcomes[name].by_itself for name in own]
-            found[row, where] = Key(accuracy, difference, bits, *_means(parts))
+            found[row, where] = Key(accuracy, difference, bits, own_bits, *_means(parts))
     return found
 
 
@@ -79,9 +80,10 @@ def _with_questions(outcomes: Outcomes, asked_Q: NDArray[np.bool_]) -> Outcomes:
     if asked_Q.all() or outcomes.key is None:
         return outcomes
     if not asked_Q.any():
-        return replace(outcomes, key=None, bits=None)
+        return replace(outcomes, key=None, bits=None, own_bits=None)
     contents, alone = outcomes.contents, outcomes.by_itself
     bits = None if outcomes.bits is None else outcomes.bits[:, asked_Q]
+    own_bits = None if outcomes.own_bits is None else outcomes.own_bits[:, asked_Q]
     if bits is not None and alone is not None:
         alone = alone._replace(bits_gold=float(np.nanmean(bits)))
     return replace(
@@ -89,6 +91,7 @@ def _with_questions(outcomes: Outcomes, asked_Q: NDArray[np.bool_]) -> Outcomes:
         question_ids=outcomes.question_ids[asked_Q],
         key=outcomes.key[:, asked_Q],
         bits=bits,
+        own_bits=own_bits,
         by_itself=alone,
         contents=None if contents is None else contents[asked_Q],
     )

@@ -113,6 +113,7 @@ class Key:
         bits_gold: Mean -log2 p of the reference answer after the reference's reasoning.
         bits_difference: Of these to the reference entry's, in bits; None for itself.
         bits_own: The same after the output's own reasoning.
+        own_difference: Of these to the reference entry's, over the questions where both reason in all seeds.
         own: Share of the outputs in which that could be measured.
         reasoning: Share of the outputs whose reasoning makes the reference's calculations, in their order.
         right_after: Share of these that are right.
@@ -121,6 +122,7 @@ class Key:
     accuracy: Estimate
     difference: Difference | None
     bits_difference: Difference | None
+    own_difference: Difference | None
     bits_gold: float | None
     bits_own: float | None
     own: float | None

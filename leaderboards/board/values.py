@@ -30,8 +30,9 @@ from leaderboards.stats import (
 from leaderboards.stats.mean_squares import Contents, components, distinct, sums_of
 
 NUM_BUCKETS = 4
-Measure = Metric | Literal["judge", "key", "bits"]
-"""A metric of the board, accuracy by a judge, or after the reference's reasoning accuracy or answer bits."""
+Measure = Metric | Literal["judge", "key", "bits", "own_bits"]
+"""A metric of the board, accuracy by a judge, after the reference's reasoning accuracy or answer bits, or
+answer bits after the output's own."""
 Seeds = tuple[int | None, ...]
 SeedPairs = tuple[tuple[int | None, int | None], ...]
 
@@ -152,6 +153,20 @@ class Paired:
         if any(bits_SQ is None or np.isnan(bits_SQ).any() for bits_SQ in bits):
             return None
         return mean_difference(self.matrices("bits"), contents_of(self.entry, self.benchmarks))
+
+    def own_bits_difference(self) -> Difference | None:
+        """Likewise after the outputs' own reasoning, of the questions where all of them reason."""
+        outcomes = [group.outcomes[name] for group, _ in self.sides for name in self.benchmarks]
+        if any(one.own_bits is None for one in outcomes):
+            return None
+        matrices, contents = self.matrices("own_bits"), contents_of(self.entry, self.benchmarks)
+        known = [~np.isnan(matrix_SQ).any(axis=0) for matrix_SQ in matrices]
+        if not all(known_Q.any() for known_Q in known):
+            return None
+        kept = [matrix_SQ[:, known_Q] for matrix_SQ, known_Q in zip(matrices, known, strict=True)]
+        if contents is not None:
+            contents = [own_Q[known_Q] for own_Q, known_Q in zip(contents, known, strict=True)]
+        return mean_difference(kept, contents)
 
 
 def spread_of(

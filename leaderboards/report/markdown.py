@@ -144,7 +144,7 @@ def _more_figures(cell: Cell) -> Iterator[dict[str, object]]:
     if alone := cell.key:
         yield {"metric": "key_accuracy", **_estimate(alone.accuracy)}
         for name in ("bits_gold", "bits_own", "reasoning", "right_after"):
-            compared = alone.bits_difference if name == "bits_gold" else None
+            compared = {"bits_gold": alone.bits_difference, "bits_own": alone.own_difference}.get(name)
             yield {"metric": name, "mean": getattr(alone, name), **_difference(compared)}
     for bucket in cell.buckets:
         name = f"accuracy[{bucket.by} {bucket.low}-{bucket.high}]"

@@ -59,7 +59,8 @@ _JUDGED_LEGEND = (
 _KEY_LEGEND = (
     "key accuracy: of the answers given after the reference's reasoning, in %; its differences and those "
     "of bits have 95 % intervals, are not corrected for their number, and claim nothing. bits: mean −log2"
-    " p of the reference answer after the reference's reasoning (gold) and after the output's own. "
+    " p of the reference answer after the reference's reasoning (gold) and after the output's own, whose "
+    "difference is of the questions where both reason in all seeds. "
     "reasoning: % of the outputs whose reasoning makes the reference's calculations (generated "
     "benchmarks); right after: % of these that are right. An entry that is worse in the one and not in "
     "the other is worse for that."
@@ -252,6 +253,7 @@ def key_tables(board: Board) -> Iterator[TextTable]:
         "bits, gold",
         "Δ bits",
         "bits, own",
+        "Δ own",
         "reasoning",
         "right after",
     )
@@ -273,7 +275,8 @@ def _key(cell: Cell) -> tuple[str, ...]:
     gold, own = (MISSING if one is None else f"{one:.2f}" for one in (found.bits_gold, found.bits_own))
     shares = (MISSING if one is None else percent(one) for one in (found.reasoning, found.right_after))
     less = wording.bits(found.bits_difference) if found.bits_difference else MISSING
-    return (_estimate(found.accuracy), delta, gold, less, own, *shares)
+    own_less = wording.bits(found.own_difference) if found.own_difference else MISSING
+    return (_estimate(found.accuracy), delta, gold, less, own, own_less, *shares)
 
 
 def bucket_tables(board: Board) -> Iterator[TextTable]:

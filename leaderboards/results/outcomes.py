@@ -79,7 +79,8 @@ class Outcomes:
     are numbers of the questions' contents, below 0 where not known; None where no question stands twice.
     `judge` is accuracy by a judge, to whom an output whose verdict cannot be read is wrong; None where not
     all seeds were judged. `key` is accuracy after the reference's reasoning and `bits` are the
-    answer's there, NaN for a question that could not be asked so, None where a seed has none.
+    answer's there, NaN for a question that could not be asked so, None where a seed has none; `own_bits` are
+    those after the outputs' own reasoning, NaN for a question that an output does not reason about.
     """
 
     seeds: tuple[int | None, ...]
@@ -95,6 +96,7 @@ class Outcomes:
     judge: NDArray[np.float64] | None = None
     key: NDArray[np.float64] | None = None
     bits: NDArray[np.float64] | None = None
+    own_bits: NDArray[np.float64] | None = None
     by_itself: ByItself | None = None
     contents: NDArray[np.int64] | None = None
     draws: Draws | None = None
@@ -208,6 +210,7 @@ def stack(parts: Sequence[SeedSamples], *, with_contents: bool = False) -> Outco
         judge=_by_judge(parts),
         key=_once(parts, "key"),
         bits=_once(parts, "bits_gold"),
+        own_bits=_of_each(parts, "bits_own"),
         by_itself=_by_itself(parts),
         defects=sum((part.samples.defects.get(part.key, Counter()) for part in parts), Counter[str]()),
         draws=_draws(parts) if num_samples > 1 else None,
@@ -232,6 +235,12 @@ def _questions(part: SeedSamples) -> NDArray[np.object_]:
 def _once(parts: Sequence[SeedSamples], name: str) -> NDArray[np.float64] | None:
     """A column that is the same for each output of a question; None where no question was measured."""
     found_SQ = np.stack([_drawn(part, name)[:, 0] for part in parts])
+    return None if np.isnan(found_SQ).all(axis=1).any() else found_SQ
+
+
+def _of_each(parts: Sequence[SeedSamples], name: str) -> NDArray[np.float64] | None:
+    """The mean of a column over the outputs of a question; None where no question was measured."""
+    found_SQ = np.stack([_drawn(part, name).mean(axis=1) for part in parts])
     return None if np.isnan(found_SQ).all(axis=1).any() else found_SQ
 
 

@@ -110,11 +110,12 @@ def _factors(study: Study, board: Board) -> Iterator[str]:
     )
     yield (
         f"{parts if known else ''}Key accuracy is that of the answer after the *reference's* reasoning; bits "
-        f"are −log2 p of the right answer there. `{control.name}` → `{method.name}`; Δ with 95 % intervals, "
-        "uncorrected: key accuracy in points, bits (fewer is better)."
+        "are −log2 p of the right answer there; own bits, after its own reasoning. "
+        f"`{control.name}` → `{method.name}`; Δ with 95 % intervals, uncorrected: key accuracy in points, "
+        "bits (fewer is better)."
     )
     head = ("cell", "reasoning right, %", "right after it, %", "key accuracy, %", "Δ key accuracy", "bits",
-            "Δ bits")  # fmt: skip
+            "Δ bits", "own bits", "Δ own bits")  # fmt: skip
     rows = []
     for cell in (*board.benchmarks, MACRO):
         before, after = _key(control, cell), _key(method, cell)
@@ -128,8 +129,10 @@ def _factors(study: Study, board: Board) -> Iterator[str]:
                 _arrow(before.right_after, after.right_after),
                 _arrow(before.accuracy.mean, after.accuracy.mean),
                 difference(change) if change else _NONE,
-                f"{_bits(before)} → {_bits(after)}",
+                f"{_bits(before.bits_gold)} → {_bits(after.bits_gold)}",
                 bits(after.bits_difference) if after.bits_difference else _NONE,
+                f"{_bits(before.bits_own)} → {_bits(after.bits_own)}",
+                bits(after.own_difference) if after.own_difference else _NONE,
             ]
         )
     yield _filled(head, rows)
@@ -343,5 +346,5 @@ def _arrow(before: float | None, after: float | None) -> str:
     return " → ".join(_NONE if share is None else percent(share) for share in (before, after))
 
 
-def _bits(key: Key) -> str:
-    return _NONE if key.bits_gold is None else f"{key.bits_gold:.2f}"
+def _bits(mean: float | None) -> str:
+    return _NONE if mean is None else f"{mean:.2f}"

@@ -35,6 +35,16 @@ def measured(run: RunResults) -> RunResults:
     return dataclasses.replace(run, samples=samples)
 
 
+def own_difference(run: RunResults, entry: str, reference: str, benchmark: str) -> float:
+    """By the definition: over the questions that both sides reason about in all of their seeds."""
+    samples = run.samples[
+        (run.samples["benchmark"] == benchmark) & run.samples["entry"].isin([entry, reference])
+    ]
+    bits = samples.set_index(["sample_id", "entry", "seed"])["bits_own"].unstack(["entry", "seed"])
+    sides = bits.dropna()
+    return float((sides[entry].mean(axis=1) - sides[reference].mean(axis=1)).mean())
+
+
 def test_the_figures_are_those_of_the_samples(small: RunResults) -> None:
     run = measured(small)
     board = build_board([run])
@@ -64,6 +74,10 @@ def test_the_figures_are_those_of_the_samples(small: RunResults) -> None:
                 bits = found.bits_gold - other.key.bits_gold
                 assert found.bits_difference.mean == pytest.approx(bits)
                 assert found.bits_difference.low < bits < found.bits_difference.high
+                assert found.own_difference
+                if row.role != "base":
+                    own_bits = own_difference(run, row.name, board.reference, cell.benchmark)
+                    assert found.own_difference.mean == pytest.approx(own_bits)
         assert row.macro is not None
         assert row.macro.key is not None
         single = [cell.key.accuracy.mean for cell in row.cells if cell.key]
