@@ -65,6 +65,11 @@ class Drawn:
     rewards: Mapping[str, float]
     reward: float
 
+    @property
+    def whole(self) -> bool:
+        """Whether it has all that a training example has."""
+        return bool(self.thinking and self.answer and not self.truncated)
+
 
 @dataclass(frozen=True)
 class _Drawing:
@@ -91,11 +96,12 @@ def draw_all(plan: Plan, todo: Sequence[tuple[StageNode, Checkpoint]], reporter:
         try:
             drawings = [_drawing(plan, node, of, asked[node.key]) for node, of in todo]
             queue.answer([one.wanted for one in drawings])
-            queue.answer([_measuring(plan, one, queue)[0] for one in drawings if _rewards(one).measured])
+            measured = [_measuring(plan, one, queue) if _rewards(one).measured else None for one in drawings]
+            queue.answer([_wanted(one, some) for one, some in zip(drawings, measured, strict=True) if some])
         finally:
             engine.close()
-        for one in drawings:
-            kept(plan.stage_dir / one.node.key, partial(_write, plan, one, queue), one.node.label)
+        for one, some in zip(drawings, measured, strict=True):
+            kept(plan.stage_dir / one.node.key, partial(_write, plan, one, queue, some), one.node.label)
 
 
 def _questions(plan: Plan, nodes: Sequence[StageNode]) -> dict[str, list[Record]]:
@@ -131,7 +137,7 @@ def _rewards(one: _Drawing) -> RewardSum:
     return RewardSum(dict(one.node.stage.rewards))
 
 
-def _measuring(plan: Plan, one: _Drawing, queue: Queue) -> tuple[Wanted, list[Request | None]]:
+def _measuring(plan: Plan, one: _Drawing, queue: Queue) -> list[Request | None]:
     """How likely the right answer is after the reasoning of each response; None where it has none."""
     of, requests = one.wanted.checkpoint, one.wanted.requests
     if not queue.measures(of):
@@ -143,16 +149,20 @@ def _measuring(plan: Plan, one: _Drawing, queue: Queue) -> tuple[Wanted, list[Re
     pairs = [(i, said) for i, some in enumerate(drawn) for said, _ in some]
     reasoned = [with_reasoning(one.records[i], said, tag_format) for i, said in pairs]
     made = zip(pairs, given(reasoned, tag_format, plan.paths[one.node.tags]), strict=True)
-    asked = [how_likely(requests[i], known) if known else None for (i, _), known in made]
-    return Wanted(of, tuple(request for request in asked if request)), asked
+    return [how_likely(requests[i], known) if known else None for (i, _), known in made]
 
 
-def _write(plan: Plan, one: _Drawing, queue: Queue) -> None:
+def _wanted(one: _Drawing, measured: Sequence[Request | None]) -> Wanted:
+    return Wanted(one.wanted.checkpoint, tuple(request for request in measured if request))
+
+
+def _write(plan: Plan, one: _Drawing, queue: Queue, measured: Sequence[Request | None] | None) -> None:
     """Judges the responses and writes the stage's folder, whole or not at all."""
     node, of = one.node, one.wanted.checkpoint
     drawn = queue.completions(of, one.wanted.requests)
     flat = [(i, said, seconds) for i, some in enumerate(drawn) for said, seconds in some]
-    rows = list(_judged(plan, one, queue, [(i, said) for i, said, _ in flat]))
+    likely = _log_probs(one, queue, measured) if measured else [None] * len(flat)
+    rows = list(_judged(plan, one, [(i, said) for i, said, _ in flat], likely))
     prompt = sum(said.num_prompt_tokens for _, said, _ in flat)
     output = sum(said.num_output_tokens for _, said, _ in flat)
     cost = StageCost(0, prompt + output, 0, _flops(of, prompt, output), sum(took for *_, took in flat))
@@ -178,12 +188,14 @@ def _flops(of: Checkpoint, num_prompt_tokens: int, num_output_tokens: int) -> fl
 
 
 def _judged(
-    plan: Plan, one: _Drawing, queue: Queue, said: Sequence[tuple[int, Completion]]
+    plan: Plan,
+    one: _Drawing,
+    said: Sequence[tuple[int, Completion]],
+    log_probs: Sequence[float | None],
 ) -> Iterator[Drawn]:
     """The verdict and the rewards of each response."""
     tag_format, rewards, alpha = get_tag_format(one.node.tags), _rewards(one), plan.config.alpha
     budget = one.wanted.requests[0].sampling.max_new_tokens
-    log_probs = _log_probs(plan, one, queue) if rewards.measured else [None] * len(said)
     items = [
         Item.of(
             one.records[i], text.text, tag_format, truncated=text.finish_reason == "length", alpha=alpha,
@@ -213,11 +225,10 @@ def _judged(
             )
 
 
-def _log_probs(plan: Plan, one: _Drawing, queue: Queue) -> list[float | None]:
+def _log_probs(one: _Drawing, queue: Queue, measured: Sequence[Request | None]) -> list[float | None]:
     """log p of the right answer in nats, for each response."""
-    wanted, asked = _measuring(plan, one, queue)
-    made = iter(queue.completions(one.wanted.checkpoint, wanted.requests))
-    return [-math.log(2) * float(next(made)[0][0].text) if request else None for request in asked]
+    made = iter(queue.completions(one.wanted.checkpoint, _wanted(one, measured).requests))
+    return [-math.log(2) * float(next(made)[0][0].text) if request else None for request in measured]
 
 
 def examples(directory: Path, kind: Kind, label: str) -> list[Record]:
@@ -247,11 +258,7 @@ def examples(directory: Path, kind: Kind, label: str) -> list[Record]:
         drawn = [max(some, key=lambda one: one.reward) for some in _by_question(drawn)]
     else:
         drawn = [one for one in drawn if one.right]
-    own = [
-        replace(one.record, rationale=one.thinking, answer=one.answer)
-        for one in drawn
-        if one.thinking and one.answer and not one.truncated
-    ]
+    own = [replace(one.record, rationale=one.thinking, answer=str(one.answer)) for one in drawn if one.whole]
     none = f"{label}: none of the samples is right and in the tag format; train longer before, or draw more"
     return _told_apart(own, none)
 
@@ -260,7 +267,7 @@ def _by_question(drawn: Sequence[Drawn]) -> list[list[Drawn]]:
     """The samples that could be trained on, question by question; none of a question that has no such one."""
     groups: dict[str, list[Drawn]] = {}
     for one in drawn:
-        if one.thinking and one.answer and not one.truncated:
+        if one.whole:
             groups.setdefault(one.record.id, []).append(one)
     return list(groups.values())
 

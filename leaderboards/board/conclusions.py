@@ -22,7 +22,6 @@ _Key = TypeVar("_Key")
 _Value = TypeVar("_Value")
 _Evaluated = tuple[int, Evaluation]
 """The position of a row, and an evaluation of it."""
-_Sampled = tuple[int, float, float | None]
 
 
 def summary(rows: Sequence[Row], rank_by: Metric) -> tuple[findings.SummaryFinding, ...]:
@@ -88,12 +87,17 @@ def _comparison(row: Row, rank_by: Metric) -> Comparison | None:
 
 
 def _unequal_compute(rows: Sequence[Row], row: Row) -> float | None:
-    """How often the reference's training compute a row took, all of it counted; None where about as much."""
+    """How often the reference's training compute a row took; None where about as much."""
+    ratio = _compute_ratio(rows, row)
+    return ratio if ratio is not None and abs(ratio - 1) > UNEQUAL_COMPUTE else None
+
+
+def _compute_ratio(rows: Sequence[Row], row: Row) -> float | None:
+    """The same, all of it counted; None where either is not known."""
     reference = next((r for r in rows if r.is_reference and r.model == row.model), None)
     if reference is None or reference.cost is None or row.cost is None or not reference.cost.total_flops:
         return None
-    ratio = row.cost.total_flops / reference.cost.total_flops
-    return ratio if abs(ratio - 1) > UNEQUAL_COMPUTE else None
+    return row.cost.total_flops / reference.cost.total_flops
 
 
 def _compute_matches(rows: Sequence[Row]) -> Iterator[findings.ComputeMatch]:
@@ -106,15 +110,12 @@ def _compute_matches(rows: Sequence[Row]) -> Iterator[findings.ComputeMatch]:
             groups = _same_compute([each for each in ordered if not each[1].sampled_tokens])
             prepared = ((at, cost.reference_tokens) for at, cost in trained if cost.reference_tokens)
             of = model if len(models) > 1 else None
-            yield findings.ComputeMatch(of, groups, tuple(prepared), tuple(_sampled(trained, rows)))
-
-
-def _sampled(trained: Sequence[tuple[int, TrainingCost]], rows: Sequence[Row]) -> Iterator[_Sampled]:
-    """Each row that learns from samples, their tokens, and its compute in that of the reference."""
-    whole = next((cost.total_flops for at, cost in trained if rows[at].is_reference), 0.0)
-    for at, cost in trained:
-        if cost.sampled_tokens:
-            yield at, cost.sampled_tokens, cost.total_flops / whole if whole else None
+            sampled = (
+                (at, cost.sampled_tokens, _compute_ratio(rows, rows[at]))
+                for at, cost in trained
+                if cost.sampled_tokens
+            )
+            yield findings.ComputeMatch(of, groups, tuple(prepared), tuple(sampled))
 
 
 def _same_compute(trained: Sequence[tuple[int, TrainingCost]]) -> tuple[findings.SameCompute, ...]:
