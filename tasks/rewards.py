@@ -7,12 +7,11 @@ apart; where they ask for less than it does, that can be used against them, whic
 """
 
 import math
-import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from inspect import getdoc
 
+from tasks.described import field_of, summary_of
 from tasks.errors import InputError, did_you_mean
 from tasks.scoring import Item, Score
 
@@ -61,12 +60,11 @@ class Reward:
     @property
     def summary(self) -> str:
         """What it rewards, in one line."""
-        return (getdoc(self.function) or "").partition("\n")[0]
+        return summary_of(self.function)
 
     def field(self, label: str) -> str:
         """`Formula` or `Source` of its description."""
-        found = re.search(rf"^{label}: (.+?)(?=\n[A-Z][a-z]+:|\Z)", getdoc(self.function) or "", re.M | re.S)
-        return " ".join(found[1].split()) if found else ""
+        return field_of(self.function, label)
 
 
 REWARDS: dict[str, Reward] = {}

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import inspect
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+from tasks.described import field_of, summary_of
 from tasks.errors import InputError
 
 if TYPE_CHECKING:
@@ -98,17 +98,17 @@ class Objective:
     @property
     def summary(self) -> str:
         """What it does, in one line."""
-        return (inspect.getdoc(self.function) or "").partition("\n")[0]
+        return summary_of(self.function)
 
     @property
     def formula(self) -> str:
         """The loss of a token."""
-        return self._field("Formula")
+        return field_of(self.function, "Formula")
 
     @property
     def source(self) -> str:
         """Where it comes from."""
-        return self._field("Source")
+        return field_of(self.function, "Source")
 
     def losses(self, tokens: Tokens, options: Mapping[str, float]) -> Tensor:
         """The loss of each token, before the stage's weights.
@@ -132,11 +132,6 @@ class Objective:
                 raise InputError(f"{where}: option {name} must be a number of at least 0, not {value}")
             if value > 1e6:
                 raise InputError(f"{where}: option {name} must be at most 1e6, not {value:g}")
-
-    def _field(self, label: str) -> str:
-        text = inspect.getdoc(self.function) or ""
-        found = re.search(rf"^{label}: (.+?)(?=\n\n|\n[A-Z][a-z ]+:|\Z)", text, re.MULTILINE | re.DOTALL)
-        return " ".join(found[1].split()) if found else ""
 
 
 OBJECTIVES: dict[str, Objective] = {}
