@@ -44,9 +44,9 @@ $(STAMP): pyproject.toml requirements/$(DEVICE).txt
 
 # The lock files, resolved again from pyproject.toml. The CPU set leaves out what requirements/overrides.txt names.
 lock:
-	$(BIN)/uv pip compile pyproject.toml --quiet --extra cpu --extra dev --python-version 3.11 --no-annotate --no-emit-find-links \
+	$(BIN)/uv pip compile pyproject.toml --quiet --extra cpu --extra rl --extra dev --python-version 3.11 --no-annotate --no-emit-find-links \
 	  --override requirements/overrides.txt $(TORCH_FROM) --custom-compile-command 'make lock' -o requirements/cpu.txt
-	$(BIN)/uv pip compile pyproject.toml --quiet --extra cuda --extra dev --python-version 3.11 --no-annotate \
+	$(BIN)/uv pip compile pyproject.toml --quiet --extra cuda --extra rl --extra dev --python-version 3.11 --no-annotate \
 	  --custom-compile-command 'make lock' -o requirements/cuda.txt
 
 clean:

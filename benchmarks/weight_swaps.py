@@ -81,7 +81,9 @@ def _model(folder: Path, seed: int, *, tied: bool) -> Path:
 
 
 def _engine() -> VllmEngine:
-    return VllmEngine(EngineSettings(kv_cache_gib=0.25, max_num_seqs=32, adapters="beside"))
+    return VllmEngine(
+        EngineSettings(kv_cache_gib=0.25, gpu_memory_utilization=0.1, max_num_seqs=32, adapters="beside")
+    )
 
 
 def _load(engine: VllmEngine, model: Path, adapters: Sequence[Path] = ()) -> float:

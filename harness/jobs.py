@@ -23,6 +23,7 @@ from harness.provenance import package_versions
 from harness.sampling import draw_all, examples
 from leaderboards.results.schema import TrainingCost
 from sftkey_train import distributed
+from sftkey_train.corpus import Corpus
 from sftkey_train.settings import TrainSettings
 from sftkey_train.spans import encode
 from sftkey_train.stages import BASE
@@ -39,7 +40,7 @@ from tasks.tags import TagFormat, get_tag_format
 if TYPE_CHECKING:
     import torch
 
-    from sftkey_train.corpus import Corpus
+    from sftkey_train.by_trl import Pair, Questions
     from sftkey_train.references import ReferenceData
     from sftkey_train.stages import StageNode
     from sftkey_train.trainer import Probe
@@ -59,29 +60,45 @@ def train_node(plan: Plan, node: StageNode, reporter: StageReporter) -> None:
 def _train(plan: Plan, node: StageNode, reporter: StageReporter) -> None:
     from transformers import set_seed
 
+    from sftkey_train.by_trl import train_by_trl
     from sftkey_train.trainer import train_stage
 
-    corpus, reference = _corpus(plan, node), _reference_data(plan, node, reporter)
+    learns_from = _learns_from(plan, node)
+    reference = _reference_data(plan, node, reporter)
     set_seed(node.seed)  # decides how adapters begin
     model = _load(plan, node.parent, node)
     parent = plan.stage_dir / node.parent if node.parent else None
     scratch = plan.config.store_dir / PARTIAL / node.key
     scratch.mkdir(parents=True, exist_ok=True)
-    probe = validation_probe(plan, node)
+    tokenizer = plan.paths[node.tags].tokenizer
     with reporter.stage(node.label, node.num_steps) as show, _tracking(plan, node):
-        result = train_stage(
-            model, corpus, node, show, scratch=scratch, reference=reference, probe=probe, parent=parent
-        )
+        if not isinstance(learns_from, Corpus):
+            result = train_by_trl(model, tokenizer, learns_from, node, show, scratch=scratch)
+        else:
+            probe = validation_probe(plan, node)
+            result = train_stage(
+                model,
+                learns_from,
+                node,
+                show,
+                scratch=scratch,
+                reference=reference,
+                probe=probe,
+                parent=parent,
+            )
     manifest = {
         "base": plan.base.name,
         "base_digest": plan.base.digest,
         "stage": asdict(node),
-        "data": {"records": plan.records.counts, "samples": node.data, "digest": corpus.digest()},
+        "data": {
+            "records": plan.records.counts,
+            "samples": node.data,
+            "digest": learns_from.digest() if isinstance(learns_from, Corpus) else None,
+        },
         "packages": package_versions(),
         "processes": distributed.count(),
     }
     if distributed.is_first():
-        tokenizer = plan.paths[node.tags].tokenizer
         directory = plan.stage_dir / node.key
         save_stage(
             model,
@@ -97,8 +114,12 @@ def _train(plan: Plan, node: StageNode, reporter: StageReporter) -> None:
     distributed.wait()
 
 
-def _corpus(plan: Plan, node: StageNode) -> Corpus:
-    """What the stage trains on: the training records, or what it makes of samples."""
+def _learns_from(plan: Plan, node: StageNode) -> Corpus | Questions | list[Pair]:
+    """What the stage trains on: the training records, what it makes of samples, or questions."""
+    if node.is_by_trl:
+        from harness.rollouts import asked_of, pairs_of
+
+        return pairs_of(plan, node) if node.data else asked_of(plan, node)
     if node.data is None:
         return plan.corpora[node.tags]
     records = examples(plan.stage_dir / node.data, node.stage.kind, node.label)
@@ -231,18 +252,17 @@ def draw(plan: Plan, nodes: Sequence[StageNode], reporter: Reporter) -> None:
 def _cost(plan: Plan, chain: Sequence[str]) -> TrainingCost:
     """All that a variant's chain of stages took, shared stages and reference models in full."""
     nodes = [plan.graph.nodes[key] for key in chain]
-    costs = [asdict(read_cost(plan.stage_dir / node.key)) for node in nodes if not node.draws]
-    samples = [read_cost(plan.stage_dir / node.key) for node in nodes if node.draws]
-    references = [item for node in nodes for item in _reference_costs(plan, node)]
+    costs = [asdict(read_cost(plan.stage_dir / node.key)) for node in nodes]
+    costs += [_as_reference(item) for node in nodes for item in _reference_costs(plan, node)]
     return TrainingCost(
-        **{name: sum(cost[name] for cost in costs) for name in costs[0]},
+        **{name: sum(cost.get(name, 0) for cost in costs) for name in costs[0]},
         stages=tuple(node.stage.name for node in nodes),
-        reference_tokens=sum(cost.tokens_forward for cost in references),
-        reference_flops=sum(cost.flops for cost in references),
         budget=_budget_in_words(nodes[0].settings),
-        sampled_tokens=sum(cost.tokens_forward for cost in samples),
-        sampled_flops=sum(cost.flops for cost in samples),
     )
+
+
+def _as_reference(cost: StageCost) -> dict[str, float]:
+    return {"reference_tokens": cost.tokens_forward, "reference_flops": cost.flops}
 
 
 def _budget_in_words(settings: TrainSettings) -> str:

@@ -18,7 +18,7 @@ from harness.engines.registry import choose_engine
 from harness.files import STAGES
 from harness.models.checkpoint import whole_model
 from harness.models.locate import locate_model, model_name
-from harness.preflight import check_questions, check_training
+from harness.preflight import check_kinds, check_questions, check_training
 from leaderboards.board.claim_text import parse_claim
 from sftkey_train import distributed
 from sftkey_train.corpus import Corpus
@@ -27,7 +27,7 @@ from sftkey_train.spans import corpus_key, encode
 from sftkey_train.stages import StageGraph, build_graph
 from sftkey_train.stored import weights_digest
 from sftkey_train.text import TextPath, load_tokenizer
-from sftkey_train.variants import Variant
+from sftkey_train.variants import ONLINE, Variant
 from tasks.benchmarks import Benchmark
 from tasks.errors import InputError, did_you_mean
 from tasks.files import cache_dir
@@ -195,8 +195,7 @@ def _plan(config: Config) -> Plan:
     own_settings = dict(zip(tags_of, map(config.settings_of, config.variants), strict=True))
     by = _drawn_by(config, benchmarks, digest, engine, variants)
     graph = build_graph(variants, seeds, config.train, base.digest, corpora, tags_of, own_settings, by)
-    if distributed.count() > 1 and any(node.draws for node in graph.nodes.values()):
-        raise InputError("variants that draw samples train in one process; leave them out, or torchrun")
+    check_kinds(graph, distributed.count())
     plan = Plan(
         config, base, benchmarks, variants, seeds, tags_of, paths, records, corpora, graph, engine, by
     )
@@ -227,7 +226,7 @@ def _drawn_by(
     config: Config, benchmarks: Sequence[Benchmark], digest: str, engine: str, variants: Sequence[Variant]
 ) -> str:
     """Digest of what decides samples, beside checkpoint, questions, seed and the stage's own options."""
-    if not any(stage.kind == "sample" for variant in variants for stage in variant.stages):
+    if not any(stage.kind in ("sample", *ONLINE) for variant in variants for stage in variant.stages):
         return ""
     from tasks.scoring import scorer_digest
 

@@ -26,6 +26,7 @@ from tasks.records import render_prompt
 from tasks.tags import get_tag_format
 
 if TYPE_CHECKING:
+    from sftkey_train.stages import StageGraph
     from sftkey_train.text import TextPath
 
 
@@ -42,6 +43,25 @@ def check_training(config: Config, benchmarks: Sequence[Benchmark]) -> None:
         raise InputError(
             "train.validate_every needs a benchmark with validation or training records; leave it out"
         )
+
+
+def check_kinds(graph: StageGraph, num_processes: int) -> None:
+    """Refuses (InputError) kinds of stage that cannot be trained here, or by several processes together."""
+    nodes = graph.nodes.values()
+    if num_processes > 1 and any(node.draws or node.is_by_trl for node in nodes):
+        raise InputError(
+            "variants that draw samples or that TRL trains run in one process; leave them out, or torchrun"
+        )
+    by_trl = next((node for node in nodes if node.is_by_trl), None)
+    if by_trl is None:
+        return
+    if by_trl.settings.carries_optimizer:
+        raise InputError(
+            f"train.optimizer_state carried: TRL, which trains {by_trl.stage.name}, begins anew; take fresh"
+        )
+    from sftkey_train.by_trl import check_trl
+
+    check_trl()
 
 
 def check_places(config: Config, read: Sequence[Path | None] = ()) -> None:

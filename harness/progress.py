@@ -136,8 +136,10 @@ class Reporter:
 
 
 def losses(metrics: StepMetrics) -> str:
-    """The losses and the speed of a step, in few words."""
+    """The losses, or the reward, and the speed of a step, in few words."""
     speed = metrics.tokens / max(metrics.wall_seconds, 1e-9)
+    if metrics.reward == metrics.reward:
+        return f"reward {metrics.reward:.3f} {speed:,.0f} tok/s"
     return f"thinking {metrics.loss_thinking:.3f} answer {metrics.loss_answer:.3f} {speed:,.0f} tok/s"
 
 

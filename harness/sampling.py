@@ -89,7 +89,7 @@ def draw_all(plan: Plan, todo: Sequence[tuple[StageNode, Checkpoint]], reporter:
     if not todo:
         return
     config = plan.config
-    asked = _questions(plan, [node for node, _ in todo])
+    asked = questions(plan, [node for node, _ in todo])
     engine = create_engine(plan.engine, config.eval.engine_settings, config.eval.server)
     with GenerationStore(config.store_dir / "generations.sqlite") as store:
         queue = Queue(engine, store, reporter, config.store_dir / "merged")
@@ -104,7 +104,7 @@ def draw_all(plan: Plan, todo: Sequence[tuple[StageNode, Checkpoint]], reporter:
             kept(plan.stage_dir / one.node.key, partial(_write, plan, one, queue, some), one.node.label)
 
 
-def _questions(plan: Plan, nodes: Sequence[StageNode]) -> dict[str, list[Record]]:
+def questions(plan: Plan, nodes: Sequence[StageNode]) -> dict[str, list[Record]]:
     """The training questions of each stage by its key, in the seed's order; fewer are the first of more."""
     total = sum(plan.records.counts.values())
     orders = {node.seed: np.random.default_rng((node.seed, total)).permutation(total) for node in nodes}
@@ -165,7 +165,15 @@ def _write(plan: Plan, one: _Drawing, queue: Queue, measured: Sequence[Request |
     rows = list(_judged(plan, one, [(i, said) for i, said, _ in flat], likely))
     prompt = sum(said.num_prompt_tokens for _, said, _ in flat)
     output = sum(said.num_output_tokens for _, said, _ in flat)
-    cost = StageCost(0, prompt + output, 0, _flops(of, prompt, output), sum(took for *_, took in flat))
+    cost = StageCost(
+        steps=0,
+        tokens_forward=0,
+        tokens_loss=0,
+        flops=0.0,
+        wall_seconds=sum(took for *_, took in flat),
+        sampled_tokens=prompt + output,
+        sampled_flops=_flops(of, prompt, output),
+    )
     manifest = {
         "base": plan.base.name,
         "base_digest": plan.base.digest,
@@ -194,20 +202,10 @@ def _judged(
     log_probs: Sequence[float | None],
 ) -> Iterator[Drawn]:
     """The verdict and the rewards of each response."""
-    tag_format, rewards, alpha = get_tag_format(one.node.tags), _rewards(one), plan.config.alpha
-    budget = one.wanted.requests[0].sampling.max_new_tokens
-    items = [
-        Item.of(
-            one.records[i], text.text, tag_format, truncated=text.finish_reason == "length", alpha=alpha,
-            prompt=one.prompts[i],
-        )
-        for i, text in said
-    ]  # fmt: skip
-    judged = [
-        Judged(item, score, text.num_output_tokens, budget, likely)
-        for item, score, (_, text), likely in zip(items, score_many(items), said, log_probs, strict=True)
-    ]
-    n = one.wanted.requests[0].sampling.n
+    rewards, sampling = _rewards(one), one.wanted.requests[0].sampling
+    records, prompts = [one.records[i] for i, _ in said], [one.prompts[i] for i, _ in said]
+    texts, alpha, n = [text for _, text in said], plan.config.alpha, sampling.n
+    judged = verdicts(records, prompts, texts, one.node.tags, alpha, sampling.max_new_tokens, log_probs)
     for start in range(0, len(judged), n):
         group, parts = said[start : start + n], [rewards.parts(each) for each in judged[start : start + n]]
         totals = rewards.totals(parts)
@@ -223,6 +221,29 @@ def _judged(
                 rewards=own,
                 reward=total,
             )
+
+
+def verdicts(
+    records: Sequence[Record],
+    prompts: Sequence[str],
+    said: Sequence[Completion],
+    tags: str,
+    alpha: float,
+    max_new_tokens: int,
+    log_probs: Sequence[float | None],
+) -> list[Judged]:
+    """What rewards look at of each response, in the order of the records."""
+    tag_format = get_tag_format(tags)
+    items = [
+        Item.of(
+            record, text.text, tag_format, truncated=text.finish_reason == "length", alpha=alpha, prompt=own
+        )
+        for record, text, own in zip(records, said, prompts, strict=True)
+    ]
+    return [
+        Judged(item, score, text.num_output_tokens, max_new_tokens, likely)
+        for item, score, text, likely in zip(items, score_many(items), said, log_probs, strict=True)
+    ]
 
 
 def _log_probs(one: _Drawing, queue: Queue, measured: Sequence[Request | None]) -> list[float | None]:
@@ -255,7 +276,8 @@ def examples(directory: Path, kind: Kind, label: str) -> list[Record]:
                 f"{label}: the reward is {drawn[0].reward:g} for all {len(drawn)} samples, so that none is "
                 "better than another; take another reward, or draw more"
             )
-        drawn = [max(some, key=lambda one: one.reward) for some in _by_question(drawn)]
+        whole = [one for one in drawn if one.whole]
+        drawn = [max(some, key=lambda one: one.reward) for some in by_question(whole)]
     else:
         drawn = [one for one in drawn if one.right]
     own = [replace(one.record, rationale=one.thinking, answer=str(one.answer)) for one in drawn if one.whole]
@@ -263,12 +285,11 @@ def examples(directory: Path, kind: Kind, label: str) -> list[Record]:
     return _told_apart(own, none)
 
 
-def _by_question(drawn: Sequence[Drawn]) -> list[list[Drawn]]:
-    """The samples that could be trained on, question by question; none of a question that has no such one."""
+def by_question(drawn: Sequence[Drawn]) -> list[list[Drawn]]:
+    """The samples of each question."""
     groups: dict[str, list[Drawn]] = {}
     for one in drawn:
-        if one.whole:
-            groups.setdefault(one.record.id, []).append(one)
+        groups.setdefault(one.record.id, []).append(one)
     return list(groups.values())
 
 

@@ -183,16 +183,20 @@ def flops_of(model: torch.nn.Module, tokens_forward: int, tokens_loss: int) -> f
     return total
 
 
+def forward_flops(model: torch.nn.Module, num_tokens: int, num_output_tokens: int) -> float:
+    """The same estimate for a forward pass: 2 a weight and token, the head at the output's tokens alone."""
+    head, embeddings = output_head(model).weight, model.get_input_embeddings().weight
+    others = sum(one.numel() for one in model.parameters() if one is not head and one is not embeddings)
+    return 2.0 * head.numel() * num_output_tokens + 2.0 * others * num_tokens
+
+
 def generation_flops(model_dir: str, num_prompt_tokens: int, num_output_tokens: int) -> float:
-    """The same estimate for generating: 2 a weight and token, the head at generated tokens alone."""
+    """That of generating with the model in a folder."""
     from transformers import AutoConfig, AutoModelForCausalLM
 
     with torch.device("meta"):  # shapes alone
         model = AutoModelForCausalLM.from_config(AutoConfig.from_pretrained(model_dir))
-    head, embeddings = output_head(model).weight, model.get_input_embeddings().weight
-    total = 2.0 * head.numel() * num_output_tokens
-    others = sum(one.numel() for one in model.parameters() if one is not head and one is not embeddings)
-    return total + 2.0 * others * (num_prompt_tokens + num_output_tokens)
+    return forward_flops(model, num_prompt_tokens + num_output_tokens, num_output_tokens)
 
 
 def check_head(model: torch.nn.Module, input_ids_T: Tensor) -> None:

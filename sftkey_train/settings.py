@@ -5,9 +5,9 @@ And what they are called in transformers' words, which is known here alone.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 
 from pydantic import Field
 
@@ -18,6 +18,8 @@ from tasks.secrets import one_line
 
 if TYPE_CHECKING:
     from transformers import TrainingArguments
+
+Arguments = TypeVar("Arguments", bound="TrainingArguments")
 
 Method = Literal["full", "lora", "dora", "rslora", "qlora"]
 Budget = Literal["steps", "tokens", "epochs"]
@@ -124,19 +126,29 @@ NOT_IN_THE_WEIGHTS = (
 """Settings that say how training is watched and kept, and change no weight."""
 
 
-def training_arguments(settings: TrainSettings, scratch: Path, **of_stage: Any) -> TrainingArguments:
+def training_arguments(
+    settings: TrainSettings,
+    scratch: Path,
+    kind: type[Arguments],
+    batch_size: int | None = None,
+    **of_stage: Any,
+) -> Arguments:
     """The arguments of a stage's Trainer, which saves within `scratch`.
 
-    `of_stage` is the stage's own, by transformers' names: label, seed, learning rate and steps.
+    Args:
+        settings: Of the run.
+        scratch: Folder of the saves.
+        kind: Class of the arguments: transformers' own or TRL's.
+        batch_size: Rows of an optimiser step, where they are not the settings' examples.
+        of_stage: The stage's own, by transformers' names: label, seed, learning rate and steps.
     """
     import torch
-    from transformers import TrainingArguments
 
     check_launch()
-    per_device, micro = _batch_sizes(settings)
+    per_device, micro = _batch_sizes(replace(settings, batch_size=batch_size or settings.batch_size))
     cuda = torch.cuda.is_available()
     try:
-        arguments = TrainingArguments(
+        arguments = kind(
             output_dir=str(scratch),
             per_device_train_batch_size=micro,
             gradient_accumulation_steps=per_device // micro,

@@ -3,9 +3,10 @@
 A stage's key is a hash of everything that decides its weights and of its parent's key. Two variants that
 begin alike share the node, and a stage that an earlier run has made is found by its key.
 
-Drawing samples is a stage too, and pays for itself out of its variant's budget: a forward pass costs a third
-of a step of training on the same tokens, so that n steps come to 3·n·(batch size) responses. That is reckoned
-with the lengths of the training data; what the samples took is known later, and stands on the board.
+Whatever a variant does is paid for out of its budget. A forward pass costs a third of a step of training on
+the same tokens: n steps come to 3·n·(batch size) responses drawn; a step that asks a reference model costs
+4/3 of a plain one, and one that draws its own responses as much again. That is reckoned with the lengths of
+the training data; what it took is known later, and stands on the board.
 """
 
 from __future__ import annotations
@@ -23,10 +24,12 @@ from sftkey_train.batches import BatchOrder
 from sftkey_train.corpus import Corpus
 from sftkey_train.segments import LOSS_PRESETS, by_segment
 from sftkey_train.settings import MOST_STEPS, NOT_IN_THE_WEIGHTS, TrainSettings
-from sftkey_train.variants import FROM_SAMPLES, Stage, Variant
+from sftkey_train.variants import BY_TRL, FROM_SAMPLES, ONLINE, Stage, Variant
 from tasks.errors import InputError
 from tasks.seals import content_digest
 
+TRL_VERSION = "1.16.0"
+"""Pinned: some of what its trainers are made to do here is not public in it."""
 TRAINER_VERSION = 2
 """Raised whenever the same inputs would train to other weights."""
 BASE = "base"
@@ -54,7 +57,7 @@ class StageNode:
         learning_rate: Peak learning rate.
         first_step: Where it begins in the seed's order of batches.
         num_steps: Optimiser steps; none of a stage that draws.
-        num_questions: Training questions to which it draws responses.
+        num_questions: Training questions to which it draws responses, over all its steps.
         warmup_steps: Steps of linear warm-up.
         tokens_forward: Tokens that pass through the model; with samples, about so many.
         tokens_loss: Tokens that carry loss; with samples 0, since it is not known yet.
@@ -92,6 +95,16 @@ class StageNode:
     def draws(self) -> bool:
         """Whether it draws samples, and trains nothing."""
         return self.stage.kind == "sample"
+
+    @property
+    def is_by_trl(self) -> bool:
+        """Whether TRL trains it."""
+        return self.stage.kind in BY_TRL
+
+    @property
+    def responses_per_step(self) -> int:
+        """Responses that an optimiser step learns from; those that it draws itself in a stage that does."""
+        return _responses_per_step(self.stage, self.settings)
 
 
 @dataclass(frozen=True)
@@ -193,7 +206,7 @@ class _Builder:
                 num_steps=part.num_steps,
                 num_questions=part.num_questions,
                 warmup_steps=min(round(settings.warmup_epochs * order.batches_per_pass), part.num_steps // 2),
-                tokens_forward=order.tokens(first, part.num_steps) + self._tokens_drawn(tags, stage, part),
+                tokens_forward=self._tokens(tags, stage, order, first, part),
                 tokens_loss=loss,
                 variants=(),
             )
@@ -219,9 +232,11 @@ class _Builder:
         counts_E = self._counts[tags, stage.weights]
         return int(sum(counts_E[batch].sum() for batch in order.batches(first, count)))
 
-    def _tokens_drawn(self, tags: str, stage: Stage, part: _Part) -> int:
+    def _tokens(self, tags: str, stage: Stage, order: BatchOrder, first: int, part: _Part) -> int:
+        if not part.num_questions:
+            return order.tokens(first, part.num_steps)
         lengths_E = self.corpora[tags].lengths_E
-        return round(part.num_questions * dict(stage.options).get("samples", 0) * float(lengths_E.mean()))
+        return round(part.num_questions * dict(stage.options)["samples"] * float(lengths_E.mean()))
 
     def _key(self, node: StageNode) -> str:
         shared = asdict(node.settings)  # a setting that is added belongs to the key unless it is named here
@@ -241,13 +256,15 @@ class _Builder:
         }
         if node.stage.kind != "sft":  # what was trained before there were others keeps its key
             content |= {"kind": node.stage.kind, "rewards": node.stage.rewards}
-        if node.draws:
+        if node.num_questions:
             content |= {"questions": node.num_questions, "drawn_by": self.drawn_by}
+        if node.is_by_trl:
+            content |= {"trl": TRL_VERSION}
         return content_digest(content)[:16]
 
 
 class _Part(NamedTuple):
-    """What a stage has of its variant's budget: steps from `first` on, or questions to draw responses to."""
+    """What a stage has of its variant's budget: steps from `first` on, and questions to draw responses to."""
 
     first: int
     num_steps: int
@@ -258,15 +275,36 @@ def _check_order(variant: Variant) -> None:
     """Refuses (InputError) samples that nobody draws, of no model, or that nothing learns from."""
     kinds = [stage.kind for stage in variant.stages]
     for stage, before in zip(variant.stages, (kinds[:number] for number in range(len(kinds))), strict=True):
-        if stage.kind == "sample" and set(before) <= {"sample"}:
+        if stage.kind in ("sample", *ONLINE) and set(before) <= {"sample"}:
             raise InputError(
                 f"{variant.name}: draws samples of the model that the stage before has trained, and there is "
                 f"none; put it after another variant, as in sft-tag+{variant.name}"
             )
         if stage.kind in FROM_SAMPLES and "sample" not in before:
             raise InputError(f"{variant.name}: {stage.name} needs a stage of kind sample before it")
+        if stage.kind == "dpo" and _samples_before(variant, stage) < 2:
+            raise InputError(
+                f"{variant.name}: {stage.name} needs samples in pairs; draw at least 2 to a question"
+            )
     if kinds[-1] == "sample":
         raise InputError(f"{variant.name}: ends with samples that nothing learns from; add a stage")
+
+
+def _samples_before(variant: Variant, stage: Stage) -> float:
+    before = variant.stages[: variant.stages.index(stage)]
+    return next(dict(one.options)["samples"] for one in reversed(before) if one.kind == "sample")
+
+
+def _responses_per_step(stage: Stage, settings: TrainSettings) -> int:
+    options = dict(stage.options)
+    return int(options["samples"] * options["questions"]) if stage.kind in ONLINE else settings.batch_size
+
+
+def _cost_of_step(stage: Stage, settings: TrainSettings) -> float:
+    """What a step of a stage that TRL trains costs, in steps of plain training on a batch of records."""
+    forward = 1 / 3
+    passes = 1 + forward * (stage.kind in ONLINE) + forward * (dict(stage.options)["beta"] > 0)
+    return passes * _responses_per_step(stage, settings) / settings.batch_size
 
 
 def _parts(
@@ -294,9 +332,19 @@ def _parts(
         wanted = round(total * sum(shares[:i]) / sum(shares))
         ends.append(min(max(wanted, ends[-1] + 1), total - (len(shares) - i)))  # at least a step for each
     parts: list[_Part] = []
-    left = 0  # steps that a drawing has no more questions for go to the stage after it
+    left = 0  # steps that a stage cannot use go to the one after it
     for stage, (first, end) in zip(variant.stages, pairwise(ends), strict=True):
         steps, questions, left = end - first + left, 0, 0
+        if stage.kind in BY_TRL:
+            cost = _cost_of_step(stage, settings)
+            whole = int(steps / cost)
+            if not whole:
+                raise InputError(
+                    f"{variant.name}: its {steps} steps are too few for one of {stage.name}, which costs "
+                    f"{math.ceil(cost)} of them; raise train.epochs, or lower its samples and questions"
+                )
+            left = int(steps - whole * cost)
+            steps, questions = whole, int(whole * dict(stage.options).get("questions", 0))
         if stage.kind == "sample":
             responses = dict(stage.options)["samples"]
             wanted = max(1, round(3 * steps * settings.batch_size / responses))

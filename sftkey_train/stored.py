@@ -10,7 +10,7 @@ import hashlib
 import json
 import shutil
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -52,6 +52,13 @@ class StepMetrics:
         gradient_norm_tags: Norm of the gradient that the tags alone would give.
         accuracy: Share of the validation records answered right.
         format_valid: Share of the validation records answered in the tag format.
+        reward: Of the step's responses on average, their parts with their weights; with `dpo` by how much the
+            right ones are preferred.
+        kl: Divergence from the model that the stage began with, in nats a token.
+        entropy: Of the next token, over the step's responses, in nats.
+        response_tokens: Length of a response.
+        equal_groups: Share of the questions whose responses all have one reward, and so teach nothing.
+        rewards: Each part of the reward by its name.
     """
 
     step: int
@@ -69,6 +76,12 @@ class StepMetrics:
     gradient_norm_tags: float = NAN
     accuracy: float = NAN
     format_valid: float = NAN
+    reward: float = NAN
+    kl: float = NAN
+    entropy: float = NAN
+    response_tokens: float = NAN
+    equal_groups: float = NAN
+    rewards: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -81,6 +94,10 @@ class StageCost:
         tokens_loss: Of these, tokens that carried loss.
         flops: Estimate of `model.flops_of`.
         wall_seconds: Spent training, without the time of the probe.
+        reference_tokens: Tokens that passed through a reference model meanwhile.
+        reference_flops: Of the same.
+        sampled_tokens: Tokens that passed through the model to draw what it learns from.
+        sampled_flops: Of the same.
     """
 
     steps: int
@@ -88,6 +105,10 @@ class StageCost:
     tokens_loss: int
     flops: float
     wall_seconds: float
+    reference_tokens: int = 0
+    reference_flops: float = 0.0
+    sampled_tokens: int = 0
+    sampled_flops: float = 0.0
 
 
 @dataclass(frozen=True)

@@ -10,24 +10,23 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from transformers import Trainer, TrainerCallback, set_seed
+from transformers import TrainingArguments, set_seed
 from transformers.integrations.deepspeed import unset_hf_deepspeed_config
-from transformers.trainer_callback import PrinterCallback
 
 from sftkey_train.batches import BatchOrder, BatchSequence, Collator
 from sftkey_train.corpus import Corpus
-from sftkey_train.distributed import agreed, check_sharding, is_first, sum_in_float32, wait, whole_weights
+from sftkey_train.distributed import agreed, check_sharding, is_first, sum_in_float32, whole_weights
 from sftkey_train.loss import Loss, SegmentGradients, SegmentLosses, log_probs, mask_of
 from sftkey_train.model import check_head, check_packing, evaluating, flops_of, head_replaced, model_inputs
 from sftkey_train.moments import moments_of, take_over
 from sftkey_train.objectives import OBJECTIVES
+from sftkey_train.recorded import OnStep, Recorded, few_threads
 from sftkey_train.references import NO_REFERENCE, Lagging, ReferenceData, StageData
 from sftkey_train.segments import RESPONSE, SEGMENTS
-from sftkey_train.settings import SMALL_MODEL, training_arguments
+from sftkey_train.settings import training_arguments
 from sftkey_train.stages import StageNode
 from sftkey_train.stored import Progress, StageCost, StageResult, StepMetrics, latest_save
 
-OnStep = Callable[[StepMetrics], None]
 Probe = Callable[[torch.nn.Module], Mapping[str, float]]
 """Looks at the model between two steps: metrics by the names of `StepMetrics`."""
 StopWhen = Callable[[Sequence[StepMetrics]], bool]
@@ -73,19 +72,14 @@ def train_stage(
     saved = agreed(latest_save(scratch) if is_first() else None)
     if saved is not None:
         trainer.take_up(saved)
-    own_threads = torch.get_num_threads()
-    if sum(parameter.numel() for parameter in model.parameters()) < SMALL_MODEL:
-        torch.set_num_threads(1)  # its matrices are not worth the threads' waiting for each other
-    try:
+    with few_threads(model):
         trainer.train(resume_from_checkpoint=str(saved) if saved else None)
-    finally:
-        torch.set_num_threads(own_threads)
     unset_hf_deepspeed_config()  # else transformers would load the next model in shares
     moments = moments_of(model, trainer.optimizer) if node.settings.carries_optimizer else None
     return StageResult(tuple(trainer.history), trainer.cost, whole_weights(trainer), moments)
 
 
-class SpanTrainer(Trainer):
+class SpanTrainer(Recorded):
     """A Trainer whose loss is Σ wₜ·ℓₜ / Σ wₜ over the whole optimiser step, all micro-batches and ranks."""
 
     def __init__(
@@ -100,16 +94,13 @@ class SpanTrainer(Trainer):
         stop_when: StopWhen | None,
         parent: Path | None,
     ) -> None:
-        self._corpus, self._node, self._on_step = corpus, node, on_step
-        self.settings = node.settings
+        self.begin(node, on_step)
+        self._corpus = corpus
         self._reference_head = reference.head
         self._probe, self._stop_when = probe, stop_when
         self._parent = parent if node.settings.carries_optimizer else None
         self._objective = OBJECTIVES[node.stage.objective]
         self._lagging = Lagging(node) if "old_log_probs" in self._objective.needs else None
-        self.history: list[StepMetrics] = []
-        self._counted = torch.zeros(2, dtype=torch.int64)
-        self._seconds_before, self._started = 0.0, time.perf_counter()
         self._loss_sum: Tensor | float = 0.0  # on this rank, over the steps since the last line of history
         self._segment_losses, self._segment_gradients = SegmentLosses(), SegmentGradients()
         self._probed: Mapping[str, float] = {}
@@ -117,6 +108,7 @@ class SpanTrainer(Trainer):
         arguments = training_arguments(
             node.settings,
             scratch,
+            TrainingArguments,
             run_name=node.label,
             seed=node.seed,
             learning_rate=node.learning_rate,
@@ -144,8 +136,7 @@ class SpanTrainer(Trainer):
             probes=probe is not None,
             carries=node.settings.carries_optimizer,
         )
-        self.pop_callback(PrinterCallback)
-        self.add_callback(_Clock(self))
+        self.attend()
 
     @property
     def cost(self) -> StageCost:
@@ -157,16 +148,14 @@ class SpanTrainer(Trainer):
             tokens_forward=tokens_forward,
             tokens_loss=tokens_loss,
             flops=flops_forward * tokens_forward + flops_loss * tokens_loss,
-            wall_seconds=self._seconds_before + time.perf_counter() - self._started,
+            wall_seconds=self.seconds,
         )
 
-    def take_up(self, saved: Path) -> None:
-        """Goes on from what a save knows; weights, optimiser and random state are transformers' matter."""
-        progress = Progress.read(saved)
-        self.history = list(progress.history)
-        self._counted = torch.tensor([progress.tokens_forward, progress.tokens_loss])
+    def take_up(self, saved: Path) -> Progress:
+        """The sum of the losses goes on in one process, since it is added up over all of them."""
+        progress = super().take_up(saved)
         self._loss_sum = progress.loss_sum if self.is_world_process_zero() else 0.0
-        self._seconds_before = progress.wall_seconds
+        return progress
 
     def create_optimizer(self, model: torch.nn.Module | None = None) -> torch.optim.Optimizer:
         """Transformers' own, with the moments of the stage before where they are carried over."""
@@ -240,8 +229,8 @@ class SpanTrainer(Trainer):
     # What is seen of a step.
 
     def is_logged(self, step: int) -> bool:
-        """Whether a step gives a line of history."""
-        return step % self.settings.log_every == 0 or step >= self.state.max_steps or self._is_probed(step)
+        """Also where the validation records are looked at."""
+        return super().is_logged(step) or self._is_probed(step)
 
     def _is_probed(self, step: int) -> bool:
         """Whether the validation records are looked at after a step."""
@@ -274,14 +263,18 @@ class SpanTrainer(Trainer):
             super().log(logs, start_time)
             return
         step, last = self.state.global_step, self.history[-1].step if self.history else 0
-        logs["loss"] = self._whole_loss_sum() / (step - last)
+        logs["loss"] = self.loss_since_last_line() / (step - last)
         self._loss_sum = 0.0
         if not math.isfinite(logs["loss"]):
             raise FloatingPointError(
                 f"{self._node.label}: the loss is {logs['loss']} at step {step}; lower the learning rate"
             )
         losses = self._segment_losses.means(self._over_ranks)
-        measured = {**losses, **self._segment_gradients.norms(self._over_ranks), **self._probed}
+        measured: dict[str, Any] = {
+            **losses,
+            **self._segment_gradients.norms(self._over_ranks),
+            **self._probed,
+        }
         self._segment_losses, self._segment_gradients = SegmentLosses(), SegmentGradients()
         self._probed = {}
         super().log({**logs, **{k: v for k, v in measured.items() if not math.isnan(v)}}, start_time)
@@ -296,13 +289,11 @@ class SpanTrainer(Trainer):
             gradient_norm=float(logs.get("grad_norm", math.nan)),
             **measured,
         )
-        self.history.append(metrics)
-        if self.is_world_process_zero():
-            self._on_step(metrics)
+        self.keep(metrics)
         if self._stop_when is not None and self._stop_when(self.history):
             self.control.should_training_stop = True
 
-    def _whole_loss_sum(self) -> float:
+    def loss_since_last_line(self) -> float:
         """Transformers' own sum would begin anew where a stage goes on from a save."""
         total = torch.as_tensor(self._loss_sum, dtype=torch.float64, device=self.args.device)
         return float(self._over_ranks(total))
@@ -310,43 +301,5 @@ class SpanTrainer(Trainer):
     # Saves within the stage.
 
     def may_save(self) -> bool:
-        """Whether a save now can be gone on from exactly: a lagging model must be due for renewal."""
+        """A lagging model must be due for renewal."""
         return self._lagging is None or self._lagging.is_due(self.state.global_step)
-
-    def _save_checkpoint(self, model: torch.nn.Module, trial: Any) -> None:
-        """Transformers' own save, then what it does not know; the last file written makes it whole."""
-        super()._save_checkpoint(model, trial)
-        wait()  # until all have written their part
-        loss_sum, cost = self._whole_loss_sum(), self.cost
-        if self.is_world_process_zero():
-            tokens = cost.tokens_forward, cost.tokens_loss
-            progress = Progress(tuple(self.history), *tokens, loss_sum, cost.wall_seconds)
-            progress.complete(Path(self.args.output_dir), self.state.global_step)
-
-
-class _Clock(TrainerCallback):
-    """After each step asks for a line of history, looks at the validation records, and may ask for a save."""
-
-    def __init__(self, trainer: SpanTrainer) -> None:
-        self._trainer = trainer
-        self._saved_at = time.perf_counter()
-
-    def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        """After each optimiser step."""
-        trainer = self._trainer
-        control.should_log = trainer.is_logged(state.global_step)
-        trainer.look()
-        done = state.global_step >= state.max_steps
-        if not done and trainer.may_save() and self._is_time():
-            control.should_save = True
-            self._saved_at = time.perf_counter()
-
-    def _is_time(self) -> bool:
-        """The first process decides for all: their clocks may differ, their steps must not."""
-        trainer = self._trainer
-        due = time.perf_counter() - self._saved_at >= 60 * trainer.settings.save_minutes
-        if trainer.args.world_size == 1:
-            return due
-        # A reduce on the device, since this runs after each step: gathering objects would wait for gloo.
-        flag = torch.tensor([float(due and trainer.is_world_process_zero())], device=trainer.args.device)
-        return bool(trainer.accelerator.reduce(flag, "sum").item())

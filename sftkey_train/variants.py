@@ -7,7 +7,9 @@ trains nothing: it draws responses of the model as the stages before have left i
 may judge them by a `reward`. `rft` trains on those samples that are right and well-formed, or where there is
 a reward on the best to each question; `on-policy-key` on each with the right answer in the place of its own:
 log π(a*|x, z), z the model's reasoning. Both take any stage's loss: `rft` with `loss: key` learns from the
-answers of right samples alone.
+answers of right samples alone. `dpo` prefers the right samples of a question to its wrong ones. `grpo`,
+`dr-grpo` and `rloo` draw `samples` responses to each of `questions` training questions a step, from the model
+as it stands, and learn from their `reward`. These four are trained by TRL.
 """
 
 from __future__ import annotations
@@ -23,11 +25,24 @@ from tasks.errors import InputError, check_keys, did_you_mean
 from tasks.names import BASE, check_name
 from tasks.reading import read_yaml
 
-Kind = Literal["sft", "sample", "rft", "on-policy-key"]
+Kind = Literal["sft", "sample", "rft", "on-policy-key", "dpo", "grpo", "dr-grpo", "rloo"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
-FROM_SAMPLES: tuple[Kind, ...] = ("rft", "on-policy-key")
-SAMPLING = {"samples": 4.0, "temperature": 1.0, "top_p": 1.0}
-"""Options of a stage that draws: responses to each question, and how."""
+FROM_SAMPLES: tuple[Kind, ...] = ("rft", "on-policy-key", "dpo")
+ONLINE: tuple[Kind, ...] = ("grpo", "dr-grpo", "rloo")
+"""They draw what they learn from, step by step."""
+BY_TRL: tuple[Kind, ...] = ("dpo", *ONLINE)
+_SAMPLING = {"samples": 4.0, "temperature": 1.0, "top_p": 1.0}
+_ONLINE = {**_SAMPLING, "samples": 8.0, "questions": 8.0, "beta": 0.0, "epsilon": 0.2}
+OPTIONS: Mapping[str, Mapping[str, float]] = {
+    "sample": _SAMPLING,
+    "dpo": {"beta": 0.1},
+    "grpo": {**_ONLINE, "normalised": 0.0},
+    "dr-grpo": {**_ONLINE, "normalised": 0.0},
+    "rloo": _ONLINE,
+}
+"""Of the kinds of stage without an objective of ours: responses to each question and how they are drawn,
+questions a step, weight of the divergence from the model at the start, clipping of the ratio, and whether
+rewards are normalised one by one before they are added up."""
 MOST_SAMPLES = 1000
 REFERENCES: tuple[Reference, ...] = ("base", "sft")
 MOST_STAGES = 50
@@ -44,9 +59,9 @@ class Stage:
         name: What logs and figures call it.
         weights: Weight of a token's loss by its segment, in the order of `SEGMENTS`.
         kind: What it trains on, or `sample`.
-        objective: Name in `sftkey_train.objectives.OBJECTIVES`.
+        objective: Name in `sftkey_train.objectives.OBJECTIVES`; the kind's where TRL trains.
         options: Every option of the objective, or of the drawing, sorted by name.
-        rewards: Weight by name of what samples are judged by.
+        rewards: Weight by name of what samples are judged by; one of weight 0 is logged alone.
         reference: What the objective's reference model is; None where it needs none.
         learning_rate: Peak learning rate; the run's own for this stage's position where None.
         share: Share of the variant's budget; by the run's `stage2_share` where None.
@@ -107,7 +122,7 @@ def with_options(variant: Variant, options: Mapping[str, float]) -> Variant:
     stages = []
     for stage in variant.stages:
         own = {name: options.get(name, value) for name, value in stage.options}
-        _check(own, stage.kind, stage.objective, variant.name)
+        _check(own, stage.kind, stage.objective, f"{variant.name}, {stage.name}")
         stages.append(replace(stage, options=tuple(own.items())))
     return replace(variant, stages=tuple(stages))
 
@@ -146,8 +161,8 @@ def _stage(data: Any, where: str) -> Stage:
     kind = data.get("kind", "sft") if isinstance(data, dict) else "sft"
     if kind not in KINDS:
         raise InputError(f"{where}: no kind {kind!r}: {did_you_mean(str(kind), KINDS)}")
-    if kind == "sample":
-        return _drawing(_fields(data, ("name", "kind"), ("options", "reward", "share"), where), where)
+    if kind in OPTIONS:
+        return _without_objective(data, kind, where)
     optional = ("kind", "objective", "options", "reference", "learning_rate", "share")
     fields = _fields(data, ("name", "loss"), optional, where)
     objective = fields.get("objective", "cross-entropy")
@@ -172,13 +187,22 @@ def _stage(data: Any, where: str) -> Stage:
     )
 
 
-def _drawing(fields: Mapping[str, Any], where: str) -> Stage:
+def _without_objective(data: Any, kind: Kind, where: str) -> Stage:
+    needed = ("name", "kind", "reward") if kind in ONLINE else ("name", "kind")
+    optional = ["options", "share", "reward", "learning_rate"]
+    if kind == "sample":
+        optional.remove("learning_rate")
+    if kind == "dpo":
+        optional.remove("reward")  # that of the samples
+    fields = _fields(data, needed, tuple(optional), where)
     return Stage(
         name=check_name(fields["name"], where),
         weights=by_segment({}),
-        kind="sample",
-        options=_options(fields.get("options", {}), "sample", "sample", where),
+        kind=kind,
+        objective=kind if kind in BY_TRL else "cross-entropy",
+        options=_options(fields.get("options", {}), kind, kind, where),
         rewards=_rewards(fields.get("reward"), where),
+        learning_rate=_above_zero(fields, "learning_rate", where),
         share=_above_zero(fields, "share", where),
     )
 
@@ -197,7 +221,7 @@ def _rewards(given: Any, where: str) -> tuple[tuple[str, float], ...]:
 
 def _options(given: Any, kind: Kind, objective: str, where: str) -> tuple[tuple[str, float], ...]:
     """All options of an objective or of a drawing: those given, the others at their defaults."""
-    options = SAMPLING if kind == "sample" else OBJECTIVES[objective].options
+    options = OPTIONS.get(kind) or OBJECTIVES[objective].options
     if not isinstance(given, Mapping):
         raise InputError(f"{where}: options must be names and numbers")
     known = "{meant}" if options else "it has none"
@@ -209,16 +233,29 @@ def _options(given: Any, kind: Kind, objective: str, where: str) -> tuple[tuple[
 
 def _check(options: Mapping[str, float], kind: Kind, objective: str, where: str) -> None:
     """InputError where a value is out of range."""
-    if kind != "sample":
+    if kind not in OPTIONS:
         OBJECTIVES[objective].check(options, where)
         return
-    count, temperature, top_p = options["samples"], options["temperature"], options["top_p"]
-    if not (0 < count <= MOST_SAMPLES and count == int(count)):
-        raise InputError(f"{where}: samples must be a whole number from 1 to {MOST_SAMPLES}, not {count:g}")
-    if not 0 <= temperature <= 100 or not 0 < top_p <= 1:
-        raise InputError(f"{where}: temperature must be 0 to 100, and top_p above 0 and at most 1")
-    if count > 1 and temperature == 0:
-        raise InputError(f"{where}: {count:g} samples without a temperature are one; raise it, or draw 1")
+    least = 2 if kind in ONLINE else 1  # a response is held against the others to its question
+    for name in {"samples": least, "questions": 1}.keys() & options.keys():
+        count, from_ = options[name], least if name == "samples" else 1
+        if not (from_ <= count <= MOST_SAMPLES and count == int(count)):
+            raise InputError(
+                f"{where}: {name} must be a whole number from {from_} to {MOST_SAMPLES}, not {count:g}"
+            )
+    if "samples" in options:
+        temperature, top_p = options["temperature"], options["top_p"]
+        if not 0 <= temperature <= 100 or not 0 < top_p <= 1:
+            raise InputError(f"{where}: temperature must be 0 to 100, and top_p above 0 and at most 1")
+        if options["samples"] > 1 and temperature == 0:
+            count = options["samples"]
+            raise InputError(f"{where}: {count:g} samples without a temperature are one; raise it, or draw 1")
+    if not 0 <= options.get("beta", 0.0) <= 100 or (kind == "dpo" and options["beta"] == 0):
+        raise InputError(f"{where}: beta must be a number of at least 0 (dpo: above 0), and at most 100")
+    if not 0 < options.get("epsilon", 0.2) <= 100:
+        raise InputError(f"{where}: epsilon must be above 0, and at most 100")
+    if options.get("normalised", 0.0) not in (0.0, 1.0):
+        raise InputError(f"{where}: normalised must be 0 or 1")
 
 
 def _reference(given: Any, objective: str, where: str) -> Reference | None:

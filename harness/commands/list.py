@@ -68,10 +68,11 @@ def _variants() -> Iterator[Line]:
 def _stage(stage: Stage) -> str:
     """`rho-1 (share 0.6, reference sft) on response`."""
     from sftkey_train.segments import LOSS_PRESETS, SEGMENTS
+    from sftkey_train.variants import OPTIONS
 
-    if stage.kind == "sample":
+    if stage.kind in OPTIONS:
         rewards = "".join(f", {weight:g} × {name}" for name, weight in stage.rewards)
-        return f"sample ({_settings(dict(stage.options))}{rewards})"
+        return f"{stage.kind} ({_settings(dict(stage.options))}{rewards})"
     weights = {segment: weight for segment, weight in zip(SEGMENTS, stage.weights, strict=True) if weight}
     preset = next((name for name, preset in LOSS_PRESETS.items() if preset == weights), None)
     settings = _settings(dict(stage.options), stage.reference)

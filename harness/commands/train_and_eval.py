@@ -111,6 +111,8 @@ def _describe(plan: Plan, node: StageNode) -> Text:
     tokens = f"{node.tokens_forward:,} tokens, {node.tokens_loss:,} with loss"
     if node.data:
         tokens = f"about {node.tokens_forward:,} tokens of its samples"
+    elif node.num_questions:
+        tokens = f"about {node.tokens_forward:,} tokens of its own responses"
     said = (
         f"{node.stage.name} for {whose or 'reference'}{_objective(plan, node)}: {node.num_steps} steps, "
         f"{tokens}, lr {node.learning_rate:g}; "
@@ -125,6 +127,7 @@ def _objective(plan: Plan, node: StageNode) -> str:
     if node.stage.objective == "cross-entropy":
         return ""
     details = [f"{name} {value:g}" for name, value in node.stage.options]
+    details += [f"reward {weight:g} × {name}" for name, weight in node.stage.rewards]
     if node.reference is not None:
         details.append("reference " + ("base" if node.reference == BASE else "plain SFT"))
     return f" by {node.stage.objective}" + (f" ({', '.join(details)})" if details else "")

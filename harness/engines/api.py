@@ -28,7 +28,9 @@ class EngineSettings:
         dtype: `auto` is bfloat16 on a GPU, and float32 on a CPU, where it gives transformers' greedy tokens.
         max_model_len: Longest prompt and response together, in tokens; the model's own limit where None.
         max_num_seqs: Responses generated at once.
-        kv_cache_gib: Memory for keys and values on a CPU; a GPU takes what is free.
+        kv_cache_gib: Memory for keys and values on a CPU.
+        gpu_memory_utilization: Share of a GPU's memory that vLLM takes; what is not weights is for keys and
+            values.
         adapters: LoRA adapters are served by vLLM `beside` their base, all in one queue, or `merged` into it
             and take turns. `auto` is beside on a GPU, and merged on a CPU, for which vLLM has no kernels of
             its own for adapters.
@@ -39,6 +41,7 @@ class EngineSettings:
     max_model_len: CountOrNone = None
     max_num_seqs: Count = 256
     kv_cache_gib: Annotated[float, Field(ge=0.01, le=MOST, allow_inf_nan=False)] = 2.0
+    gpu_memory_utilization: Annotated[float, Field(gt=0, le=1, allow_inf_nan=False)] = 0.92
     adapters: Literal["auto", "beside", "merged"] = "auto"
     data_parallel: CountOrNone = None
 
@@ -152,6 +155,7 @@ class Completion:
     finish_reason: str  # `stop`, `length` where the token budget ran out, `measured` for a continuation
     num_prompt_tokens: int  # tokens of the prompt
     num_output_tokens: int  # tokens generated
+    ids: tuple[int, ...] = field(default=(), compare=False)  # these, from vLLM as it draws; not stored
 
 
 def measured(bits: float, request: Request) -> Completion:

@@ -126,6 +126,7 @@ class VllmEngine:
             options["enable_chunked_prefill"] = False
         else:
             torch.cuda.empty_cache()  # what training has freed, vLLM may take
+            options["gpu_memory_utilization"] = settings.gpu_memory_utilization
         return LLM(
             model=str(model_dir),
             dtype=self.dtype,
@@ -207,6 +208,7 @@ def _completions(output: Any, tokenizer: Any, sampling: Sampling) -> tuple[Compl
             finish_reason=drawn.finish_reason or "stop",
             num_prompt_tokens=len(output.prompt_token_ids),
             num_output_tokens=len(drawn.token_ids),
+            ids=tuple(drawn.token_ids),
         )
         for drawn in sorted(output.outputs, key=lambda drawn: drawn.index)
     )

@@ -155,7 +155,7 @@ class GenerationStore:
 
     def put(self, key: str, completion: Completion, wall_seconds: float) -> None:
         """Stores one completion; a key that is there is left as it is."""
-        row = (key, *astuple(completion), wall_seconds)
+        row = (key, *astuple(completion)[:-1], wall_seconds)  # its tokens are not kept
         with self._readable():
             self._db.execute(
                 "INSERT OR IGNORE INTO generations VALUES (?, ?, ?, ?, ?, ?, ?)", (*row, _checksum(*row))

@@ -13,6 +13,7 @@ import torch
 from distributed_worker import SETTINGS, train_and_save, uneven_corpus
 from safetensors.torch import load_file
 from tiny import largest_difference, tiny_model, train_tokenizer
+from transformers import TrainingArguments
 
 from sftkey_train.batches import BatchOrder
 from sftkey_train.settings import training_arguments
@@ -181,7 +182,7 @@ def test_a_batch_that_does_not_divide_among_the_processes_is_refused(
     assert SETTINGS.batch_size == 8
     of_stage = {"seed": 1, "learning_rate": 1e-2, "max_steps": 3, "warmup_steps": 1}
     with pytest.raises(InputError, match=r"train\.batch_size \(8\) is no multiple of the 3 processes"):
-        training_arguments(SETTINGS, tmp_path, run_name="sft", **of_stage)
+        training_arguments(SETTINGS, tmp_path, TrainingArguments, run_name="sft", **of_stage)
 
 
 @pytest.mark.heavy

@@ -24,7 +24,9 @@ from tiny import (
     with_weights,
 )
 from torch.nn.functional import cross_entropy
+from transformers import TrainingArguments
 
+from sftkey_train import recorded
 from sftkey_train import trainer as trainer_module
 from sftkey_train.batches import BatchOrder
 from sftkey_train.corpus import Corpus
@@ -430,7 +432,8 @@ def test_the_time_of_the_probe_is_not_training_time(
 ) -> None:
     """By a clock that goes on for 100 seconds in each of three probes, and for 5 after each step."""
     clock = [0.0]
-    monkeypatch.setattr(trainer_module, "time", SimpleNamespace(perf_counter=lambda: clock[0]))
+    for module in (trainer_module, recorded):
+        monkeypatch.setattr(module, "time", SimpleNamespace(perf_counter=lambda: clock[0]))
 
     def passes(seconds: float) -> Mapping[str, float]:
         clock[0] += seconds
@@ -538,7 +541,7 @@ def test_a_new_objective_is_one_function(
 
 def test_one_process_trains_on_one_device(settings: TrainSettings, tmp_path: Path) -> None:
     of_stage = {"seed": 1, "learning_rate": 1e-2, "max_steps": 3, "warmup_steps": 1}
-    arguments = training_arguments(settings, tmp_path, run_name="sft", **of_stage)
+    arguments = training_arguments(settings, tmp_path, TrainingArguments, run_name="sft", **of_stage)
     assert arguments.n_gpu <= 1
     assert arguments.train_batch_size * arguments.gradient_accumulation_steps == settings.batch_size
 

@@ -16,7 +16,7 @@ from tasks.errors import InputError
 
 PAPER = {"cot-only", "wit", "key-tag", "sft", "sft-tag", "sft-tag-x2", "sftkey", "sftkey-tag"}
 UNTAGGED = {"sft", "sftkey"}
-FROM_SAMPLES = {"rft", "on-policy-key"}
+AFTER_SFT = {"rft", "on-policy-key", "dpo", "grpo", "dr-grpo", "rloo"}
 
 
 def write(tmp_path: Path, **changes: object) -> str:
@@ -47,7 +47,7 @@ def error_of(name: str) -> str:
 
 
 def test_every_shipped_variant_loads_under_the_name_of_its_file() -> None:
-    assert set(variant_names()) == PAPER | FROM_SAMPLES | (OBJECTIVES.keys() - {"cross-entropy"})
+    assert set(variant_names()) == PAPER | AFTER_SFT | (OBJECTIVES.keys() - {"cross-entropy"})
     for name in variant_names():
         variant = load_variant(name)
         assert variant.name == name

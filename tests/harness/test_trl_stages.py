@@ -1,0 +1,330 @@
+"""TRL's stages train on the harness's own prompts, verdicts and budget, and go on exactly from a save."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+import yaml
+from command_line import call
+
+import harness.jobs
+import sftkey_train.by_trl as by_trl
+from harness.config import load_config
+from harness.plan import Plan, make_plan
+from harness.rollouts import asked_of, pairs_of
+from leaderboards import read_results
+from sftkey_train.by_trl import Questions, train_by_trl
+from sftkey_train.stages import StageNode
+from sftkey_train.stored import StepMetrics, read_cost, read_history
+from tasks.errors import InputError
+
+SETS = (
+    *("train.amount=32", "train.batch_size=4", "train.learning_rate=1e-4", "train_limit=40"),
+    *("train.workers=1", "limit=8", "eval.max_new_tokens=24"),
+)
+ONLINE = {"samples": 4, "questions": 2}
+
+
+def variant(folder: Path, name: str, *stages: dict[str, Any]) -> Path:
+    first = {"name": "sft", "loss": "response"}
+    content = {"name": name, "description": "d", "source": "s", "tagged": True, "stages": [first, *stages]}
+    path = folder / f"{name}.yaml"
+    path.write_text(yaml.safe_dump(content))
+    return path
+
+
+def online(kind: str, reward: dict[str, float], **options: float) -> dict[str, Any]:
+    return {"name": kind, "kind": kind, "reward": reward, "options": {**ONLINE, **options}}
+
+
+PAIRS = [
+    {
+        "name": "draw",
+        "kind": "sample",
+        "options": {"samples": 4},
+        "reward": {"tag-count": 1.0, "accuracy": 1.0},
+    },
+    {"name": "prefer", "kind": "dpo"},
+]
+STAGES: dict[str, list[dict[str, Any]]] = {
+    "mine-grpo": [online("grpo", {"tag-count": 1.0, "accuracy": 0.0, "log-prob": 0.1})],
+    "mine-dr": [online("dr-grpo", {"tag-count": 1.0, "cosine-length": 1.0}, normalised=1, beta=0.1)],
+    "mine-rloo": [online("rloo", {"tag-count": 1.0, "cosine-length": 0.5}, beta=0.05)],
+    "mine-dpo": PAIRS,
+}
+
+
+def arguments(out: Path, variants: str, *more: object) -> list[object]:
+    sets = (part for one in SETS for part in ("--set", one))
+    return [
+        "train-and-eval", "--benchmarks", "world_number_gap1", "--variants", variants, "--seeds", 1,
+        "--engine", "hf", "--out", out, *sets, *more,
+    ]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run of all four kinds, beside plain SFT of the same budget."""
+    folder = tmp_path_factory.mktemp("trl")
+    paths = [str(variant(folder, name, *stages)) for name, stages in STAGES.items()]
+    ran = call(folder, *arguments(folder / "run", ",".join([*paths, "sft-tag"])))
+    assert ran.returncode == 0, ran.stderr
+    return folder / "run"
+
+
+def plan_of(run: Path) -> Plan:
+    return make_plan(load_config(run / "config.yaml"))
+
+
+def last_node(plan: Plan, name: str) -> StageNode:
+    return plan.graph.nodes[plan.graph.chains[name, 0][-1]]
+
+
+@pytest.mark.parametrize("name", STAGES)
+def test_a_stage_moves_the_weights_and_tells_of_every_step(trained: Path, name: str) -> None:
+    from safetensors.torch import load_file
+
+    plan = plan_of(trained)
+    node = last_node(plan, name)
+    before, after = (
+        load_file(plan.stage_dir / str(key) / "model.safetensors") for key in (node.parent, node.key)
+    )
+    assert any(not torch.equal(before[key], after[key]) for key in before)
+    history = read_history(plan.stage_dir / node.key)
+    assert [line.step for line in history] == list(range(1, node.num_steps + 1))
+    assert all(line.loss == line.loss and line.reward == line.reward for line in history)
+    assert all(line.entropy > 0 for line in history)
+    wanted = {reward for reward, _ in node.stage.rewards} or {"chosen", "rejected"}
+    assert all(set(line.rewards) == wanted for line in history)
+    if node.num_questions:
+        assert all(0 < line.response_tokens <= 24 for line in history)
+        assert all(0 <= line.equal_groups <= 1 for line in history)
+        assert all(0 <= line.rewards["tag-count"] <= 1 for line in history)
+        assert any(line.kl == line.kl for line in history) == (dict(node.stage.options)["beta"] > 0)
+
+
+@pytest.mark.parametrize("name", STAGES)
+def test_samples_and_reference_are_paid_for_out_of_the_budget(trained: Path, name: str) -> None:
+    plan, found = plan_of(trained), read_results(trained)
+    costs = {entry.name: entry.training for entry in found.entries}
+    mine, plain = costs[name], costs["sft-tag"]
+    assert mine is not None
+    assert plain is not None
+    node = last_node(plan, name)
+    own = read_cost(plan.stage_dir / node.key)
+    assert own.tokens_forward > own.tokens_loss > 0
+    asks, draws = dict(node.stage.options)["beta"] > 0, node.num_questions > 0
+    assert own.reference_tokens == asks * own.tokens_forward
+    assert own.sampled_tokens == draws * own.tokens_forward
+    assert mine.reference_tokens == own.reference_tokens
+    assert mine.sampled_tokens > 0
+    # Responses are at most 24 tokens, which the reckoning does not know: never more than the plain variant.
+    assert 0.3 * plain.flops < mine.total_flops < 1.1 * plain.flops
+
+
+def test_a_rerun_trains_nothing(trained: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise AssertionError("trained again")
+
+    monkeypatch.setattr(harness.jobs, "_train", refuse)
+    ran = call(trained.parent, "train-and-eval", "--config", trained / "config.yaml", "--out", trained)
+    assert ran.returncode == 0, ran.stderr
+
+
+def test_what_is_judged_is_what_was_drawn_of_the_questions_that_were_asked(
+    trained: Path, tmp_path: Path
+) -> None:
+    """Each reward is that of its response: recomputed here from the text, one by one."""
+    plan = plan_of(trained)
+    node = last_node(plan, "mine-grpo")
+    asked, seen = asked_of(plan, node), []
+
+    def judge(model: torch.nn.Module, numbers: Any, responses: Any) -> Any:
+        found = asked.judge(model, numbers, responses)
+        seen.append((list(numbers), [list(one) for one in responses], found))
+        return found
+
+    train(plan, node, replace(asked, judge=judge), tmp_path)
+    tokenizer, tags = plan.paths[node.tags].tokenizer, ("<Thinking>", "</Thinking>", "<Answer>", "</Answer>")
+    assert len(seen) == node.num_steps
+    for numbers, responses, found in seen:
+        assert [numbers[i : i + 4] for i in (0, 4)] == [[n] * 4 for n in dict.fromkeys(numbers)]
+        for ids, parts in zip(responses, found, strict=True):
+            text = tokenizer.decode(ids, skip_special_tokens=True)
+            assert parts["tag-count"] == sum(text.count(tag) == 1 for tag in tags) / 4
+            assert -20 <= parts["log-prob"] <= 0
+    assert [number for numbers, *_ in seen for number in dict.fromkeys(numbers)] == list(range(2 * len(seen)))
+
+
+def train(plan: Plan, node: StageNode, learns_from: Any, scratch: Path) -> tuple[Any, list[StepMetrics]]:
+    lines: list[StepMetrics] = []
+    model = harness.jobs._load(plan, node.parent, node)
+    tokenizer = plan.paths[node.tags].tokenizer
+    result = train_by_trl(model, tokenizer, learns_from, node, lines.append, scratch=scratch)
+    return {name: value.clone() for name, value in model.state_dict().items()}, list(result.history)
+
+
+def comparable(history: list[StepMetrics]) -> list[str]:
+    return [repr(replace(line, wall_seconds=0.0)) for line in history]
+
+
+@pytest.mark.parametrize("name", STAGES)
+def test_the_same_seed_gives_the_same_weights_and_another_draws_otherwise(
+    trained: Path, name: str, tmp_path: Path
+) -> None:
+    plan = plan_of(trained)
+    node = last_node(plan, name)
+    learns_from = harness.jobs._learns_from(plan, node)
+    first, history = train(plan, node, learns_from, tmp_path / "a")
+    second, again = train(plan, node, learns_from, tmp_path / "b")
+    assert comparable(history) == comparable(again)
+    assert all(torch.equal(first[key], second[key]) for key in first)
+    if node.num_questions:
+        _, other = train(plan, replace(node, seed=1), learns_from, tmp_path / "c")
+        assert comparable(history) != comparable(other)
+
+
+@pytest.mark.parametrize("name", STAGES)
+def test_a_killed_stage_goes_on_exactly_from_its_save(
+    trained: Path, name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plan = plan_of(trained)
+    node = last_node(plan, name)
+    often = replace(node, settings=replace(node.settings, save_minutes=1e-9))
+    learns_from = harness.jobs._learns_from(plan, node)
+    whole, history = train(plan, node, learns_from, tmp_path / "whole")
+    own = by_trl._ByTrl.log
+
+    def killed(self: Any, logs: Any, *args: Any) -> None:
+        own(self, logs, *args)
+        if "loss" in logs and self.state.global_step == 2:
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(by_trl._ByTrl, "log", killed)
+        with pytest.raises(KeyboardInterrupt):
+            train(plan, often, learns_from, tmp_path / "killed")
+    assert list((tmp_path / "killed").glob("checkpoint-1"))
+    again, lines = train(plan, often, learns_from, tmp_path / "killed")
+    assert comparable(lines) == comparable(history)
+    assert all(torch.equal(whole[key], again[key]) for key in whole)
+
+
+@pytest.mark.parametrize("name", ["mine-dr", "mine-dpo"])
+def test_adapters_are_trained_against_themselves_and_saved_alone(
+    trained: Path, name: str, tmp_path: Path
+) -> None:
+    """TRL lays a copy of the adapter beside it, which is no part of what is saved."""
+    path = trained.parent / f"{name}.yaml"
+    ran = call(tmp_path, *arguments(tmp_path / "run", str(path), "--method", "lora"))
+    assert ran.returncode == 0, ran.stderr
+    plan = plan_of(tmp_path / "run")
+    node = last_node(plan, name)
+    folder = plan.stage_dir / node.key
+    assert not [one for one in folder.rglob("*") if "ref" in one.name]
+    history = read_history(folder)
+    assert history[0].rewards
+    if name == "mine-dr":
+        assert history[0].kl == pytest.approx(0, abs=1e-5), "it begins as what it is held against"
+
+
+def test_nothing_but_the_weights_is_changed(trained: Path) -> None:
+    plan = plan_of(trained)
+    for name in STAGES:
+        node = last_node(plan, name)
+        for file in ("config.json", "generation_config.json", "tokenizer.json", "tokenizer_config.json"):
+            before, after = (plan.stage_dir / str(key) / file for key in (node.parent, node.key))
+            assert before.read_text() == after.read_text(), (name, file)
+
+
+def test_pairs_are_a_right_and_a_wrong_response_to_one_question(trained: Path) -> None:
+    plan = plan_of(trained)
+    node = last_node(plan, "mine-dpo")
+    pairs, tokenizer = pairs_of(plan, node), plan.paths[node.tags].tokenizer
+    assert pairs
+    for pair in pairs:
+        assert tokenizer.decode(pair.prompt).startswith("")
+        assert pair.chosen != pair.rejected
+
+
+@pytest.mark.parametrize(
+    ("stages", "said"),
+    [
+        ([online("grpo", {"overlong": 0.0, "repetition": 0.0, "format": 0.0})], "one of them not 0"),
+        ([online("grpo", {"accuracy": 1.0}, samples=1)], "samples must be a whole number from 2"),
+        ([online("rloo", {"acuracy": 1.0})], "no reward 'acuracy': did you mean 'accuracy'"),
+        ([online("rloo", {"accuracy": 1.0}, normalised=1)], "rloo has no option 'normalised'"),
+        ([{"name": "a", "kind": "grpo"}], "reward is missing"),
+        ([{"name": "a", "kind": "dpo"}], "a needs a stage of kind sample before it"),
+        (
+            [{"name": "s", "kind": "sample", "options": {"samples": 1}}, {"name": "a", "kind": "dpo"}],
+            "a needs samples in pairs; draw at least 2",
+        ),
+        ([online("grpo", {"accuracy": 1.0}, samples=100, questions=100)], "its 16 steps are too few for one"),
+    ],
+)
+def test_what_cannot_be_trained_is_one_line(stages: list[dict[str, Any]], said: str, tmp_path: Path) -> None:
+    ran = call(tmp_path, *arguments(tmp_path / "run", str(variant(tmp_path, "mine", *stages))))
+    assert ran.returncode == 2, ran.stderr
+    assert said in " ".join(ran.stderr.split())
+    assert ran.stderr.count("error:") == 1
+
+
+def test_a_stage_without_its_parent_and_without_trl_is_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ran = call(tmp_path, *arguments(tmp_path / "run", "grpo"))
+    assert ran.returncode == 2
+    assert "sft-tag+grpo" in ran.stderr
+    monkeypatch.setattr(by_trl, "version", lambda _: "1.0.0")
+    ran = call(tmp_path, *arguments(tmp_path / "run", "sft-tag+dr-grpo", "--set", "train.amount=400"))
+    assert ran.returncode == 2
+    assert "need trl 1.16.0, and there is 1.0.0" in " ".join(ran.stderr.split())
+
+
+def test_a_reward_that_never_varies_is_one_line_and_loses_nothing(tmp_path: Path) -> None:
+    stage = online("grpo", {"repetition": 1e-9, "overlong": 0.0})
+    stage["options"]["samples"], stage["reward"] = 2, {"soft-format": 1.0}
+    ran = call(
+        tmp_path,
+        *arguments(tmp_path / "run", str(variant(tmp_path, "mine", stage)), "--set", "eval.max_new_tokens=2"),
+    )
+    assert ran.returncode == 2, ran.stderr
+    assert "the reward never varied between the responses to one question" in " ".join(ran.stderr.split())
+    plan = plan_of(tmp_path / "run")
+    assert plan.is_trained(plan.graph.chains["mine", 0][0]), "the first stage is kept"
+
+
+def test_questions_are_asked_in_the_seeds_order_and_others_draw_the_responses(
+    trained: Path, tmp_path: Path
+) -> None:
+    """What stands in the place of vLLM: somebody else, who is told which questions, and at which step."""
+    plan = plan_of(trained)
+    node = last_node(plan, "mine-rloo")
+    asked = asked_of(plan, node)
+    told: list[tuple[list[int], int]] = []
+    end = plan.paths[node.tags].tokenizer.eos_token_id
+
+    def draw(model: torch.nn.Module, numbers: Any, step: int) -> list[list[int]]:
+        told.append((list(numbers), step))
+        return [[5 + place, *range(20, 22 + place), end] for place in range(len(numbers))]
+
+    def judge(model: torch.nn.Module, numbers: Any, responses: Any) -> Any:
+        assert [one[0] for one in responses] == list(range(5, 5 + len(numbers)))
+        return [{"tag-count": place % 2, "cosine-length": 0.0} for place in range(len(numbers))]
+
+    drawn = Questions(asked.prompts, asked.max_new_tokens, asked.stop_ids, judge, draw)
+    _, history = train(plan, node, drawn, tmp_path)
+    assert [step for _, step in told] == list(range(node.num_steps))
+    assert all(line.reward == pytest.approx(0.5) for line in history)
+    assert history[0].response_tokens == pytest.approx(sum(4 + place for place in range(8)) / 8)
+
+
+def test_moments_that_trl_would_not_take_over_are_refused(tmp_path: Path) -> None:
+    path = variant(tmp_path, "mine", online("grpo", {"accuracy": 1.0}))
+    config = load_config(settings=["train.optimizer_state=carried", *SETS])
+    config = replace(config, variants=[str(path)], benchmarks=["world_number_gap1"], out=tmp_path / "run")
+    with pytest.raises(InputError, match="carried: TRL, which trains grpo, begins anew"):
+        make_plan(config)
