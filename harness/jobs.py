@@ -6,6 +6,7 @@ made every few minutes, so that the same command after an interruption goes on f
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
@@ -291,7 +292,8 @@ def curves(plan: Plan) -> list[dict[str, object]]:
                     "tokens": tokens + metrics.tokens,
                     "wall_seconds": seconds + metrics.wall_seconds,
                 }
-                points.append({**asdict(metrics), **whose, **passed})
+                parts = {"rewards": json.dumps(metrics.rewards) if metrics.rewards else None}
+                points.append({**asdict(metrics), **parts, **whose, **passed})
             steps, tokens = steps + cost.steps, tokens + cost.tokens_forward
             seconds += cost.wall_seconds
     return points

@@ -1,5 +1,6 @@
 """From stored curve points to lines that can be drawn: one mean over the seeds, its range, and few points."""
 
+import json
 from collections.abc import Sequence
 
 import numpy as np
@@ -13,7 +14,10 @@ QUANTITIES = (
     *("loss_answer", "loss_thinking", "loss_tags", "loss"),
     *("accuracy", "format_valid"),
     *("gradient_norm_answer", "gradient_norm_thinking", "gradient_norm_tags", "gradient_norm"),
+    *("reward", "response_tokens", "entropy", "kl", "equal_groups"),
 )
+PART = "reward: "
+"""Begins the quantity of each part of a reward."""
 
 _Floats = NDArray[np.float64]
 
@@ -23,18 +27,29 @@ def curve_of(points: pd.DataFrame, max_points: int = MAX_POINTS) -> Curve | None
     if points.empty:
         return None
     names = dict(zip(points["stage"].tolist(), points["stage_name"].tolist(), strict=True))
-    stages = _by_stage_and_seed(points)
+    parts = _parts(points)
+    quantities = (*QUANTITIES, *parts)
+    stages = _by_stage_and_seed(points.assign(**parts), quantities)
     ends = {stage: np.mean([seed_NC[-1, :2] for seed_NC in seeds], axis=0) for stage, seeds in stages.items()}
-    lines = (_line(stages, quantity, max_points) for quantity in QUANTITIES)
+    lines = (_line(stages, quantities, at, max_points) for at in range(len(quantities)))
     stage_ends = (StageEnd(stage, names[stage], *map(float, end_2)) for stage, end_2 in ends.items())
     return Curve(points["seed"].nunique(), tuple(stage_ends), tuple(line for line in lines if line))
 
 
-def _by_stage_and_seed(points: pd.DataFrame) -> dict[int, list[_Floats]]:
+def _parts(points: pd.DataFrame) -> dict[str, list[float]]:
+    """Each part of a reward at each point; not-a-number where it has none."""
+    if points["rewards"].isna().all():
+        return {}
+    rows = [json.loads(text) if isinstance(text, str) else {} for text in points["rewards"]]
+    names = dict.fromkeys(name for row in rows for name in row)
+    return {PART + name: [float(row.get(name, np.nan)) for row in rows] for name in names}
+
+
+def _by_stage_and_seed(points: pd.DataFrame, quantities: Sequence[str]) -> dict[int, list[_Floats]]:
     """For each stage one array per seed: N points in order × step, tokens and the quantities."""
     ordered = points.sort_values(["stage", "seed", "step"])
     keys_N2 = ordered[["stage", "seed"]].to_numpy()
-    values_NC = ordered[["step", "tokens", *QUANTITIES]].to_numpy(np.float64)
+    values_NC = ordered[["step", "tokens", *quantities]].to_numpy(np.float64)
     # Where the stage or the seed changes; groupby would build a DataFrame for each of them.
     starts = np.flatnonzero((np.diff(keys_N2, axis=0) != 0).any(axis=1)) + 1
     stages: dict[int, list[_Floats]] = {}
@@ -43,8 +58,10 @@ def _by_stage_and_seed(points: pd.DataFrame) -> dict[int, list[_Floats]]:
     return stages
 
 
-def _line(stages: dict[int, list[_Floats]], quantity: str, max_points: int) -> Line | None:
-    column = 2 + QUANTITIES.index(quantity)
+def _line(
+    stages: dict[int, list[_Floats]], quantities: Sequence[str], at: int, max_points: int
+) -> Line | None:
+    column = 2 + at
     along = {}
     for stage, seeds in stages.items():
         measured = (seed_NC[np.isfinite(seed_NC[:, column])][:, [0, 1, column]] for seed_NC in seeds)
@@ -62,7 +79,7 @@ def _line(stages: dict[int, list[_Floats]], quantity: str, max_points: int) -> L
     ]
     steps, tokens, mean, low, high = (tuple(row) for row in np.hstack(drawn).tolist())
     numbers = tuple(stage for stage, rows in binned.items() for _ in range(rows.shape[1]))
-    return Line(quantity, Grid(steps, tokens, numbers), mean, low, high)
+    return Line(quantities[at], Grid(steps, tokens, numbers), mean, low, high)
 
 
 def _along_stage(seeds: Sequence[_Floats]) -> _Floats:

@@ -4,15 +4,14 @@ Written whole or not at all, read back only under their digest, and checked agai
 from `store` because only the tables need pandas and pyarrow. A row of the curves is one logged step; `stage`
 is 1 for the variant's first, where `step`, `tokens` (forward) and `wall_seconds` begin. `loss` is the stage's
 objective, the other losses are mean cross-entropies of the tokens they name; `accuracy` and `format_valid`
-are shares of the validation sample; gradient norms are of the whole loss and of its parts.
+are shares of the validation sample; gradient norms are of the whole loss and of its parts. A stage that
+learns from its responses has their reward, and the parts of it by name, as JSON, in `rewards`.
 """
 
 import dataclasses
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from operator import getitem
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -59,14 +58,16 @@ class Table:
         # A frame without columns is that of a run without such rows: one that trained nothing has no curves.
         if not isinstance(rows, pd.DataFrame) or rows.columns.empty:
             listed = [] if isinstance(rows, pd.DataFrame) else list(rows)
-            value: Callable[[Any, str], Any] = (
-                getitem if listed and isinstance(listed[0], Mapping) else getattr
-            )
-            values = {name: [value(row, name) for row in listed] for name in names}
+            values = {name: [self._value(row, name) for row in listed] for name in names}
             return self._from_arrow(self._to_arrow(values))
         if missing := [name for name in names if name not in rows.columns]:
             raise InputError(f"{self.rows}: the column {missing[0]!r} is missing")
         return self._from_arrow(self._to_arrow({name: rows[name] for name in names}))
+
+    def _value(self, row: object, name: str) -> object:
+        if not isinstance(row, Mapping):
+            return getattr(row, name)
+        return row.get(name) if name in self.later else row[name]
 
     def write(self, frame: pd.DataFrame, path: Path) -> str:
         """Writes the table and returns the SHA-256 of the file."""
@@ -219,12 +220,15 @@ _MEASURED = (
     *("loss", "loss_thinking", "loss_answer", "loss_tags", "learning_rate", "accuracy", "format_valid"),
     *("gradient_norm", "gradient_norm_thinking", "gradient_norm_answer", "gradient_norm_tags"),
 )
+_OF_RESPONSES = ("reward", "kl", "entropy", "response_tokens", "equal_groups")
 _POINT = {"entry": "str", "model": "str", "seed": "int", "stage": "int", "stage_name": "str", "step": "int"}
 _POINT |= {"tokens": "int", **dict.fromkeys(_MEASURED, "float | None"), "wall_seconds": "float"}
+_POINT |= {**dict.fromkeys(_OF_RESPONSES, "float | None"), "rewards": "str | None"}
 CURVES = Table(
     rows="curves",
     mend="run train-and-eval again",
     schema=pa.schema([_stored(name, kind) for name, kind in _POINT.items()]),
+    later=frozenset((*_OF_RESPONSES, "rewards")),
 )
 
 

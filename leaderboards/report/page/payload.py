@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 from leaderboards.board import rows
 from leaderboards.board.comparing import partners
+from leaderboards.board.curves import PART
 from leaderboards.board.rows import Board, Cell, Comparison, Curve, FigureKey, Row
 from leaderboards.report import wording
 from leaderboards.results.reported import Reported
@@ -56,6 +57,13 @@ _QUANTITIES = (
         _Quantity("gradient_norm_tags", "gradient norm, tags", "norm"),
         _Quantity("gradient_norm", "gradient norm, whole loss", "norm"),
     ),
+    (
+        _Quantity("reward", "reward of the responses", "reward", log=False),
+        _Quantity("response_tokens", "length of the responses", "tokens", log=False),
+        _Quantity("entropy", "entropy", "nats per token", log=False),
+        _Quantity("kl", "divergence from the stage's start", "nats per token", log=False),
+        _Quantity("equal_groups", "questions whose responses have one reward", "%", log=False, scale=100),
+    ),
 )
 
 
@@ -64,7 +72,11 @@ def payload(board: Board) -> dict[str, object]:
     texts: dict[str, int] = {}
     settings: dict[tuple[tuple[str, str], ...], int] = {}
     measured = {line.quantity for row in board.rows if row.curve for line in row.curve.lines}
-    groups = ([each._asdict() for each in group if each.id in measured] for group in _QUANTITIES)
+    parts = tuple(
+        _Quantity(name, name, "reward", log=False) for name in sorted(measured) if name.startswith(PART)
+    )
+    quantities = (*_QUANTITIES[:-1], (*_QUANTITIES[-1], *parts))
+    groups = ([each._asdict() for each in group if each.id in measured] for group in quantities)
     curved = [at for at, row in enumerate(board.rows) if row.curve]
     # All curves are shown at first where they are few, else those of the best and of the reference.
     first = curved if len(curved) <= FEW_CURVES else curved[:TOP_CURVES]

@@ -71,6 +71,22 @@ def curve(points: Sequence[dict[str, object]], max_points: int = MAX_POINTS) -> 
     return found
 
 
+def test_a_reward_and_its_parts_are_lines_of_the_stage_that_has_them() -> None:
+    before = series([1.0, 0.9])
+    after = [
+        POINT | {"stage": 2, "step": step, "tokens": 100 * step, "loss_answer": NAN, "reward": reward}
+        | {"kl": 0.1, "rewards": json.dumps({"accuracy": reward, "format": 1.0})}
+        for step, reward in ((3, 0.25), (4, 0.75))
+    ]  # fmt: skip
+    lines = {line.quantity: line for line in curve([*before, *after]).lines}
+    assert lines["reward"].mean == lines["reward: accuracy"].mean == (0.25, 0.75)
+    assert lines["reward: format"].mean == (1.0, 1.0)
+    assert lines["reward"].grid.steps == (3, 4)
+    assert "entropy" not in lines
+    old = CURVES.to_frame([*before, *after]).assign(rewards=None)
+    assert not [one for one in curve_of(old).lines if one.quantity.startswith("reward:")]
+
+
 def answer_loss(of: Curve) -> Line:
     return next(line for line in of.lines if line.quantity == "loss_answer")
 
@@ -94,7 +110,7 @@ def trained() -> RunResults:
 def test_curves_survive_the_round_trip_and_nan_stays_nan(tmp_path: Path, trained: RunResults) -> None:
     write_results(tmp_path, {}, trained.entries, trained.samples, trained.curves)
     curves = read_results(tmp_path).curves
-    assert list(curves.columns) == list(POINT)
+    assert list(curves.columns) == CURVES.schema.names
     pd.testing.assert_frame_equal(curves, trained.curves)
     assert curves["accuracy"].isna().any()
     assert curves["accuracy"].notna().any()
@@ -231,7 +247,7 @@ def test_the_board_holds_a_curve_for_each_trained_row(trained: RunResults) -> No
             assert row.curve is not None
             assert row.curve.num_seeds == 3
             tags = {q for q in QUANTITIES if q.endswith("tags")}
-            expected = set(QUANTITIES) - (set() if row.tagged else tags)
+            expected = set(QUANTITIES[:-5]) - (set() if row.tagged else tags)  # none learns from responses
             assert {line.quantity for line in row.curve.lines} == expected
 
 
