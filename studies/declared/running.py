@@ -57,14 +57,14 @@ def _choose(study: Study, group: str, around: Mapping[str, str]) -> None:
     config = study.choosing(group)
     if not (config.out / CHOSEN_FILE).exists():
         grid = [f"{name}={','.join(map(str, values))}" for name, values in choice.grid.items()]
-        _harness(config, around, "sweep", *(part for one in grid for part in ("--grid", one)))
+        run_harness(config, around, "sweep", *(part for one in grid for part in ("--grid", one)))
 
 
 def _measure(study: Study, group: str, cell: str, around: Mapping[str, str]) -> None:
     for arms in range(len(study.declaration.arms)):
         config = study.measuring(group, cell, arms)
         if not (config.out / RESULTS_FILE).exists():
-            _harness(config, around, "train-and-eval")
+            run_harness(config, around, "train-and-eval")
 
 
 def _orient(study: Study, data_dir: Path | None, around: Mapping[str, str]) -> None:
@@ -76,10 +76,11 @@ def _orient(study: Study, data_dir: Path | None, around: Mapping[str, str]) -> N
         config = study.orienting(entry, data_dir)
         if not (config.out / RESULTS_FILE).exists():
             name = "untrained" if entry.role == "base" else entry.name
-            _harness(config, around, "eval", "--name", name)
+            run_harness(config, around, "eval", "--name", name)
 
 
-def _harness(config: Config, around: Mapping[str, str], command: str, *arguments: str) -> None:
+def run_harness(config: Config, around: Mapping[str, str], command: str, *arguments: str) -> None:
+    """Runs a command with this configuration, its output in a log beside it; InputError where it fails."""
     path = config.out.parent / f"{config.out.name}-{command}.yaml"
     path.parent.mkdir(parents=True, exist_ok=True)
     write_whole(path, dump_config(config))
