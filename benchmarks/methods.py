@@ -19,7 +19,7 @@ from typing import Any
 from benchmarks.measure.children import Side, run_child
 from benchmarks.measure.gsm8k import add_data_dir, train_tokenizer, training_records
 from benchmarks.measure.models import write_model
-from benchmarks.measure.tables import GIB, machine, spread, table
+from benchmarks.measure.tables import GIB, machine, spread, table, table_line
 from benchmarks.training_speed import SHAPES
 from tasks.errors import InputError
 
@@ -43,7 +43,8 @@ def main(arguments: Sequence[str]) -> None:
     records, source = training_records(told.data_dir, 7473)
     print(f"{machine()}\n\n{SHAPES[told.shape].name}, random weights, {told.batch_size} examples a step of")
     print(f"{source}, {told.steps} steps; median (range) of the steps of two processes, without the first\n")
-    rows = []
+    head = ["method", "loss at the start", "at the end", "ms a step", "peak GiB", "same weights twice"]
+    print(table(head, []), flush=True)
     with tempfile.TemporaryDirectory() as folder:
         model = Path(folder) / "model"
         write_model(model, train_tokenizer(records, _VOCABULARY), SHAPES[told.shape], context=1024)
@@ -59,11 +60,10 @@ def main(arguments: Sequence[str]) -> None:
             }
             print(side.name, file=sys.stderr)
             try:
-                rows.append(_row(side.name, [run_child(side, asked, Path(folder)) for _ in range(2)]))
+                row = _row(side.name, [run_child(side, asked, Path(folder)) for _ in range(2)])
             except InputError as error:
-                rows.append([side.name, f"failed: {error}", "", "", "", ""])
-    head = ["method", "loss at the start", "at the end", "ms a step", "peak GiB", "same weights twice"]
-    print(table(head, rows))
+                row = [side.name, f"failed: {error}", "", "", "", ""]
+            print(table_line(row), flush=True)
 
 
 def _row(name: str, runs: Sequence[dict[str, Any]]) -> list[str]:

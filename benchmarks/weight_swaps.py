@@ -12,12 +12,12 @@ from __future__ import annotations
 
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from benchmarks.measure.models import EMBEDDED, embedded_tokenizer, write_adapters, write_model
-from benchmarks.measure.tables import machine, table
+from benchmarks.measure.tables import machine, table, table_line
 from harness.engines.api import EngineSettings, Request, Sampling
 from harness.engines.vllm import VllmEngine
 from harness.models.checkpoint import merged, whole_model, with_adapter
@@ -33,11 +33,13 @@ def main(_: Sequence[str]) -> None:
     """Prints two tables in Markdown."""
     with tempfile.TemporaryDirectory() as folder:
         print(f"{machine()}\n")
-        rows = [_swapped(Path(folder), tied=tied) for tied in (True, False)]
         head = ["head", "start of an engine, s", "swap, s", "as in a fresh engine", "first model again"]
-        print(table(head, rows), "\n", flush=True)
-        rows = _served(Path(folder))
-        print(table(["who", "start, s", "as merged, in an engine of its own", "as the base"], rows))
+        print(table(head, []))
+        for tied in (True, False):
+            print(table_line(_swapped(Path(folder), tied=tied)), flush=True)
+        print("\n" + table(["who", "start, s", "as merged, in an engine of its own", "as the base"], []))
+        for row in _served(Path(folder)):
+            print(table_line(row), flush=True)
 
 
 def _swapped(folder: Path, *, tied: bool) -> list[str]:
@@ -55,23 +57,22 @@ def _swapped(folder: Path, *, tied: bool) -> list[str]:
     return [name, f"{started:.1f}", f"{swapped:.2f}", _same(second, own), _same(again, first)]
 
 
-def _served(folder: Path) -> list[list[str]]:
+def _served(folder: Path) -> Iterator[list[str]]:
     base = _model(folder / "base", 0, tied=False)
     adapters = write_adapters(base, folder, _ADAPTERS)
     engine = _engine()
     if refusal := engine.refusal(adapters[0]):
-        return [["adapters", "", refusal, ""]]
+        yield ["adapters", "", refusal, ""]
+        return
     started = _load(engine, base, adapters)
     found = {who: _answers(engine, base, who) for who in (None, *adapters)}
     engine.close()
-    rows = []
     for who, answers in found.items():
         weights = with_adapter(whole_model(base), who) if who else whole_model(base)
         with merged(weights, folder) as model:
             own = _alone(model())
         name = who.name if who else "the base"
-        rows.append([name, f"{started:.1f}", _same(answers, own), _same(answers, found[None])])
-    return rows
+        yield [name, f"{started:.1f}", _same(answers, own), _same(answers, found[None])]
 
 
 def _model(folder: Path, seed: int, *, tied: bool) -> Path:

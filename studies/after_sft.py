@@ -145,8 +145,9 @@ def document(told: Mapping[str, Any], digest: str, done: Sequence[Path], out: Pa
         blocks += [
             "## Other rewards",
             f"GRPO after `sft-tag`, {told['reward_steps']} further steps' worth, rate "
-            f"{told['reward_rate']:g}: what the reward was in the first and last tenth of the steps, and what "
-            "the board says of the model. A reward that rises while accuracy falls is satisfied without a right answer.",
+            f"{told['reward_rate']:g}: what the reward was in the first and last tenth of the steps, and "
+            "what the board says of the model. A reward that rises while accuracy falls is satisfied "
+            "without a right answer.",
             table(
                 ("reward", "its own, first", "last", "accuracy, %", "Δ to before", "format, %"),
                 list(_rewards(told, board, done[-1])),
