@@ -87,6 +87,8 @@ def _train(plan: Plan, node: StageNode, reporter: StageReporter) -> None:
                 probe=probe,
                 parent=parent,
             )
+    if node.stage.method is not None:
+        model = model.merge_and_unload()  # the stages around it train, and leave, whole weights
     manifest = {
         "base": plan.base.name,
         "base_digest": plan.base.digest,
@@ -133,7 +135,8 @@ def _load(plan: Plan, weights: str | None, node: StageNode) -> torch.nn.Module:
 
     parent = plan.stage_dir / weights if weights else None
     vocabulary_size = len(plan.paths[node.tags].tokenizer) if node.settings.tag_tokens else 0
-    return load_for_training(str(plan.base.path), parent, node.settings, vocabulary_size)
+    layers = node.stage.last_layers
+    return load_for_training(str(plan.base.path), parent, node.settings, vocabulary_size, layers)
 
 
 def _reference_data(plan: Plan, node: StageNode, reporter: StageReporter) -> ReferenceData:

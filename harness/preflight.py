@@ -48,9 +48,10 @@ def check_training(config: Config, benchmarks: Sequence[Benchmark]) -> None:
 def check_kinds(graph: StageGraph, num_processes: int) -> None:
     """Refuses (InputError) kinds of stage that cannot be trained here, or by several processes together."""
     nodes = graph.nodes.values()
-    if num_processes > 1 and any(node.draws or node.is_by_trl for node in nodes):
+    if num_processes > 1 and any(node.draws or node.is_by_trl or node.stage.method for node in nodes):
         raise InputError(
-            "variants that draw samples or that TRL trains run in one process; leave them out, or torchrun"
+            "variants that draw samples, that TRL trains, or with a method of their own run in one process; "
+            "leave them out, or torchrun"
         )
     by_trl = next((node for node in nodes if node.is_by_trl), None)
     if by_trl is None:

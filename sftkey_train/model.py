@@ -44,7 +44,11 @@ def load_base(path: str, dtype: torch.dtype = torch.float32, **options: Any) -> 
 
 
 def load_for_training(
-    base: str, parent: Path | None, settings: TrainSettings, vocabulary_size: int = 0
+    base: str,
+    parent: Path | None,
+    settings: TrainSettings,
+    vocabulary_size: int = 0,
+    last_layers: int | None = None,
 ) -> torch.nn.Module:
     """Loads what a stage starts from.
 
@@ -53,14 +57,22 @@ def load_for_training(
         parent: Checkpoint of the stage before; the base itself where None.
         settings: Says whether the weights or adapters on them are trained.
         vocabulary_size: The embeddings are made larger where the tokenizer has more tokens than they.
+        last_layers: How many of the last layers are trained; all where None.
 
     Returns:
         The model in float32; mixed precision is the trainer's matter.
+
+    Raises:
+        InputError: The model has fewer layers.
     """
+    if parent is not None and settings.method != "full" and not (parent / "adapter_config.json").is_file():
+        base, parent = str(parent), None  # the stage before trained the weights themselves
     if settings.method == "full":
         model = load_base(str(parent or base))
         if vocabulary_size > model.get_input_embeddings().num_embeddings:
             model.resize_token_embeddings(vocabulary_size)
+        if last_layers is not None:
+            _freeze_below(model, last_layers)
         return model
     from peft import LoraConfig, PeftModel, get_peft_model
 
@@ -79,6 +91,21 @@ def load_for_training(
             use_rslora=settings.method == "rslora",
         ),
     )
+
+
+def _freeze_below(model: PreTrainedModel, last_layers: int) -> None:
+    """Freezes all but the last layers, the norm after them, and a head that is not the embeddings."""
+    layers = next(
+        (part for part in model.modules() if isinstance(part, torch.nn.ModuleList) and len(part)), None
+    )
+    if layers is None or len(layers) < last_layers:
+        found = len(layers) if layers is not None else 0
+        raise InputError(f"last_layers {last_layers}: {type(model).__name__} has {found} layers")
+    below: set[Tensor] = {*model.get_input_embeddings().parameters()}
+    for layer in layers[:-last_layers]:
+        below.update(layer.parameters())
+    for parameter in below:
+        parameter.requires_grad_(False)
 
 
 def _load_in_4_bits(base: str) -> PreTrainedModel:
@@ -172,14 +199,19 @@ def flops_of(model: torch.nn.Module, tokens_forward: int, tokens_loss: int) -> f
     """The usual estimate, 2 a weight and token forward and 4 backward (arXiv 2001.08361, section 2.1).
 
     The output head counts for the tokens with loss alone, looking up embeddings costs nothing, attention over
-    the context is left out, and frozen weights need only half of the backward pass.
+    the context is left out, and frozen weights need only half of the backward pass: none of it where nothing
+    below them is trained either.
     """
     embeddings = model.get_input_embeddings().weight
     head = output_head(model).weight
+    parameters = list(model.parameters())
+    adapted = hasattr(model, "peft_config")  # from the first layer on
+    lowest = next((i for i, one in enumerate(parameters) if one.requires_grad and one is not embeddings), 0)
     total = 0.0
-    for parameter in model.parameters():
+    for i, parameter in enumerate(parameters):
         tokens = tokens_loss if parameter is head else 0 if parameter is embeddings else tokens_forward
-        total += (6.0 if parameter.requires_grad else 4.0) * parameter.numel() * tokens
+        frozen = 2.0 if i < lowest and not adapted and parameter is not head else 4.0
+        total += (6.0 if parameter.requires_grad else frozen) * parameter.numel() * tokens
     return total
 
 

@@ -188,6 +188,7 @@ class _Builder:
         samples: str | None = None
         parts = _parts(variant, tags, settings, order, self.corpora)
         for stage, part in zip(variant.stages, parts, strict=True):
+            own = _own_settings(variant, stage, settings)
             from_records = stage.kind == "sft"
             first = part.first if from_records and settings.stage2_data == "next" else 0
             rate = settings.second_learning_rate if trained else settings.learning_rate
@@ -200,7 +201,7 @@ class _Builder:
                 stage=stage,
                 tags=tags,
                 seed=seed,
-                settings=settings,
+                settings=own,
                 learning_rate=0.0 if stage.kind == "sample" else stage.learning_rate or rate,
                 first_step=first,
                 num_steps=part.num_steps,
@@ -256,6 +257,10 @@ class _Builder:
         }
         if node.stage.kind != "sft":  # what was trained before there were others keeps its key
             content |= {"kind": node.stage.kind, "rewards": node.stage.rewards}
+        if node.stage.last_layers is not None:
+            content["last_layers"] = node.stage.last_layers
+        if node.stage.method is not None:
+            content["merged"] = True
         if node.num_questions:
             content |= {"questions": node.num_questions, "drawn_by": self.drawn_by}
         if node.is_by_trl:
@@ -269,6 +274,18 @@ class _Part(NamedTuple):
     first: int
     num_steps: int
     num_questions: int = 0
+
+
+def _own_settings(variant: Variant, stage: Stage, settings: TrainSettings) -> TrainSettings:
+    """The run's settings with the stage's own method; InputError where it trains adapters in any case."""
+    if stage.method is None and stage.last_layers is None:
+        return settings
+    if settings.method != "full":
+        what = "method" if stage.method else "last_layers"
+        raise InputError(
+            f"{variant.name}: {stage.name} has a {what} of its own, which goes with --method full alone"
+        )
+    return replace(settings, method=stage.method or "full")
 
 
 def _check_order(variant: Variant) -> None:

@@ -21,6 +21,7 @@ from typing import Any, Literal, get_args
 
 from sftkey_train.objectives import OBJECTIVES, Reference
 from sftkey_train.segments import LOSS_PRESETS, SEGMENT_ID, SEGMENTS, by_segment
+from sftkey_train.settings import Method
 from tasks.errors import InputError, check_keys, did_you_mean
 from tasks.names import BASE, check_name
 from tasks.reading import read_yaml
@@ -45,6 +46,7 @@ questions a step, weight of the divergence from the model at the start, clipping
 rewards are normalised one by one before they are added up."""
 MOST_SAMPLES = 1000
 REFERENCES: tuple[Reference, ...] = ("base", "sft")
+STAGE_METHODS: tuple[Method, ...] = ("lora", "dora", "rslora")
 MOST_STAGES = 50
 _MOST_WEIGHT = 1e6
 """Of a token's loss: what is further from 1 is lost, or becomes infinite, in single precision."""
@@ -63,6 +65,10 @@ class Stage:
         options: Every option of the objective, or of the drawing, sorted by name.
         rewards: Weight by name of what samples are judged by; one of weight 0 is logged alone.
         reference: What the objective's reference model is; None where it needs none.
+        last_layers: How many of the last layers are trained, with what follows them; all where None. What
+            lies below needs no backward pass.
+        method: Adapters that are trained in the place of the weights, and then merged into them; the run's
+            own method where None.
         learning_rate: Peak learning rate; the run's own for this stage's position where None.
         share: Share of the variant's budget; by the run's `stage2_share` where None.
     """
@@ -74,6 +80,8 @@ class Stage:
     options: tuple[tuple[str, float], ...] = ()
     rewards: tuple[tuple[str, float], ...] = ()
     reference: Reference | None = None
+    last_layers: int | None = None
+    method: Method | None = None
     learning_rate: float | None = None
     share: float | None = None
 
@@ -163,7 +171,16 @@ def _stage(data: Any, where: str) -> Stage:
         raise InputError(f"{where}: no kind {kind!r}: {did_you_mean(str(kind), KINDS)}")
     if kind in OPTIONS:
         return _without_objective(data, kind, where)
-    optional = ("kind", "objective", "options", "reference", "learning_rate", "share")
+    optional = (
+        "kind",
+        "objective",
+        "options",
+        "reference",
+        "last_layers",
+        "method",
+        "learning_rate",
+        "share",
+    )
     fields = _fields(data, ("name", "loss"), optional, where)
     objective = fields.get("objective", "cross-entropy")
     if not isinstance(objective, str) or objective not in OBJECTIVES:
@@ -182,6 +199,7 @@ def _stage(data: Any, where: str) -> Stage:
         objective=objective,
         options=_options(fields.get("options", {}), kind, objective, where),
         reference=_reference(fields.get("reference"), objective, where),
+        **_trained_part(fields, where),
         learning_rate=_above_zero(fields, "learning_rate", where),
         share=_above_zero(fields, "share", where),
     )
@@ -267,6 +285,20 @@ def _reference(given: Any, objective: str, where: str) -> Reference | None:
     if given not in REFERENCES:
         raise InputError(f"{where}: no reference {given!r}: there are {', '.join(REFERENCES)}")
     return given
+
+
+def _trained_part(fields: Mapping[str, Any], where: str) -> dict[str, Any]:
+    """What of the model a stage trains, where that is not all of it."""
+    layers, method = fields.get("last_layers"), fields.get("method")
+    if layers is not None and (isinstance(layers, bool) or not isinstance(layers, int) or layers < 1):
+        raise InputError(f"{where}: last_layers must be a whole number of at least 1")
+    if method is not None and method not in STAGE_METHODS:
+        raise InputError(
+            f"{where}: no method {method!r} of a stage: {did_you_mean(str(method), STAGE_METHODS)}"
+        )
+    if method is not None and layers is not None:
+        raise InputError(f"{where}: adapters stand in all layers; leave last_layers or method out")
+    return {"last_layers": layers, "method": method}
 
 
 def _above_zero(fields: Mapping[str, Any], name: str, where: str) -> float | None:

@@ -322,6 +322,27 @@ def test_questions_are_asked_in_the_seeds_order_and_others_draw_the_responses(
     assert history[0].response_tokens == pytest.approx(sum(4 + place for place in range(8)) / 8)
 
 
+@pytest.mark.parametrize("kind", ["grpo", "dr-grpo", "rloo"])
+def test_what_is_rewarded_becomes_more_frequent(trained: Path, kind: str, tmp_path: Path) -> None:
+    """A token that nothing else asks for: the sign, and which response a reward belongs to."""
+    plan = plan_of(trained)
+    node = last_node(plan, "mine-rloo" if kind == "rloo" else "mine-dr")
+    options = tuple(
+        (name, 0.0 if name in ("beta", "normalised") else value) for name, value in node.stage.options
+    )
+    stage = replace(node.stage, kind=kind, options=options, rewards=(("wanted", 1.0),))
+    node = replace(node, stage=stage, num_steps=16, learning_rate=2e-3, warmup_steps=0)
+    asked = asked_of(plan, replace(node, stage=replace(stage, rewards=())))
+    wanted = plan.paths[node.tags].tokenizer.encode(" 7", add_special_tokens=False)[-1]
+
+    def judge(model: torch.nn.Module, numbers: Any, responses: Any) -> Any:
+        return [{"wanted": float(list(ids).count(wanted))} for ids in responses]
+
+    _, history = train(plan, node, replace(asked, judge=judge), tmp_path)
+    before, after = history[:4], history[-4:]
+    assert sum(line.reward for line in after) > 2 * sum(line.reward for line in before) + 1
+
+
 def test_moments_that_trl_would_not_take_over_are_refused(tmp_path: Path) -> None:
     path = variant(tmp_path, "mine", online("grpo", {"accuracy": 1.0}))
     config = load_config(settings=["train.optimizer_state=carried", *SETS])

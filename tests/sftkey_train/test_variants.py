@@ -16,7 +16,7 @@ from tasks.errors import InputError
 
 PAPER = {"cot-only", "wit", "key-tag", "sft", "sft-tag", "sft-tag-x2", "sftkey", "sftkey-tag"}
 UNTAGGED = {"sft", "sftkey"}
-AFTER_SFT = {"rft", "on-policy-key", "dpo", "grpo", "dr-grpo", "rloo"}
+AFTER_SFT = {"key-tag-lora", "key-tag-last2", "rft", "on-policy-key", "dpo", "grpo", "dr-grpo", "rloo"}
 
 
 def write(tmp_path: Path, **changes: object) -> str:
