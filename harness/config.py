@@ -15,7 +15,7 @@ from typing import Annotated, Any, Literal, get_args
 from pydantic import Field
 
 from harness.engines.api import EngineSettings, ServerSettings, api_key, server_url
-from leaderboards.results.schema import METRICS, RunResults, Tuning
+from leaderboards.results.schema import BUDGETS, METRICS, RunResults, Tuning
 from sftkey_train.embedded import EMBEDDED
 from sftkey_train.settings import TrainSettings
 from sftkey_train.text import PROMPT_DATE
@@ -131,6 +131,8 @@ class Config:
             answers it first. Put on record in the run's folder before anything is trained.
         until_decided: Add seeds of the claim's variants until it is decided; of the default one without any.
         max_seeds: At most so many.
+        budgets: Shares of the budget that are trained too, as runs of their own in `out`/budgets: accuracy
+            against compute. 1 is the run itself.
         train: Shared by all variants.
         per_variant: Variant name -> its own values of `OWN_SETTINGS` and of its objectives' options, as
             `harness sweep` finds them.
@@ -160,6 +162,7 @@ class Config:
     claims: tuple[str, ...] = ()
     until_decided: bool = False
     max_seeds: Annotated[int, Field(gt=0, le=1000)] = 20
+    budgets: tuple[Annotated[float, Field(gt=0, le=1, allow_inf_nan=False)], ...] = ()
     train: TrainSettings = field(default_factory=TrainSettings)
     per_variant: dict[str, dict[str, float]] = field(default_factory=dict)
     tuned: dict[str, Tuning] = field(default_factory=dict)
@@ -181,6 +184,21 @@ class Config:
         """The benchmarks that are named; InputError where one is not known."""
         where = self.data_dir, self.fields, self.kind
         return tuple(load_benchmark(name, None, *where) for name in self.benchmarks)
+
+    def smaller(self) -> list[Config]:
+        """The runs at smaller shares of the budget, smallest first; they share the store."""
+        train, found = self.train, []
+        for share in sorted({share for share in self.budgets if share < 1}):
+            whole = train.budget != "epochs"
+            amount = train.amount and (max(1, round(train.amount * share)) if whole else train.amount * share)
+            own = dataclasses.replace(train, amount=amount, epochs=train.epochs * share)
+            out = self.out / BUDGETS / f"{share:g}"
+            found.append(
+                dataclasses.replace(
+                    self, budgets=(), claims=(), until_decided=False, train=own, out=out, store=self.store_dir
+                )
+            )
+        return found
 
     @property
     def first_look(self) -> int:
@@ -229,7 +247,7 @@ def _resolved(
     if (protocol := wanted.get("protocol", Config.protocol)) in PROTOCOLS:  # another is refused below
         base = _merge(base, read_yaml(_PRESETS / f"{protocol}.yaml"))
     data = _merge({**base, **(defaults or {})}, wanted)
-    for key in ("benchmarks", "variants"):
+    for key in ("benchmarks", "variants", "budgets"):
         if isinstance(names := data.get(key), str):
             data[key] = [part.strip() for part in names.split(",") if part.strip()]
     if not wanted.keys() & {*chosen}:

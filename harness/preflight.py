@@ -18,6 +18,7 @@ from harness.engines.registry import choose_engine
 from harness.evaluation.judge import JudgePrompt
 from harness.models.architecture import check_context
 from harness.outputs import check_folder, check_run_folder, refuse_overwriting
+from sftkey_train.distributed import count
 from sftkey_train.settings import check_settings
 from tasks.benchmarks import Benchmark
 from tasks.errors import InputError
@@ -35,6 +36,8 @@ def check_training(config: Config, benchmarks: Sequence[Benchmark]) -> None:
     check_settings(config.train)
     check_places(config)
     check_evaluation(config, benchmarks)
+    if config.smaller() and count() > 1:
+        raise InputError("--budgets trains several runs, one after another: in one process, without torchrun")
     if choose_engine(config.eval.engine) == "openai":
         raise InputError(
             "eval.engine openai asks a server, which has not what is trained here; use vllm or hf"

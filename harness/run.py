@@ -25,7 +25,7 @@ from harness.evaluation.overlap import find_overlaps, with_overlap
 from harness.files import locked, run_folder
 from harness.jobs import checkpoints, curves, draw, ensure_references, train_node
 from harness.models.checkpoint import Checkpoint
-from harness.plan import Plan
+from harness.plan import Plan, make_plan
 from harness.pool import train_all
 from harness.progress import Reporter
 from harness.provenance import provenance
@@ -56,9 +56,14 @@ def train_and_eval(plan: Plan, reporter: Reporter | None = None) -> Report | Non
     """
     config, reporter = plan.config, reporter or Reporter()
     with run_folder(config):
+        smaller = [make_plan(one) for one in config.smaller()]
+        for one in smaller:
+            train(one, reporter)
         for step in looks(plan):  # one, or one for each number of seeds until the claim is decided
             if not train(step, reporter, ahead=True):
                 return None
+            while smaller:
+                evaluate(smaller.pop(0), reporter)
             evaluate(step, reporter)
             if is_decided(config, reporter):
                 break

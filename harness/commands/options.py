@@ -90,6 +90,9 @@ _BUDGET = option(
     "What is equal between variants: steps, tokens or epochs; with =N, how much.",
     metavar="steps|tokens|epochs[=N]",
 )
+_BUDGETS = option(
+    "Shares of the budget that are trained too, such as 0.25,0.5: accuracy against compute.", metavar="a,b"
+)
 _CLAIM = option(
     "What is claimed before training, and answered first; may be repeated. "
     "A > B [by X points] [on METRIC] [over BENCHMARKS] …",
@@ -121,6 +124,7 @@ _OPTIONS: dict[str, Any] = {
     "protocol": Annotated[Text, _PROTOCOL, _sets("protocol")],
     "method": Annotated[Text, _METHOD, _sets("train.method")],
     "budget": Annotated[Text, _BUDGET, _budget],
+    "budgets": Annotated[Text, _BUDGETS, _sets("budgets")],
     "engine": Annotated[Text, _ENGINE, _sets("eval.engine")],
     "data_dir": DataDir,
     "fields": Fields,

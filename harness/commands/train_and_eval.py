@@ -19,7 +19,9 @@ if TYPE_CHECKING:
 _CLAIMED = ("claim", "until_decided", "max_seeds")
 
 
-@configured(*TRAINING, *_CLAIMED, "engine", *DATA, "limit", "exact", "judge", "out", "setting", "quick")
+@configured(
+    *TRAINING, "budgets", *_CLAIMED, "engine", *DATA, "limit", "exact", "judge", "out", "setting", "quick"
+)
 def train_and_eval(given: Given, dry_run: DryRun = False) -> None:
     """Train the variants, evaluate them all, and write the leaderboard."""
     import harness.run as run
@@ -66,6 +68,10 @@ def _summary(plan: Plan) -> str:
     ]
     if dated := next(iter(plan.paths.values())).dated:
         lines.append(f"prompts   the chat template writes the date: {dated}, on every day (prompt_date)")
+    if smaller := config.smaller():
+        lines.append(
+            f"budgets   {', '.join(one.out.name for one in smaller)} of it first, each a run of its own"
+        )
     if config.claims:
         until = f"; seeds are added until it is decided, up to {config.max_seeds}"
         lines.append(f"claims    {'; '.join(config.claims)}{until if config.until_decided else ''}")

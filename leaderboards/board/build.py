@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from leaderboards.board import conclusions, rows
+from leaderboards.board.budgets import against_compute
 from leaderboards.board.by_itself import keys_of
 from leaderboards.board.claims import answer_claims
 from leaderboards.board.comparing import Comparer, alpha_changes, partners, tiers
@@ -88,6 +89,17 @@ def build_board(
     pairs = comparer.pairs(metric)
     changes = alpha_changes([one.score_by_alpha for one in measured], comparer.both_differ())
     made = tuple(_rows(measured, ranks, tiers(ranked, pairs), versus[name], benchmarks, alpha, name))
+
+    def build(others: Sequence[RunResults]) -> rows.Board:
+        return build_board(
+            others,
+            reference=name,
+            rank_by=rank_by,
+            alpha=alpha,
+            margin=margin,
+            allow_different=allow_different,
+        )
+
     return rows.Board(
         rows=made,
         benchmarks=benchmarks,
@@ -109,6 +121,7 @@ def build_board(
         pairs=pairs,
         alpha_changes=changes,
         reported=tuple(reported),
+        budgets=against_compute(runs, made, metric, build),
         versus=versus,
     )
 

@@ -323,6 +323,37 @@ class Pair:
 
 
 @dataclass(frozen=True, slots=True)
+class BudgetPoint:
+    """A row trained with a share of the budget, over all benchmarks.
+
+    Attributes:
+        share: Of the budget.
+        flops: All that it took, samples and reference model among it.
+        estimate: The ranking metric.
+    """
+
+    share: float
+    flops: float
+    estimate: Estimate
+
+
+@dataclass(frozen=True, slots=True)
+class BudgetLine:
+    """What more compute brought one row.
+
+    Attributes:
+        row: Its position.
+        points: By growing share; the last is the whole.
+        needed: FLOPs at which its line first has what the reference has with the whole budget, straight
+            between two points over the logarithm of the FLOPs; null where it never does.
+    """
+
+    row: int
+    points: tuple[BudgetPoint, ...]
+    needed: float | None
+
+
+@dataclass(frozen=True, slots=True)
 class Variation:
     """A claim's question with one choice made otherwise, tested by itself.
 
@@ -416,6 +447,7 @@ class Board:
         pairs: All pairs of rows that can be compared.
         alpha_changes: Where the ranking by score changes, by α.
         reported: Figures that others report.
+        budgets: Of each trained row at smaller shares of the budget; empty where none were trained.
         versus: The comparisons to every other entry that may be chosen as the reference, by its name.
     """
 
@@ -436,4 +468,5 @@ class Board:
     pairs: tuple[Pair, ...] = ()
     alpha_changes: tuple[AlphaChange, ...] = ()
     reported: tuple[Reported, ...] = ()
+    budgets: tuple[BudgetLine, ...] = ()
     versus: Mapping[str, Mapping[FigureKey, Comparison]] = field(default_factory=dict, repr=False)

@@ -70,6 +70,12 @@ _TEST_LEGEND = (
     "pair of seeds; for, against: answers won and lost; h: Cohen's effect size; detectable: points of true "
     "difference that the corrected test finds four times in five."
 )
+_BUDGET_LEGEND = (
+    "In %, with intervals over questions and seeds, by share of the budget; last, the FLOPs with which an "
+    "entry first has what the reference has with the whole budget, and their share of the reference's: "
+    "straight between points over the logarithm, from means alone, so that near the limit another seed may "
+    "say otherwise."
+)
 _CHOICE_LEGEND = (
     "One choice made otherwise at a time, each tested by itself at the level of the answer: where answers "
     "differ, say which choice it was before you say what was found."
@@ -100,6 +106,7 @@ def text_tables(board: Board) -> tuple[TextTable, ...]:
     """The tables without a line for each row that this board has, in order."""
     tables = (
         sensitivity_tables,
+        budget_tables,
         test_tables,
         alpha_tables,
         _sampled_tables,
@@ -114,6 +121,26 @@ def text_tables(board: Board) -> tuple[TextTable, ...]:
 def further_tables(board: Board) -> tuple[TextTable, ...]:
     """Those of them that have no section of their own on the page."""
     return (*key_tables(board), *_sampled_tables(board), *_judged_tables(board), *reported_tables(board))
+
+
+def budget_tables(board: Board) -> Iterator[TextTable]:
+    """The rows at smaller shares of the budget, and what each needs for what the reference has."""
+    if not board.budgets:
+        return
+    shares = sorted({point.share for line in board.budgets for point in line.points})
+    whole = next((row.cost.total_flops for row in board.rows if row.is_reference and row.cost), None)
+    lines = []
+    for line in board.budgets:
+        at = {point.share: _estimate(point.estimate) for point in line.points}
+        needed = "not reached"
+        if line.needed is not None:
+            times = f" ({line.needed / whole:.2f})" if whole else ""
+            needed = f"{wording.large(line.needed)}{times}"
+        row = board.rows[line.row]
+        lines.append((label(row, board), *(at.get(share, MISSING) for share in shares), needed))
+    columns = ("entry", *(f"{100 * share:.3g} %" for share in shares), f"FLOPs to reach {board.reference}")
+    heading = f"{METRIC_NAMES[board.rank_by].capitalize()} with a share of the budget"
+    yield TextTable(heading, columns, tuple(lines), (_BUDGET_LEGEND,))
 
 
 def test_tables(board: Board) -> Iterator[TextTable]:

@@ -20,6 +20,8 @@ READABLE_VERSIONS = (2, 3, 4, 5, 6)
 RESULTS_FILE = "results.json"
 SAMPLES_FILE = "samples.parquet"
 TRAINING_FILE = "training.parquet"
+BUDGETS = "budgets"
+"""Folder in a run's: runs at smaller shares of its budget, each in a folder that is called by its share."""
 
 Role = Literal["base", "trained", "external"]
 Metric = Literal["accuracy", "accuracy_strict", "format_valid", "score"]
@@ -320,7 +322,7 @@ class RunResults:
     """A stored run as read back.
 
     `source` is the directory it came from, `curves` may be empty, `config` is YAML, or None in older runs;
-    `declared` are the claims on record.
+    `declared` are the claims on record; `smaller` are the runs at shares of its budget, by the share.
     """
 
     provenance: Mapping[str, str]
@@ -330,6 +332,7 @@ class RunResults:
     curves: pd.DataFrame = field(default_factory=_no_curves)
     config: str | None = None
     declared: tuple[Declared, ...] = ()
+    smaller: Mapping[str, RunResults] = field(default_factory=dict)
 
 
 def describe(name: str, seed: int | None) -> str:

@@ -141,7 +141,9 @@ def _read_once(run_dir: Path, *, with_texts: bool, checked: bool) -> RunResults:
         check_curves(run_file.entries, curves, str(run_dir))
         for stage in set(curves["stage_name"]) if len(curves) else ():
             check_name(stage, str(run_dir / schema.TRAINING_FILE), what="stage")
-    more = (curves, run_file.config, run_file.declared)
+    found = (run_dir / schema.BUDGETS).glob(f"0.[0-9]*/{schema.RESULTS_FILE}")
+    smaller = {path.parent.name: _read(path.parent, with_texts=False, checked=checked) for path in found}
+    more = (curves, run_file.config, run_file.declared, smaller)
     return RunResults(run_file.provenance, run_file.entries, samples, str(run_dir), *more)
 
 

@@ -91,6 +91,26 @@ const drawSampling = (name) => {
   }), config);
 };
 
+// What more compute brings: each row at shares of the budget; intervals as bars.
+const budgetTrace = (row) => {
+  const points = board.budgets[row.position];
+  const tone = toneOf(row);
+  return {
+    type: "scatter", mode: "lines+markers", name: plotText(row.label),
+    x: points.map(([flops]) => flops), y: points.map(([, mean]) => mean / 10),
+    error_y: { ...tenthBars(points.map((point) => point.slice(1))), color: tone },
+    line: { color: tone, width: 2, dash: dashOf(row) }, marker: { color: tone, size: 8, symbol: symbolOf(row) },
+    hovertemplate: `${plotText(row.label)}<br>%{x:.3s} FLOPs: %{y:.1f} %<extra></extra>`,
+  };
+};
+const drawBudgets = () => {
+  const rows = chartRows((row) => board.budgets[row.position]);
+  Plotly.react("budget-chart", rows.map(budgetTrace), layout({
+    xaxis: axis("FLOPs of training, samples and reference model among them", { type: "log", exponentformat: "SI" }),
+    yaxis: axis(`${nameOf(board.rankBy)}, %`), legend: legendBelow, showlegend: rows.length > 0,
+  }), config);
+};
+
 // Accuracy by the length of the reasoning and of the answer, on one benchmark; intervals as bars.
 const lengths = { place: "" };
 const bucketsOf = (row, by) => row.cells[lengths.place]?.buckets?.[by] ?? [];

@@ -43,7 +43,8 @@ addEventListener("afterprint", () => {
 charts.add(byId("forest"), drawForest);
 charts.add(byId("scatter"), drawScatter);
 for (const id of ["forest", "scatter", ...SAMPLED]) roomFor(id, Math.max(board.rows.length, 3));
-for (const id of ["alpha-chart", "buckets-reasoning", "buckets-answer"]) {
+if (byId("budget-chart")) charts.add(byId("budget-chart"), drawBudgets);
+for (const id of ["budget-chart", "alpha-chart", "buckets-reasoning", "buckets-answer"]) {
   roomFor(id, Math.min(board.rows.length, MOST_LINES), 300, 20);
 }
 for (const id of SAMPLED.filter(byId)) {

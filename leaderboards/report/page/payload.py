@@ -96,6 +96,10 @@ def payload(board: Board) -> dict[str, object]:
         "comparisons": _comparisons(board),
         "pairs": {f"{pair.first}-{pair.second}": _pair(pair.comparison) for pair in board.pairs},
         "numPairs": len(board.pairs),
+        "budgets": {
+            line.row: [[point.flops, *_ends(point.estimate)] for point in line.points]
+            for line in board.budgets
+        },
         "alphas": rows.ALPHAS,
         "alphaChanges": [list(asdict(change).values()) for change in board.alpha_changes],
         "reported": [_reported(entry, board) for entry in board.reported],

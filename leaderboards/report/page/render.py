@@ -100,6 +100,7 @@ def _tables(board: Board) -> dict[str, object]:
         "tests": list(tables.test_tables(board)),
         "weights": list(tables.alpha_tables(board)),
         "lengths": list(tables.bucket_tables(board)),
+        "budgets": list(tables.budget_tables(board)),
         "compute": compute if trained else None,
         "further": tables.further_tables(board),
         "sensitivity": tuple(tables.sensitivity_tables(board)),
