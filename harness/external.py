@@ -69,7 +69,7 @@ def external_checkpoints(
         return [_served(config, external)]
     if external.name and len(external.adapters) > 1:
         raise InputError("--name can name one checkpoint; leave it out with several adapters")
-    if config.model == Config.model:
+    if not config.model:
         raise InputError("name the checkpoint: harness eval --model ID|PATH")
     adapters, base = _what_is_meant(config.model, external, say)
     if not adapters:
@@ -141,7 +141,7 @@ def _served(config: Config, external: External) -> Checkpoint:
 
     if external.adapters or external.base:
         raise InputError("a server has its adapters under names of their own: name one with --model")
-    if config.model == Config.model:
+    if not config.model:
         raise InputError("name the model as the server does: harness eval --engine openai --model NAME")
     url = server_url(config.eval.server)
     weights = Weights(Path(config.model), None, served_digest(url, config.model))

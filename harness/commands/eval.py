@@ -65,7 +65,7 @@ def _evaluate_one(given: Given, said: External) -> Config:
     label = said.name or "+".join(path.resolve().name if path.is_dir() else path.name for path in paths)
     label = "-".join([label, *given.flags.get("benchmarks", "").split(",")])
     folder = re.sub(r"[^\w.+@-]+", "-", label).encode()[:200].decode("utf-8", "ignore").strip("-.") or "eval"
-    config = given.config({"tags": "none", "out": Path("runs") / folder})
+    config = given.config({"model": "", "tags": "none", "out": Path("runs") / folder})
     evaluate_external(config, said, Reporter())
     return config
 

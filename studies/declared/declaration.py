@@ -11,7 +11,6 @@ from typing import Any
 from harness.commands.sweep import CHOSEN_FILE
 from harness.config import Config, load_config
 from leaderboards.results.schema import RESULTS_FILE, Entry
-from sftkey_train.embedded import embedded_folder
 from sftkey_train.variants import load_variant
 from tasks.checks import Count, checked
 from tasks.errors import InputError, check_keys, did_you_mean
@@ -187,7 +186,7 @@ class Study:
             raise InputError(f"{self.name}: nothing is asked for orientation")
         whole = {
             **{key: run[key] for key in ("prompt_style", "prompt_date") if key in run},
-            "model": str(embedded_folder(entry.checkpoint) or entry.checkpoint),
+            "model": entry.checkpoint,
             "tags": entry.tags,
             "benchmarks": list(told.benchmarks),
             "limit": told.limit,

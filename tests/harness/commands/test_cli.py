@@ -77,7 +77,7 @@ def test_list_shows_what_there_is(harness, what: str, expected: list[str]) -> No
         (["train-and-eval", "--model", "/no/such/model", "--benchmarks", "world_number"], "no such folder"),
         (["train-and-eval", "--model", "x", "--benchmarks", ""], "no benchmarks"),
         (["eval", "--model", "/no/such/model", "--benchmarks", "world_number"], "no such folder"),
-        (["eval", "--model", "embedded", "--benchmarks", "world_number"], "name the checkpoint"),
+        (["eval", "--benchmarks", "world_number"], "name the checkpoint"),
         (["score", "missing.jsonl", "--kind", "number"], "missing.jsonl"),
         (["score", "x", "--kind", "numbr"], "did you mean 'number'"),
         (["leaderboard", "missing"], "missing/results.json"),
