@@ -8,8 +8,10 @@ import pytest
 import torch
 import yaml
 from command_line import call
+from mini import SETTINGS, needs_vllm
 
 import harness.jobs
+import harness.rollouts as rollouts
 import sftkey_train.by_trl as by_trl
 from harness.config import load_config
 from harness.plan import Plan, make_plan
@@ -349,3 +351,42 @@ def test_moments_that_trl_would_not_take_over_are_refused(tmp_path: Path) -> Non
     config = replace(config, variants=[str(path)], benchmarks=["world_number_gap1"], out=tmp_path / "run")
     with pytest.raises(InputError, match="carried: TRL, which trains grpo, begins anew"):
         make_plan(config)
+
+
+@pytest.mark.heavy
+@needs_vllm
+@pytest.mark.parametrize("method", ["full", "lora"])
+def test_vllm_draws_from_the_weights_as_they_stand_with_a_seed_for_each_response(
+    trained: Path, method: str
+) -> None:
+    """On a GPU it does so beside the training; here it is asked by hand."""
+    plan = plan_of(trained)
+    plan = replace(
+        plan, config=replace(plan.config, eval=replace(plan.config.eval, engine_settings=SETTINGS))
+    )
+    node = last_node(plan, "mine-grpo")
+    node = replace(node, settings=replace(node.settings, method=method))
+    asked = asked_of(plan, node)
+    draw = rollouts._VllmDraws(plan, node, asked.judge.requests)
+    model = harness.jobs._load(plan, node.parent if method == "full" else None, node)
+    if method == "lora":
+        for name, weights in model.named_parameters():
+            if "lora_B" in name:
+                torch.nn.init.normal_(weights, std=0.02)
+    numbers = [0, 0, 0, 0, 1, 1, 1, 1]
+    state = torch.random.get_rng_state()
+    try:
+        first, again, later = draw(model, numbers, 0), draw(model, numbers, 0), draw(model, numbers, 1)
+        assert torch.equal(state, torch.random.get_rng_state()), "the training's own draws stay what they are"
+        assert first == again
+        assert first != later
+        assert len({tuple(ids) for ids in first[:4]}) > 1, "four responses to one question differ"
+        with torch.no_grad():
+            for weights in model.parameters():
+                if weights.requires_grad:
+                    weights.add_(
+                        0.05 * torch.randn(weights.shape, generator=torch.Generator().manual_seed(0))
+                    )
+        assert draw(model, numbers, 0) != first, "it has the new weights"
+    finally:
+        draw.close()
