@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING
 
 from harness.engines.api import Completion, EngineSettings, Request, Sampling, decode
 from harness.evaluation.key import given, how_likely, with_reasoning
-from harness.plan import Plan, sampling_of
-from harness.sampling import Drawn, by_question, questions, read_samples, verdicts
+from harness.plan import Plan
+from harness.sampling import Drawn, by_question, how_drawn, questions, read_samples, verdicts
 from sftkey_train.by_trl import Pair, Questions
 from sftkey_train.model import evaluating
 from sftkey_train.stages import StageNode
@@ -39,18 +39,8 @@ def asked_of(plan: Plan, node: StageNode) -> Questions:
     """What a stage that learns from rewards is asked."""
     import torch
 
-    records = questions(plan, [node])[node.key]
-    path = plan.paths[node.tags]
-    plain = sampling_of(plan.config, plan.benchmarks)
-    options = dict(node.stage.options)
-    how = replace(
-        plain,
-        stop=(*plain.stop, *path.stop_strings),
-        stop_ids=path.stop_ids,
-        temperature=options["temperature"],
-        top_p=options["top_p"],
-    )
-    judge = _Judge(plan, node, records, how)
+    how = how_drawn(plan, node)
+    judge = _Judge(plan, node, questions(plan, [node])[node.key], how)
     asked = Questions(judge.prompt_ids, how.max_new_tokens, how.stop_ids, judge)
     if not (plan.engine == "vllm" and torch.cuda.is_available()):
         return asked

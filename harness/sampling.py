@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from harness.engines.api import Completion, Request
+from harness.engines.api import Completion, Request, Sampling
 from harness.engines.registry import create_engine
 from harness.evaluation.ask import Wanted
 from harness.evaluation.generations import GenerationStore, Queue
@@ -114,18 +114,23 @@ def questions(plan: Plan, nodes: Sequence[StageNode]) -> dict[str, list[Record]]
     return {key: [found[place] for place in some] for key, some in places.items()}
 
 
-def _drawing(plan: Plan, node: StageNode, of: Checkpoint, records: Sequence[Record]) -> _Drawing:
-    path, options = plan.paths[node.tags], dict(node.stage.options)
-    plain = sampling_of(plan.config, plan.benchmarks)
-    how = replace(
+def how_drawn(plan: Plan, node: StageNode) -> Sampling:
+    """How a stage draws: as in evaluation, but for its own temperature and nucleus."""
+    plain, path = sampling_of(plan.config, plan.benchmarks), plan.paths[node.tags]
+    options = dict(node.stage.options)
+    return replace(
         plain,
         stop=(*plain.stop, *path.stop_strings),
         stop_ids=path.stop_ids,
         temperature=options["temperature"],
         top_p=options["top_p"],
-        seed=node.seed * MOST_SAMPLES,  # response i is drawn with this + i
-        n=int(options["samples"]),
     )
+
+
+def _drawing(plan: Plan, node: StageNode, of: Checkpoint, records: Sequence[Record]) -> _Drawing:
+    path, count = plan.paths[node.tags], int(dict(node.stage.options)["samples"])
+    # Response i is drawn with this seed + i.
+    how = replace(how_drawn(plan, node), seed=node.seed * MOST_SAMPLES, n=count)
     prompts = [path.wrap(render_prompt(record)) for record in records]
     requests = tuple(Request(tuple(ids), how) for ids in path.ids(prompts))
     longest = max(len(request.prompt) for request in requests) + how.max_new_tokens
