@@ -138,6 +138,7 @@ def document(told: Mapping[str, Any], digest: str, done: Sequence[Path], out: Pa
         ),
         "The further stage against the same compute of plain SFT (`more`), in points:",
         table(("variant", *_others(told)), list(_against_control(told, board))),
+        f"{_compute(told, board)}",
         "The variants against `sft-tag-x2`, the control of two stages, before and after, in points:",
         table(("variant", "before", *(f"+ {then}" for then in told["after"])), list(_order(told, board))),
     ]
@@ -173,6 +174,18 @@ def _before_after(told: Mapping[str, Any], board: Board) -> Iterator[list[str]]:
 def _against_control(told: Mapping[str, Any], board: Board) -> Iterator[list[str]]:
     for name in told["before"]:
         yield [f"`{name}`", *(_difference(board, f"{name}+{then}", f"{name}+more") for then in _others(told))]
+
+
+def _compute(told: Mapping[str, Any], board: Board) -> str:
+    """What the further stages took, so that a reader sees that budgets were equal in fact."""
+    said = []
+    for then in _others(told):
+        ratios = [
+            _row(board, f"{name}+{then}").cost.total_flops / _row(board, f"{name}+more").cost.total_flops
+            for name in told["before"]
+        ]
+        said.append(f"{min(ratios):.2f} to {max(ratios):.2f} of it with {then}")
+    return f"FLOPs in all, samples among them, against those with `more`: {'; '.join(said)}."
 
 
 def _order(told: Mapping[str, Any], board: Board) -> Iterator[list[str]]:
@@ -235,6 +248,8 @@ def main(arguments: Sequence[str]) -> None:
         for part in [] if asked.publish_only else parts:
             run(told, part, asked.out)
         done = [asked.out / part.name for part in parts if (asked.out / part.name / RESULTS_FILE).exists()]
+        if len(done) < 2:
+            raise InputError(f"{asked.out}: the variants are not all evaluated yet; the same command goes on")
         asked.document.write_text(document(told, digest, done, asked.out), encoding="utf-8")
         print(f"wrote {asked.document}")
     except InputError as error:
