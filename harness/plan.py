@@ -36,6 +36,8 @@ from tasks.seals import content_digest, is_whole
 from tasks.tags import get_tag_format
 
 UNTAGGED = "none"
+SAMPLES_VERSION = 2
+"""Raised whenever what is stored of samples changes; since 2 their cost stands apart from training's."""
 
 
 class TrainingRecords:
@@ -231,7 +233,7 @@ def _drawn_by(
     from tasks.scoring import scorer_digest
 
     how = asdict(sampling_of(config, benchmarks))
-    return content_digest([digest, engine, how, config.alpha, scorer_digest()])
+    return content_digest([SAMPLES_VERSION, digest, engine, how, config.alpha, scorer_digest()])
 
 
 def _corpus(records: TrainingRecords, digest: str, tags: str, path: TextPath, config: Config) -> Corpus:
