@@ -1,10 +1,10 @@
 """Study 3: SFT variants before and after one identical further stage, and GRPO with other rewards.
 
-    python -m studies after_sft [--out runs/studies/after_sft]
+    python -m studies after_sft [after_sft_untagged] [--out runs/studies/after_sft]
 
-What is declared stands in `studies/declared/after_sft.yaml`. Three runs share a store: the variants alone,
-each with each further stage behind it, and the rewards. What is done is kept, so that the same command goes
-on where it was stopped. Writes `docs/study_after_sft.md`.
+What is declared stands in `studies/declared/NAME.yaml`. Three runs share a store: the variants alone, each
+with each further stage behind it, and the rewards, where there are any. What is done is kept, so that the
+same command goes on where it was stopped. Writes `docs/study_NAME.md`.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from leaderboards.results.schema import RESULTS_FILE
 from studies.declared.running import ENVIRONMENT, run_harness
 from tasks.errors import InputError
 
-DECLARED = Path(__file__).parent / "declared" / "after_sft.yaml"
+DECLARED = Path(__file__).parent / "declared"
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ def parts_of(told: Mapping[str, Any]) -> list[Part]:
         for then, later in after.items()
     }
     rewarded = {}
-    for name, reward in told["rewards"].items():
+    for name, reward in told.get("rewards", {}).items():
         stage = {
             "name": "grpo",
             "kind": "grpo",
@@ -69,11 +69,8 @@ def parts_of(told: Mapping[str, Any]) -> list[Part]:
             "share": 1.0,
         }
         rewarded[f"reward-{name}"] = _shared(before["sft-tag"], first, [stage], told["reward_steps"])
-    return [
-        Part("before", first, before),
-        Part("after", first + further, joined),
-        Part("rewards", first + told["reward_steps"], rewarded),
-    ]
+    parts = [Part("before", first, before), Part("after", first + further, joined)]
+    return [*parts, Part("rewards", first + told["reward_steps"], rewarded)] if rewarded else parts
 
 
 def _shared(
@@ -96,7 +93,7 @@ def run(told: Mapping[str, Any], part: Part, out: Path) -> None:
             "name": name,
             "description": "Of study 3.",
             "source": "ours",
-            "tagged": True,
+            "tagged": told["tagged"],
             "stages": [*stages],
         }
         paths.append(folder / "variants" / f"{name}.yaml")
@@ -116,16 +113,16 @@ def run(told: Mapping[str, Any], part: Part, out: Path) -> None:
     run_harness(load_config(written), os.environ | ENVIRONMENT, "train-and-eval")
 
 
-def document(told: Mapping[str, Any], digest: str, done: Sequence[Path], out: Path) -> str:
+def document(name: str, told: Mapping[str, Any], digest: str, done: Sequence[Path], out: Path) -> str:
     """The Markdown of what was found."""
     runs = [read_outcomes(folder) for folder in done]
-    board = report(runs, out / "leaderboard", reference="sft-tag").board
+    board, control = report(runs, out / "leaderboard", reference=told["control"]).board, told["control"]
     facts = dict(board.provenance[0][1])
     blocks = [
         "# A study: after SFT",
         f"**{told['question']}**",
-        f"Declared before it was run (`studies/declared/after_sft.yaml`, sha256 `{digest}`); run, and this "
-        "page written from the results, by `python -m studies after_sft`. "
+        f"Declared before it was run (`studies/declared/{name}.yaml`, sha256 `{digest}`); run, and this "
+        f"page written from the results, by `python -m studies after_sft {name}`. "
         f"{told['seeds']} seeds of each, {told['limit']} test questions of each of "
         f"{len(told['benchmarks'])} benchmarks, {told['sft_steps']} steps of SFT and what "
         f"{told['further_steps']} more would cost, samples paid for. Made on {facts.get('cpu', '?')}, "
@@ -139,7 +136,7 @@ def document(told: Mapping[str, Any], digest: str, done: Sequence[Path], out: Pa
         "The further stage against the same compute of plain SFT (`more`), in points:",
         table(("variant", *_others(told)), list(_against_control(told, board))),
         f"{_compute(told, board)}",
-        "The variants against `sft-tag-x2`, the control of two stages, before and after, in points:",
+        f"The variants against `{control}`, the control of two stages, before and after, in points:",
         table(("variant", "before", *(f"+ {then}" for then in told["after"])), list(_order(told, board))),
     ]
     if any(row.name.startswith("reward-") for row in board.rows):
@@ -190,9 +187,9 @@ def _compute(told: Mapping[str, Any], board: Board) -> str:
 
 def _order(told: Mapping[str, Any], board: Board) -> Iterator[list[str]]:
     for name in told["before"]:
-        if name != "sft-tag-x2":
+        if name != told["control"]:
             ends = ("", *(f"+{then}" for then in told["after"]))
-            yield [f"`{name}`", *(_difference(board, name + end, "sft-tag-x2" + end) for end in ends)]
+            yield [f"`{name}`", *(_difference(board, name + end, told["control"] + end) for end in ends)]
 
 
 def _rewards(told: Mapping[str, Any], board: Board, folder: Path) -> Iterator[list[str]]:
@@ -236,21 +233,22 @@ def _difference(board: Board, name: str, other: str) -> str:
 def main(arguments: Sequence[str]) -> None:
     """Runs what is not done, and writes the document."""
     parser = argparse.ArgumentParser(prog="python -m studies after_sft", description=__doc__.split("\n")[0])
-    parser.add_argument("--out", type=Path, default=ROOT / "runs" / "studies" / "after_sft")
-    parser.add_argument("--declared", type=Path, default=DECLARED, help="what to run")
-    parser.add_argument("--document", type=Path, default=ROOT / "docs" / "study_after_sft.md")
+    parser.add_argument("name", nargs="?", default="after_sft", help="of a file in studies/declared")
+    parser.add_argument("--out", type=Path, help="folder of its runs; runs/studies/NAME")
     parser.add_argument("--publish-only", action="store_true", help="run nothing; write what is done")
     asked = parser.parse_args(arguments)
-    told = yaml.safe_load(asked.declared.read_text(encoding="utf-8"))
-    digest = hashlib.sha256(asked.declared.read_bytes()).hexdigest()
+    out, declared = asked.out or ROOT / "runs" / "studies" / asked.name, DECLARED / f"{asked.name}.yaml"
+    path = ROOT / "docs" / f"study_{asked.name}.md"
+    told = {"tagged": True, "control": "sft-tag-x2", **yaml.safe_load(declared.read_text(encoding="utf-8"))}
+    digest = hashlib.sha256(declared.read_bytes()).hexdigest()
     parts = parts_of(told)
     try:
         for part in [] if asked.publish_only else parts:
-            run(told, part, asked.out)
-        done = [asked.out / part.name for part in parts if (asked.out / part.name / RESULTS_FILE).exists()]
+            run(told, part, out)
+        done = [out / part.name for part in parts if (out / part.name / RESULTS_FILE).exists()]
         if len(done) < 2:
-            raise InputError(f"{asked.out}: the variants are not all evaluated yet; the same command goes on")
-        asked.document.write_text(document(told, digest, done, asked.out), encoding="utf-8")
-        print(f"wrote {asked.document}")
+            raise InputError(f"{out}: the variants are not all evaluated yet; the same command goes on")
+        path.write_text(document(asked.name, told, digest, done, out), encoding="utf-8")
+        print(f"wrote {path}")
     except InputError as error:
         sys.exit(f"error: {error}")
