@@ -1,10 +1,10 @@
 """Study 3: SFT variants before and after one identical further stage, and GRPO with other rewards.
 
-    python -m studies after_sft [after_sft_untagged] [--out runs/studies/after_sft]
+    python -m studies after_sft [NAME] [--out runs/studies/after_sft]
 
-What is declared stands in `studies/declared/NAME.yaml`. Three runs share a store: the variants alone, each
-with each further stage behind it, and the rewards, where there are any. What is done is kept, so that the
-same command goes on where it was stopped. Writes `docs/study_NAME.md`.
+What is declared stands in `studies/declared/further/NAME.yaml`. Three runs share a store: the variants
+alone, each with each further stage behind it, and the rewards, where there are any. What is done is kept, so
+that the same command goes on where it was stopped. Writes `docs/study_NAME.md`.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from leaderboards.results.schema import RESULTS_FILE
 from studies.declared.running import ENVIRONMENT, run_harness
 from tasks.errors import InputError
 
-DECLARED = Path(__file__).parent / "declared"
+DECLARED = Path(__file__).parent / "declared" / "further"
 
 
 @dataclass(frozen=True)
@@ -121,8 +121,8 @@ def document(name: str, told: Mapping[str, Any], digest: str, done: Sequence[Pat
     blocks = [
         "# A study: after SFT",
         f"**{told['question']}**",
-        f"Declared before it was run (`studies/declared/{name}.yaml`, sha256 `{digest}`); run, and this "
-        f"page written from the results, by `python -m studies after_sft {name}`. "
+        f"Declared before it was run (`studies/declared/further/{name}.yaml`, sha256 `{digest}`); run, and "
+        f"this page written from the results, by `python -m studies after_sft {name}`. "
         f"{told['seeds']} seeds of each, {told['limit']} test questions of each of "
         f"{len(told['benchmarks'])} benchmarks, {told['sft_steps']} steps of SFT and what "
         f"{told['further_steps']} more would cost, samples paid for. Made on {facts.get('cpu', '?')}, "
@@ -233,7 +233,7 @@ def _difference(board: Board, name: str, other: str) -> str:
 def main(arguments: Sequence[str]) -> None:
     """Runs what is not done, and writes the document."""
     parser = argparse.ArgumentParser(prog="python -m studies after_sft", description=__doc__.split("\n")[0])
-    parser.add_argument("name", nargs="?", default="after_sft", help="of a file in studies/declared")
+    parser.add_argument("name", nargs="?", default="after_sft", help="of a file in studies/declared/further")
     parser.add_argument("--out", type=Path, help="folder of its runs; runs/studies/NAME")
     parser.add_argument("--publish-only", action="store_true", help="run nothing; write what is done")
     asked = parser.parse_args(arguments)

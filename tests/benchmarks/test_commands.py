@@ -15,7 +15,9 @@ def run(package: str, *arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 def test_each_package_says_what_there_is() -> None:
-    assert run("studies").stdout == "studies: bases, coverage, families, judge, sequential, study\n"
+    assert (
+        run("studies").stdout == "studies: after_sft, bases, coverage, families, judge, sequential, study\n"
+    )
     names = run("benchmarks").stdout.removeprefix("benchmarks: ").strip().split(", ")
     assert names == sorted(names)
     assert {"training_speed", "coverage", "study"} <= set(names), "the studies can be run from here too"
@@ -31,4 +33,4 @@ def test_a_study_is_run_by_its_name(package: str, study: str) -> None:
 def test_an_unknown_name_is_an_error() -> None:
     done = run("studies", "training_speed")
     assert done.returncode == 2
-    assert done.stderr.startswith("error: nothing is called 'training_speed' here: there are bases, ")
+    assert done.stderr.startswith("error: nothing is called 'training_speed' here: there are after_sft, ")

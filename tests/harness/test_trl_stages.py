@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 import torch
-import yaml
 from command_line import call
 from mini import SETTINGS, needs_vllm
+from trl_variants import arguments, online, variant
 
 import harness.jobs
 import harness.rollouts as rollouts
@@ -20,27 +20,8 @@ from leaderboards import read_results
 from sftkey_train.by_trl import Questions, train_by_trl
 from sftkey_train.stages import StageNode
 from sftkey_train.stored import StepMetrics, read_cost, read_history
-from tasks.errors import InputError
 
-SETS = (
-    *("train.amount=32", "train.batch_size=4", "train.learning_rate=1e-4", "train_limit=40"),
-    *("train.workers=1", "limit=8", "eval.max_new_tokens=24"),
-)
-ONLINE = {"samples": 4, "questions": 2}
-
-
-def variant(folder: Path, name: str, *stages: dict[str, Any]) -> Path:
-    first = {"name": "sft", "loss": "response"}
-    content = {"name": name, "description": "d", "source": "s", "tagged": True, "stages": [first, *stages]}
-    path = folder / f"{name}.yaml"
-    path.write_text(yaml.safe_dump(content))
-    return path
-
-
-def online(kind: str, reward: dict[str, float], **options: float) -> dict[str, Any]:
-    return {"name": kind, "kind": kind, "reward": reward, "options": {**ONLINE, **options}}
-
-
+pytestmark = pytest.mark.heavy  # each worker trains all kinds first
 PAIRS = [
     {
         "name": "draw",
@@ -56,14 +37,6 @@ STAGES: dict[str, list[dict[str, Any]]] = {
     "mine-rloo": [online("rloo", {"tag-count": 1.0, "cosine-length": 0.5}, beta=0.05)],
     "mine-dpo": PAIRS,
 }
-
-
-def arguments(out: Path, variants: str, *more: object) -> list[object]:
-    sets = (part for one in SETS for part in ("--set", one))
-    return [
-        "train-and-eval", "--benchmarks", "world_number_gap1", "--variants", variants, "--seeds", 1,
-        "--engine", "hf", "--out", out, *sets, *more,
-    ]  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -251,54 +224,6 @@ def test_pairs_are_a_right_and_a_wrong_response_to_one_question(trained: Path) -
         assert pair.chosen != pair.rejected
 
 
-@pytest.mark.parametrize(
-    ("stages", "said"),
-    [
-        ([online("grpo", {"overlong": 0.0, "repetition": 0.0, "format": 0.0})], "one of them not 0"),
-        ([online("grpo", {"accuracy": 1.0}, samples=1)], "samples must be a whole number from 2"),
-        ([online("rloo", {"acuracy": 1.0})], "no reward 'acuracy': did you mean 'accuracy'"),
-        ([online("rloo", {"accuracy": 1.0}, normalised=1)], "rloo has no option 'normalised'"),
-        ([{"name": "a", "kind": "grpo"}], "reward is missing"),
-        ([{"name": "a", "kind": "dpo"}], "a needs a stage of kind sample before it"),
-        (
-            [{"name": "s", "kind": "sample", "options": {"samples": 1}}, {"name": "a", "kind": "dpo"}],
-            "a needs samples in pairs; draw at least 2",
-        ),
-        ([online("grpo", {"accuracy": 1.0}, samples=100, questions=100)], "its 16 steps are too few for one"),
-    ],
-)
-def test_what_cannot_be_trained_is_one_line(stages: list[dict[str, Any]], said: str, tmp_path: Path) -> None:
-    ran = call(tmp_path, *arguments(tmp_path / "run", str(variant(tmp_path, "mine", *stages))))
-    assert ran.returncode == 2, ran.stderr
-    assert said in " ".join(ran.stderr.split())
-    assert ran.stderr.count("error:") == 1
-
-
-def test_a_stage_without_its_parent_and_without_trl_is_one_line(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    ran = call(tmp_path, *arguments(tmp_path / "run", "grpo"))
-    assert ran.returncode == 2
-    assert "sft-tag+grpo" in ran.stderr
-    monkeypatch.setattr(by_trl, "version", lambda _: "1.0.0")
-    ran = call(tmp_path, *arguments(tmp_path / "run", "sft-tag+dr-grpo", "--set", "train.amount=400"))
-    assert ran.returncode == 2
-    assert "need trl 1.16.0, and there is 1.0.0" in " ".join(ran.stderr.split())
-
-
-def test_a_reward_that_never_varies_is_one_line_and_loses_nothing(tmp_path: Path) -> None:
-    stage = online("grpo", {"repetition": 1e-9, "overlong": 0.0})
-    stage["options"]["samples"], stage["reward"] = 2, {"soft-format": 1.0}
-    ran = call(
-        tmp_path,
-        *arguments(tmp_path / "run", str(variant(tmp_path, "mine", stage)), "--set", "eval.max_new_tokens=2"),
-    )
-    assert ran.returncode == 2, ran.stderr
-    assert "the reward never varied between the responses to one question" in " ".join(ran.stderr.split())
-    plan = plan_of(tmp_path / "run")
-    assert plan.is_trained(plan.graph.chains["mine", 0][0]), "the first stage is kept"
-
-
 def test_questions_are_asked_in_the_seeds_order_and_others_draw_the_responses(
     trained: Path, tmp_path: Path
 ) -> None:
@@ -345,15 +270,6 @@ def test_what_is_rewarded_becomes_more_frequent(trained: Path, kind: str, tmp_pa
     assert sum(line.reward for line in after) > 2 * sum(line.reward for line in before) + 1
 
 
-def test_moments_that_trl_would_not_take_over_are_refused(tmp_path: Path) -> None:
-    path = variant(tmp_path, "mine", online("grpo", {"accuracy": 1.0}))
-    config = load_config(settings=["train.optimizer_state=carried", *SETS])
-    config = replace(config, variants=[str(path)], benchmarks=["world_number_gap1"], out=tmp_path / "run")
-    with pytest.raises(InputError, match="carried: TRL, which trains grpo, begins anew"):
-        make_plan(config)
-
-
-@pytest.mark.heavy
 @needs_vllm
 @pytest.mark.parametrize("method", ["full", "lora"])
 def test_vllm_draws_from_the_weights_as_they_stand_with_a_seed_for_each_response(
