@@ -21,8 +21,7 @@ def test_each_stage_has_the_steps_that_were_declared(name: str, tmp_path: Path) 
     for part in parts.values():
         for variant, stages in part.variants.items():
             assert sum(stage["share"] for stage in stages) == pytest.approx(1)
-            before = told["before"][variant.partition("+")[0] if variant not in told["before"] else variant]
-            if part.name == "after" and len(before) == 1:
+            if part.name == "after" and len(told["before"][variant.rpartition("+")[0]]) == 1:
                 assert stages[0]["share"] * part.steps == pytest.approx(told["sft_steps"])
             content = {"name": "mine", "description": "d", "source": "s", "tagged": told.get("tagged", True)}
             path = tmp_path / "mine.yaml"
