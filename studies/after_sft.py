@@ -135,7 +135,7 @@ def document(name: str, told: Mapping[str, Any], digest: str, done: Sequence[Pat
         ),
         "The further stage against the same compute of plain SFT (`more`), in points:",
         table(("variant", *_others(told)), list(_against_control(told, board))),
-        f"{_compute(told, board)}",
+        _compute(told, board),
         f"The variants against `{control}`, the control of two stages, before and after, in points:",
         table(("variant", "before", *(f"+ {then}" for then in told["after"])), list(_order(told, board))),
     ]
